@@ -1,0 +1,66 @@
+"""The errors that are spikelab's own.
+
+A wrong option is a :class:`ValueError`, a wrong type a :class:`TypeError`, a
+trouble with the disk an :class:`OSError`; the classes below add what those
+cannot say. Each also derives from the built-in that fits it, so that code
+which catches the built-in keeps working.
+"""
+
+import contextlib
+import os
+import pickle
+from collections.abc import Iterator
+
+
+@contextlib.contextmanager
+def naming(target: str | os.PathLike[str], staged_suffix: str) -> Iterator[None]:
+    """Let an operating-system error in the block name `target`.
+
+    A failed write names no file, and a temporary name tells the user nothing.
+    """
+    try:
+        yield
+    except OSError as error:
+        unnamed = error.filename is None or staged_suffix in str(error.filename)
+        if error.errno is not None and unnamed:
+            error.filename = os.fspath(target)
+            if error.filename2 is not None:
+                del error.filename2
+        raise
+
+
+class SpikelabError(Exception):
+    """Base of every error that only spikelab raises."""
+
+
+class FormatError(SpikelabError, ValueError):
+    """A file or folder does not hold what its format promises."""
+
+
+class IncompleteExportError(FormatError):
+    """A folder was left by an export that did not come to its end."""
+
+
+class UnsafePickleError(FormatError, pickle.UnpicklingError):
+    """A pickle names something that is not part of a spikelab data object."""
+
+
+class LossError(SpikelabError, ValueError):
+    """A strict export would lose something that the object holds."""
+
+
+class VerificationError(SpikelabError, OSError):
+    """A staged file, read back, does not hold what was exported."""
+
+
+class S3Error(SpikelabError, OSError):
+    """A transfer to or from an S3 store failed."""
+
+
+class MissingExtraError(SpikelabError, ImportError):
+    """A feature needs a package that an optional extra installs."""
+
+    def __init__(self, feature: str, package: str, extra: str) -> None:
+        super().__init__(
+            f"{feature} needs the package {package!r}: pip install 'spikelab[{extra}]'"
+        )

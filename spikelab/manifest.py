@@ -1,0 +1,73 @@
+"""The file of an exported folder that is written last and lists the others."""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from spikelab import checks
+from spikelab.errors import FormatError, IncompleteExportError
+
+MANIFEST = "spikelab.json"
+"""Its name."""
+
+
+def write_manifest(folder: Path, about: dict[str, Any]) -> None:
+    """Write the manifest of a staged folder: `about`, and what the folder holds."""
+    entries = sorted(entry.name for entry in folder.iterdir())
+    _write_json(folder / MANIFEST, {**about, "complete": True, "files": entries})
+
+
+def write_marker(file: Path, names: Iterable[str] = ()) -> None:
+    """Write, as `file`, the manifest of a folder that is being changed.
+
+    `names` are the entries that belong to the export before or after.
+    """
+    _write_json(file, {"complete": False, "files": sorted(names)})
+
+
+def read_manifest(folder: Path) -> dict[str, Any] | None:
+    """Return the manifest of an exported folder, None if it has none.
+
+    Raises
+    ------
+    IncompleteExportError
+        If an export into the folder was interrupted, or a listed file is gone.
+    FormatError
+        If the manifest is not one that spikelab wrote.
+    """
+    manifest = load_manifest(folder)
+    if manifest is None:
+        return None
+    if manifest["complete"] is not True:
+        raise IncompleteExportError(
+            f"{folder} is incomplete: an export into it was interrupted; export again"
+        )
+    for name in manifest["files"]:
+        if not (folder / name).exists():
+            raise IncompleteExportError(
+                f"{folder} is incomplete: {name}, which {MANIFEST} lists, is missing"
+            )
+    return manifest
+
+
+def load_manifest(folder: Path) -> dict[str, Any] | None:
+    """Return the manifest of a folder, complete or not, None if it has none."""
+    try:
+        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        complete, names = manifest["complete"], manifest["files"]
+        if not isinstance(complete, bool) or not isinstance(names, list):
+            raise TypeError("complete must be true or false, and files a list")
+        for name in names:
+            checks.file_name("files", name)
+    except FileNotFoundError:
+        return None
+    except (TypeError, KeyError, ValueError, RecursionError) as error:
+        raise FormatError(
+            f"{folder / MANIFEST} is not a spikelab manifest: {error}"
+        ) from error
+    return dict(manifest)
+
+
+def _write_json(file: Path, value: dict[str, Any]) -> None:
+    file.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
