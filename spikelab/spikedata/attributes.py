@@ -1,0 +1,219 @@
+"""What the data classes share: attributes of units, and the choice of units."""
+
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spikelab import kinds
+
+Attributes = list[dict[str, Any]] | None
+
+
+def checked_attributes(
+    neuron_attributes: Sequence[dict[str, Any]] | None, n_units: int
+) -> Attributes:
+    """Return a list of one dictionary per unit, or None.
+
+    The dictionaries stay those of the caller.
+    """
+    if neuron_attributes is None:
+        return None
+    attributes = list(neuron_attributes)
+    if len(attributes) != n_units:
+        raise ValueError(
+            f"neuron_attributes must hold one dictionary per unit, "
+            f"got {len(attributes)} for {n_units} units"
+        )
+    for unit, value in enumerate(attributes):
+        if not isinstance(value, dict):
+            raise TypeError(
+                f"unit {unit}: neuron_attributes must be a dictionary, got {value!r}"
+            )
+    return attributes
+
+
+def of_units(neuron_attributes: Attributes, units: Iterable[int]) -> Attributes:
+    """Return the dictionaries of these units."""
+    if neuron_attributes is None:
+        return None
+    return [neuron_attributes[unit] for unit in units]
+
+
+def set_values(
+    neuron_attributes: list[dict[str, Any]], key: str, values: Any, units: list[int]
+) -> None:
+    """Set one attribute of these units, in place: to one value, or to one each."""
+    each = [values] * len(units) if _is_one_value(values) else list(values)
+    if len(each) != len(units):
+        raise ValueError(
+            f"values must hold one value per unit, got {len(each)} for {len(units)}"
+        )
+    for unit in units:
+        if not -len(neuron_attributes) <= unit < len(neuron_attributes):
+            raise IndexError(
+                f"neuron_indices must lie below {len(neuron_attributes)}, got {unit}"
+            )
+    for unit, value in zip(units, each, strict=True):
+        neuron_attributes[unit][key] = value
+
+
+def _is_one_value(value: Any) -> bool:
+    if isinstance(value, str | bytes | Mapping) or not isinstance(value, Iterable):
+        return True
+    return isinstance(value, np.ndarray) and value.ndim == 0
+
+
+def electrodes(neuron_attributes: Attributes) -> NDArray[Any] | None:
+    """Return the electrode of each unit, or None if that of any is unknown."""
+    found = [_electrode(attributes) for attributes in neuron_attributes or []]
+    if not found or any(electrode is None for electrode in found):
+        return None
+    return np.array(found)
+
+
+def _electrode(attributes: dict[str, Any]) -> Any:
+    values = (attributes.get(key) for key in kinds.ELECTRODE_KEYS)
+    return next((value for value in values if value is not None), None)
+
+
+def locations(neuron_attributes: Attributes) -> NDArray[Any] | None:
+    """Return the location of each unit, or None if that of any is unknown."""
+    found = [_location(attributes) for attributes in neuron_attributes or []]
+    known = [location for location in found if location is not None]
+    if not found or len(known) < len(found):
+        return None
+    sizes = {len(location) for location in known}
+    if len(sizes) > 1:
+        raise ValueError(
+            f"locations must have the same number of coordinates for all units, "
+            f"got {sorted(sizes)}"
+        )
+    return np.array(known)
+
+
+def _location(attributes: dict[str, Any]) -> list[Any] | None:
+    x, y, z = (attributes.get(axis) for axis in "xyz")
+    for location in (
+        attributes.get("location"),
+        [value for value in (x, y, z) if value is not None]
+        if None not in (x, y)
+        else None,
+        attributes.get("position"),
+    ):
+        # A location may also be the name of a brain region.
+        coordinates = np.atleast_1d(location if location is not None else [])
+        if coordinates.dtype.kind in "iuf" and coordinates.shape in ((2,), (3,)):
+            return list(coordinates.tolist())
+    return None
+
+
+def select_units(
+    units: Any,
+    n_units: int,
+    neuron_attributes: Attributes,
+    *,
+    by: str | None,
+    preserve_order: bool,
+) -> list[int]:
+    """Return the indices of the chosen units, each once.
+
+    Parameters
+    ----------
+    units : int, iterable of int, or attribute value(s) if `by` is given
+        The choice. A boolean mask of all units is taken as a mask.
+    n_units : int
+        Number of units to choose from.
+    neuron_attributes : list of dict or None
+        The attributes, for `by`.
+    by : str or None
+        Choose the units whose attribute of this name is among `units`.
+    preserve_order : bool
+        Keep the order of `units` instead of sorting.
+    """
+    if by is not None:
+        if preserve_order:
+            warnings.warn(
+                f"preserve_order=True has no effect with by={by!r}: units that match "
+                "keep the order that they have",
+                UserWarning,
+                stacklevel=3,
+            )
+        return _units_with(units, neuron_attributes, by)
+    chosen = as_indices("units", units, n_units)
+    for unit in chosen:
+        if not 0 <= unit < n_units:
+            raise ValueError(_out_of_range("units", n_units, unit))
+    unique = dict.fromkeys(chosen)
+    return list(unique) if preserve_order else sorted(unique)
+
+
+def select_slices(slices: Any, n_slices: int) -> list[int]:
+    """Return the indices of the chosen slices, each once and ascending.
+
+    `slices` is an integer, negative from the end, several, or a mask.
+    """
+    chosen = set()
+    for index in as_indices("slices", slices, n_slices):
+        if not -n_slices <= index < n_slices:
+            raise ValueError(_out_of_range("slices", n_slices, index))
+        chosen.add(index % n_slices)
+    if not chosen:
+        raise ValueError("slices must name at least one slice, got none")
+    return sorted(chosen)
+
+
+def _out_of_range(name: str, count: int, index: int) -> str:
+    if count == 0:
+        return f"{name} must be empty, because there are none, got {index}"
+    return f"{name} must lie in 0..{count - 1}, got {index}"
+
+
+def as_indices(name: str, chosen: Any, count: int) -> list[int]:
+    """Return as a list of integers what may be one integer, several, or a mask."""
+    if _is_one_value(chosen) and not _is_index(chosen):
+        raise TypeError(f"{name} must be integers or a mask, got {chosen!r}")
+    values = np.atleast_1d(chosen).tolist() if _is_index(chosen) else list(chosen)
+    if values and all(isinstance(value, bool | np.bool_) for value in values):
+        if len(values) != count:
+            raise ValueError(
+                f"{name} must have {count} entries as a mask, got {len(values)}"
+            )
+        return np.flatnonzero(values).tolist()
+    for value in values:
+        if not _is_index(value):
+            raise TypeError(f"{name} must be integers or a mask, got {value!r}")
+    return [int(value) for value in values]
+
+
+def _is_index(value: Any) -> bool:
+    if isinstance(value, np.ndarray):
+        return value.ndim == 0 and value.dtype.kind in "iu"
+    return isinstance(value, int | np.integer) and not isinstance(value, bool)
+
+
+def _units_with(wanted: Any, neuron_attributes: Attributes, by: str) -> list[int]:
+    if neuron_attributes is None:
+        raise ValueError(f"by={by!r} needs neuron_attributes, got None")
+    known = sorted({str(key) for attributes in neuron_attributes for key in attributes})
+    if neuron_attributes and by not in known:
+        warnings.warn(
+            f"no unit has the attribute {by!r}, so none is chosen; "
+            f"known attributes: {known}",
+            UserWarning,
+            stacklevel=4,
+        )
+    values = [wanted] if _is_one_value(wanted) else list(wanted)
+    return [
+        unit
+        for unit, attributes in enumerate(neuron_attributes)
+        if by in attributes and _is_among(attributes[by], values)
+    ]
+
+
+def _is_among(value: Any, values: list[Any]) -> bool:
+    if isinstance(value, np.ndarray):
+        return any(np.array_equal(value, other) for other in values)
+    return value in values

@@ -1,0 +1,176 @@
+"""Comparisons of all pairs of units: correlations, latencies, tilings."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spikelab.comparison import same
+from spikelab.spikedata import attributes
+from spikelab.spikedata.export_mixin import ExportMixin
+
+
+@dataclass(eq=False, repr=False)
+class PairwiseCompMatrix(ExportMixin):
+    """One value for each pair of n units.
+
+    The arguments are stored as they are, without a copy. Two matrices are equal
+    if they hold the same values (NaN equals NaN) of the same dtype, and the
+    same labels and metadata.
+
+    Parameters
+    ----------
+    matrix : ndarray, shape (n, n)
+        The values; NaN is allowed.
+    labels : sequence, optional
+        Names of the n units.
+    metadata : dict, optional
+        How the comparison was made.
+
+    Raises
+    ------
+    ValueError
+        If the matrix is not square, or there is not one label per unit.
+    TypeError
+        If `matrix` is not a NumPy array.
+    """
+
+    matrix: NDArray[Any]
+    labels: list[Any] | None = None
+    metadata: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        _check_square("matrix", self.matrix, 2)
+        _check_count("labels", self.labels, self.matrix.shape[0], "row")
+
+    def __eq__(self, other: object) -> bool:
+        if type(other) is not type(self):
+            return NotImplemented
+        return same(vars(self), vars(other))
+
+    def __repr__(self) -> str:
+        return (
+            f"PairwiseCompMatrix(n={self.matrix.shape[0]}, "
+            f"metadata={list(self.metadata or ())})"
+        )
+
+
+@dataclass(eq=False, repr=False)
+class PairwiseCompMatrixStack(ExportMixin):
+    """One value for each pair of n units, in each of S windows.
+
+    The arguments are stored as they are, without a copy. Equality is that of
+    :class:`PairwiseCompMatrix`.
+
+    Parameters
+    ----------
+    stack : ndarray, shape (n, n, S)
+        The values, the windows along the last axis; NaN is allowed.
+    labels : sequence, optional
+        Names of the n units.
+    times : list of tuple, optional
+        Start and end of each window in ms.
+    metadata : dict, optional
+        How the comparison was made.
+
+    Raises
+    ------
+    ValueError
+        If the matrices are not square, or the number of labels or of times
+        does not fit.
+    TypeError
+        If `stack` is not a NumPy array.
+    """
+
+    stack: NDArray[Any]
+    labels: list[Any] | None = None
+    times: list[tuple[float, float]] | None = None
+    metadata: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        _check_square("stack", self.stack, 3)
+        _check_count("labels", self.labels, self.stack.shape[0], "row")
+        _check_count("times", self.times, self.stack.shape[2], "slice")
+
+    def __len__(self) -> int:
+        return int(self.stack.shape[2])
+
+    def __iter__(self) -> Iterator[PairwiseCompMatrix]:
+        return (self._matrix(i, i) for i in range(len(self)))
+
+    def __getitem__(self, index: Any) -> "PairwiseCompMatrix | PairwiseCompMatrixStack":
+        """Return one matrix, or a stack of several.
+
+        Parameters
+        ----------
+        index : int, slice, list of int, or mask
+            For an integer, the matrix shares its values with the stack, and its
+            metadata tell ``stack_index`` and, if known, ``time``. A slice, list
+            or mask gives a stack, in the order asked for.
+        """
+        if isinstance(index, slice):
+            chosen = list(range(len(self))[index])
+            return self._stack(self.stack[..., index], chosen)
+        if np.ndim(index) == 0:
+            (chosen_one,) = self._positions("index", index)
+            return self._matrix(chosen_one, chosen_one % len(self))
+        return self.subslice(index)
+
+    def subslice(self, indices: Any) -> "PairwiseCompMatrixStack":
+        """Return a stack of the chosen matrices, in the order asked for.
+
+        Parameters
+        ----------
+        indices : int, iterable of int, or mask
+            Positions along the last axis; negative ones count from the end.
+        """
+        chosen = self._positions("indices", indices)
+        return self._stack(self.stack[..., chosen], chosen)
+
+    def _positions(self, name: str, indices: Any) -> list[int]:
+        positions = attributes.as_indices(name, indices, len(self))
+        for i in positions:
+            if not -len(self) <= i < len(self):
+                raise IndexError(f"{name} must lie in 0..{len(self) - 1}, got {i}")
+        return positions
+
+    def _matrix(self, stack_index: int, position: int) -> PairwiseCompMatrix:
+        metadata = {**(self.metadata or {}), "stack_index": stack_index}
+        if self.times is not None:
+            metadata["time"] = self.times[position]
+        return PairwiseCompMatrix(self.stack[..., position], self.labels, metadata)
+
+    def _stack(
+        self, stack: NDArray[Any], chosen: list[int]
+    ) -> "PairwiseCompMatrixStack":
+        times = None if self.times is None else [self.times[i] for i in chosen]
+        metadata = dict(self.metadata or {})
+        return PairwiseCompMatrixStack(stack, self.labels, times, metadata)
+
+    def __eq__(self, other: object) -> bool:
+        if type(other) is not type(self):
+            return NotImplemented
+        return same(vars(self), vars(other))
+
+    def __repr__(self) -> str:
+        return (
+            f"PairwiseCompMatrixStack(n={self.stack.shape[0]}, S={len(self)}, "
+            f"metadata={list(self.metadata or ())})"
+        )
+
+
+def _check_square(name: str, array: Any, ndim: int) -> None:
+    if not isinstance(array, np.ndarray):
+        raise TypeError(f"{name} must be a numpy array, got {type(array).__name__}")
+    if array.ndim != ndim or array.shape[0] != array.shape[1]:
+        wanted = "(n, n)" if ndim == 2 else "(n, n, slices)"
+        raise ValueError(f"{name} must have shape {wanted}, got {array.shape}")
+
+
+def _check_count(name: str, values: Any, count: int, what: str) -> None:
+    if values is not None and len(values) != count:
+        raise ValueError(
+            f"{name} must hold one entry per {what} ({count}), got {len(values)}"
+        )

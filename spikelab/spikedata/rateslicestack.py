@@ -1,0 +1,234 @@
+"""Firing rates in windows of equal length."""
+
+import warnings
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from spikelab import binning, checks
+from spikelab.spikedata import attributes, windows
+from spikelab.spikedata.export_mixin import ExportMixin
+from spikelab.spikedata.ratedata import RateData
+from spikelab.spikedata.rates import isi_rates
+from spikelab.spikedata.spikedata import SpikeData
+from spikelab.spikedata.windows import Window, Windows
+
+
+class RateSliceStack(ExportMixin):
+    """Firing rates of U units in S windows of T time bins.
+
+    Made from a recording (`data_obj`) and windows, or from rates that are
+    already cut (`event_matrix`). Windows may overlap. They are kept in the
+    order of their start: windows that come in another order are sorted with a
+    warning, and the slices of an `event_matrix` along with them.
+
+    Parameters
+    ----------
+    data_obj : SpikeData or RateData, optional
+        The recording. From spikes, rates are made for each window as by
+        :meth:`.SpikeData.resampled_isi`.
+    times_start_to_end : list of tuple, optional
+        Start and end of each window in ms, all of the same length.
+    time_peaks : array-like, optional
+        Event times in ms, instead of `times_start_to_end`.
+    time_bounds : tuple, optional
+        How far, in ms, the window reaches before and after each event.
+    sigma_ms : float
+        Smoothing of rates that are made from spikes, in ms.
+    event_matrix : ndarray, shape (U, T, S), optional
+        The rates, instead of `data_obj`; NaN is allowed. Not copied, unless the
+        slices have to be sorted. Without windows they follow one another from 0.
+    step_size : float, optional
+        Distance of the time bins in ms, by default 1; that of `data_obj` if
+        that is a RateData.
+    neuron_attributes : sequence of dict, optional
+        What is known about each unit; by default that of `data_obj`.
+
+    Attributes
+    ----------
+    step_size : float
+        Distance of the time bins in ms.
+    event_stack : ndarray, shape (U, T, S)
+        The rates.
+    times : list of tuple
+        Start and end of each window in ms.
+    neuron_attributes : list of dict or None
+        One dictionary per unit.
+
+    Raises
+    ------
+    ValueError
+        If both or neither of `data_obj` and `event_matrix` are given, windows
+        are missing, differ in length or leave the recording, or a shape does
+        not fit.
+    TypeError
+        If an argument is of the wrong type.
+    """
+
+    def __init__(
+        self,
+        data_obj: SpikeData | RateData | None = None,
+        times_start_to_end: list[Window] | None = None,
+        time_peaks: ArrayLike | None = None,
+        time_bounds: Window | None = None,
+        sigma_ms: float = 10,
+        event_matrix: NDArray[Any] | None = None,
+        step_size: float | None = None,
+        neuron_attributes: Sequence[dict[str, Any]] | None = None,
+    ) -> None:
+        if (data_obj is None) == (event_matrix is None):
+            given = "neither" if data_obj is None else "both"
+            raise ValueError(
+                f"exactly one of data_obj and event_matrix must be given, got {given}"
+            )
+        step_ms = 1.0 if step_size is None else checks.positive("step_size", step_size)
+        found = windows.chosen_windows(times_start_to_end, time_peaks, time_bounds)
+        if event_matrix is not None:
+            stack, times = _from_matrix(event_matrix, found, step_ms)
+        elif isinstance(data_obj, RateData):
+            times, step_ms = windows.required(found).times, _even_step(data_obj)
+            stack = _from_rates(data_obj, windows.required(found), step_ms)
+        elif isinstance(data_obj, SpikeData):
+            times = windows.required(found).times
+            stack = _from_spikes(data_obj, windows.required(found), step_ms, sigma_ms)
+        else:
+            raise TypeError(
+                f"data_obj must be a SpikeData or RateData, "
+                f"got {type(data_obj).__name__}"
+            )
+        self.step_size = step_ms
+        self.event_stack = stack
+        self.times = times
+        if neuron_attributes is None and data_obj is not None:
+            neuron_attributes = data_obj.neuron_attributes
+        self.neuron_attributes = attributes.checked_attributes(
+            neuron_attributes, self.event_stack.shape[0]
+        )
+
+    def __len__(self) -> int:
+        return int(self.event_stack.shape[2])
+
+    def __iter__(self) -> Iterator[RateData]:
+        return (self._slice(i) for i in range(len(self)))
+
+    def convert_to_list_of_RateData(self) -> list[RateData]:
+        """Return each slice as a RateData with the times of the recording in ms."""
+        return list(self)
+
+    def _slice(self, i: int) -> RateData:
+        times = self.times[i][0] + np.arange(self.event_stack.shape[1]) * self.step_size
+        return RateData(self.event_stack[..., i], times, self.neuron_attributes)
+
+    def subset(
+        self, units: Any, by: str | None = None, preserve_order: bool = False
+    ) -> "RateSliceStack":
+        """Return the stack of the chosen units.
+
+        Parameters
+        ----------
+        units : int, iterable of int, mask, or attribute value(s)
+            The units, or, with `by`, the values of that attribute to look for.
+        by : str, optional
+            Name of an attribute of ``neuron_attributes``.
+        preserve_order : bool
+            Keep the order of `units`; by default the units stay in their order.
+        """
+        chosen = attributes.select_units(
+            units,
+            self.event_stack.shape[0],
+            self.neuron_attributes,
+            by=by,
+            preserve_order=preserve_order,
+        )
+        return RateSliceStack(
+            event_matrix=self.event_stack[chosen],
+            times_start_to_end=list(self.times),
+            step_size=self.step_size,
+            neuron_attributes=attributes.of_units(self.neuron_attributes, chosen),
+        )
+
+    def subslice(self, slices: Any) -> "RateSliceStack":
+        """Return the stack of the chosen slices, each once, in their order.
+
+        Parameters
+        ----------
+        slices : int, iterable of int, or mask
+            Positions of the slices; negative ones count from the end.
+        """
+        chosen = attributes.select_slices(slices, len(self))
+        return RateSliceStack(
+            event_matrix=self.event_stack[..., chosen],
+            times_start_to_end=[self.times[i] for i in chosen],
+            step_size=self.step_size,
+            neuron_attributes=self.neuron_attributes,
+        )
+
+    def __repr__(self) -> str:
+        units, bins, slices = self.event_stack.shape
+        return f"RateSliceStack(U={units}, T={bins}, S={slices})"
+
+
+def _from_matrix(
+    event_matrix: Any, found: Windows | None, step_ms: float
+) -> tuple[NDArray[Any], list[Window]]:
+    if not isinstance(event_matrix, np.ndarray):
+        raise TypeError(
+            f"event_matrix must be a numpy array, got {type(event_matrix).__name__}"
+        )
+    if event_matrix.ndim != 3 or 0 in event_matrix.shape[1:]:
+        raise ValueError(
+            f"event_matrix must have shape (units, bins, slices) with at least one "
+            f"bin and slice, got {event_matrix.shape}"
+        )
+    _, bins, slices = event_matrix.shape
+    if found is None:
+        return event_matrix, windows.consecutive_windows([bins * step_ms] * slices)
+    if len(found.times) != slices:
+        raise ValueError(
+            f"times_start_to_end must hold one window per slice of event_matrix "
+            f"({slices}), got {len(found.times)}"
+        )
+    if found.order != list(range(slices)):
+        event_matrix = event_matrix[..., found.order]
+    return event_matrix, found.times
+
+
+def _even_step(rates: RateData) -> float:
+    step = windows.step_of(rates.times)
+    if not np.allclose(np.diff(rates.times), step, rtol=1e-6):
+        warnings.warn(
+            f"times of data_obj are not evenly spaced: the slices get their mean "
+            f"distance, {step} ms",
+            UserWarning,
+            stacklevel=3,
+        )
+    return step
+
+
+def _from_rates(rates: RateData, found: Windows, step_ms: float) -> NDArray[np.float64]:
+    """Cut out the columns whose time t has start <= t < end."""
+    found.check_inside(*windows.extent_of(rates.times))
+    # A time on the edge of a window may lie beside it by a rounding.
+    edges = np.array(found.times, dtype=np.float64) - 1e-6 * step_ms
+    columns = np.searchsorted(rates.times, edges)
+    counts = np.diff(columns, axis=1).ravel()
+    if counts.min() != counts.max() or counts.min() == 0:
+        raise ValueError(
+            f"windows must hold the same number of times of data_obj, at least one, "
+            f"got {counts.min()} to {counts.max()}"
+        )
+    return np.stack([rates.inst_Frate_data[:, i:j] for i, j in columns], axis=-1)
+
+
+def _from_spikes(
+    recording: SpikeData, found: Windows, step_ms: float, sigma_ms: float
+) -> NDArray[np.float64]:
+    found.check_inside(recording.start_time, recording.start_time + recording.length)
+    first, last = found.times[0]
+    grid = np.arange(binning.n_bins(last - first, step_ms, first)) * step_ms
+    stack = np.empty((recording.N, grid.size, len(found.times)))
+    for i, (start, _) in enumerate(found.times):
+        stack[..., i], _ = isi_rates(recording.train, start + grid, sigma_ms)
+    return stack

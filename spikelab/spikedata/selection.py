@@ -1,0 +1,154 @@
+"""Parts and chains of recordings, as arguments of a new recording."""
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spikelab import checks, trains
+from spikelab.spikedata.construction import Train
+
+if TYPE_CHECKING:
+    from spikelab.spikedata.spikedata import SpikeData
+
+
+def arguments(recording: "SpikeData", **changes: Any) -> dict[str, Any]:
+    """Return the arguments that make `recording` again, but for `changes`."""
+    return {
+        "train": recording.train,
+        "length": recording.length,
+        "start_time": recording.start_time,
+        "neuron_attributes": recording.neuron_attributes,
+        "metadata": recording.metadata,
+        "raw_data": recording.raw_data,
+        "raw_time": recording.raw_time,
+        **changes,
+    }
+
+
+def window_times(recording: "SpikeData", start: Any, end: Any) -> tuple[float, float]:
+    """Return start and end on the clock of `recording`, or raise ValueError.
+
+    None and ``...`` are its edges; in a recording that starts at 0 or later,
+    negative times count from its end.
+    """
+    opening = recording.start_time
+    closing = opening + recording.length
+    first = opening if _is_open(start) else _time(recording, "start", start)
+    last = closing if _is_open(end) else _time(recording, "end", end)
+    if not opening <= first < last <= closing:
+        raise ValueError(
+            f"start must be before end, and both in the recording "
+            f"[{opening}, {closing}] ms, got {start} and {end}"
+        )
+    return first, last
+
+
+def _is_open(edge: Any) -> bool:
+    return edge is None or edge is ...
+
+
+def _time(recording: "SpikeData", name: str, value: Any) -> float:
+    time = checks.finite(name, value)
+    if time < 0 <= recording.start_time:
+        return time + recording.start_time + recording.length
+    return time
+
+
+def cut(
+    recording: "SpikeData",
+    first: float,
+    last: float,
+    *,
+    zero: float,
+    start_time: float,
+    length: float,
+) -> dict[str, Any]:
+    """Cut out the spikes and raw data from `first` up to, and without, `last`.
+
+    Parameters
+    ----------
+    recording : SpikeData
+        What to cut from.
+    first, last : float
+        The window on the clock of `recording`, in ms.
+    zero : float
+        The time on that clock that becomes 0.
+    start_time, length : float
+        The same window on the new clock; rounding moves no spike out of it.
+    """
+    train = [
+        times[slice(*times.searchsorted((first, last)))] - zero
+        for times in recording.train
+    ]
+    samples = _inside(recording.raw_time, first, last)
+    return arguments(
+        recording,
+        train=trains.into_window(train, start_time, length, _slack(first, last, zero)),
+        start_time=start_time,
+        length=length,
+        raw_data=recording.raw_data[..., samples],
+        raw_time=recording.raw_time[samples] - zero,
+    )
+
+
+def _inside(times: NDArray[Any], first: float, last: float) -> slice | NDArray[np.intp]:
+    """Return the samples in a window: a slice, which copies nothing, if it can be."""
+    samples = np.flatnonzero((times >= first) & (times < last))
+    if samples.size and samples[-1] - samples[0] + 1 == samples.size:
+        return slice(int(samples[0]), int(samples[-1]) + 1)
+    return samples
+
+
+def _slack(*times: float) -> float:
+    """Return how far rounding may carry a spike when these times are combined."""
+    return 16 * float(np.spacing(max(map(abs, times))))
+
+
+def joined(
+    recording: "SpikeData", following: "SpikeData", offset: float
+) -> dict[str, Any]:
+    """Return the arguments of a recording that `following` continues.
+
+    `following` starts `offset` ms after the end of `recording`.
+    """
+    start = recording.start_time + recording.length + offset
+    train = [
+        np.concatenate((times, others - following.start_time + start))
+        for times, others in zip(recording.train, following.train, strict=True)
+    ]
+    length = recording.length + offset + following.length
+    data, time = _joined_raw(recording, following, start - following.start_time)
+    return {
+        "train": _in_window(train, recording, following, length),
+        "length": length,
+        "start_time": recording.start_time,
+        "metadata": {**following.metadata, **recording.metadata},
+        "raw_data": data,
+        "raw_time": time,
+    }
+
+
+def _in_window(
+    train: Train, recording: "SpikeData", following: "SpikeData", length: float
+) -> Train:
+    slack = _slack(recording.start_time, following.start_time, length)
+    return trains.into_window(train, recording.start_time, length, slack)
+
+
+def _joined_raw(
+    recording: "SpikeData", following: "SpikeData", shift: float
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    if not following.raw_data.size:
+        return recording.raw_data, recording.raw_time
+    if not recording.raw_data.size:
+        return following.raw_data, following.raw_time + shift
+    if recording.raw_data.shape[:-1] != following.raw_data.shape[:-1]:
+        raise ValueError(
+            f"raw_data must have the same channels in both recordings, "
+            f"got shapes {recording.raw_data.shape} and {following.raw_data.shape}"
+        )
+    return (
+        np.concatenate((recording.raw_data, following.raw_data), axis=-1),
+        np.concatenate((recording.raw_time, following.raw_time + shift)),
+    )

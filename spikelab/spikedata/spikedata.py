@@ -1,0 +1,511 @@
+"""Spike trains of simultaneously recorded units."""
+
+import operator
+import warnings
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from spikelab import binning, checks, trains
+from spikelab.errors import MissingExtraError
+from spikelab.spikedata import attributes, construction, selection, windows
+from spikelab.spikedata.export_mixin import ExportMixin
+from spikelab.spikedata.ratedata import RateData
+from spikelab.spikedata.rates import isi_rates
+
+if TYPE_CHECKING:
+    from spikelab.spikedata.rateslicestack import RateSliceStack
+    from spikelab.spikedata.spikeslicestack import SpikeSliceStack
+
+
+class SpikeData(ExportMixin):
+    """Spike times of N units over one recording window, in milliseconds.
+
+    Parameters
+    ----------
+    train : iterable of array-like
+        Spike times of each unit in ms. Stored sorted, as float64 copies.
+    N : int, optional
+        Number of units, if there are silent ones after the last of `train`.
+    length : float, optional
+        Length of the recording in ms; by default it ends with the last spike.
+    start_time : float
+        Start of the recording in ms: negative for event-centred data, positive
+        for a recording that starts late.
+    neuron_attributes : sequence of dict, optional
+        What is known about each unit; the dictionaries are not copied.
+    metadata : dict, optional
+        What is known about the recording.
+    raw_data : array, optional
+        Raw voltages, shape (channels, samples) or (samples,). Not copied, so
+        that a :class:`numpy.memmap` stays on the disk.
+    raw_time : array or float, optional
+        Time of each raw sample in ms, or their sampling rate in kHz.
+
+    Attributes
+    ----------
+    train : list of ndarray
+        Spike times of each unit, sorted, float64.
+    N : int
+        Number of units, silent ones included.
+    length, start_time : float
+        The recording window in ms.
+    neuron_attributes : list of dict or None
+        One dictionary per unit.
+    metadata : dict
+        What is known about the recording.
+    raw_data, raw_time : ndarray
+        Raw voltages and their times in ms; of size 0 if there are none.
+
+    Raises
+    ------
+    ValueError
+        If a spike time is not finite or not in the window, the window is not
+        finite or ends before it starts, or the number of attributes or of
+        raw times does not fit.
+    """
+
+    def __init__(
+        self,
+        train: Iterable[ArrayLike],
+        *,
+        N: int | None = None,
+        length: float | None = None,
+        start_time: float = 0.0,
+        neuron_attributes: Sequence[dict[str, Any]] | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        raw_data: ArrayLike | None = None,
+        raw_time: ArrayLike | None = None,
+    ) -> None:
+        units = None if N is None else _index("N", N)
+        checked = construction.checked_train(train, units)
+        self.start_time = checks.finite("start_time", start_time)
+        self.length = construction.checked_length(length, checked, self.start_time)
+        trains.check_window(checked, self.start_time, self.length)
+        checked.owned = True
+        self.train: list[NDArray[np.float64]] = checked
+        self.N = len(self.train)
+        self.raw_data, self.raw_time = construction.checked_raw(raw_data, raw_time)
+        self.metadata = construction.checked_metadata(metadata)
+        self.neuron_attributes = attributes.checked_attributes(
+            neuron_attributes, self.N
+        )
+
+    @staticmethod
+    def from_idces_times(
+        idces: ArrayLike, times: ArrayLike, N: int | None = None, **kwargs: Any
+    ) -> "SpikeData":
+        """Make a recording from parallel arrays of unit indices and times.
+
+        Parameters
+        ----------
+        idces : array-like of int
+            Unit of each spike, from 0, in any order.
+        times : array-like
+            Time of each spike in ms.
+        N : int, optional
+            Number of units; by default the largest index plus one.
+        **kwargs
+            Further arguments of :class:`SpikeData`.
+        """
+        n_units = None if N is None else _index("N", N)
+        train, n_units = construction.train_of_flat(idces, times, n_units)
+        return SpikeData(train, N=n_units, **kwargs)
+
+    @staticmethod
+    def from_events(
+        events: Iterable[tuple[int, float]], N: int | None = None, **kwargs: Any
+    ) -> "SpikeData":
+        """Make a recording from ``(unit, time in ms)`` pairs.
+
+        Parameters
+        ----------
+        events : iterable of (int, float)
+            One pair per spike, in any order.
+        N : int, optional
+            Number of units; by default the largest index plus one.
+        **kwargs
+            Further arguments of :class:`SpikeData`.
+        """
+        pairs = list(events)
+        idces = np.array([unit for unit, _ in pairs])
+        times = np.array([time for _, time in pairs], dtype=np.float64)
+        return SpikeData.from_idces_times(idces, times, N, **kwargs)
+
+    @staticmethod
+    def from_raster(
+        raster: ArrayLike, bin_size_ms: float, **kwargs: Any
+    ) -> "SpikeData":
+        """Make a recording that has these spike counts.
+
+        The k spikes of a bin are placed so that they divide it evenly.
+
+        Parameters
+        ----------
+        raster : array-like, shape (units, bins)
+            Spike counts.
+        bin_size_ms : float
+            Width of a bin in ms.
+        **kwargs
+            Further arguments of :class:`SpikeData`; the length is by default
+            that of all bins.
+        """
+        counts = np.asarray(raster)
+        start = kwargs.get("start_time", 0.0)
+        train = construction.train_of_raster(counts, bin_size_ms, start)
+        length = counts.shape[1] * float(bin_size_ms)
+        return SpikeData(train, **{"N": counts.shape[0], "length": length, **kwargs})
+
+    @property
+    def times(self) -> Iterator[float]:
+        """All spike times in ms, in chronological order."""
+        return iter(np.sort(self.idces_times()[1]).tolist())
+
+    @property
+    def events(self) -> Iterator[tuple[int, float]]:
+        """All spikes as ``(unit, time in ms)``, in chronological order."""
+        units, times = self.idces_times()
+        order = np.argsort(times, kind="stable")
+        return zip(units[order].tolist(), times[order].tolist(), strict=True)
+
+    def idces_times(self) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Return unit indices (int64) and times in ms (float64), unit after unit."""
+        counts = [len(times) for times in self.train]
+        idces = np.repeat(np.arange(self.N, dtype=np.int64), counts)
+        return idces, np.concatenate([np.empty(0), *self.train])
+
+    @property
+    def electrodes(self) -> NDArray[Any] | None:
+        """Electrode of each unit, shape (N,), or None if any is unknown.
+
+        Taken from the attribute ``electrode``, ``channel`` or ``ch``.
+        """
+        return attributes.electrodes(self.neuron_attributes)
+
+    @property
+    def unit_locations(self) -> NDArray[Any] | None:
+        """Location of each unit, shape (N, 2) or (N, 3), or None if any is unknown.
+
+        Taken from the attribute ``location``, from ``x``, ``y`` and maybe
+        ``z``, or from ``position``, in this order.
+        """
+        return attributes.locations(self.neuron_attributes)
+
+    def get_neuron_attribute(self, key: str, default: Any = None) -> list[Any]:
+        """Return the attribute `key` of each unit, `default` where it has none."""
+        return [a.get(key, default) for a in self.neuron_attributes or [{}] * self.N]
+
+    def set_neuron_attribute(
+        self, key: str, values: Any, neuron_indices: Sequence[int] | None = None
+    ) -> None:
+        """Set the attribute `key` of all or the named units, in place.
+
+        Parameters
+        ----------
+        key : str
+            Name of the attribute.
+        values : object or sequence
+            One value for all units (a scalar, a string or a dictionary), or a
+            sequence of one for each.
+        neuron_indices : sequence of int, optional
+            The units, negative ones from the end; by default all.
+        """
+        units: Iterable[int] = range(self.N)
+        if neuron_indices is not None:
+            units = attributes.as_indices("neuron_indices", neuron_indices, self.N)
+        if self.neuron_attributes is None:
+            self.neuron_attributes = [{} for _ in range(self.N)]
+        attributes.set_values(self.neuron_attributes, key, values, list(units))
+
+    def subset(
+        self, units: Any, by: str | None = None, preserve_order: bool = False
+    ) -> "SpikeData":
+        """Return a recording of the chosen units, each once; all else stays.
+
+        Parameters
+        ----------
+        units : int, iterable of int, mask, or attribute value(s)
+            The units, or, with `by`, the values of that attribute to look for.
+        by : str, optional
+            Name of an attribute of ``neuron_attributes``.
+        preserve_order : bool
+            Keep the order of `units`; by default the units stay in their order.
+        """
+        chosen = attributes.select_units(
+            units, self.N, self.neuron_attributes, by=by, preserve_order=preserve_order
+        )
+        return SpikeData(
+            **selection.arguments(
+                self,
+                train=[self.train[unit] for unit in chosen],
+                neuron_attributes=attributes.of_units(self.neuron_attributes, chosen),
+            )
+        )
+
+    def subtime(
+        self, start: Any, end: Any, shift_to: float | None = None
+    ) -> "SpikeData":
+        """Return the recording from `start` up to, and without, `end`.
+
+        A spike at exactly `end` is left out, also at the end of the recording,
+        so that parts that follow one another hold each spike once.
+
+        Parameters
+        ----------
+        start, end : float, None or ...
+            Times in ms; None or ``...`` is the edge of the recording. In a
+            recording that starts at 0 or later, a negative time counts from
+            its end.
+        shift_to : float, optional
+            The time that becomes 0; by default `start`. ``shift_to=0`` keeps the
+            times as they are.
+
+        Raises
+        ------
+        ValueError
+            If `start` is not before `end`, or either lies outside the recording.
+        """
+        first, last = selection.window_times(self, start, end)
+        zero = first if shift_to is None else checks.finite("shift_to", shift_to)
+        return SpikeData(
+            **selection.cut(
+                self,
+                first,
+                last,
+                zero=zero,
+                start_time=first - zero,
+                length=last - first,
+            )
+        )
+
+    def __getitem__(self, key: Any) -> "SpikeData":
+        """Return ``subtime`` for a slice, ``subset`` for anything else."""
+        if isinstance(key, slice):
+            if key.step is not None:
+                raise ValueError(f"a slice of time must have no step, got {key.step}")
+            return self.subtime(key.start, key.stop)
+        return self.subset(key)
+
+    def append(
+        self,
+        spikeData: "SpikeData",
+        offset: float = 0,
+        drop_neuron_attributes: bool = False,
+    ) -> "SpikeData":
+        """Return this recording followed by another one of the same units.
+
+        Metadata are those of both, this recording's where both have a key; raw
+        data are joined too.
+
+        Parameters
+        ----------
+        spikeData : SpikeData
+            The recording that follows; its start comes `offset` ms after the
+            end of this one.
+        offset : float
+            Gap in ms.
+        drop_neuron_attributes : bool
+            Leave the attributes out. By default they are those of this
+            recording, or of the other one if only that has them.
+        """
+        if spikeData.N != self.N:
+            raise ValueError(
+                f"spikeData must have the same number of units, "
+                f"got {spikeData.N} for {self.N}"
+            )
+        if checks.finite("offset", offset) < 0:
+            raise ValueError(f"offset must not be negative, got {offset}")
+        known = self.neuron_attributes
+        if known is None and spikeData.neuron_attributes and not drop_neuron_attributes:
+            known = spikeData.neuron_attributes
+            warnings.warn(
+                "this recording has no neuron_attributes: those of spikeData are taken",
+                RuntimeWarning,
+                stacklevel=2,
+            )
+        return SpikeData(
+            **selection.joined(self, spikeData, offset),
+            neuron_attributes=None if drop_neuron_attributes else known,
+        )
+
+    def raster(
+        self, bin_size: float = 1.0, time_offset: float = 0.0
+    ) -> NDArray[np.int64]:
+        """Count the spikes of each unit in each bin.
+
+        Bins are open on the left and closed on the right, counted from
+        ``start_time``; a spike at ``start_time`` counts in bin 0.
+
+        Parameters
+        ----------
+        bin_size : float
+            Width of a bin in ms.
+        time_offset : float
+            Added to all times: positive, it puts empty bins in front; negative,
+            what comes before the first bin counts in it.
+
+        Returns
+        -------
+        ndarray
+            Counts, int64, shape (N, ceil((length + time_offset) / bin_size)).
+        """
+        origin, bins = self._bins(bin_size, time_offset)
+        return binning.counts(self.train, origin, float(bin_size), bins)
+
+    def _bins(self, bin_size: float, time_offset: float) -> tuple[float, int]:
+        """Return where the bins begin, in ms, and how many there are."""
+        size = checks.positive("bin_size", bin_size)
+        offset = checks.finite("time_offset", time_offset)
+        if offset < -self.length:
+            raise ValueError(
+                f"time_offset must not be below -length ({-self.length}), got {offset}"
+            )
+        origin = self.start_time - offset
+        return origin, binning.n_bins(self.length + offset, size, origin)
+
+    def sparse_raster(self, bin_size: float = 1.0, time_offset: float = 0.0) -> Any:
+        """Count as :meth:`raster`, into a ``scipy.sparse.csr_matrix`` (int64).
+
+        Raises
+        ------
+        MissingExtraError
+            If scipy, of the extra ``sparse``, is not installed.
+        """
+        try:
+            from scipy.sparse import csr_matrix
+        except ImportError as error:
+            raise MissingExtraError("sparse_raster", "scipy", "sparse") from error
+        origin, bins = self._bins(bin_size, time_offset)
+        units, times = self.idces_times()
+        if bins == 0:
+            return csr_matrix((self.N, 0), dtype=np.int64)
+        columns = binning.bin_indices(times - origin, float(bin_size), bins)
+        ones = np.ones(len(times), dtype=np.int64)
+        return csr_matrix((ones, (units, columns)), shape=(self.N, bins))
+
+    def binned(self, bin_size: float = 40.0) -> NDArray[np.int64]:
+        """Count the spikes of all units together in each bin, as :meth:`raster` does."""
+        origin, bins = self._bins(bin_size, 0.0)
+        counts = np.zeros(bins, dtype=np.int64)
+        for times in trains.blocks(self.train) if bins else ():
+            indices = binning.bin_indices(times - origin, float(bin_size), bins)
+            counts += np.bincount(indices, minlength=bins)
+        return counts
+
+    def rates(self, unit: Literal["kHz", "Hz"] = "kHz") -> NDArray[np.float64]:
+        """Return the mean rate of each unit in kHz or Hz; 0 if the length is 0."""
+        if unit not in ("kHz", "Hz"):
+            raise ValueError(f"unit must be 'kHz' or 'Hz', got {unit!r}")
+        counts = np.array([len(times) for times in self.train], dtype=np.float64)
+        per_ms = counts / self.length if self.length > 0 else np.zeros_like(counts)
+        return per_ms * 1000.0 if unit == "Hz" else per_ms
+
+    def interspike_intervals(self) -> list[NDArray[np.float64]]:
+        """Return the intervals between the spikes of each unit in ms."""
+        return [np.diff(times) for times in self.train]
+
+    def resampled_isi(self, times: ArrayLike, sigma_ms: float = 10.0) -> RateData:
+        """Return the rate of each unit, in Hz, as the inverse of its interspike interval.
+
+        The rate is 1000 / interval from one spike up to the next, and 0 before the
+        first and after the last; a spike time that occurs twice counts once.
+
+        Parameters
+        ----------
+        times : array-like
+            Evenly spaced times in ms.
+        sigma_ms : float
+            Standard deviation of the Gaussian that smooths the rates, 0 for none.
+
+        Returns
+        -------
+        RateData
+            Rates of shape (N, number of times), with ``rate_unit="Hz"``.
+        """
+        return RateData(
+            *isi_rates(self.train, times, sigma_ms),
+            neuron_attributes=self.neuron_attributes,
+            rate_unit="Hz",
+        )
+
+    def frames(self, length: float, overlap: float = 0) -> "SpikeSliceStack":
+        """Cut the recording into windows of equal length; an incomplete last one is left out.
+
+        Parameters
+        ----------
+        length : float
+            Length of a window in ms.
+        overlap : float
+            How far, in ms, each window reaches into the next.
+        """
+        from spikelab.spikedata.spikeslicestack import SpikeSliceStack
+
+        frames = windows.frame_windows(self.start_time, self.length, length, overlap)
+        return SpikeSliceStack(self, times_start_to_end=frames)
+
+    def align_to_events(
+        self,
+        events: Any,
+        pre_ms: float,
+        post_ms: float,
+        *,
+        kind: Literal["spike", "rate"] = "spike",
+        bin_size_ms: float = 1.0,
+        sigma_ms: float = 10,
+    ) -> "SpikeSliceStack | RateSliceStack":
+        """Cut a window around each event; the event is time 0 of its slice.
+
+        Parameters
+        ----------
+        events : float, array-like or str
+            Event times in ms, or the key of `metadata` that holds them. Events
+            whose window leaves the recording are left out with a warning.
+        pre_ms, post_ms : float
+            How far a window reaches before and after its event, in ms.
+        kind : {"spike", "rate"}
+            Cut out spikes, or rates as :meth:`resampled_isi` gives them.
+        bin_size_ms, sigma_ms : float
+            Step and smoothing of the rates, in ms.
+        """
+        from spikelab.spikedata.rateslicestack import RateSliceStack
+        from spikelab.spikedata.spikeslicestack import SpikeSliceStack
+
+        if kind not in ("spike", "rate"):
+            raise ValueError(f"kind must be 'spike' or 'rate', got {kind!r}")
+        peaks = self._events_inside(events, pre_ms, post_ms)
+        bounds = (pre_ms, post_ms)
+        if kind == "spike":
+            return SpikeSliceStack(self, time_peaks=peaks, time_bounds=bounds)
+        return RateSliceStack(
+            self,
+            time_peaks=peaks,
+            time_bounds=bounds,
+            sigma_ms=sigma_ms,
+            step_size=bin_size_ms,
+        )
+
+    def _events_inside(self, events: Any, pre_ms: float, post_ms: float) -> list[float]:
+        """Return the event times, sorted, whose windows lie in the recording."""
+        if isinstance(events, str):
+            if events not in self.metadata:
+                raise KeyError(
+                    f"events must be a key of metadata ({sorted(map(str, self.metadata))}), "
+                    f"got {events!r}"
+                )
+            events = self.metadata[events]
+        stop = self.start_time + self.length
+        return windows.events_inside(events, pre_ms, post_ms, self.start_time, stop)
+
+    def __repr__(self) -> str:
+        return (
+            f"SpikeData(N={self.N}, length={self.length}, start_time={self.start_time})"
+        )
+
+
+def _index(name: str, value: Any) -> int:
+    try:
+        return operator.index(value)
+    except TypeError as error:
+        raise TypeError(f"{name} must be an integer, got {value!r}") from error

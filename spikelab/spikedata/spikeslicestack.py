@@ -1,0 +1,283 @@
+"""Spike trains in windows of a recording."""
+
+import copy
+import warnings
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from spikelab import binning, checks
+from spikelab.comparison import same
+from spikelab.spikedata import attributes, selection, windows
+from spikelab.spikedata.attributes import Attributes
+from spikelab.spikedata.export_mixin import ExportMixin
+from spikelab.spikedata.spikedata import SpikeData
+from spikelab.spikedata.windows import Window, Windows
+
+
+class SpikeSliceStack(ExportMixin):
+    """Spike trains of N units in S windows.
+
+    Made from a recording (`data_obj`) and windows, or from recordings that are
+    already cut (`spike_stack`). Windows may overlap. They are kept in the order
+    of their start: windows that come in another order are sorted with a
+    warning, and the slices of a `spike_stack` along with them.
+
+    The slices of a recording hold the spikes from the start of the window up
+    to, and without, its end. They start at 0 on their own clock, or, with
+    `time_peaks`, have the event at 0 and start before it.
+
+    Parameters
+    ----------
+    data_obj : SpikeData, optional
+        The recording.
+    times_start_to_end : list of tuple, optional
+        Start and end of each window in ms; with `data_obj` all of the same length.
+    time_peaks : array-like, optional
+        Event times in ms, instead of `times_start_to_end`.
+    time_bounds : tuple, optional
+        How far, in ms, the window reaches before and after each event.
+    spike_stack : list of SpikeData, optional
+        The slices, instead of `data_obj`, of any length. Without windows they
+        follow one another from 0.
+    neuron_attributes : sequence of dict, optional
+        What is known about each unit; by default that of `data_obj`, or of the
+        first slice that has any.
+    drop_slice_attributes : bool
+        Keep the attributes of units in the stack only, not in each slice. The
+        SpikeData given are not changed, slices without attributes take their
+        place.
+
+    Attributes
+    ----------
+    spike_stack : list of SpikeData
+        The slices.
+    times : list of tuple
+        Start and end of each window in ms, on the clock of the recording.
+    N : int
+        Number of units.
+    neuron_attributes : list of dict or None
+        One dictionary per unit.
+
+    Raises
+    ------
+    ValueError
+        If windows are missing, leave the recording or do not fit the slices,
+        or slices differ in their number of units.
+    TypeError
+        If an argument is of the wrong type, or neither `data_obj` nor
+        `spike_stack` is given.
+    """
+
+    def __init__(
+        self,
+        data_obj: SpikeData | None = None,
+        times_start_to_end: list[Window] | None = None,
+        time_peaks: ArrayLike | None = None,
+        time_bounds: Window | None = None,
+        spike_stack: list[SpikeData] | None = None,
+        neuron_attributes: Sequence[dict[str, Any]] | None = None,
+        drop_slice_attributes: bool = True,
+    ) -> None:
+        found = windows.chosen_windows(
+            times_start_to_end,
+            time_peaks,
+            time_bounds,
+            equal_lengths=spike_stack is None,
+        )
+        if spike_stack is not None:
+            _warn_of_unused(data_obj)
+            slices, self.times = _from_stack(spike_stack, found)
+            if neuron_attributes is None:
+                neuron_attributes = _lifted(slices, drop_slice_attributes)
+        elif isinstance(data_obj, SpikeData):
+            self.times = windows.required(found).times
+            slices = _from_recording(data_obj, windows.required(found))
+            if neuron_attributes is None:
+                neuron_attributes = data_obj.neuron_attributes
+        else:
+            raise TypeError(
+                f"data_obj must be a SpikeData, or spike_stack a list of them, "
+                f"got {type(data_obj).__name__} and None"
+            )
+        if drop_slice_attributes:
+            slices = [_without_attributes(sd) for sd in slices]
+        self.spike_stack = slices
+        self.N = slices[0].N
+        self.neuron_attributes = attributes.checked_attributes(
+            neuron_attributes, self.N
+        )
+
+    def __len__(self) -> int:
+        return len(self.spike_stack)
+
+    def __iter__(self) -> Iterator[SpikeData]:
+        return iter(self.spike_stack)
+
+    def subset(
+        self, units: Any, by: str | None = None, preserve_order: bool = False
+    ) -> "SpikeSliceStack":
+        """Return the stack of the chosen units.
+
+        Parameters
+        ----------
+        units : int, iterable of int, mask, or attribute value(s)
+            The units, or, with `by`, the values of that attribute to look for.
+        by : str, optional
+            Name of an attribute of ``neuron_attributes``.
+        preserve_order : bool
+            Keep the order of `units`; by default the units stay in their order.
+        """
+        chosen = attributes.select_units(
+            units, self.N, self.neuron_attributes, by=by, preserve_order=preserve_order
+        )
+        return SpikeSliceStack(
+            spike_stack=[sd.subset(chosen, preserve_order=True) for sd in self],
+            times_start_to_end=list(self.times),
+            neuron_attributes=attributes.of_units(self.neuron_attributes, chosen),
+            drop_slice_attributes=False,
+        )
+
+    def subslice(self, slices: Any) -> "SpikeSliceStack":
+        """Return the stack of the chosen slices, each once, in their order.
+
+        Parameters
+        ----------
+        slices : int, iterable of int, or mask
+            Positions of the slices; negative ones count from the end.
+        """
+        chosen = attributes.select_slices(slices, len(self))
+        return SpikeSliceStack(
+            spike_stack=[self.spike_stack[i] for i in chosen],
+            times_start_to_end=[self.times[i] for i in chosen],
+            neuron_attributes=self.neuron_attributes,
+            drop_slice_attributes=False,
+        )
+
+    def to_raster_array(
+        self, bin_size: float = 1.0, absolute_times: bool = False
+    ) -> NDArray[np.int64]:
+        """Count the spikes of each unit in each bin of each slice.
+
+        Parameters
+        ----------
+        bin_size : float
+            Width of a bin in ms; bins are those of :meth:`.SpikeData.raster`.
+        absolute_times : bool
+            Let the bins run from the start of the first window to the end of the
+            last one, the spikes of each slice at their time in the recording. By
+            default they run from the start to the end of each slice, all of which
+            must have the same number of bins.
+
+        Returns
+        -------
+        ndarray
+            Counts, int64, shape (N, bins, S).
+        """
+        size = checks.positive("bin_size", bin_size)
+        origins = [sd.start_time for sd in self]
+        bins = {binning.n_bins(sd.length, size, sd.start_time) for sd in self}
+        if absolute_times:
+            # The first bin on the clock of each slice.
+            first = self.times[0][0]
+            origins = [
+                sd.start_time - (start - first)
+                for sd, (start, _) in zip(self, self.times, strict=True)
+            ]
+            bins = {
+                binning.n_bins(max(end for _, end in self.times) - first, size, first)
+            }
+        if len(bins) > 1:
+            raise ValueError(
+                f"slices must have the same number of bins of {size} ms, "
+                f"got {sorted(bins)}"
+            )
+        raster = np.empty((self.N, bins.pop(), len(self)), dtype=np.int64)
+        for i, (sd, origin) in enumerate(zip(self, origins, strict=True)):
+            raster[..., i] = binning.counts(sd.train, origin, size, raster.shape[1])
+        return raster
+
+    def __repr__(self) -> str:
+        return f"SpikeSliceStack(N={self.N}, S={len(self)})"
+
+
+def _warn_of_unused(data_obj: SpikeData | None) -> None:
+    if data_obj is not None:
+        warnings.warn(
+            "data_obj is not used, because spike_stack is given too",
+            UserWarning,
+            stacklevel=3,
+        )
+
+
+def _from_recording(recording: SpikeData, found: Windows) -> list[SpikeData]:
+    opening, closing = recording.start_time, recording.start_time + recording.length
+    found.check_inside(opening, closing)
+    return [
+        SpikeData(
+            **selection.cut(
+                recording,
+                start,
+                min(end, closing),  # a spike at the very end is in no slice
+                zero=zero,
+                start_time=found.start_ms,
+                length=found.length_ms,
+            )
+        )
+        for (start, end), zero in zip(found.times, found.zeros, strict=True)
+    ]
+
+
+def _from_stack(
+    spike_stack: Any, found: Windows | None
+) -> tuple[list[SpikeData], list[Window]]:
+    if not isinstance(spike_stack, list) or not all(
+        isinstance(sd, SpikeData) for sd in spike_stack
+    ):
+        raise TypeError(f"spike_stack must be a list of SpikeData, got {spike_stack!r}")
+    if not spike_stack:
+        raise ValueError("spike_stack must hold at least one SpikeData, got []")
+    counts = {sd.N for sd in spike_stack}
+    if len(counts) > 1:
+        raise ValueError(
+            f"spike_stack must hold slices of the same number of units, "
+            f"got {sorted(counts)}"
+        )
+    if found is None:
+        lengths = (sd.length for sd in spike_stack)
+        return list(spike_stack), windows.consecutive_windows(lengths)
+    if len(found.times) != len(spike_stack):
+        raise ValueError(
+            f"times_start_to_end must hold one window per slice of spike_stack "
+            f"({len(spike_stack)}), got {len(found.times)}"
+        )
+    return [spike_stack[i] for i in found.order], found.times
+
+
+def _lifted(spike_stack: list[SpikeData], dropped: bool) -> Attributes:
+    """Return the attributes of the first slice that has any."""
+    known = [
+        sd.neuron_attributes for sd in spike_stack if sd.neuron_attributes is not None
+    ]
+    if dropped and not all(_agree(known[0], other) for other in known[1:]):
+        warnings.warn(
+            "slices differ in neuron_attributes: the stack takes those of the first; "
+            "drop_slice_attributes=False keeps those of each slice too",
+            UserWarning,
+            stacklevel=3,
+        )
+    return known[0] if known else None
+
+
+def _agree(first: list[dict[str, Any]], second: list[dict[str, Any]]) -> bool:
+    return all(a is b or same(a, b) for a, b in zip(first, second, strict=True))
+
+
+def _without_attributes(recording: SpikeData) -> SpikeData:
+    if recording.neuron_attributes is None:
+        return recording
+    bare = copy.copy(recording)
+    bare.neuron_attributes = None
+    return bare

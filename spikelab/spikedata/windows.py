@@ -1,0 +1,235 @@
+"""Time windows that slices are cut from."""
+
+import warnings
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import attrs
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from spikelab import checks
+
+Window = tuple[float, float]
+"""Start and end in ms."""
+
+
+@attrs.frozen
+class Windows:
+    """Windows in the order of their start.
+
+    Parameters
+    ----------
+    times : list of tuple
+        Start and end of each window in ms, on the clock of the recording.
+    zeros : list of float
+        The time that is 0 on the clock of each slice: its start, or its event.
+    start_ms, length_ms : float
+        The window of every slice on its own clock.
+    order : list of int
+        For each window, its position among those that were given.
+    """
+
+    times: list[Window]
+    zeros: list[float]
+    start_ms: float
+    length_ms: float
+    order: list[int]
+
+    def check_inside(self, first: float, last: float) -> None:
+        """Raise ValueError for a window that leaves the recording."""
+        slack = _rounding(first, last)
+        for i, (start, end) in enumerate(self.times):
+            if start < first - slack or end > last + slack:
+                raise ValueError(
+                    f"window {i} must lie in the recording [{first}, {last}] ms, "
+                    f"got ({start}, {end})"
+                )
+
+
+def chosen_windows(
+    times_start_to_end: list[Window] | None,
+    time_peaks: ArrayLike | None,
+    time_bounds: Window | None,
+    *,
+    equal_lengths: bool = True,
+) -> Windows | None:
+    """Return the windows that the arguments of a slice stack describe.
+
+    None if they describe none. ``times_start_to_end`` comes before peaks.
+    """
+    if times_start_to_end is not None:
+        return _given_windows(times_start_to_end, equal_lengths)
+    if time_peaks is None and time_bounds is None:
+        return None
+    if time_peaks is None or time_bounds is None:
+        missing = "time_peaks" if time_peaks is None else "time_bounds"
+        raise ValueError(
+            f"time_peaks and time_bounds must be given together, {missing} is None"
+        )
+    return _windows_around(time_peaks, time_bounds)
+
+
+def required(found: Windows | None) -> Windows:
+    """Return `found`, or raise ValueError if there are no windows."""
+    if found is None:
+        raise ValueError(
+            "times_start_to_end, or time_peaks and time_bounds, must be given "
+            "with data_obj, got None"
+        )
+    return found
+
+
+def _given_windows(times: list[Window], equal_lengths: bool) -> Windows:
+    _check_given(times)
+    if equal_lengths:
+        _check_equal_lengths(times)
+    order = sorted(range(len(times)), key=lambda i: times[i][0])
+    if order != list(range(len(times))):
+        warnings.warn(
+            "times_start_to_end is not in the order of the starts: the slices are "
+            "put into that order, each with its own window",
+            UserWarning,
+            stacklevel=4,
+        )
+    ordered = [times[i] for i in order]
+    starts = [start for start, _ in ordered]
+    length = float(ordered[0][1] - ordered[0][0])
+    return Windows(ordered, starts, 0.0, length, order)
+
+
+def _check_given(times: Any) -> None:
+    if not isinstance(times, list):
+        raise TypeError(
+            f"times_start_to_end must be a list of (start, end) tuples, got {times!r}"
+        )
+    if not times:
+        raise ValueError("times_start_to_end must hold at least one window, got []")
+    for i, window in enumerate(times):
+        if not isinstance(window, tuple) or len(window) != 2:
+            raise TypeError(
+                f"times_start_to_end[{i}] must be a (start, end) tuple, got {window!r}"
+            )
+        start, end = (checks.finite(f"times_start_to_end[{i}]", t) for t in window)
+        if not start < end:
+            raise ValueError(
+                f"times_start_to_end[{i}] must start before it ends, got {window}"
+            )
+
+
+def _check_equal_lengths(times: Sequence[Window]) -> None:
+    length = times[0][1] - times[0][0]
+    for i, (start, end) in enumerate(times):
+        if abs(end - start - length) > _rounding(start, end, *times[0]):
+            raise ValueError(
+                f"times_start_to_end must hold windows of equal length, "
+                f"got {length} ms for window 0 and {end - start} ms for window {i}"
+            )
+
+
+def _windows_around(time_peaks: ArrayLike, time_bounds: Any) -> Windows:
+    if not isinstance(time_bounds, tuple) or len(time_bounds) != 2:
+        raise TypeError(
+            f"time_bounds must be a (before, after) tuple, got {time_bounds!r}"
+        )
+    before, after = (checks.finite("time_bounds", value) for value in time_bounds)
+    if not before + after > 0:
+        raise ValueError(f"time_bounds must span some time, got {time_bounds}")
+    peaks = np.asarray(time_peaks)
+    if peaks.ndim != 1 or not peaks.size:
+        raise ValueError(
+            f"time_peaks must be 1-D and hold at least one time, got {time_peaks!r}"
+        )
+    zeros = [checks.finite("time_peaks", peak) for peak in peaks.tolist()]
+    order = sorted(range(len(zeros)), key=zeros.__getitem__)
+    zeros = [zeros[i] for i in order]
+    times = [(zero - before, zero + after) for zero in zeros]
+    # Not -before, which is -0.0 for 0.
+    return Windows(times, zeros, 0.0 - before, before + after, order)
+
+
+def frame_windows(
+    start_time: float, recording_length: float, length: float, overlap: float
+) -> list[Window]:
+    """Return the consecutive windows that fit into a recording, all times in ms."""
+    checks.positive("length", length)
+    checks.finite("overlap", overlap)
+    if not 0 <= overlap < length:
+        raise ValueError(
+            f"overlap must not be negative and be below length ({length}), "
+            f"got {overlap}"
+        )
+    stop = start_time + recording_length
+    # Rounding must not cost the frame that ends with the recording.
+    slack = _rounding(start_time, stop)
+    if length > recording_length + slack:
+        raise ValueError(
+            f"length must not exceed that of the recording ({recording_length} ms), "
+            f"got {length}"
+        )
+    step = length - overlap
+    count = int((recording_length + slack - length) / step) + 1
+    starts = [float(start_time + i * step) for i in range(count)]
+    return [(start, float(start + length)) for start in starts]
+
+
+def _rounding(*times: float) -> float:
+    """Return how far rounding may carry a sum of these times."""
+    return 8 * float(np.spacing(max(map(abs, times))))
+
+
+def events_inside(
+    events: Any, pre_ms: float, post_ms: float, first: float, last: float
+) -> list[float]:
+    """Return the event times, ascending, whose windows lie in a recording.
+
+    Warns of those that do not.
+    """
+    before, after = checks.finite("pre_ms", pre_ms), checks.finite("post_ms", post_ms)
+    if not before + after > 0:
+        raise ValueError(
+            f"pre_ms and post_ms must span some time, got {pre_ms} and {post_ms}"
+        )
+    times = _event_times(events)
+    inside = (times - before >= first) & (times + after <= last)
+    if not inside.any():
+        raise ValueError(
+            f"events must hold a time whose window lies in the recording "
+            f"[{first}, {last}] ms, got none among {times.size}"
+        )
+    if dropped := int(np.count_nonzero(~inside)):
+        warnings.warn(
+            f"{dropped} of {times.size} events left out: the window "
+            f"[-{before}, +{after}] ms around them leaves the recording "
+            f"[{first}, {last}] ms",
+            UserWarning,
+            stacklevel=4,
+        )
+    return [float(time) for time in times[inside]]
+
+
+def _event_times(events: Any) -> NDArray[np.float64]:
+    try:
+        return np.sort(np.asarray(events, dtype=np.float64).ravel())
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"events must be numbers: {error}") from error
+
+
+def consecutive_windows(lengths: Iterable[float]) -> list[Window]:
+    """Return windows of these lengths, one after the other from 0."""
+    ends = np.cumsum(np.fromiter(lengths, dtype=np.float64)).tolist()
+    return list(zip([0.0, *ends[:-1]], ends, strict=True))
+
+
+def step_of(times: NDArray[Any]) -> float:
+    """Return the mean distance of times in ms, 1.0 if there is but one."""
+    if times.size < 2:
+        return 1.0
+    return float(times[-1] - times[0]) / (times.size - 1)
+
+
+def extent_of(times: NDArray[Any]) -> Window:
+    """Return the first time and the end of the last one's step, in ms."""
+    if not times.size:
+        raise ValueError("times must not be empty to be cut into windows, got size 0")
+    return float(times[0]), float(times[-1]) + step_of(times)

@@ -1,0 +1,144 @@
+import numpy as np
+import pytest
+
+from spikelab.spikedata.spikedata import SpikeData
+
+
+@pytest.mark.parametrize(
+    ("train", "arguments", "message"),
+    [
+        ([[1.0], [np.nan]], {}, "unit 1: spike times must be finite .* got nan"),
+        ([[1.0, np.nan]], {}, "unit 0: spike times must be finite .* got nan"),
+        ([[np.inf]], {"length": 9.0}, "unit 0: .* got inf"),
+        ([[1.0], [-np.inf, 2]], {}, "unit 1: .* got -inf"),
+        ([[-1.0]], {}, "unit 0: .* got -1.0"),
+        ([[], [5.0]], {"start_time": 10.0}, "unit 1: .* got 5.0"),
+        (
+            [[1.0], [10.5]],
+            {"length": 10},
+            r"unit 1: .* window \[0.0, 10.0\] ms, got 10.5",
+        ),
+        ([[[1.0, 2.0]]], {}, r"unit 0: spike times must be 1-D, got shape \(1, 2\)"),
+        ([1.0], {}, r"unit 0: spike times must be 1-D, got shape \(\)"),
+        ([], {"length": -1.0}, "length must not be negative, got -1.0"),
+        ([], {"length": np.nan}, "length must be finite, got nan"),
+        ([], {"length": np.inf}, "length must be finite, got inf"),
+        ([], {"start_time": np.nan}, "start_time must be finite, got nan"),
+        ([[1e308]], {"start_time": -1e308}, "length must be finite, got inf"),
+        ([[]], {"neuron_attributes": []}, "got 0 for 1 units"),
+        ([[]], {"raw_data": [1.0]}, "raw_time is None"),
+        ([[]], {"raw_time": [1.0]}, "raw_data is None"),
+        (
+            [[]],
+            {"raw_data": np.zeros((2, 3)), "raw_time": [0, 1]},
+            r"\(2,\) for \(2, 3",
+        ),
+        (
+            [[]],
+            {"raw_data": np.zeros((1, 1, 1)), "raw_time": 1.0},
+            "raw_data must have",
+        ),
+        ([[]], {"raw_data": [1.0], "raw_time": 0.0}, "raw_time must be positive"),
+    ],
+)
+def test_values_that_are_refused(train, arguments, message):
+    """The error names the unit or parameter, the rule and the value."""
+    with pytest.raises(ValueError, match=message):
+        SpikeData(train, **arguments)
+
+
+@pytest.mark.parametrize(
+    ("train", "arguments", "message"),
+    [
+        (None, {}, "train must be a sequence of arrays"),
+        (5.0, {}, "train must be a sequence of arrays of spike times, got 5.0"),
+        ("abc", {}, "train must be a sequence of arrays"),
+        ({0: [1.0]}, {}, "train must be a sequence of arrays"),
+        ([["a"]], {}, "unit 0: spike times must be numbers"),
+        ([[1.0], [[1.0], [1.0, 2.0]]], {}, "unit 1: spike times must be numbers"),
+        ([], {"N": 2.5}, "N must be an integer, got 2.5"),
+        ([], {"length": "5"}, "length must be a number, got '5'"),
+        ([], {"start_time": None}, "start_time must be a number, got None"),
+        ([[]], {"neuron_attributes": [None]}, "unit 0: .* a dictionary, got None"),
+        ([], {"metadata": "abc"}, "metadata must be a dictionary, got 'abc'"),
+    ],
+)
+def test_types_that_are_refused(train, arguments, message):
+    """The error names the unit or parameter, the rule and the value."""
+    with pytest.raises(TypeError, match=message):
+        SpikeData(train, **arguments)
+
+
+def test_the_edges_of_the_window_belong_to_it():
+    """Spikes at the start and at the end are in the recording."""
+    sd = SpikeData([[-5.0, 10.0]], start_time=-5.0, length=15.0)
+    assert sd.train[0].tolist() == [-5.0, 10.0]
+    assert SpikeData([[0.0]], length=0).length == 0.0
+
+
+def test_one_rounding_beyond_the_end_is_admitted():
+    """Seconds times 1000 can end beyond a length that was computed otherwise."""
+    assert SpikeData([[0.1 * 3]], length=0.3).train[0].tolist() == [0.1 * 3]
+    with pytest.raises(ValueError, match="unit 0"):
+        SpikeData([[0.3 + 1e-12]], length=0.3)
+
+
+def test_spikes_are_copied():
+    """What is done to the arrays given does not reach the recording."""
+    times = np.array([1.0, 2.0])
+    sd = SpikeData([times])
+    times[0] = 99.0
+    assert sd.train[0].tolist() == [1.0, 2.0]
+
+
+def test_flat_spikes_are_copied():
+    """Also where the units come sorted, so that nothing has to move."""
+    times = np.array([2.0, 1.0, 3.0])
+    sd = SpikeData.from_idces_times([0, 0, 1], times)
+    assert times.tolist() == [2.0, 1.0, 3.0]
+    times[:] = 99.0
+    assert [found.tolist() for found in sd.train] == [[1.0, 2.0], [3.0]]
+
+
+def test_a_part_has_spikes_of_its_own():
+    """What is done to it does not reach the whole."""
+    sd = SpikeData([[1.0, 2.0]])
+    sd.subset(0).train[0][:] = 99.0
+    sd.subtime(0, 2, shift_to=0).train[0][:] = 99.0
+    assert sd.train[0].tolist() == [1.0, 2.0]
+
+
+def test_any_iterable_of_trains():
+    """Generators and 2-D arrays are trains too."""
+    assert SpikeData([t] for t in (1.0, 2.0)).N == 2
+    assert SpikeData(np.array([[2.0, 1.0], [3.0, 4.0]])).train[0].tolist() == [1, 2]
+
+
+def test_silent_units():
+    """N adds silent units; one that is too small has no effect."""
+    assert [len(t) for t in SpikeData([[1.0]], N=3).train] == [1, 0, 0]
+    assert SpikeData([[1.0], [2.0]], N=1).N == 2
+
+
+def test_length_is_a_float():
+    """Whatever number it was given as."""
+    for length in (5, np.int64(5), np.float32(5)):
+        assert type(SpikeData([[]], length=length).length) is float
+
+
+def test_containers_are_copied_but_not_dictionaries_of_units():
+    """Attributes of units are shared with the caller, as published."""
+    attributes, metadata = ({"a": 1},), {"b": 2}
+    sd = SpikeData([[]], neuron_attributes=attributes, metadata=metadata)
+    assert sd.neuron_attributes[0] is attributes[0]
+    assert sd.metadata == metadata
+    assert sd.metadata is not metadata
+
+
+def test_raw_data_are_not_copied(tmp_path):
+    """A memory-mapped file stays one; a rate in kHz makes the times."""
+    raw = np.memmap(tmp_path / "raw", dtype=np.int16, mode="w+", shape=(2, 4))
+    sd = SpikeData([[]], raw_data=raw, raw_time=2.0)
+    assert sd.raw_data is raw
+    assert sd.raw_time.tolist() == [0, 0.5, 1.0, 1.5]
+    assert SpikeData([[]], raw_data=[1, 2], raw_time=[0, 1]).raw_data.shape == (2,)
