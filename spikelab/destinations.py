@@ -1,0 +1,409 @@
+"""Where exports go: bytes are staged beside their target and published whole.
+
+A staged file or folder is named ``.<name>.<random>.spikelab-tmp``. If a
+process is killed it stays behind under that name; no reader takes it for
+data, and no later export meets it.
+"""
+
+import contextlib
+import errno
+import os
+import secrets
+import shutil
+import stat
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from spikelab import s3_staging
+from spikelab.errors import naming
+from spikelab.manifest import (
+    MANIFEST,
+    load_manifest,
+    read_manifest,
+    write_manifest,
+    write_marker,
+)
+from spikelab.s3_staging import STAGED_SUFFIX
+from spikelab.s3_urls import is_s3_url, refuse_other_urls
+
+__all__ = [
+    "MANIFEST",
+    "STAGED_SUFFIX",
+    "local_copy",
+    "read_manifest",
+    "resolved",
+    "staged_file",
+    "staged_folder",
+    "write_manifest",
+]
+
+try:
+    import fcntl
+except ImportError:  # not on Windows: there, two exports at once are not kept apart
+    fcntl = None  # type: ignore[assignment]
+
+
+@contextlib.contextmanager
+def staged_file(
+    target: str | os.PathLike[str],
+    storage_options: Mapping[str, Any] | None = None,
+    *,
+    progress: bool = False,
+) -> Iterator[Path]:
+    """Yield a path to write to; publish it as `target` if the block succeeds.
+
+    Parent folders are made. A symbolic link is followed to the file it names,
+    and a replaced file's permissions are kept. If the block raises, or the
+    rename fails, the target keeps its bytes and nothing stays behind.
+
+    Raises
+    ------
+    IsADirectoryError, NotADirectoryError, PermissionError
+        If `target` is a folder, lies below a file, or may not be written.
+    """
+    if is_s3_url(target):
+        url = os.fspath(target)
+        with s3_staging.staged_file(url, storage_options, progress=progress) as staged:
+            yield staged
+        return
+    path = resolved("filepath", target)
+    if path.is_dir():
+        raise IsADirectoryError(
+            errno.EISDIR, "filepath must name a file, got a folder", str(target)
+        )
+    if path.exists() and not path.is_file():
+        raise OSError(
+            errno.EINVAL,
+            "filepath must name a regular file, got a device or pipe",
+            str(target),
+        )
+    _check_writable(path, target)
+    with naming(target, STAGED_SUFFIX), _new_folders(path.parent):
+        staged = _staging_path(path)
+        try:
+            # Claims the name, and tells early whether the folder may be written.
+            staged.touch(exist_ok=False)
+            yield staged
+            _flush(staged)
+            _keep_permissions(path, staged)
+            os.replace(staged, path)
+        finally:
+            staged.unlink(missing_ok=True)
+    _flush(path.parent)
+
+
+@contextlib.contextmanager
+def undone_on_error(target: str | os.PathLike[str]) -> Iterator[None]:
+    """Put the file that was at `target` back if the block fails after replacing it.
+
+    For an export of several files, of which the last may fail to be published.
+    An S3 object is not put back.
+    """
+    if is_s3_url(target):
+        yield
+        return
+    path = resolved("filepath", target)
+    existed, earlier = path.is_file(), _staging_path(path)
+    try:
+        if existed:
+            _link_or_copy(path, earlier)
+        yield
+    except BaseException:
+        if earlier.is_file():
+            os.replace(earlier, path)
+        elif not existed and path.is_file():
+            path.unlink()
+        raise
+    finally:
+        if earlier.is_file():
+            earlier.unlink()
+
+
+def _link_or_copy(path: Path, other: Path) -> None:
+    """Keep the content of a file under another name, at no cost where that is possible."""
+    try:
+        os.link(path, other)
+    except OSError:
+        try:
+            shutil.copy2(path, other)
+        except BaseException:
+            other.unlink(missing_ok=True)
+            raise
+
+
+@contextlib.contextmanager
+def staged_folder(
+    target: str | os.PathLike[str],
+    storage_options: Mapping[str, Any] | None = None,
+    *,
+    contradicting: Sequence[str] = (),
+    progress: bool = False,
+) -> Iterator[Path]:
+    """Yield a folder to fill; publish what it holds as `target` on success.
+
+    The block ends by calling :func:`write_manifest`. A new folder appears
+    with a single rename. In a folder that exists, the entries that its
+    manifest lists are replaced, the manifest is marked as incomplete before
+    the first change and replaced after the last, and if a rename fails
+    the old entries are put back. Files that no manifest lists stay.
+
+    Parameters
+    ----------
+    target : path
+        The folder.
+    contradicting : sequence of str
+        Glob patterns of files that programs of this format would read
+        together with the exported ones. Those in a folder that spikelab
+        exported go with the earlier export; those of another program are
+        never removed.
+
+    Raises
+    ------
+    FileExistsError
+        If the folder holds contradicting files of another program.
+    NotADirectoryError, PermissionError
+        If `target` is a file, lies below a file, or may not be written.
+    """
+    if is_s3_url(target):
+        with s3_staging.staged_folder(
+            os.fspath(target),
+            storage_options,
+            contradicting=contradicting,
+            progress=progress,
+        ) as staged:
+            yield staged
+        return
+    path = resolved("folder", target)
+    if path.exists() and not path.is_dir():
+        raise NotADirectoryError(
+            errno.ENOTDIR, "folder must name a folder, got a file", str(target)
+        )
+    with naming(target, STAGED_SUFFIX), _new_folders(path.parent):
+        staged = _staging_path(path)
+        try:
+            staged.mkdir()
+            yield staged
+            for entry in staged.rglob("*"):
+                _flush(entry)
+            _flush(staged)
+            if not _renamed(staged, path):
+                with _locked(path):
+                    _replace_entries(staged, path, contradicting)
+        finally:
+            shutil.rmtree(staged, ignore_errors=True)
+    _flush(path.parent)
+
+
+@contextlib.contextmanager
+def local_copy(
+    source: str | os.PathLike[str],
+    storage_options: Mapping[str, Any] | None = None,
+    *,
+    progress: bool = False,
+) -> Iterator[Path]:
+    """Yield a local path from which `source` can be read.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file or folder.
+    """
+    if is_s3_url(source):
+        url = os.fspath(source)
+        with s3_staging.local_copy(url, storage_options, progress=progress) as path:
+            yield path
+        return
+    path = resolved("filepath", source)
+    if not path.exists():
+        raise FileNotFoundError(errno.ENOENT, "no such file or folder", str(source))
+    yield path
+
+
+def resolved(name: str, target: str | os.PathLike[str]) -> Path:
+    """Return the file that `target` (called `name` in errors) finally names.
+
+    Symbolic links are followed, so that an export through a link replaces
+    what it points to and not the link.
+    """
+    if not isinstance(target, str | os.PathLike):
+        raise TypeError(f"{name} must be a path, got {target!r}")
+    text = os.fspath(target)
+    if not text:
+        raise ValueError(f"{name} must not be empty")
+    refuse_other_urls(name, target)
+    path = Path(os.path.realpath(text))
+    if path.is_symlink():
+        raise OSError(errno.ELOOP, f"{name} must not be a link to itself", text)
+    return path
+
+
+def _staging_path(path: Path) -> Path:
+    """Return a free name beside a file, inside of a folder that is there.
+
+    The parent of such a folder may be read-only, or on another disk.
+    """
+    # A name may be as long as the file system allows, so not all of it fits.
+    name = f".{path.name[:40]}.{secrets.token_hex(6)}{STAGED_SUFFIX}"
+    return path / name if path.is_dir() else path.with_name(name)
+
+
+def _renamed(staged: Path, path: Path) -> bool:
+    """Rename a folder to a name that is free; tell whether it was."""
+    if path.exists():
+        return False
+    try:
+        os.replace(staged, path)
+    except OSError as error:
+        # Another export may have taken the name in the meantime.
+        if error.errno in (errno.ENOTEMPTY, errno.EEXIST) and path.is_dir():
+            return False
+        raise
+    return True
+
+
+def _replace_entries(staged: Path, path: Path, contradicting: Sequence[str]) -> None:
+    """Exchange the entries of the earlier export in `path` for the staged ones."""
+    manifest = load_manifest(path)
+    listed = set(manifest["files"]) if manifest else set()
+    rivals = {e.name for pattern in contradicting for e in path.glob(pattern)}
+    new = {entry.name for entry in staged.iterdir()}
+    foreign = {n for n in new - rivals - listed - {MANIFEST} if _exists(path / n)}
+    if manifest is None:
+        foreign |= rivals - new
+    if foreign:
+        raise FileExistsError(
+            errno.EEXIST,
+            "folder holds files of another program that would contradict or be "
+            f"replaced by this export ({', '.join(sorted(foreign))}); "
+            "name an empty folder",
+            str(path),
+        )
+    old = [n for n in sorted(listed | rivals | new) if _exists(path / n)]
+    for name in old:
+        _check_writable(path / name, path / name)
+    for name in new.intersection(old):
+        _keep_permissions(path / name, staged / name)
+    backup = _staging_path(path)
+    backup.mkdir()
+    moves = [(path / n, backup / n) for n in old if n != MANIFEST]
+    moves += [(staged / n, path / n) for n in sorted(new - {MANIFEST})]
+    marker = backup / MANIFEST
+    try:
+        write_marker(marker, listed | new - {MANIFEST})
+        _flush(marker)
+        if (path / MANIFEST).exists():
+            shutil.copy2(path / MANIFEST, _earlier(marker))
+    except BaseException:
+        shutil.rmtree(backup, ignore_errors=True)
+        raise
+    _exchange(path / MANIFEST, staged / MANIFEST, moves, marker)
+    shutil.rmtree(backup, ignore_errors=True)
+
+
+def _earlier(marker: Path) -> Path:
+    """Return where, beside its marker, the manifest of the earlier export is kept."""
+    return marker.with_name(f"earlier-{MANIFEST}")
+
+
+def _exchange(
+    manifest: Path, new_manifest: Path, moves: list[tuple[Path, Path]], marker: Path
+) -> None:
+    """Make the moves between an incomplete and a complete manifest, or undo them."""
+    earlier = _earlier(marker)
+    try:
+        os.replace(marker, manifest)
+        _flush(manifest.parent)
+        for source, target in moves:
+            os.replace(source, target)
+        _flush(manifest.parent)
+        os.replace(new_manifest, manifest)
+    except BaseException:
+        # If this fails too, the backup stays: the earlier export is in it.
+        for source, target in reversed(moves):
+            if _exists(target) and not _exists(source):
+                os.replace(target, source)
+        if earlier.exists():
+            os.replace(earlier, manifest)
+        else:
+            manifest.unlink(missing_ok=True)
+        shutil.rmtree(marker.parent, ignore_errors=True)
+        raise
+    _flush(manifest.parent)
+
+
+def _check_writable(path: Path, target: str | os.PathLike[str]) -> None:
+    """Raise for a file that is there and write-protected: a rename would not ask."""
+    if path.is_file() and not os.access(path, os.W_OK):
+        raise PermissionError(
+            errno.EACCES, "the file that is there may not be written", str(target)
+        )
+
+
+def _keep_permissions(old: Path, new: Path) -> None:
+    """Give a staged file the permissions of the file that it will replace."""
+    if old.is_file():
+        new.chmod(stat.S_IMODE(old.stat().st_mode))
+
+
+def _exists(path: Path) -> bool:
+    return os.path.lexists(path)
+
+
+@contextlib.contextmanager
+def _new_folders(parent: Path) -> Iterator[None]:
+    """Make missing folders for the block, and remove them again if it fails."""
+    missing = []
+    while not parent.exists():
+        missing.append(parent)
+        parent = parent.parent
+    if not parent.is_dir():
+        raise NotADirectoryError(
+            errno.ENOTDIR,
+            "the target's parent must be a folder, got a file",
+            str(parent),
+        )
+    try:
+        for folder in reversed(missing):
+            folder.mkdir(exist_ok=True)
+        yield
+    except BaseException:
+        for folder in missing:
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+        raise
+
+
+@contextlib.contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Keep other exports into `folder` waiting while the block runs."""
+    if fcntl is None:
+        yield
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        # Network file systems may not know locks of folders.
+        with contextlib.suppress(OSError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _flush(path: Path) -> None:
+    """Make sure that a file, or the names in a folder, are on the disk."""
+    if path.is_dir():
+        # Not every file system can do that for a folder, and not every folder
+        # that may be written may be read.
+        with contextlib.suppress(OSError):
+            _fsync(path, os.O_RDONLY)
+    else:
+        _fsync(path, os.O_RDWR if os.name == "nt" else os.O_RDONLY)
+
+
+def _fsync(path: Path, flags: int) -> None:
+    descriptor = os.open(path, flags)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

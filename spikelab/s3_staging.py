@@ -1,0 +1,196 @@
+"""Exports to S3 and copies of what is there, through a temporary local folder."""
+
+import contextlib
+import errno
+import fnmatch
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from spikelab import checks
+from spikelab.errors import (
+    FormatError,
+    IncompleteExportError,
+    SpikelabError,
+    naming,
+)
+from spikelab.manifest import MANIFEST, load_manifest, read_manifest, write_marker
+from spikelab.s3 import Store
+
+STAGED_SUFFIX = ".spikelab-tmp"
+
+
+@contextlib.contextmanager
+def staged_file(
+    url: str, storage_options: Mapping[str, Any] | None, *, progress: bool
+) -> Iterator[Path]:
+    """Yield a local path to write to; upload it to `url` if the block succeeds.
+
+    Raises
+    ------
+    ValueError
+        If the URL does not name an object.
+    S3Error
+        If the bucket cannot be reached, before the block, or the upload fails.
+    """
+    store = Store.at(url, storage_options, progress=progress)
+    if not store.location.key or store.location.key.endswith("/"):
+        raise ValueError(f"filepath must name an object in the bucket, got {url!r}")
+    store.check_bucket()
+    with _local_folder() as folder:
+        staged = folder / _file_name(store)
+        yield staged
+        store.upload(staged)
+
+
+@contextlib.contextmanager
+def staged_folder(
+    url: str,
+    storage_options: Mapping[str, Any] | None,
+    *,
+    contradicting: Sequence[str],
+    progress: bool,
+) -> Iterator[Path]:
+    """Yield a local folder to fill; upload what it holds if the block succeeds.
+
+    The manifest goes up last; one that is marked as incomplete goes up first. What
+    an earlier one lists and is not replaced is removed.
+    """
+    store = Store.at(url, storage_options, progress=progress)
+    store.check_bucket()
+    with _local_folder() as folder:
+        staged = folder / "staged"
+        staged.mkdir()
+        yield staged
+        _upload(store, staged, contradicting)
+
+
+@contextlib.contextmanager
+def local_copy(
+    url: str, storage_options: Mapping[str, Any] | None, *, progress: bool
+) -> Iterator[Path]:
+    """Yield a temporary local copy of an object, or of an exported folder.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is neither.
+    IncompleteExportError
+        If the folder has no manifest, or not all that its manifest lists.
+    """
+    store = Store.at(url, storage_options, progress=progress)
+    with _local_folder() as folder:
+        copy = folder / _file_name(store)
+        if store.is_file():
+            store.download(copy)
+        else:
+            copy.mkdir()
+        try:
+            if copy.is_dir():
+                _download(store, copy)
+            yield copy
+        except SpikelabError as error:
+            # The user knows the URL, and not the copy.
+            error.args = tuple(_naming(url, copy, text) for text in error.args)
+            raise
+
+
+def _naming(url: str, copy: Path, text: Any) -> Any:
+    return text.replace(str(copy), url) if isinstance(text, str) else text
+
+
+@contextlib.contextmanager
+def _local_folder() -> Iterator[Path]:
+    temporary = tempfile.gettempdir()
+    with (
+        naming(temporary, STAGED_SUFFIX),
+        tempfile.TemporaryDirectory(prefix="spikelab-", suffix=STAGED_SUFFIX) as name,
+    ):
+        yield Path(name)
+
+
+def _file_name(store: Store) -> str:
+    """Return a file name that ends as the key does, for formats to recognise."""
+    suffix = PurePosixPath(store.location.key).suffix
+    return "object" + (suffix if len(suffix) < 20 else "")
+
+
+def _upload(store: Store, staged: Path, contradicting: Sequence[str]) -> None:
+    files = [path for path in sorted(staged.rglob("*")) if path.is_file()]
+    new = {path.relative_to(staged).as_posix(): path for path in files}
+    there = set(store.names())
+    rivals = {
+        n for n in there for p in contradicting if fnmatch.fnmatchcase(_entry(n), p)
+    }
+    listed = _listed_remotely(store)
+    known = {n for n in there if _entry(n) in {MANIFEST, *(listed or ())}} | rivals
+    foreign = new.keys() & there - known
+    if listed is None:
+        foreign |= rivals - new.keys()
+    if foreign:
+        raise FileExistsError(
+            errno.EEXIST,
+            "folder holds files of another program that would contradict or be "
+            f"replaced by this export ({', '.join(sorted(foreign))}); "
+            "name an empty folder",
+            store.location.url,
+        )
+    marker = staged.with_name("marker")
+    write_marker(marker, {*(listed or ()), *map(_entry, new)} - {MANIFEST})
+    store.upload(marker, store.location.inside(MANIFEST))
+    for name in sorted(new.keys() - {MANIFEST}):
+        store.upload(new[name], store.location.inside(name))
+    for name in sorted(there):
+        old = name in rivals or _entry(name) in (listed or ())
+        if old and name not in new:
+            store.remove(name)
+    store.upload(new[MANIFEST], store.location.inside(MANIFEST))
+
+
+def _entry(name: str) -> str:
+    """Return the file or folder at the top that an object belongs to."""
+    return name.split("/")[0]
+
+
+def _listed_remotely(store: Store) -> list[str] | None:
+    """Return what the manifest that is there lists, None if there is none."""
+    text = store.text(MANIFEST)
+    if text is None:
+        return None
+    with _local_folder() as folder:
+        (folder / MANIFEST).write_bytes(text)
+        return list((load_manifest(folder) or {})["files"])
+
+
+def _download(store: Store, copy: Path) -> None:
+    """Copy the manifest of a folder, what it lists, and tables added since."""
+    names = store.names()
+    if not names:
+        raise FileNotFoundError(
+            errno.ENOENT, "no such object or folder", store.location.url
+        )
+    if MANIFEST not in names:
+        raise IncompleteExportError(
+            f"{copy} is incomplete: it has no {MANIFEST}, which an export uploads "
+            "last; a folder of another program must be downloaded to be loaded"
+        )
+    store.download(copy / MANIFEST, store.location.inside(MANIFEST))
+    listed = (load_manifest(copy) or {})["files"]
+    for name in names:
+        if _entry(name) in listed or name.endswith(".tsv"):
+            target = _inside(copy, name)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            store.download(target, store.location.inside(name))
+    read_manifest(copy)
+
+
+def _inside(folder: Path, name: str) -> Path:
+    """Return where the object `name` goes, or raise if that is not in the folder."""
+    try:
+        parts = [checks.file_name("key", part) for part in name.split("/")]
+    except ValueError as error:
+        raise FormatError(
+            f"{folder} holds an object that is no file: {error}"
+        ) from None
+    return folder.joinpath(*parts)
