@@ -1,0 +1,15 @@
+"""Generic HDF5 in one of four styles: ragged, raster, group or paired."""
+
+from spikelab.formats.hdf5.export import (
+    STYLES,
+    Style,
+    export_spikedata_to_hdf5,
+    read,
+)
+
+__all__ = [
+    "STYLES",
+    "Style",
+    "export_spikedata_to_hdf5",
+    "read",
+]

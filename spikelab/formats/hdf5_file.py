@@ -1,0 +1,457 @@
+"""Access to HDF5 files that may come from anywhere, and writing in blocks."""
+
+import contextlib
+import io
+import os
+import struct
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from h5py import h5a, h5d, h5p, h5s, h5t
+from numpy.typing import NDArray
+
+from spikelab import trains
+from spikelab.errors import FormatError, MissingExtraError
+
+_PLAIN = (h5t.INTEGER, h5t.FLOAT, h5t.STRING, h5t.ENUM)
+
+_KEPT = 2**16
+"""Bytes of a write that may be a part of the file's structure."""
+
+_UNWRITTEN = 2**24
+"""Bytes that a dataset may have without any of them in the file."""
+
+_INFLATION = 1100
+"""How many times larger than its stored bytes a compressed dataset can be."""
+
+_MOST_LINKS = 8
+"""Soft links in a row that are followed before they are taken for a ring."""
+
+_COMPACT = 60_000
+"""Bytes that fit into the header of a dataset."""
+
+
+_HEAP = b"GCOL"
+"""How a heap of texts of variable length begins."""
+
+_REFERENCES = 2**20
+"""Bytes of a read in which references to such texts are looked for."""
+
+_NO_REFERENCES = (b"SNOD", b"TREE", b"HEAP", b"\x89HDF")
+"""How parts of a file begin that hold none."""
+
+_HARMLESS = 2**24
+"""Bytes that a reference may claim too much, for the library to find out."""
+
+_DAMAGE = (
+    *(ArithmeticError, AttributeError, LookupError, OSError, RuntimeError),
+    *(SyntaxError, TypeError, UnicodeError),
+)
+"""What h5py raises for damage inside a file; and ValueError, as others do."""
+
+
+class _Disk(io.FileIO):
+    """A file for HDF5 that remembers the first failed write instead of raising.
+
+    The HDF5 library can crash the interpreter when a write fails, as it does
+    on a full disk, and it closes the file afterwards. It never hears of it
+    here: from then on, what it writes is kept in memory for it to read again,
+    all but the large blocks of data, which it does not look into.
+    """
+
+    error: OSError | None = None
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        super().__init__(path, "w+")
+        self._kept: list[tuple[int, bytes]] = []
+
+    def write(self, data: Any) -> int:
+        view = memoryview(data).cast("B")
+        position, written = self.tell(), 0
+        try:
+            while self.error is None and written < len(view):
+                written += super().write(view[written:]) or 0
+        except OSError as error:
+            self.error = error
+        if self.error is not None and len(view) <= _KEPT:
+            self._kept.append((position, bytes(view)))
+        return len(view)
+
+    def readinto(self, buffer: Any) -> int:
+        position = self.tell()
+        count = super().readinto(buffer) or 0
+        if self.error is None:
+            return count
+        view = memoryview(buffer).cast("B")
+        view[count:] = bytes(len(view) - count)
+        for place, data in self._kept:
+            first = max(place, position)
+            last = min(place + len(data), position + len(view))
+            if first < last:
+                view[first - position : last - position] = data[
+                    first - place : last - place
+                ]
+        return len(view)
+
+    def truncate(self, size: int | None = None) -> int:
+        try:
+            return super().truncate(size)
+        except OSError as error:
+            self.error = self.error or error
+            return self.tell() if size is None else size
+
+
+class _Source(io.FileIO):
+    """A file for HDF5 that hides damaged texts from the library.
+
+    Texts of variable length lie in heaps. The library follows the objects of a
+    heap without looking whether there is an end, and sets aside as much memory
+    as a reference to a text claims before it looks whether the heap has that
+    much. Either can crash the interpreter or take gigabytes. What is damaged
+    so is read as zeros, which the library refuses.
+    """
+
+    damaged: bool = False
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        super().__init__(path, "r")
+        self._size = os.fstat(self.fileno()).st_size
+
+    def __repr__(self) -> str:
+        return str(self.name)  # what h5py takes for the name of the file
+
+    def readinto(self, buffer: Any) -> int:
+        position = self.tell()
+        count = super().readinto(buffer) or 0
+        view = memoryview(buffer).cast("B")
+        is_heap = bytes(view[:4]) == _HEAP
+        if self._heap(position) is None if is_heap else self._claims_too_much(view):
+            self.damaged = True
+            view[:] = bytes(len(view))
+        return count
+
+    def _heap(self, position: int) -> dict[int, int] | None:
+        """Return the sizes of the objects of a heap, None if they do not fit."""
+        size = int.from_bytes(os.pread(self.fileno(), 16, position)[8:], "little")
+        if position + size > self._size:
+            return None
+        heap = os.pread(self.fileno(), size, position)
+        sizes, place = {}, 16
+        while place + 16 <= size:
+            index = int.from_bytes(heap[place : place + 2], "little")
+            length = int.from_bytes(heap[place + 8 : place + 16], "little")
+            step = 16 + (length + 7) // 8 * 8 if index else length
+            if step < 16 or place + step > size:
+                return None
+            sizes[index] = length
+            place += step
+        return sizes
+
+    def _claims_too_much(self, view: memoryview) -> bool:
+        """Tell whether a reference to a text says more than its heap holds.
+
+        A reference is a length (4 bytes), the address of a heap (8) and the
+        number of an object there (4), at any place of what was read. Other
+        bytes may look like one by chance, so only what could do harm counts.
+        """
+        if not 16 <= len(view) <= _REFERENCES or bytes(view[:4]) in _NO_REFERENCES:
+            return False
+        windows = np.lib.stride_tricks.sliding_window_view(
+            np.frombuffer(view, np.uint8), 16
+        )
+        addresses = np.ascontiguousarray(windows[:, 4:12]).view("<u8")[:, 0]
+        inside = (addresses > 0) & (addresses < self._size) & (addresses % 8 == 0)
+        for address in np.unique(addresses[inside]).tolist():
+            if os.pread(self.fileno(), 4, address) != _HEAP:
+                continue
+            sizes = self._heap(address) or {}
+            for reference in windows[inside & (addresses == address)]:
+                length, _, index = struct.unpack("<IQI", reference.tobytes())
+                if index and length > max(sizes.get(index, length), _HARMLESS):
+                    return True
+        return False
+
+
+@contextlib.contextmanager
+def created(path: str | os.PathLike[str]) -> Iterator[h5py.File]:
+    """Open a new HDF5 file for writing.
+
+    Raises
+    ------
+    OSError
+        If any write failed, as on a full disk; the file is then worthless.
+    """
+    with _Disk(path) as disk:
+        try:
+            with h5py.File(disk, "w") as file:
+                yield file
+        except Exception:
+            if disk.error is None:
+                raise
+        if disk.error is not None:
+            raise disk.error
+
+
+@contextlib.contextmanager
+def opened(path: str | os.PathLike[str]) -> Iterator[h5py.File]:
+    """Open an HDF5 file for reading.
+
+    Raises
+    ------
+    FileNotFoundError, IsADirectoryError
+        If `path` names no file.
+    FormatError
+        If the file is not an HDF5 file, or is damaged.
+    """
+    if Path(path).is_dir():
+        raise IsADirectoryError(f"filepath must name a file, got a folder: {path}")
+    with _Source(path) as source:
+        try:
+            file = h5py.File(source, "r")
+        except (*_DAMAGE, ValueError) as error:
+            raise FormatError(
+                f"{path} is not an HDF5 file, or is damaged: {error}"
+            ) from error
+        with file:
+            try:
+                yield file
+            except MissingExtraError:
+                raise
+            except FormatError as error:
+                if str(path) not in str(error):
+                    error.args = (f"{path}: {error}",)
+                raise
+            except (*_DAMAGE, ValueError) as error:
+                if type(error) is ValueError and not _raised_by_h5py(error):
+                    raise
+                raise FormatError(
+                    f"{path} is damaged or not as expected: {error}"
+                ) from error
+        if source.damaged:
+            raise FormatError(f"{path} is damaged: its heap of texts is not sound")
+
+
+def _raised_by_h5py(error: BaseException) -> bool:
+    last = error.__traceback__
+    while last is not None and last.tb_next is not None:
+        last = last.tb_next
+    return last is not None and "h5py" in Path(last.tb_frame.f_code.co_filename).parts
+
+
+def member(group: h5py.Group, name: str) -> Any:
+    """Return the group or dataset `name`, which lies in the same file.
+
+    Raises
+    ------
+    FormatError
+        If there is none, or a link leads out of the file or to itself.
+    """
+    return _member(group, name, _MOST_LINKS)
+
+
+def _member(group: h5py.Group, name: str, links: int) -> Any:
+    """Follow `name`, through no more than `links` soft links."""
+    file = group.file
+    found: Any = file["/"] if name.startswith("/") else group
+    for part in filter(lambda part: part not in ("", "."), name.split("/")):
+        link = found.get(part, getlink=True) if isinstance(found, h5py.Group) else None
+        if link is None:
+            raise FormatError(f"{file.filename} has no {name!r} in {group.name}")
+        if isinstance(link, h5py.ExternalLink) or links == 0:
+            raise FormatError(
+                f"{file.filename}: {name!r} must not lead out of the file, nor in a ring"
+            )
+        if isinstance(link, h5py.SoftLink):
+            found = _member(found, link.path, links - 1)
+        else:
+            found = found[part]
+    return found
+
+
+def has_member(group: h5py.Group, name: str) -> bool:
+    """Tell whether :func:`member` would find `name`."""
+    try:
+        member(group, name)
+    except FormatError:
+        return False
+    return True
+
+
+def dataset(
+    group: h5py.Group,
+    name: str,
+    *,
+    ndim: int = 1,
+    kinds: str = "iuf",
+    sparse: bool = False,
+) -> Any:
+    """Return the dataset `name`, of `ndim` dimensions and a numeric dtype.
+
+    Parameters
+    ----------
+    group : h5py.Group
+        Where to look.
+    name : str
+        Path of the dataset from there.
+    ndim : int
+        Required number of dimensions.
+    kinds : str
+        Allowed kinds of dtype, as in ``numpy.dtype.kind``.
+    sparse : bool
+        Allow a dataset of which the most was never written. By default one
+        that is much larger than what is stored of it is refused.
+    """
+    found = member(group, name)
+    where = f"{group.file.filename}: {name!r}"
+    if not isinstance(found, h5py.Dataset):
+        raise FormatError(f"{where} must be a dataset, got a group")
+    if found.external or found.is_virtual:
+        raise FormatError(f"{where} must keep its data in this file")
+    if found.ndim != ndim or found.dtype.kind not in kinds:
+        raise FormatError(
+            f"{where} must have {ndim} dimension(s) and a dtype of kind {kinds!r}, "
+            f"got shape {found.shape} and {found.dtype}"
+        )
+    if not sparse:
+        check_size(found, where)
+    return found
+
+
+def check_size(found: h5py.Dataset, where: str) -> None:
+    """Raise FormatError if a dataset cannot be as large as it says.
+
+    Chunks that were never written cost a file nothing and memory everything.
+    """
+    stored = found.id.get_storage_size()
+    if found.nbytes > _UNWRITTEN + _INFLATION * stored:
+        raise FormatError(
+            f"{where} must not claim {found.nbytes} bytes where {stored} are stored"
+        )
+
+
+def _corners(found: h5py.Dataset) -> list[tuple[int, ...]]:
+    """Return where the chunks that were written begin."""
+    if not hasattr(found.id, "chunk_iter"):  # h5py with HDF5 before 1.12.3
+        chunks = range(found.id.get_num_chunks())
+        return [found.id.get_chunk_info(i).chunk_offset for i in chunks]
+    corners: list[tuple[int, ...]] = []
+    found.id.chunk_iter(lambda chunk: corners.append(chunk.chunk_offset))
+    return corners
+
+
+def written_chunks(found: h5py.Dataset) -> Iterator[tuple[slice, ...]]:
+    """Yield the regions of a dataset that were written, one at a time.
+
+    They are chunks, in the order of their place, or, without chunks, the rows
+    of about a block together.
+    """
+    if found.chunks is None:
+        if found.id.get_storage_size() and found.size:
+            rows = max(trains.BLOCK // max(found.shape[1], 1), 1)
+            for row in range(0, found.shape[0], rows):
+                yield slice(row, row + rows), slice(None)
+        return
+    largest = int(np.prod(found.chunks, dtype=np.float64)) * found.dtype.itemsize
+    if largest > _UNWRITTEN + _INFLATION * found.id.get_storage_size():
+        raise FormatError(f"{found.file.filename}: a chunk of {largest} bytes")
+    for corner in sorted(_corners(found)):
+        yield tuple(
+            slice(first, min(first + size, whole))
+            for first, size, whole in zip(
+                corner, found.chunks, found.shape, strict=True
+            )
+        )
+
+
+def scalar_attributes(group: h5py.Group) -> dict[str, Any]:
+    """Return the attributes that are plain numbers or strings, as Python values."""
+    values = {}
+    for name, value in _attributes(group):
+        if isinstance(value, bytes):
+            value = value.decode("utf-8", errors="replace")
+        if isinstance(value, np.generic):
+            value = value.item()
+        if isinstance(value, str | int | float):
+            values[name] = value
+    return values
+
+
+def _attributes(group: h5py.Group) -> Iterator[tuple[str, Any]]:
+    """Yield the attributes that are one number or one text."""
+    for name in group.attrs:
+        if not isinstance(name, str):  # h5py decodes only what is UTF-8
+            continue
+        attribute = h5a.open(group.id, name.encode())
+        kind = attribute.get_type().get_class()
+        if kind in _PLAIN and attribute.get_space().get_simple_extent_npoints() == 1:
+            yield name, group.attrs[name]
+
+
+def write_blocks(
+    group: h5py.Group,
+    name: str,
+    shape: tuple[int, ...],
+    dtype: Any,
+    blocks: Iterable[NDArray[Any]],
+) -> h5py.Dataset:
+    """Create a contiguous dataset and fill it along its first axis, block by block."""
+    created = group.create_dataset(name, shape=shape, dtype=dtype)
+    position = 0
+    for block in blocks:
+        created[position : position + len(block)] = block
+        position += len(block)
+    return created
+
+
+def write_small(group: h5py.Group, name: str, array: NDArray[Any]) -> None:
+    """Write one of many datasets at half the cost that h5py's own call has.
+
+    What fits into the header of the dataset is kept there.
+    """
+    layout = h5p.create(h5p.DATASET_CREATE)
+    layout.set_obj_track_times(False)  # or each file differs from the one before
+    if 0 < array.nbytes <= _COMPACT:
+        layout.set_layout(h5d.COMPACT)
+    space = h5s.create_simple(array.shape)
+    dtype = h5t.py_create(array.dtype, logical=True)
+    created = h5d.create(group.id, name.encode(), dtype, space, layout)
+    created.write(h5s.ALL, h5s.ALL, np.ascontiguousarray(array))
+
+
+def write_array(group: h5py.Group, name: str, array: NDArray[Any]) -> None:
+    """Write an array of one or two dimensions in blocks.
+
+    The blocks follow the array's own layout, so that a memory-mapped file is
+    read once from front to back.
+    """
+    created = group.create_dataset(name, shape=array.shape, dtype=array.dtype)
+    for region in _regions(array):
+        created[region] = array[region]
+
+
+def holds_array(stored: h5py.Dataset, array: NDArray[Any]) -> bool:
+    """Tell, block by block, whether a dataset is what :func:`write_array` wrote."""
+    return stored.shape == array.shape and all(
+        np.array_equal(stored[region], array[region], equal_nan=array.dtype.kind == "f")
+        for region in _regions(array)
+    )
+
+
+def _regions(array: NDArray[Any]) -> Iterator[tuple[slice, ...]]:
+    slow, *fast = sorted(range(array.ndim), key=lambda axis: -abs(array.strides[axis]))
+    row = int(np.prod([array.shape[axis] for axis in fast], dtype=np.int64))
+    block = max(trains.BLOCK * 8 // array.itemsize, 1)
+    rows = max(block // max(row, 1), 1)
+    step = block if rows == 1 else max(row, 1)
+    for start in range(0, array.shape[slow], rows):
+        region = [slice(None)] * array.ndim
+        region[slow] = slice(start, start + rows)
+        if not fast:
+            yield tuple(region)
+            continue
+        for first in range(0, array.shape[fast[0]], step):
+            region[fast[0]] = slice(first, first + step)
+            yield tuple(region)

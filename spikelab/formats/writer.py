@@ -1,0 +1,158 @@
+"""What every writer has in common: the way from an object to a published file."""
+
+import abc
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+
+import attrs
+
+from spikelab import checks, comparison, destinations, kinds
+from spikelab.errors import LossError, VerificationError
+from spikelab.kinds import Contents
+
+
+def _is_optional_mapping(
+    instance: Any, attribute: "attrs.Attribute[Any]", value: Any
+) -> None:
+    if value is not None and not isinstance(value, Mapping):
+        raise TypeError(f"{attribute.name} must be a mapping or None, got {value!r}")
+
+
+@attrs.frozen(kw_only=True)
+class Writer(abc.ABC):
+    """One way to write a data object: configured once, used many times.
+
+    A wrong option raises when the writer is made, an object that the format
+    cannot hold before the target is touched.
+
+    Parameters
+    ----------
+    verify : bool
+        Read what was staged and compare it with the object before it is
+        published; a difference raises :class:`~spikelab.errors.VerificationError`.
+    strict : bool
+        Raise :class:`~spikelab.errors.LossError` if :meth:`losses` is not empty.
+    storage_options : mapping, optional
+        Handed to ``boto3.client("s3", ...)`` when the target is an S3 URL.
+    progress : bool
+        Show a progress bar while a long export runs.
+    """
+
+    method: ClassVar[str]
+    """The name of the export method, ``to_...``, that uses this writer."""
+
+    verify: bool = attrs.field(default=False, validator=checks.is_flag)
+    strict: bool = attrs.field(default=False, validator=checks.is_flag)
+    storage_options: Mapping[str, Any] | None = attrs.field(
+        default=None, validator=_is_optional_mapping, repr=False
+    )
+    progress: bool = attrs.field(default=False, validator=checks.is_flag)
+
+    def check(self, obj: Any) -> None:
+        """Raise if `obj` cannot be written with these options; touch no file.
+
+        Raises
+        ------
+        TypeError
+            If the format has no meaning for this kind of object.
+        ValueError
+            If the object holds what the format cannot.
+        LossError
+            If the writer is strict and would lose something.
+        """
+        kinds.check_method(obj, self.method)
+        self._check(obj)
+        if self.strict and (lost := self.losses(obj)):
+            raise LossError(
+                f"{self.method} would lose part of the object: " + "; ".join(lost)
+            )
+
+    def losses(self, obj: Any) -> list[str]:
+        """Return, in words, what the format will not carry for this object."""
+        kinds.check_method(obj, self.method)
+        return self._losses(obj)
+
+    def _check(self, obj: Any) -> None:  # noqa: B027 (most formats hold any data)
+        """Raise for data that the format cannot hold."""
+
+    @abc.abstractmethod
+    def _losses(self, obj: Any) -> list[str]: ...
+
+    @abc.abstractmethod
+    def _write(self, obj: Any, path: Path) -> None:
+        """Write to the staged file or folder `path`."""
+
+    @abc.abstractmethod
+    def _read_back(self, path: Path) -> Contents:
+        """Read a staged file or folder as the loader will."""
+
+    def _differences(self, obj: Any, contents: Contents) -> list[str]:
+        """Return in words where `contents` differs from what `obj` should become."""
+        return comparison.differences(obj, contents, slack_ms=self._rounding_ms(obj))
+
+    def _rounding_ms(self, obj: Any) -> float:
+        """Return how far the format may move a time of `obj`."""
+        return 0.0
+
+    def _fill(self, obj: Any, staged: Path) -> None:
+        self._write(obj, staged)
+        if self.verify:
+            self._refuse(self._found_wrong(obj, staged))
+
+    def _found_wrong(self, obj: Any, staged: Path) -> list[str]:
+        """Return in words where what was staged differs from `obj`."""
+        return self._differences(obj, self._read_back(staged))
+
+    def _refuse(self, differences: list[str]) -> None:
+        if differences:
+            raise VerificationError(
+                f"{self.method}: the staged file differs from the object, "
+                f"nothing was published: {'; '.join(differences)}"
+            )
+
+
+@attrs.frozen(kw_only=True)
+class FileWriter(Writer):
+    """A writer of a single file."""
+
+    def write(self, obj: Any, filepath: str | os.PathLike[str]) -> str:
+        """Write `obj` to `filepath`, whole or not at all.
+
+        Parameters
+        ----------
+        obj : data object
+            One of the six data classes of spikelab.
+        filepath : path or S3 URL
+            Replaced if it exists; parent folders are made.
+
+        Returns
+        -------
+        str
+            `filepath`.
+        """
+        self.check(obj)
+        with destinations.staged_file(
+            filepath, self.storage_options, progress=self.progress
+        ) as staged:
+            self._fill(obj, staged)
+        return os.fspath(filepath)
+
+
+@attrs.frozen(kw_only=True)
+class FolderWriter(Writer):
+    """A writer of a folder of files."""
+
+    contradicting: ClassVar[tuple[str, ...]]
+    """Glob patterns of the files that readers of the format would look for."""
+
+    def _publish(self, obj: Any, folder: str | os.PathLike[str]) -> None:
+        self.check(obj)
+        with destinations.staged_folder(
+            folder,
+            self.storage_options,
+            contradicting=self.contradicting,
+            progress=self.progress,
+        ) as staged:
+            self._fill(obj, staged)

@@ -1,0 +1,403 @@
+"""The four HDF5 styles: what is on the disk, and files from elsewhere."""
+
+import inspect
+from fractions import Fraction
+
+import attrs
+import h5py
+import numpy as np
+import pytest
+from recordings import assert_same_recording, simulated, with_raw
+
+from spikelab import SpikeData, load_spikedata_from_hdf5
+from spikelab.data_loaders.data_exporters import export_spikedata_to_hdf5
+from spikelab.errors import FormatError, LossError, VerificationError
+from spikelab.formats import (
+    GroupWriter,
+    PairedWriter,
+    RaggedWriter,
+    RasterWriter,
+    hdf5_file,
+)
+from spikelab.formats.hdf5 import STYLES
+from spikelab.formats.hdf5.writer import HDF5Writer
+
+SD = SpikeData([[1.0, 2.5], [], [4.0]], start_time=-5.0, length=10.0)
+
+
+def tree(path):
+    """Every dataset with its dtype and values, and the attributes of the root."""
+    found = {}
+    with h5py.File(path) as file:
+        file.visititems(
+            lambda name, item: (
+                found.update({name: (item.dtype.str, item[()].tolist())})
+                if isinstance(item, h5py.Dataset)
+                else None
+            )
+        )
+        return found, dict(file.attrs)
+
+
+def test_ragged_on_disk(tmp_path):
+    """Seconds, ends of units, and everything that a loader needs to know."""
+    datasets, attributes = tree(SD.to_hdf5(tmp_path / "x.h5"))
+    assert datasets == {
+        "spike_times": ("<f8", [0.001, 0.0025, 0.004]),
+        "spike_times_index": ("<i8", [2, 2, 3]),
+    }
+    assert attributes == {
+        "style": "ragged",
+        "spike_times_dataset": "spike_times",
+        "spike_times_index_dataset": "spike_times_index",
+        "spike_times_unit": "s",
+        "raw_time_unit": "ms",
+        "n_units": 3,
+        "start_time": -5.0,
+        "length_ms": 10.0,
+    }
+
+
+def test_group_on_disk(tmp_path):
+    """One dataset per unit, silent ones included."""
+    path = SD.to_hdf5(
+        tmp_path / "x.h5", style="group", group_time_unit="samples", fs_Hz=1000
+    )
+    datasets, attributes = tree(path)
+    assert datasets == {
+        "units/0": ("<i8", [1, 2]),
+        "units/1": ("<i8", []),
+        "units/2": ("<i8", [4]),
+    }
+    assert attributes["fs_Hz"] == 1000
+
+
+def test_paired_on_disk(tmp_path):
+    """Milliseconds by default; the number of units tells of the silent ones."""
+    datasets, attributes = tree(SD.to_hdf5(tmp_path / "x.h5", style="paired"))
+    assert datasets == {
+        "idces": ("<i8", [0, 0, 2]),
+        "times": ("<f8", [1.0, 2.5, 4.0]),
+    }
+    assert attributes["times_unit"] == "ms"
+    assert attributes["n_units"] == 3
+
+
+def test_raster_on_disk(tmp_path):
+    """Counts in the smallest type, and where the bins lie."""
+    path = SD.to_hdf5(tmp_path / "x.h5", style="raster", raster_bin_size_ms=3)
+    datasets, attributes = tree(path)
+    assert datasets == {"raster": ("|u1", SD.raster(3).tolist())}
+    assert attributes["raster_bin_size_ms"] == 3
+    with h5py.File(path) as file:
+        assert dict(file["raster"].attrs) == {
+            "bin_size_ms": 3.0,
+            "time_origin_ms": -5.0,
+        }
+
+
+def test_a_long_raster_takes_little_space(tmp_path):
+    """Chunks without a spike are not stored, and all counts are right."""
+    sd = SpikeData([[0.5], [999_999.5], *[[]] * 30, [500_000.0] * 300], length=1e6)
+    path = sd.to_hdf5(tmp_path / "x.h5", style="raster", raster_bin_size_ms=1.0)
+    with h5py.File(path) as file:
+        raster = file["raster"]
+        assert raster.dtype == np.uint16
+        assert raster.id.get_num_chunks() == 3
+        np.testing.assert_array_equal(raster[()], sd.raster(1.0))
+    assert (tmp_path / "x.h5").stat().st_size < 50_000
+
+
+def test_raw_data_come_back(tmp_path):
+    """Both names given: voltages keep their dtype, times their unit."""
+    sd = with_raw()
+    path = sd.to_hdf5(
+        tmp_path / "x.h5", raw_dataset="raw", raw_time_dataset="t", raw_time_unit="s"
+    )
+    with h5py.File(path) as file:
+        assert file["raw"].dtype == np.float32
+        np.testing.assert_allclose(file["t"][:3], [0, 1e-4, 2e-4])
+    found = load_spikedata_from_hdf5(path)
+    np.testing.assert_array_equal(found.raw_data, sd.raw_data)
+    np.testing.assert_allclose(found.raw_time, sd.raw_time, rtol=1e-15)
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_raw_data_of_any_layout_are_written_in_blocks(order, tmp_path, monkeypatch):
+    """A memory-mapped recording, channel by channel or sample by sample."""
+    monkeypatch.setattr("spikelab.trains.BLOCK", 64)
+    raw = np.memmap(tmp_path / "raw", np.int16, "w+", shape=(3, 500), order=order)
+    raw[:] = np.arange(1500).reshape(3, 500)
+    sd = SpikeData([[1.0]], length=50.0, raw_data=raw, raw_time=10.0)
+    path = sd.to_hdf5(tmp_path / "x.h5", raw_dataset="raw", raw_time_dataset="t")
+    np.testing.assert_array_equal(load_spikedata_from_hdf5(path).raw_data, raw)
+
+
+def test_raw_names_without_raw_data_write_none(tmp_path):
+    """The specification writes raw data if there are any."""
+    path = SD.to_hdf5(tmp_path / "x.h5", raw_dataset="raw", raw_time_dataset="t")
+    assert "raw" not in tree(path)[0]
+    assert_same_recording(load_spikedata_from_hdf5(path), SD)
+
+
+@pytest.mark.parametrize(
+    ("datasets", "options"),
+    [
+        ({"s": [0.001, 0.002], "i": [1, 2]}, {"spike_times_dataset": "s", "spike_times_index_dataset": "i"}),
+        ({"n": [1.0, 0.0], "t": [0.002, 0.001]}, {"idces_dataset": "/n", "times_dataset": "/t"}),
+        ({"n": [1, 0], "t": [0.002, 0.001]}, {"idces_dataset": "n", "times_dataset": "t"}),
+        ({"n": [1, 0], "t": [2.0, 1.0]}, {"idces_dataset": "n", "times_dataset": "t", "times_unit": "ms"}),
+        ({"g/unit10": [0.002], "g/unit9": [0.001]}, {"group_per_unit": "g"}),
+        ({"g/b": [20], "g/a": [10]}, {"group_per_unit": "g", "group_time_unit": "samples", "fs_Hz": 10_000}),
+        ({"r": [[1, 0], [0, 1]]}, {"raster_dataset": "r", "raster_bin_size_ms": 1.0}),
+    ],
+)  # fmt: skip
+def test_files_from_elsewhere(datasets, options, tmp_path):
+    """The arguments say what the file does not; a length may be given."""
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        for name, values in datasets.items():
+            file[name] = values
+    expected = SpikeData([[1.0], [2.0]], length=7.0)
+    found = load_spikedata_from_hdf5(tmp_path / "x.h5", length_ms=7.0, **options)
+    slack = 0.5 if "raster_dataset" in options else 1e-15
+    assert_same_recording(found, expected, slack)
+
+
+def test_a_raster_from_elsewhere_is_as_long_as_its_bins(tmp_path):
+    """Empty bins at the end are part of the recording."""
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        file["raster"] = [[0, 2, 0, 0]]
+    found = load_spikedata_from_hdf5(
+        tmp_path / "x.h5", raster_dataset="raster", raster_bin_size_ms=2.5
+    )
+    assert found.length == 10.0
+    np.testing.assert_array_equal(found.raster(2.5), [[0, 2, 0, 0]])
+
+
+def test_the_published_layouts_need_no_arguments(tmp_path):
+    """Default names without attributes are recognised where the unit is certain."""
+    with h5py.File(tmp_path / "ragged.h5", "w") as file:
+        file["spike_times"], file["spike_times_index"] = [0.001], [0, 1]
+    found = load_spikedata_from_hdf5(tmp_path / "ragged.h5")
+    assert [times.tolist() for times in found.train] == [[], [1.0]]
+
+
+def test_an_unknown_time_unit_is_not_guessed(tmp_path):
+    """Paired files of the published package may be in ms or in s: the user says."""
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        file["idces"], file["times"] = [0], [1.0]
+    with pytest.raises(FormatError, match="name its datasets and their time unit"):
+        load_spikedata_from_hdf5(tmp_path / "x.h5")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"idces_dataset": "i"}, "times_dataset must be given too"),
+        (
+            {"idces_dataset": "i", "times_dataset": "t", "group_per_unit": "g"},
+            "one style",
+        ),
+    ],
+)
+def test_half_a_style_or_two_are_refused(options, message, tmp_path):
+    """The names must say one layout, before any file is opened."""
+    with pytest.raises(ValueError, match=message):
+        load_spikedata_from_hdf5(tmp_path / "missing.h5", **options)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda f: f.__delitem__("idces"), "has no 'idces'"),
+        (lambda f: f["idces"].__setitem__(0, -1), "must lie in"),
+        (lambda f: f["idces"].__setitem__(0, 99), "must lie in"),
+        (lambda f: f.attrs.__setitem__("n_units", 1), "must lie in"),
+        (lambda f: f.attrs.__setitem__("style", "spiral"), "style must be one of"),
+        (lambda f: f.attrs.__setitem__("times_unit", "weeks"), "times_unit must be"),
+        (lambda f: f.attrs.__setitem__("length_ms", np.nan), "length must be finite"),
+        (lambda f: f["times"].__setitem__(0, np.nan), "unit 0: spike times must"),
+    ],
+)
+def test_a_file_that_contradicts_itself_is_refused(change, message, tmp_path):
+    """What cannot be a recording is an error that names what is wrong."""
+    path = SD.to_hdf5(tmp_path / "x.h5", style="paired")
+    with h5py.File(path, "r+") as file:
+        change(file)
+    with pytest.raises(FormatError, match=message):
+        load_spikedata_from_hdf5(path)
+
+
+def test_what_is_no_hdf5_file_is_refused(tmp_path):
+    """A missing file and a text file are told apart."""
+    with pytest.raises(FileNotFoundError, match="no such file"):
+        load_spikedata_from_hdf5(tmp_path / "missing.h5")
+    (tmp_path / "text.h5").write_text("hello")
+    with pytest.raises(FormatError, match="is not an HDF5 file"):
+        load_spikedata_from_hdf5(tmp_path / "text.h5")
+
+
+@pytest.mark.parametrize(
+    "link", [h5py.SoftLink("/times"), h5py.ExternalLink("o.h5", "/x")]
+)
+def test_links_that_lead_nowhere_are_not_followed(link, tmp_path):
+    """A link could lead out of the file, or round in a ring."""
+    path = SD.to_hdf5(tmp_path / "x.h5", style="paired")
+    with h5py.File(path, "r+") as file:
+        del file["times"]
+        file["times"] = link
+    with pytest.raises(FormatError, match="must not lead out of the file"):
+        load_spikedata_from_hdf5(path)
+
+
+@pytest.mark.parametrize("target", ["/sorted/times", "./sorted/times"])
+def test_links_inside_the_file_are_followed(target, tmp_path):
+    """Other programs share data between groups through soft links."""
+    path = SD.to_hdf5(tmp_path / "x.h5", style="paired")
+    with h5py.File(path, "r+") as file:
+        file["sorted/times"] = file["times"][()]
+        del file["times"]
+        file["times"] = h5py.SoftLink(target)
+    assert_same_recording(load_spikedata_from_hdf5(path), SD)
+
+
+@pytest.mark.parametrize("dtype", [bool, complex, "S3"])
+def test_raw_data_must_be_numbers(dtype, tmp_path):
+    """What a loader would refuse is not written."""
+    raw = np.ones((1, 5)).astype(dtype)
+    sd = SpikeData([[1.0]], raw_data=raw, raw_time=1.0)
+    with pytest.raises(ValueError, match="raw_data must be integers or floats"):
+        sd.to_hdf5(tmp_path / "x.h5", raw_dataset="raw", raw_time_dataset="t")
+
+
+def test_verify_compares_raw_data_in_blocks(tmp_path, monkeypatch):
+    """A wrong sample is found, and the voltages are not loaded as a whole."""
+    sd = with_raw()
+    options = {"raw_dataset": "raw", "raw_time_dataset": "t", "verify": True}
+    sd.to_hdf5(tmp_path / "x.h5", **options)
+    real = hdf5_file.write_array
+    monkeypatch.setattr(
+        hdf5_file, "write_array", lambda group, name, raw: real(group, name, raw + 1)
+    )
+    with pytest.raises(VerificationError, match="raw data differ"):
+        sd.to_hdf5(tmp_path / "x.h5", **options)
+
+
+def test_options_may_be_numbers_and_texts_of_any_kind(tmp_path):
+    """Texts and numbers of numpy, and fractions, are taken for what they are."""
+    path = SD.to_hdf5(
+        tmp_path / "x.h5",
+        style=np.str_("paired"),
+        times_unit=np.str_("samples"),
+        fs_Hz=Fraction(2000),
+    )
+    assert tree(path)[1]["fs_Hz"] == 2000.0
+    assert_same_recording(load_spikedata_from_hdf5(path), SD)
+
+
+OTHER = {
+    "style": "paired",
+    "raster_dataset": "r",
+    "raster_bin_size_ms": 4.0,
+    "spike_times_dataset": "s",
+    "spike_times_index_dataset": "i",
+    "spike_times_unit": "ms",
+    "fs_Hz": 2000.0,
+    "group_per_unit": "g",
+    "group_time_unit": "samples",
+    "idces_dataset": "n",
+    "times_dataset": "t",
+    "times_unit": "samples",
+    "raw_dataset": "w",
+    "raw_time_dataset": "wt",
+    "raw_time_unit": "s",
+    "verify": True,
+    "strict": False,
+    "storage_options": {},
+    "progress": False,
+}
+"""For each parameter of the function a value that is not its default."""
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_function_and_writer_agree(style, tmp_path):
+    """Names and defaults are the writer's, and values arrive in its file."""
+    writer = STYLES[style]
+    parameters = inspect.signature(export_spikedata_to_hdf5).parameters
+    assert set(OTHER) == set(parameters) - {"sd", "filepath"}
+    for field in attrs.fields(writer):
+        default = parameters[field.name].default
+        assert default == field.default or field.name == "raster_bin_size_ms"
+    own = {field.alias: OTHER[field.name] for field in attrs.fields(writer)}
+    by_writer = writer(**own).write(with_raw(), tmp_path / "writer.h5")
+    by_function = export_spikedata_to_hdf5(
+        with_raw(), tmp_path / "function.h5", **{**OTHER, "style": style}
+    )
+    assert tree(by_writer)[0] == tree(by_function)[0]
+    assert set(writer.options()) <= set(tree(by_writer)[1])
+
+
+@pytest.mark.parametrize("writer", [RaggedWriter, GroupWriter, PairedWriter])
+def test_a_writer_has_only_its_own_options(writer):
+    """An option of another style is an error when the writer is made."""
+    with pytest.raises(TypeError, match="raster_bin_size_ms"):
+        writer(raster_bin_size_ms=1.0)
+
+
+def test_a_writer_is_configured_once_and_used_often(tmp_path):
+    """One writer writes several recordings, and cannot be changed."""
+    writer = RasterWriter(bin_size_ms=5)
+    for seed in (1, 2):
+        path = writer.write(simulated(seed), tmp_path / f"{seed}.h5")
+        assert load_spikedata_from_hdf5(path).N == 6
+    with pytest.raises(attrs.exceptions.FrozenInstanceError):
+        writer.raster_bin_size_ms = 1
+
+
+def test_samples_past_int64_are_refused(tmp_path):
+    """Before the first byte, with the value."""
+    sd = SpikeData([[1e18]])
+    with pytest.raises(ValueError, match="must fit into int64"):
+        sd.to_hdf5(tmp_path / "x.h5", spike_times_unit="samples", fs_Hz=30_000)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_raster_of_no_time_cannot_hold_spikes(tmp_path):
+    """No spike is dropped without a word."""
+    with pytest.raises(ValueError, match="no bin for them"):
+        SpikeData([[0.0]], length=0).to_hdf5(
+            tmp_path / "x.h5", style="raster", raster_bin_size_ms=1.0
+        )
+
+
+def test_losses_are_said_and_can_be_forbidden(tmp_path):
+    """What the styles do not carry is listed; strict makes it an error."""
+    lost = RaggedWriter(spike_times_unit="samples", fs_Hz=1000).losses(simulated())
+    assert [words.split()[0] for words in lost] == [
+        "neuron_attributes",
+        "metadata",
+        "spike",
+    ]
+    assert RaggedWriter(spike_times_unit="ms").losses(SD) == []
+    with pytest.raises(LossError, match="neuron_attributes"):
+        simulated().to_hdf5(tmp_path / "x.h5", strict=True)
+    SD.to_hdf5(tmp_path / "x.h5", spike_times_unit="ms", strict=True)
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_verify_finds_a_wrong_file(style, tmp_path, monkeypatch):
+    """A writer that lost a unit would publish nothing."""
+    real = STYLES[style]._write_train
+    shorter = SpikeData([[1.0, 2.5], [], []], start_time=-5.0, length=10.0)
+    monkeypatch.setattr(
+        STYLES[style], "_write_train", lambda self, g, sd: real(self, g, shorter)
+    )
+    with pytest.raises(VerificationError, match="differs from the object"):
+        SD.to_hdf5(tmp_path / "x.h5", style=style, raster_bin_size_ms=1.0, verify=True)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_every_style_is_an_hdf5_writer():
+    """The styles are those of the specification."""
+    assert sorted(STYLES) == ["group", "paired", "ragged", "raster"]
+    assert all(issubclass(writer, HDF5Writer) for writer in STYLES.values())
