@@ -1,0 +1,270 @@
+"""What only the user knows about a recording: the session and the subject."""
+
+import re
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any
+
+import attrs
+
+_PERSON = re.compile(r"([\w\s\-.']+),\s+([\w\s\-.']+)")
+_SPECIES = re.compile(
+    r"([A-Z][a-z]* [a-z]+)|(http://purl\.obolibrary\.org/obo/NCBITaxon_\d+)"
+)
+_DURATION = re.compile(
+    r"P(?!$)(?:(\d+(?:\.\d+)?)Y)?(?:(\d+(?:\.\d+)?)M)?(?:(\d+(?:\.\d+)?)W)?"
+    r"(?:(\d+(?:\.\d+)?)D)?"
+    r"(?:T(?=\d)(?:(\d+(?:\.\d+)?)H)?(?:(\d+(?:\.\d+)?)M)?(?:(\d+(?:\.\d+)?)S)?)?"
+)
+_DURATION_DAYS = (365.25, 30.4375, 7.0, 1.0, 1 / 24, 1 / 1440, 1 / 86400)
+_WEIGHT = re.compile(r"\d+(\.\d+)? (kg|g|mg|ug|μg|ng|pg)")
+_PUBLICATION = ("doi:", "http://dx.doi.org/", "https://doi.org/")
+_WORMS = ("Caenorhabditis elegans", "C. elegans")
+
+
+def _text(name: str, value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{name} must be a text, got {value!r}")
+    if not value.strip() or "\0" in value:
+        raise ValueError(f"{name} must not be empty nor hold NUL, got {value!r}")
+    return value
+
+
+def _is_text(instance: Any, attribute: "attrs.Attribute[Any]", value: Any) -> None:
+    _text(attribute.name, value)
+
+
+def _is_path_part(instance: Any, attribute: "attrs.Attribute[Any]", value: Any) -> None:
+    if "/" in _text(attribute.name, value):
+        raise ValueError(
+            f"{attribute.name} must not hold a slash, DANDI makes paths of it, got {value!r}"
+        )
+
+
+def _tuple(value: Any) -> Any:
+    if isinstance(value, str) or not isinstance(value, Iterable):
+        return value
+    return tuple(value)
+
+
+def _names(value: Any) -> Any:
+    return (value,) if isinstance(value, str) else _tuple(value)
+
+
+def _are_texts(instance: Any, attribute: "attrs.Attribute[Any]", value: Any) -> None:
+    if not isinstance(value, tuple):
+        raise TypeError(f"{attribute.name} must be a list of texts, got {value!r}")
+    for item in value:
+        _text(attribute.name, item)
+    if not value:
+        raise ValueError(f"{attribute.name} must not be empty, leave it out instead")
+
+
+def _are_people(instance: Any, attribute: "attrs.Attribute[Any]", value: Any) -> None:
+    for person in value:
+        if not _PERSON.fullmatch(person):
+            raise ValueError(
+                f"{attribute.name} must be written 'Last, First', got {person!r}"
+            )
+
+
+def _are_publications(
+    instance: Any, attribute: "attrs.Attribute[Any]", value: Any
+) -> None:
+    for publication in value:
+        if not publication.startswith(_PUBLICATION):
+            raise ValueError(
+                f"{attribute.name} must begin with 'doi:' or 'https://doi.org/', "
+                f"got {publication!r}"
+            )
+
+
+def _time(value: Any) -> Any:
+    """Return an ISO 8601 text as a datetime; leave to the validator what is none."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return datetime.fromisoformat(value)
+    except ValueError:
+        return value
+
+
+def _is_time(instance: Any, attribute: "attrs.Attribute[Any]", value: Any) -> None:
+    if not isinstance(value, datetime) or value.tzinfo is None:
+        raise ValueError(
+            f"{attribute.name} must be a date and time with a time zone, such as "
+            f"'2024-05-17T14:03:00+02:00', got {str(value)!r}"
+        )
+    if value > datetime.now(UTC):
+        raise ValueError(f"{attribute.name} must not lie in the future, got {value}")
+
+
+def _is_age(instance: Any, attribute: "attrs.Attribute[Any]", value: Any) -> None:
+    bounds = _text(attribute.name, value).split("/")
+    days = [_days(bound) for bound in bounds if bound]
+    if len(bounds) > 2 or not days or None in days:
+        raise ValueError(
+            f"{attribute.name} must be an ISO 8601 duration ('P90D', 'P23W', 'P2Y') "
+            f"or a range of two ('P1D/P3D'), got {value!r}"
+        )
+    if len(days) == 2 and not days[0] < days[1]:  # type: ignore[operator]
+        raise ValueError(
+            f"{attribute.name} must be a range that increases, got {value!r}"
+        )
+
+
+def _days(duration: str) -> float | None:
+    match = _DURATION.fullmatch(duration)
+    if match is None:
+        return None
+    parts = zip(match.groups(), _DURATION_DAYS, strict=True)
+    return sum(float(number) * days for number, days in parts if number)
+
+
+def _is_species(instance: Any, attribute: "attrs.Attribute[Any]", value: Any) -> None:
+    if not _SPECIES.fullmatch(_text(attribute.name, value)):
+        raise ValueError(
+            f"{attribute.name} must be a Latin name such as 'Rattus norvegicus' or "
+            f"'http://purl.obolibrary.org/obo/NCBITaxon_' and a number, got {value!r}"
+        )
+
+
+def _is_weight(instance: Any, attribute: "attrs.Attribute[Any]", value: Any) -> None:
+    if not _WEIGHT.fullmatch(_text(attribute.name, value)):
+        raise ValueError(
+            f"{attribute.name} must be a number, a space and a unit, such as '0.25 kg', "
+            f"got {value!r}"
+        )
+
+
+def _optional(*validators: Any, converter: Any = None) -> Any:
+    return attrs.field(
+        default=None,
+        converter=attrs.converters.optional(converter) if converter else None,
+        validator=attrs.validators.optional(attrs.validators.and_(*validators)),
+    )
+
+
+@attrs.frozen(kw_only=True)
+class NWBSession:
+    """When, where, why and by whom a recording was made.
+
+    Everything is checked as DANDI and its inspector check it, and a value
+    that they would reject raises an error of one line.
+
+    Parameters
+    ----------
+    session_start_time : datetime or str
+        When the session began, with a time zone; a text is ISO 8601. Spike
+        times count from here.
+    session_description : str
+        What happened in the session.
+    identifier : str, optional
+        A text that no other file has; by default made from the data, the session
+        and the subject, so that the same of all have the same identifier.
+    session_id : str, optional
+        The lab's name for the session, without slashes.
+    experimenter : str or list of str, optional
+        Who recorded, each written ``"Last, First"``.
+    lab, institution : str, optional
+        Where.
+    experiment_description : str, optional
+        What the experiment is about.
+    keywords : list of str, optional
+        Terms to find the file by. neo cannot open files that have keywords.
+    related_publications : list of str, optional
+        Each beginning with ``doi:`` or ``https://doi.org/``.
+    notes, pharmacology, protocol, surgery, virus, data_collection : str, optional
+        Further texts that NWB has a place for.
+    stimulus : str, optional
+        Notes about the stimuli.
+    electrode_location : str, optional
+        The part of the brain of those electrodes whose units do not say it. DANDI
+        wants a term of the Allen Mouse Brain Atlas if the subject is a mouse.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a value is not of the form that is asked for.
+    """
+
+    session_start_time: datetime = attrs.field(converter=_time, validator=_is_time)
+    session_description: str = attrs.field(validator=_is_text)
+    identifier: str | None = _optional(_is_text)
+    session_id: str | None = _optional(_is_path_part)
+    experimenter: tuple[str, ...] | None = _optional(
+        _are_texts, _are_people, converter=_names
+    )
+    lab: str | None = _optional(_is_text)
+    institution: str | None = _optional(_is_text)
+    experiment_description: str | None = _optional(_is_text)
+    keywords: tuple[str, ...] | None = _optional(_are_texts, converter=_tuple)
+    related_publications: tuple[str, ...] | None = _optional(
+        _are_texts, _are_publications, converter=_names
+    )
+    notes: str | None = _optional(_is_text)
+    pharmacology: str | None = _optional(_is_text)
+    protocol: str | None = _optional(_is_text)
+    surgery: str | None = _optional(_is_text)
+    virus: str | None = _optional(_is_text)
+    data_collection: str | None = _optional(_is_text)
+    stimulus: str | None = _optional(_is_text)
+    electrode_location: str | None = _optional(_is_text)
+
+
+@attrs.frozen(kw_only=True)
+class NWBSubject:
+    """The animal or person that was recorded from.
+
+    What DANDI requires is required here: an id, the species, the sex, and
+    either the age or the date of birth.
+
+    Parameters
+    ----------
+    subject_id : str
+        The lab's name for the subject, without slashes.
+    species : str
+        Latin name (``"Rattus norvegicus"``) or the address of the species in the
+        NCBI taxonomy (``"http://purl.obolibrary.org/obo/NCBITaxon_10116"``).
+    sex : {"M", "F", "O", "U"}
+        Male, female, other or unknown; for C. elegans ``"XO"`` or ``"XX"``.
+    age : str, optional
+        ISO 8601 duration at the time of the session (``"P90D"``), or a range of
+        two (``"P90D/P120D"``).
+    date_of_birth : datetime or str, optional
+        With a time zone; a text is ISO 8601.
+    strain, genotype, description : str, optional
+        Further texts.
+    weight : str, optional
+        Number and unit, such as ``"0.25 kg"``.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a value is not of the form that is asked for.
+    """
+
+    subject_id: str = attrs.field(validator=_is_path_part)
+    species: str = attrs.field(validator=_is_species)
+    sex: str = attrs.field()
+    age: str | None = _optional(_is_age)
+    date_of_birth: datetime | None = attrs.field(
+        default=None,
+        converter=attrs.converters.optional(_time),
+        validator=attrs.validators.optional(_is_time),
+    )
+    strain: str | None = _optional(_is_text)
+    genotype: str | None = _optional(_is_text)
+    weight: str | None = _optional(_is_weight)
+    description: str | None = _optional(_is_text)
+
+    @sex.validator
+    def _is_sex(self, attribute: "attrs.Attribute[Any]", value: Any) -> None:
+        allowed = ("XO", "XX") if self.species in _WORMS else ("M", "F", "O", "U")
+        if value not in allowed:
+            raise ValueError(f"sex must be one of {allowed}, got {value!r}")
+
+    def __attrs_post_init__(self) -> None:
+        """Check what concerns several fields together."""
+        if self.age is None and self.date_of_birth is None:
+            raise ValueError("age or date_of_birth must be given, got neither")

@@ -1,0 +1,112 @@
+"""Comparisons of pairs in NWB."""
+
+import h5py
+import numpy as np
+import pytest
+from siblings import comparison_matrix, comparison_stack, integer_matrix, plain_stack
+
+from spikelab import load
+from spikelab.errors import VerificationError
+from spikelab.formats import NWBWriter
+from spikelab.formats.nwb import pairwise as nwb_pairwise
+from spikelab.spikedata.pairwise import PairwiseCompMatrix, PairwiseCompMatrixStack
+
+
+@pytest.mark.parametrize("make", [integer_matrix, plain_stack])
+def test_comparisons_come_back(make, tmp_path):
+    """As they were."""
+    make().to_nwb(tmp_path / "a.nwb", verify=True, strict=True)
+    assert load(tmp_path / "a.nwb") == make()
+
+
+def test_each_unit_has_a_row(tmp_path):
+    """Its label, and its row of the matrix."""
+    values = np.array([[1.0, np.nan], [0.25, 1.0]])
+    PairwiseCompMatrix(values, ["a", "b"]).to_nwb(tmp_path / "a.nwb", verify=True)
+    with h5py.File(tmp_path / "a.nwb") as file:
+        table = file["processing/ecephys/pairwise_comparison"]
+        assert list(table.attrs["colnames"]) == ["label", "comparison"]
+        assert table["label"].asstr()[:].tolist() == ["a", "b"]
+        np.testing.assert_array_equal(table["comparison"], values)
+        assert "units" not in file
+    found = load(tmp_path / "a.nwb")
+    assert found.labels == ["a", "b"]
+
+
+def test_windows_are_trials(tmp_path):
+    """And the third axis of the values."""
+    comparison_stack().to_nwb(tmp_path / "a.nwb", verify=True)
+    with h5py.File(tmp_path / "a.nwb") as file:
+        table = file["processing/ecephys/pairwise_comparison"]
+        assert table["comparison"].shape == (2, 2, 3)
+        assert file["intervals/trials/stop_time"][:].tolist() == [0.001, 0.002, 0.003]
+    found = load(tmp_path / "a.nwb")
+    np.testing.assert_array_equal(found.stack, comparison_stack().stack)
+    assert found.times == [(0.0, 1.0), (1.0, 2.0), (2.0, 3.0)]
+    assert found.labels == ["3", "b"]
+
+
+def test_what_is_lost_is_told():
+    """Metadata, and labels that only text can hold together."""
+    lost = NWBWriter().losses(comparison_matrix())
+    assert [line.split(" ")[0] for line in lost] == ["metadata", "the"]
+    assert NWBWriter().losses(plain_stack()) == []
+
+
+@pytest.mark.parametrize("missing", [None, np.nan], ids=str)
+def test_labels_that_look_missing_are_told(missing, tmp_path):
+    """An empty one and a missing one are the same in the file."""
+    matrix = PairwiseCompMatrix(np.eye(3), ["", missing, "x"])
+    matrix.to_nwb(tmp_path / "a.nwb", verify=True)
+    assert load(tmp_path / "a.nwb").labels == ["", "", "x"]
+    lost = "which labels are missing (NaN or empty in the file)"
+    assert NWBWriter().losses(matrix) == [lost]
+
+
+def test_other_labels_make_another_identifier(tmp_path):
+    """Also of the same values."""
+    found = set()
+    for labels in (None, ["a", "b"], ["a", "c"]):
+        PairwiseCompMatrix(np.eye(2), labels).to_nwb(tmp_path / "a.nwb")
+        with h5py.File(tmp_path / "a.nwb") as file:
+            found.add(file["identifier"][()])
+    assert len(found) == 3
+
+
+def test_labels_of_several_types_become_text(tmp_path):
+    """So that each row has one."""
+    comparison_matrix().to_nwb(tmp_path / "a.nwb", verify=True)
+    assert load(tmp_path / "a.nwb").labels == ['a,\n"b"', "3"]
+
+
+@pytest.mark.parametrize(
+    ("obj", "rule"),
+    [
+        (PairwiseCompMatrix(np.eye(2, dtype=complex)), "real numbers"),
+        (PairwiseCompMatrix(np.eye(2, dtype=object)), "real numbers"),
+        (PairwiseCompMatrixStack(np.ones((1, 1, 1)), times=[3.0]), "start and an end"),
+        (
+            PairwiseCompMatrixStack(np.ones((1, 1, 1)), times=[(0.0, np.inf)]),
+            "must be finite",
+        ),
+    ],
+)
+def test_what_nwb_cannot_hold_is_refused(obj, rule, tmp_path):
+    """Before the file is touched."""
+    with pytest.raises(ValueError, match=rule):
+        obj.to_nwb(tmp_path / "a.nwb")
+    assert not list(tmp_path.iterdir())
+
+
+def test_no_units_come_back(tmp_path):
+    """A matrix of nothing."""
+    PairwiseCompMatrix(np.empty((0, 0))).to_nwb(tmp_path / "a.nwb", verify=True)
+    assert load(tmp_path / "a.nwb").matrix.shape == (0, 0)
+
+
+def test_verify_finds_a_changed_value(tmp_path, monkeypatch):
+    """And publishes nothing."""
+    real = nwb_pairwise.nwb_tables.values
+    monkeypatch.setattr(nwb_pairwise.nwb_tables, "values", lambda data: real(data) + 1)
+    with pytest.raises(VerificationError, match="matrix differs"):
+        integer_matrix().to_nwb(tmp_path / "a.nwb", verify=True)

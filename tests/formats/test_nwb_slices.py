@@ -1,0 +1,109 @@
+"""Slices of spikes in NWB."""
+
+import warnings
+
+import h5py
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from recordings import assert_same_recording
+from siblings import event_slices, spike_slices
+
+from spikelab import SpikeData, load
+from spikelab.formats import NWBWriter
+from spikelab.formats.nwb.slices import SpikeSlices
+from spikelab.spikedata.spikeslicestack import SpikeSliceStack
+
+
+def quietly(obj, path, **options):
+    """Export without the warnings about attributes and negative times."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        return obj.to_nwb(path, verify=True, **options)
+
+
+def test_each_spike_is_written_once(tmp_path):
+    """In the time of the recording, though windows overlap."""
+    quietly(spike_slices(), tmp_path / "a.nwb")
+    with h5py.File(tmp_path / "a.nwb") as file:
+        assert file["units/spike_times"][:].tolist() == [
+            *[0.001, 0.0055, 0.012, 0.04],
+            *[0.00225, 0.003],
+        ]
+        assert file["intervals/trials/start_time"][:].tolist() == [0.0, 0.005, 0.038]
+        assert "event_time" not in file["intervals/trials"]
+        assert file["units/obs_intervals"][0].tolist() == [0.0, 0.048]
+    found = load(tmp_path / "a.nwb")
+    assert type(found) is SpikeData
+    assert (found.start_time, found.length) == (0.0, 48.0)
+    assert found.neuron_attributes[0]["quality"] == "good"
+
+
+def test_the_events_of_slices_are_kept(tmp_path):
+    """Beside the windows around them."""
+    quietly(event_slices(), tmp_path / "a.nwb")
+    with h5py.File(tmp_path / "a.nwb") as file:
+        assert file["intervals/trials/event_time"][:].tolist() == [0.003, 0.041]
+        assert file["intervals/trials/start_time"][:].tolist() == [0.0005, 0.0385]
+
+
+def test_negative_times_are_warned_about(tmp_path):
+    """Slices of event-centred data lie before 0."""
+    sd = SpikeData([[-8.0, 3.0]], start_time=-10.0, length=20.0)
+    stack = SpikeSliceStack(sd, [(-10.0, -5.0), (0.0, 5.0)])
+    with pytest.warns(UserWarning, match=r"start_time is -10\.0 ms"):
+        stack.to_nwb(tmp_path / "a.nwb", verify=True)
+    expected = SpikeData([[-8.0, 3.0]], start_time=-10.0, length=15.0)
+    assert_same_recording(load(tmp_path / "a.nwb"), expected, 1e-14)
+
+
+@given(data=st.data())
+@settings(max_examples=100, deadline=None)
+def test_slices_of_a_recording_cover_its_spikes_once(data):
+    """Whatever windows of one length are cut, simultaneous spikes included."""
+    quarters = st.integers(0, 400).map(lambda i: i / 4)
+    # So close to the edge of a window that rounding could put them on either side.
+    edges = st.integers(0, 99).map(lambda i: i + 0.1 - 1e-9)
+    times = data.draw(st.lists(quarters | edges, max_size=30))
+    sd = SpikeData([times, []], length=100.0)
+    length = data.draw(st.integers(1, 30))
+    starts = sorted(data.draw(st.lists(st.integers(0, 70), min_size=1, max_size=6)))
+    stack = SpikeSliceStack(
+        sd, [(start + 0.1, start + 0.1 + length) for start in starts]
+    )
+    found = SpikeSlices().recording(stack).train[0]
+    covered = [
+        any(start <= t < stop for start, stop in stack.times) for t in sd.train[0]
+    ]
+    np.testing.assert_allclose(found, sd.train[0][covered], rtol=0, atol=1e-9)
+    assert not any("disagree" in lost for lost in NWBWriter().losses(stack))
+
+
+def test_slices_that_disagree_are_told():
+    """Shuffled slices cannot be cut again from one recording."""
+    slices = [SpikeData([[1.0, 7.0]], length=10.0), SpikeData([[4.0]], length=10.0)]
+    stack = SpikeSliceStack(
+        spike_stack=slices, times_start_to_end=[(0.0, 10.0), (5.0, 15.0)]
+    )
+    (lost, _) = NWBWriter().losses(stack)
+    assert lost.startswith("1 of 2 slices as they are")
+    apart = SpikeSliceStack(
+        spike_stack=slices, times_start_to_end=[(0.0, 10.0), (10.0, 20.0)]
+    )
+    assert not any("disagree" in lost for lost in NWBWriter().losses(apart))
+
+
+def test_what_slices_hold_beside_spikes_is_told():
+    """Attributes, metadata and raw data of their own."""
+    lost = "; ".join(NWBWriter().losses(event_slices()))
+    for word in ("'curated'", "single slices", "metadata", "raw data"):
+        assert word in lost
+
+
+def test_the_same_slices_give_the_same_bytes(tmp_path, monkeypatch):
+    """And others of the same spikes another identifier."""
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1700000000")
+    for name in "ab":
+        quietly(spike_slices(), tmp_path / name)
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
