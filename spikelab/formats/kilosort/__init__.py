@@ -1,0 +1,15 @@
+"""KiloSort folders: an array of spike times beside one of cluster ids."""
+
+from spikelab.formats.kilosort.writer import (
+    KiloSortWriter,
+    SpikeOrder,
+    export_spikedata_to_kilosort,
+    read,
+)
+
+__all__ = [
+    "KiloSortWriter",
+    "SpikeOrder",
+    "export_spikedata_to_kilosort",
+    "read",
+]

@@ -1,0 +1,151 @@
+"""Which electrode a unit of a KiloSort or Phy folder lies on, and where that is."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spikelab import kinds, trains
+from spikelab.errors import FormatError
+from spikelab.formats.kilosort import npy
+from spikelab.formats.kilosort.sidecar import Sidecar
+
+"""The attributes that may hold the electrode of a unit."""
+
+LOCATION_KEYS = ("location", "position", "x")
+"""The attributes that may hold its location."""
+
+
+def add_places(
+    found: list[dict[str, Any]],
+    ids: NDArray[np.int64],
+    rows: NDArray[Any],
+    folder: Path,
+    files: tuple[str, str],
+    sidecar: Sidecar,
+) -> None:
+    """Add ``electrode`` and ``location`` to the attributes of each unit, if known.
+
+    Parameters
+    ----------
+    found : list of dict
+        The attributes, changed in place.
+    ids : ndarray, shape (N,)
+        Cluster ids of the units.
+    rows : ndarray, shape (spikes,)
+        Position of each spike's unit.
+    folder : Path
+        The folder.
+    files : tuple of str
+        Names of the arrays of electrodes and of positions.
+    sidecar : Sidecar
+        What the folder says about itself.
+    """
+    electrodes, positions = None, None
+    if (folder / files[0]).exists() and _tells(sidecar, "electrode"):
+        electrodes = npy.read_column(folder / files[0], "iuf")
+    if (folder / files[1]).exists() and _tells(sidecar, "location"):
+        positions = npy.read(folder / files[1], "iuf", ndim=2)
+    if electrodes is None and positions is None:
+        return
+    channels = _channels(ids, rows, folder, sidecar)
+    for attributes, channel in zip(found, channels.tolist(), strict=True):
+        if electrodes is not None:
+            channel = _add_electrode(attributes, channel, electrodes)
+        if positions is None or not 0 <= channel < len(positions):
+            continue
+        if not any(key in attributes for key in LOCATION_KEYS):
+            attributes["location"] = positions[channel].astype(float).tolist()
+
+
+def _tells(sidecar: Sidecar, what: str) -> bool:
+    """Tell whether the folder's channels are those of electrodes.
+
+    Phy needs channels and positions also where none are known.
+    """
+    if sidecar.format != "phy":
+        return True
+    if what == "location":
+        return any(kind == "coordinate" for _, kind in sidecar.columns.values())
+    return any(name in kinds.ELECTRODE_KEYS for name, _ in sidecar.columns.values())
+
+
+def _add_electrode(
+    attributes: dict[str, Any], channel: int, electrodes: NDArray[Any]
+) -> int:
+    """Add the electrode, or find the channel of the one that is already known."""
+    known = next((attributes[k] for k in kinds.ELECTRODE_KEYS if k in attributes), None)
+    if known is not None:
+        attributes.setdefault("electrode", known)
+        if type(known) is not int:
+            return channel
+        matching = np.flatnonzero(electrodes == known).tolist()
+        return int(matching[0]) if matching else channel
+    if 0 <= channel < len(electrodes):
+        attributes["electrode"] = int(electrodes[channel])
+    return channel
+
+
+def _channels(
+    ids: NDArray[np.int64], rows: NDArray[Any], folder: Path, sidecar: Sidecar
+) -> NDArray[np.int64]:
+    """Return the channel of each unit, -1 where it is not known."""
+    if sidecar.format == "kilosort":
+        # Here the arrays have an entry for each unit, not for each channel.
+        position = {cluster: i for i, cluster in enumerate(sidecar.cluster_ids)}
+        return np.array([position.get(i, -1) for i in ids.tolist()], dtype=np.int64)
+    if (folder / "templates.npy").exists():
+        peaks = _peak_channels(folder)
+        template = _templates(ids, rows, folder, len(peaks))
+        return np.where(template < 0, -1, np.append(peaks, -1)[template])
+    # Other exporters write an entry for each cluster too, but no params.py.
+    nowhere = np.full(len(ids), -1)
+    return nowhere if (folder / "params.py").exists() else ids
+
+
+def _peak_channels(folder: Path) -> NDArray[np.int64]:
+    """Return the channel on which each template is largest, from peak to peak."""
+    templates = npy.read(folder / "templates.npy", "f", ndim=3)
+    n_templates, n_samples, n_channels = templates.shape
+    if not (n_samples and n_channels):
+        return np.full(n_templates, -1)
+    step = max(trains.BLOCK // (n_samples * n_channels), 1)
+    columns = [
+        np.argmax(np.ptp(templates[i : i + step], axis=1), axis=1)
+        for i in range(0, n_templates, step)
+    ]
+    column = np.concatenate([np.empty(0, dtype=np.int64), *columns])
+    for name in ("template_ind.npy", "templates_ind.npy"):
+        if (folder / name).exists():
+            channels = npy.read(folder / name, "iuf", ndim=2).astype(np.int64)
+            if channels.shape != (n_templates, n_channels):
+                raise FormatError(
+                    f"{folder / name} must have shape {(n_templates, n_channels)}, "
+                    f"as the templates do, got {channels.shape}"
+                )
+            column = channels[np.arange(n_templates), column]
+            break
+    return column
+
+
+def _templates(
+    ids: NDArray[np.int64], rows: NDArray[Any], folder: Path, n_templates: int
+) -> NDArray[np.int64]:
+    """Return the template of most of a unit's spikes, -1 where there is none."""
+    template = np.where((ids >= 0) & (ids < n_templates), ids, -1)
+    if not (folder / "spike_templates.npy").exists():
+        return template
+    used = npy.read_column(folder / "spike_templates.npy", "iuf").astype(np.int64)
+    if used.shape != rows.shape or (
+        used.size and not 0 <= used.min() <= used.max() < n_templates
+    ):
+        raise FormatError(
+            f"{folder / 'spike_templates.npy'} must hold a template from 0 to "
+            f"{n_templates - 1} for each of {len(rows)} spikes"
+        )
+    pairs, counts = np.unique(rows * n_templates + used, return_counts=True)
+    # The last assignment to an element counts, that of the largest number of spikes.
+    pairs = pairs[np.argsort(counts, kind="stable")]
+    template[pairs // n_templates] = pairs % n_templates
+    return template

@@ -1,0 +1,255 @@
+"""What the writers of KiloSort and Phy folders have in common."""
+
+import abc
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import attrs
+import numpy as np
+from numpy.typing import NDArray
+
+from spikelab import checks, kinds, trains, units
+from spikelab.formats.kilosort import slices as cluster_slices
+from spikelab.formats.kilosort import spikes as cluster_spikes
+from spikelab.formats.kilosort import tables as cluster_tables
+from spikelab.formats.kilosort.sidecar import Sidecar
+from spikelab.formats.writer import FolderWriter
+from spikelab.kinds import Contents
+
+GROUPS = ("good", "mua", "noise", "unsorted")
+"""The labels that Phy knows; a unit that has none of them is ``unsorted``."""
+
+
+def _integers(value: Any) -> Any:
+    """Return cluster ids as a tuple of int, so that the writer stays frozen."""
+    if value is None:
+        return None
+    if isinstance(value, str | bytes) or not isinstance(value, Sequence | np.ndarray):
+        raise TypeError(f"cluster_ids must be a sequence of integers, got {value!r}")
+    for item in value:
+        if isinstance(item, bool) or not isinstance(item, int | np.integer):
+            raise TypeError(f"cluster_ids must be integers, got {item!r}")
+        if not -(2**63) <= item < 2**63:
+            raise ValueError(f"cluster_ids must fit into int64, got {item}")
+    found = tuple(int(item) for item in value)
+    if len(set(found)) != len(found):
+        twice = next(item for item in found if found.count(item) > 1)
+        raise ValueError(f"cluster_ids must be distinct, got {twice} more than once")
+    return found
+
+
+@attrs.frozen(kw_only=True)
+class ClusterFolderWriter(FolderWriter):
+    """A writer of spike times and clusters as a folder of arrays.
+
+    A SpikeSliceStack becomes a folder with such a folder for each slice.
+
+    Parameters
+    ----------
+    fs_Hz : float
+        Sampling rate in Hz.
+    cluster_ids : sequence of int, optional
+        An id for each unit, all distinct.
+    """
+
+    contradicting: ClassVar[tuple[str, ...]] = (
+        "amplitudes.npy",
+        "channel_*.npy",
+        "features.npy",
+        "pc_feature*.npy",
+        "similar_templates.npy",
+        "spike_*.npy",
+        "template*.npy",
+        "whitening_mat*.npy",
+        "cluster_*.tsv",
+        "cluster_*.csv",
+        "params.py",
+        ".phy",
+        "slice_*",
+    )
+
+    fs_Hz: float = attrs.field(validator=checks.is_positive)
+    cluster_ids: Sequence[int] | None = attrs.field(default=None, converter=_integers)
+
+    @property
+    @abc.abstractmethod
+    def _unit(self) -> str:
+        """The time unit of the spike times."""
+
+    def _check(self, obj: Any) -> None:
+        cautions = {}
+        for name, sd in cluster_slices.recordings(obj).items():
+            try:
+                self._check_recording(sd)
+            except ValueError as error:
+                if not name:
+                    raise
+                raise ValueError(f"{name}: {error}") from error
+            cautions[name] = self._cautions(sd)
+        for caution in cluster_slices.distinct(cautions):
+            # Past check, _publish, write and the export function.
+            warnings.warn(caution, UserWarning, stacklevel=6)
+
+    def _check_recording(self, sd: Any) -> None:
+        trains.check_recording(sd)
+        if self._unit == "samples":
+            units.fits_int64("spike times", trains.largest_ms(sd.train), self.fs_Hz)
+        if self.cluster_ids is not None and len(self.cluster_ids) != sd.N:
+            raise ValueError(
+                f"cluster_ids must hold one id per unit, "
+                f"got {len(self.cluster_ids)} for {sd.N} units"
+            )
+
+    def _cautions(self, sd: Any) -> list[str]:
+        """Return what a user should be warned of."""
+        if sd.start_time == 0:
+            return []
+        return [
+            f"{self.method}: the format cannot hold start_time={sd.start_time} ms; "
+            "spikelab reads it from spikelab.json, other programs take sample 0 "
+            "for the start"
+        ]
+
+    def _losses(self, obj: Any) -> list[str]:
+        return cluster_slices.distinct(
+            {
+                name: self._losses_of_recording(sd)
+                for name, sd in cluster_slices.recordings(obj).items()
+            }
+        )
+
+    @abc.abstractmethod
+    def _losses_of_recording(self, sd: Any) -> list[str]: ...
+
+    def _write(self, obj: Any, path: Path) -> None:
+        if not is_stack(obj):
+            self._write_recording(obj, path)
+            return
+        for name, sd in cluster_slices.recordings(obj).items():
+            (path / name).mkdir()
+            self._write_recording(sd, path / name)
+        cluster_slices.write(path, obj, {"format": self.method.removeprefix("to_")})
+
+    @abc.abstractmethod
+    def _write_recording(self, sd: Any, path: Path) -> None: ...
+
+    def _differences(self, obj: Any, contents: Contents) -> list[str]:
+        if not is_stack(obj):
+            return super()._differences(obj, contents)
+        read = contents.arguments
+        found = []
+        if read["times_start_to_end"] != [tuple(map(float, w)) for w in obj.times]:
+            found.append("windows differ")
+        for i, (sd, other) in enumerate(
+            zip(obj.spike_stack, read["spike_stack"], strict=True)
+        ):
+            as_read = Contents("SpikeData", kinds.arguments_of(other))
+            found += [f"slice {i}: {d}" for d in super()._differences(sd, as_read)]
+        return found
+
+    def _convert(self, times: NDArray[np.float64]) -> NDArray[Any]:
+        return units.from_ms(times, self._unit, self.fs_Hz)
+
+    def _back(self, values: NDArray[Any]) -> NDArray[np.float64]:
+        return units.to_ms(values, self._unit, self.fs_Hz)
+
+    def _rounding_ms(self, obj: Any) -> float:
+        times = [sd.train for sd in cluster_slices.recordings(obj).values()]
+        return units.rounding_ms(
+            self._unit, self.fs_Hz, max(map(trains.largest_ms, times))
+        )
+
+    def _losses_of_times(self, sd: Any) -> list[str]:
+        """Return in words what becomes of times and window."""
+        lost = []
+        moved, together = cluster_spikes.rounding(sd.train, self._convert, self._back)
+        if moved > 4 * np.spacing(trains.largest_ms(sd.train)):
+            lost.append(
+                f"spike times are rounded to {self._unit}, by up to {moved:.3g} ms"
+            )
+        if together:
+            lost.append(
+                f"{together} spikes fall on the same sample as the spike before them"
+            )
+        if sd.start_time != 0:
+            lost.append(
+                f"start_time {sd.start_time} ms (kept in spikelab.json, for spikelab only)"
+            )
+        return lost
+
+    def _write_params(
+        self,
+        path: Path,
+        n_channels: int,
+        *,
+        dat_path: str | list[str],
+        dtype: str = "int16",
+    ) -> None:
+        text = cluster_tables.params_text(
+            {
+                "dat_path": dat_path,
+                "n_channels_dat": n_channels,
+                "dtype": dtype,
+                "offset": 0,
+                "sample_rate": float(self.fs_Hz),
+                "hp_filtered": False,
+            }
+        )
+        (path / "params.py").write_text(text, encoding="utf-8")
+
+    def _sidecar(self, sd: Any, cluster_ids: NDArray[np.int64]) -> Sidecar:
+        return Sidecar(
+            fs_Hz=float(self.fs_Hz),
+            time_unit=self._unit,
+            start_time_ms=float(sd.start_time),
+            length_ms=float(sd.length),
+            cluster_ids=tuple(cluster_ids.tolist()),
+            spike_counts=tuple(map(len, sd.train)),
+        )
+
+
+def is_stack(obj: Any) -> bool:
+    """Tell whether `obj` is a stack of slices."""
+    return kinds.kind_of(obj) == cluster_slices.KIND
+
+
+def group_key(sd: Any) -> str | None:
+    """Return the attribute that holds labels of Phy, None if there is none."""
+    for key in ("group", "quality"):
+        values = [a[key] for a in sd.neuron_attributes or () if a.get(key)]
+        if values and all(isinstance(v, str) and v in GROUPS for v in values):
+            return key
+    return None
+
+
+def write_groups(folder: Path, sd: Any, ids: Sequence[int]) -> tuple[str, str]:
+    """Write ``cluster_group.tsv``; return the attribute that it holds, and its type."""
+    key = group_key(sd)
+    known = [a.get(key) for a in sd.neuron_attributes or [{}] * sd.N]
+    labels = [label or "unsorted" for label in known]
+    cluster_tables.write_column(folder / "cluster_group.tsv", "group", ids, labels)
+    return key or "group", "text" if all(known) else "label"
+
+
+def electrode_key(sd: Any) -> str | None:
+    """Return the attribute that holds the electrode of every unit, if one does."""
+    for key in kinds.ELECTRODE_KEYS:
+        if sd.neuron_attributes and all(key in a for a in sd.neuron_attributes):
+            return key
+    return None
+
+
+def electrode_numbers(sd: Any) -> NDArray[np.int64] | None:
+    """Return the electrode of each unit, shape (N,), None if they are no integers."""
+    key = electrode_key(sd)
+    values = [a[key] for a in sd.neuron_attributes] if key else []
+    if not values or not all(map(_is_int64, values)):
+        return None
+    return np.array(values, dtype=np.int64)
+
+
+def _is_int64(value: Any) -> bool:
+    whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
+    return whole and -(2**63) <= value < 2**63

@@ -1,0 +1,99 @@
+"""``.npy`` files: written in blocks, read without trusting them."""
+
+import contextlib
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from tokenize import TokenError
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from spikelab.errors import FormatError
+
+Append = Callable[[NDArray[Any]], None]
+
+
+@contextlib.contextmanager
+def created(path: Path, dtype: DTypeLike, shape: tuple[int, ...]) -> Iterator[Append]:
+    """Create an array on the disk; yield the function that appends a block to it.
+
+    The bytes are those of :func:`numpy.save`. Blocks follow one another along
+    the first axis and must add up to `shape`.
+    """
+    kind = np.dtype(dtype)
+    header = {
+        "descr": np.lib.format.dtype_to_descr(kind),
+        "fortran_order": False,
+        "shape": shape,
+    }
+    with path.open("wb") as file:
+        np.lib.format.write_array_header_1_0(file, header)
+        yield lambda block: _append(file, np.ascontiguousarray(block, dtype=kind))
+
+
+def _append(file: Any, block: NDArray[Any]) -> None:
+    if block.size:
+        file.write(block.reshape(-1).view(np.uint8))
+
+
+def write(path: Path, array: NDArray[Any]) -> None:
+    """Write a small array as a whole."""
+    with created(path, array.dtype, array.shape) as append:
+        append(array)
+
+
+def read(path: Path, kinds: str = "iu", ndim: int | None = None) -> NDArray[Any]:
+    """Return an array, mapped from the disk.
+
+    Parameters
+    ----------
+    path : Path
+        The file. Nothing is unpickled, and a size that the file does not have
+        is not believed.
+    kinds : str
+        Allowed kinds of dtype, as in ``numpy.dtype.kind``.
+    ndim : int, optional
+        Required number of dimensions.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    FormatError
+        If the file is not a ``.npy`` file, is cut short, or holds something else.
+    """
+    try:
+        with warnings.catch_warnings():
+            # Of headers by Python 2, and of dtypes that will be refused below.
+            warnings.simplefilter("ignore")
+            array = np.lib.format.open_memmap(path, mode="r")
+    except FileNotFoundError:
+        raise
+    except (ValueError, TypeError, KeyError, SyntaxError, TokenError) as error:
+        raise FormatError(
+            f"{path} is not a .npy file, or is damaged: {error}"
+        ) from error
+    except (OSError, OverflowError, MemoryError, RecursionError) as error:
+        raise FormatError(f"{path} cannot be read as a .npy file: {error}") from error
+    if array.dtype.kind not in kinds or ndim not in (None, array.ndim):
+        raise FormatError(
+            f"{path} must hold {'' if ndim is None else f'{ndim}-D '}numbers of kind "
+            f"{kinds!r}, got {array.dtype} with shape {array.shape}"
+        )
+    return array
+
+
+def read_column(path: Path, kinds: str = "iu") -> NDArray[Any]:
+    """Return a 1-D array; one of shape (n, 1) or (1, n) is taken as (n,).
+
+    Raises
+    ------
+    FormatError
+        As :func:`read`, and if the array has another shape.
+    """
+    array = read(path, kinds)
+    if array.size and (array.ndim == 0 or array.size != max(array.shape)):
+        raise FormatError(f"{path} must have shape (n,), got {array.shape}")
+    return array.reshape(-1)

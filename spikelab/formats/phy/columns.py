@@ -1,0 +1,136 @@
+"""What is known about the units, as the ``cluster_*.tsv`` tables of a Phy folder."""
+
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import attrs
+import numpy as np
+
+from spikelab.formats.kilosort import tables as cluster_tables
+
+_LOCATION_KEYS = ("location", "position")
+_ID_KEYS = ("unit_id", "cluster_id", "si_unit_id")
+_RENAMED = {"cluster_id": "unit_cluster_id", "id": "unit_own_id", "group": "unit_group"}
+"""Columns that mean something else to Phy or SpikeInterface."""
+
+_LARGEST_ID = 2**24
+"""SpikeInterface allocates a table of this size."""
+
+
+@attrs.frozen
+class Column:
+    """One table: its column, the attribute that it holds, its type, and its cells."""
+
+    name: str
+    attribute: str
+    kind: str
+    cells: list[str]
+
+
+def columns(sd: Any, taken: Sequence[str | None]) -> tuple[list[Column], list[str]]:
+    """Return a column for each attribute that has a form in text, and the others.
+
+    Parameters
+    ----------
+    sd : SpikeData
+        The recording.
+    taken : sequence
+        Attributes that are written in another way.
+
+    Returns
+    -------
+    columns : list of Column
+        Numbers, booleans and texts of one line; a location as ``x``, ``y``, ``z``.
+    left_out : list of str
+        Names of the attributes that are none of these.
+    """
+    found: list[Column] = []
+    left_out = []
+    for key in attribute_names(sd):
+        if key in taken:
+            continue
+        values = [a.get(key) for a in sd.neuron_attributes]
+        made = list(_made(key, values, {column.name for column in found}))
+        found += made
+        if not made and any(value is not None for value in values):
+            left_out.append(str(key))
+    return found, left_out
+
+
+def attribute_names(sd: Any) -> list[Any]:
+    """Return the names of all attributes, in the order of their appearance."""
+    return list(dict.fromkeys(name for a in sd.neuron_attributes or () for name in a))
+
+
+def _made(key: Any, values: list[Any], used: set[str]) -> Iterator[Column]:
+    name = _RENAMED.get(key, key)
+    if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z][\w .()/%+-]*", name):
+        return
+    if key in _LOCATION_KEYS and (places := _coordinates(values)):
+        for axis, cells in zip("xyz", zip(*places, strict=True), strict=False):
+            free = axis if axis not in used else f"{key}_{axis}"
+            yield Column(free, key, "coordinate", list(cells))
+        return
+    texts = [cluster_tables.as_text(value) for value in values]
+    known = [text for text in texts if text is not None]
+    if len(known) == len(texts) and any(known) and name not in used:
+        is_text = all(value is None or isinstance(value, str) for value in values)
+        yield Column(name, key, "text" if is_text else "value", known)
+
+
+def _coordinates(values: list[Any]) -> list[list[str]] | None:
+    """Return the coordinates of each unit as text, None if they are not 2 or 3 numbers."""
+    try:
+        places = [np.asarray(value, dtype=np.float64) for value in values]
+    except (TypeError, ValueError):
+        return None
+    if {place.shape for place in places} not in ({(2,)}, {(3,)}):
+        return None
+    if not all(np.all(np.isfinite(place)) for place in places):
+        return None
+    return [[str(cluster_tables.as_text(x)) for x in place] for place in places]
+
+
+def original_ids(sd: Any, given: Sequence[int] | None) -> tuple[str | None, list[int]]:
+    """Return the ids that the units had, and the attribute that holds them.
+
+    Those that the user gave come first, then the first attribute that is an id.
+    """
+    if given is not None:
+        return None, list(given)
+    for key in _ID_KEYS:
+        values = [a.get(key) for a in sd.neuron_attributes or ()]
+        whole = all(
+            isinstance(v, int | np.integer)
+            and not isinstance(v, bool)
+            and 0 <= v < _LARGEST_ID
+            for v in values
+        )
+        if values and whole and len(set(values)) == len(values):
+            return key, [int(value) for value in values]
+    return None, []
+
+
+def write(folder: Path, found: Sequence[Column], n_units: int) -> None:
+    """Write each column as a table that lists every unit."""
+    used = {"cluster_group.tsv", "cluster_si_unit_id.tsv"}
+    for column in found:
+        name = _file_name(column.name, used)
+        used.add(name.lower())
+        cluster_tables.write_column(
+            folder / name, column.name, range(n_units), column.cells
+        )
+
+
+def _file_name(column: str, used: set[str]) -> str:
+    # Phy saves a column that was changed as cluster_<column>.tsv.
+    stem = column.replace("/", "_")
+    if stem.lower().startswith("info"):
+        # SpikeInterface reads no other table beside one called cluster_info*.
+        stem = f"unit_{stem}"
+    name, number = f"cluster_{stem}.tsv", 2
+    while name.lower() in used:
+        name, number = f"cluster_{stem}_{number}.tsv", number + 1
+    return name

@@ -1,0 +1,599 @@
+"""Phy folders: what is on the disk, and what comes back, also after a curation."""
+
+import json
+import warnings
+
+import numpy as np
+import pytest
+from contract import FolderContract, snapshot
+from recordings import assert_same_recording, linear_track, simulated
+
+from spikelab import SpikeData, load, trains
+from spikelab.data_loaders.data_exporters import export_spikedata_to_phy
+from spikelab.errors import LossError
+from spikelab.formats import PhyWriter
+from spikelab.formats.kilosort.tables import as_text, guessed
+
+FS = 30_000.0
+
+
+class TestPhy(FolderContract):
+    """The contract of every format."""
+
+    method, target = "to_phy", "phy"
+    options = {"fs_Hz": FS}
+    wrong_options = (
+        *(
+            {"fs_Hz": rate}
+            for rate in (float("nan"), float("inf"), 0, -1.0, "30", None)
+        ),
+        {"cluster_ids": [1, 2]},
+        {"cluster_ids": [0, 1, 2, 3, 4, 4]},
+        {"cluster_ids": [0, 1, 2, 3, 4, 5.0]},
+        {"cluster_ids": [0, 1, 2, 3, 4, -5]},
+        {"raw_data": 1},
+        {"raw_data": True},
+    )
+
+    def slack_ms(self, sd):
+        """Times off the sampling grid move to it."""
+        last = max(abs(sd.start_time), abs(sd.start_time + sd.length))
+        return 500 / FS + 4 * float(np.spacing(last))
+
+    def writes(self, sd):
+        """Phy opens nothing with fewer than two spikes."""
+        return sum(map(len, sd.train)) >= 2
+
+
+def pair(**arguments):
+    """Two units of which little is known."""
+    return SpikeData([[1.0, 3.0], [1.0, 2.0]], length=5.0, **arguments)
+
+
+def with_attribute(name, values):
+    """As many units as values, each with two spikes."""
+    return SpikeData(
+        [[1.0, 2.0] for _ in values],
+        length=5.0,
+        neuron_attributes=[{name: value} for value in values],
+    )
+
+
+def array(folder, name):
+    """One of the arrays of a folder."""
+    return np.load(folder / f"{name}.npy")
+
+
+def recorded(
+    n_channels=3, start_ms=0.0, dtype=np.float32, fs_kHz=30.0, attributes=True
+):
+    """Voltages in which unit u fires on channel u."""
+    rng = np.random.default_rng(0)
+    raw = rng.normal(scale=0.1, size=(n_channels, 3000)) + 100
+    samples = np.array([[300, 900, 1500], [600, 1200, 2100]])
+    for unit, fired in enumerate(samples):
+        raw[unit, fired] -= 50
+    return SpikeData(
+        [s / fs_kHz + start_ms for s in samples],
+        start_time=start_ms,
+        length=200.0,
+        raw_data=raw.astype(dtype),
+        raw_time=np.arange(3000) / fs_kHz + start_ms,
+        neuron_attributes=[{"electrode": 0}, {"electrode": 1}] if attributes else None,
+    )
+
+
+class TestOnTheDisk:
+    """Names, dtypes and shapes that phylib, SpikeInterface and neo read."""
+
+    def test_the_smallest_folder(self, tmp_path):
+        """Two units of which nothing is known."""
+        assert pair().to_phy(tmp_path / "phy", fs_Hz=FS) == str(
+            tmp_path / "phy" / "params.py"
+        )
+        names = sorted(p.name for p in (tmp_path / "phy").iterdir())
+        assert names == [
+            "channel_map.npy",
+            "channel_positions.npy",
+            "cluster_group.tsv",
+            "params.py",
+            "spike_clusters.npy",
+            "spike_templates.npy",
+            "spike_times.npy",
+            "spikelab.json",
+            "template_ind.npy",
+            "templates.npy",
+        ]
+        arrays = {p.stem: np.load(p) for p in (tmp_path / "phy").glob("*.npy")}
+        assert {n: (a.dtype.name, a.shape) for n, a in arrays.items()} == {
+            "channel_map": ("int32", (1,)),
+            "channel_positions": ("float32", (1, 2)),
+            "spike_clusters": ("int32", (4,)),
+            "spike_templates": ("int32", (4,)),
+            "spike_times": ("int64", (4,)),
+            "template_ind": ("int32", (2, 1)),
+            "templates": ("float32", (2, 2, 1)),
+        }
+        assert arrays["spike_times"].tolist() == [30, 30, 60, 90]
+        assert arrays["spike_clusters"].tolist() == [0, 1, 1, 0]
+        assert (tmp_path / "phy" / "params.py").read_text() == (
+            "dat_path = []\nn_channels_dat = 1\ndtype = 'int16'\noffset = 0\n"
+            "sample_rate = 30000.0\nhp_filtered = False\n"
+        )
+
+    @pytest.mark.parametrize("train", [[], [[]], [[], []], [[1.0], []]])
+    def test_fewer_than_two_spikes(self, train, tmp_path):
+        """Phy cannot open it, and the error says so."""
+        sd = SpikeData(train, length=5.0)
+        with pytest.raises(
+            ValueError, match=r"Phy cannot open .* fewer than two spikes"
+        ):
+            sd.to_phy(tmp_path / "phy", fs_Hz=FS)
+        assert list(tmp_path.iterdir()) == []
+
+    def test_a_late_start_stays_on_its_samples(self, tmp_path):
+        """The real recording: exact, and read back exactly."""
+        sd = linear_track()
+        with pytest.warns(UserWarning, match="cannot hold start_time=4396997.5 ms"):
+            sd.to_phy(tmp_path, fs_Hz=FS, verify=True)
+        first = min(times[0] for times in sd.train if len(times))
+        assert array(tmp_path, "spike_times")[0] == round(first * 30)
+        assert_same_recording(load(tmp_path), sd)
+
+    def test_an_event_centred_recording_starts_at_sample_0(self, tmp_path):
+        """Nothing that neo refuses, and nothing changed when it is read back."""
+        sd = SpikeData([[-2.0, 1.0]], start_time=-5.0, length=10.0)
+        with pytest.warns(UserWarning, match="cannot hold start_time") as caught:
+            sd.to_phy(tmp_path, fs_Hz=FS)
+        assert caught[0].filename == __file__
+        assert array(tmp_path, "spike_times").tolist() == [90, 180]
+        assert_same_recording(load(tmp_path), sd)
+
+    def test_no_path_is_absolute(self, tmp_path):
+        """A folder can be moved."""
+        recorded().to_phy(tmp_path / "phy", fs_Hz=FS, raw_data=True)
+        for name, content in snapshot(tmp_path / "phy").items():
+            assert str(tmp_path).encode() not in content, name
+
+
+class TestChannels:
+    """Channel map and positions."""
+
+    def test_electrodes(self, tmp_path):
+        """Their numbers are kept, their places come from the units on them."""
+        attributes = [
+            {"electrode": e, "location": [x, 1.0, 7.0]}
+            for e, x in ((9, 0.5), (4, 3.0), (9, 0.6))
+        ]
+        sd = SpikeData([[1.0]] * 3, length=5.0, neuron_attributes=attributes)
+        sd.to_phy(tmp_path, fs_Hz=FS)
+        assert array(tmp_path, "channel_map").tolist() == [4, 9]
+        assert array(tmp_path, "channel_positions").tolist() == [[3, 1], [0.5, 1]]
+        assert array(tmp_path, "template_ind").tolist() == [[1], [0], [1]]
+        assert "n_channels_dat = 10\n" in (tmp_path / "params.py").read_text()
+
+    @pytest.mark.parametrize("numbers", [(-1, 5), (0, 2**40), ("a", "b"), (1.5, 2)])
+    def test_electrodes_that_no_map_can_hold(self, numbers, tmp_path):
+        """Channels are numbered from 0; the table has the electrodes."""
+        sd = with_attribute("electrode", numbers)
+        sd.to_phy(tmp_path, fs_Hz=FS)
+        channel_map = array(tmp_path, "channel_map")
+        assert channel_map.tolist() == list(range(len(channel_map)))
+        assert load(tmp_path).get_neuron_attribute("electrode") == list(numbers)
+
+    def test_locations_alone(self, tmp_path):
+        """A channel per place."""
+        sd = with_attribute("location", [[1.0, 2.0], [5.0, 6.0], [1.0, 2.0]])
+        sd.to_phy(tmp_path, fs_Hz=FS)
+        assert array(tmp_path, "channel_positions").tolist() == [[1, 2], [5, 6]]
+        assert array(tmp_path, "template_ind").tolist() == [[0], [1], [0]]
+        assert load(tmp_path).unit_locations.tolist() == [[1, 2], [5, 6], [1, 2]]
+        assert load(tmp_path).electrodes is None
+
+    @pytest.mark.parametrize(
+        "locations",
+        [
+            [[1.0, 2.0], [1.0, 2.0]],
+            [[1.0, 2.0], [np.nan, 2.0]],
+            [[1.0], [2.0]],
+            ["left", "right"],
+            [[1.0, 2.0], [1.0, 2.0, 3.0]],
+        ],
+    )
+    def test_places_that_are_no_places(self, locations, tmp_path):
+        """Not distinct, not finite, not numbers: (0, 0), (0, 1) ... instead."""
+        sd = with_attribute("location", locations)
+        sd.set_neuron_attribute("electrode", [3, 8])
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)
+            sd.to_phy(tmp_path, fs_Hz=FS)
+        assert array(tmp_path, "channel_positions").tolist() == [[0, 0], [0, 1]]
+
+
+class TestTemplates:
+    """templates.npy and template_ind.npy."""
+
+    def test_placeholders_say_what_they_are(self, tmp_path):
+        """Flat, in the sidecar, and in what would be lost."""
+        pair().to_phy(tmp_path, fs_Hz=FS)
+        assert np.all(array(tmp_path, "templates") == 1)
+        sidecar = json.loads((tmp_path / "spikelab.json").read_text())
+        assert sidecar["templates"] == "placeholder"
+        assert PhyWriter(fs_Hz=FS).losses(pair()) == [
+            "templates are not known: flat placeholders"
+        ]
+
+    def test_of_one_channel(self, tmp_path):
+        """On the electrode of the unit; padded to the longest; silent for none."""
+        sd = with_attribute("template", [[1.0, -3.0, 2.0], None, [4.0, np.nan]])
+        sd.set_neuron_attribute("electrode", [5, 5, 2])
+        sd.to_phy(tmp_path, fs_Hz=FS)
+        found = array(tmp_path, "templates")[:, :, 0].tolist()
+        assert found == [[1, -3, 2], [1, 1, 1], [4, 0, 0]]
+        assert array(tmp_path, "template_ind").tolist() == [[1], [1], [0]]
+        assert PhyWriter(fs_Hz=FS).losses(sd) == [
+            "templates of 1 units are not known: flat placeholders"
+        ]
+
+    def test_of_all_channels(self, tmp_path):
+        """The largest twelve of them, largest first."""
+        template = np.zeros((20, 30))
+        template[10] = np.arange(30)
+        sd = with_attribute("waveform", [template, -template])
+        sd.to_phy(tmp_path, fs_Hz=FS)
+        assert array(tmp_path, "templates").shape == (2, 20, 12)
+        assert array(tmp_path, "template_ind")[0].tolist() == list(range(29, 17, -1))
+        assert array(tmp_path, "templates")[1, 10, 0] == -29
+        assert "12 largest channels" in PhyWriter(fs_Hz=FS).losses(sd)[0]
+
+    def test_of_channels_nobody_knows(self, tmp_path):
+        """The largest column, on the electrode of the unit."""
+        template = np.array([[0, 0, 0], [1, 9, 2], [0, 0, 0.0]])
+        sd = with_attribute("template", [template, template])
+        sd.set_neuron_attribute("electrode", [3, 8])
+        sd.to_phy(tmp_path, fs_Hz=FS)
+        assert array(tmp_path, "templates")[0, :, 0].tolist() == [0, 9, 0]
+        assert array(tmp_path, "template_ind")[:, 0].tolist() == [0, 1]
+        assert "other than their largest channel" in PhyWriter(fs_Hz=FS).losses(sd)[0]
+
+    def test_channels_first_if_only_that_fits_the_raw_data(self, tmp_path):
+        """(channels, samples) is turned; (samples, channels) is taken as it is."""
+        sd = recorded()
+        template = np.zeros((3, 8))
+        template[2, 4] = -1
+        sd.set_neuron_attribute("template", [template, template])
+        sd.to_phy(tmp_path, fs_Hz=FS)
+        assert array(tmp_path, "templates").shape[1] == 8
+
+    def test_a_single_unit_on_several_channels(self, tmp_path):
+        """An unused template follows, because phylib drops axes of length 1."""
+        sd = with_attribute("template", [np.eye(4)])
+        sd.to_phy(tmp_path, fs_Hz=FS)
+        assert array(tmp_path, "templates").shape == (2, 4, 4)
+        assert load(tmp_path).N == 1
+
+    def test_averages_of_raw_data(self, tmp_path):
+        """Where the unit fires, less the mean, 1 ms to either side."""
+        sd = recorded(attributes=False)
+        sd.to_phy(tmp_path, fs_Hz=FS)
+        templates, where = (array(tmp_path, n) for n in ("templates", "template_ind"))
+        assert templates.shape == (2, 60, 3)
+        assert where[:, 0].tolist() == [0, 1]
+        assert np.argmin(templates[0, :, 0]) == 30
+        np.testing.assert_allclose(templates[:, 30, 0], -50, atol=1.5)
+        np.testing.assert_allclose(templates.mean(axis=1), 0, atol=1e-4)
+        assert not (tmp_path / "recording.dat").exists()
+
+    def test_raw_data_at_another_rate_are_not_averaged(self, tmp_path):
+        """Samples of spikes would not be samples of voltages."""
+        recorded(fs_kHz=20.0).to_phy(tmp_path, fs_Hz=FS)
+        assert np.all(array(tmp_path, "templates") == 1)
+
+    def test_what_is_no_template_stays_an_attribute(self, tmp_path):
+        """A number, or a text, is a column like any other."""
+        with_attribute("template", [3, 4]).to_phy(tmp_path, fs_Hz=FS)
+        assert load(tmp_path).get_neuron_attribute("template") == [3, 4]
+
+
+class TestRawData:
+    """recording.dat."""
+
+    @pytest.mark.parametrize(
+        ("dtype", "written"),
+        [
+            ("int16", "int16"),
+            ("float32", "float32"),
+            ("float64", "float32"),
+            ("int32",) * 2,
+        ],
+    )
+    def test_samples_by_channels_without_scaling(
+        self, dtype, written, tmp_path, monkeypatch
+    ):
+        """Block by block, the numbers as they are."""
+        monkeypatch.setattr(trains, "BLOCK", 1000)
+        written = "float32" if dtype == "int32" else written
+        sd = recorded(dtype=dtype)
+        sd.to_phy(tmp_path, fs_Hz=FS, raw_data=True)
+        found = np.fromfile(tmp_path / "recording.dat", dtype=written).reshape(-1, 3)
+        np.testing.assert_array_equal(found.T, sd.raw_data.astype(written))
+        params = (tmp_path / "params.py").read_text()
+        assert (
+            f"dat_path = 'recording.dat'\nn_channels_dat = 3\ndtype = '{written}'"
+            in params
+        )
+
+    def test_one_channel(self, tmp_path):
+        """Of shape (samples,)."""
+        sd = recorded(n_channels=2)
+        sd.raw_data = sd.raw_data[0]
+        sd.to_phy(tmp_path, fs_Hz=FS, raw_data=True)
+        found = np.fromfile(tmp_path / "recording.dat", dtype=np.float32)
+        np.testing.assert_array_equal(found, sd.raw_data)
+
+    def test_sample_0_is_the_first_raw_sample(self, tmp_path):
+        """So that spikes lie on their voltages; read back on their times."""
+        sd = recorded(start_ms=5000.0)
+        with pytest.warns(UserWarning, match="cannot hold start_time"):
+            sd.to_phy(tmp_path, fs_Hz=FS, raw_data=True)
+        assert array(tmp_path, "spike_times")[0] == 300
+        assert_same_recording(load(tmp_path), sd, 1e-9)
+
+    @pytest.mark.parametrize(
+        ("change", "message"),
+        [
+            (lambda sd: {"raw_time": sd.raw_time * 1.001}, "must be spaced by 1/fs_Hz"),
+            (
+                lambda sd: {"raw_time": sd.raw_time * np.nan},
+                "must be spaced by 1/fs_Hz",
+            ),
+            (
+                lambda sd: {"raw_time": np.append(sd.raw_time[:-1], 1e3)},
+                "at sample 2999",
+            ),
+            (lambda sd: {"raw_time": sd.raw_time + 50}, "before the first spike"),
+            (lambda sd: {"raw_time": None, "raw_data": None}, "a recording without"),
+        ],
+    )
+    def test_what_would_not_lie_under_the_spikes(self, change, message, tmp_path):
+        """Another rate, gaps, a late start, none at all."""
+        sd = recorded()
+        changed = {"raw_data": sd.raw_data, "raw_time": sd.raw_time} | change(sd)
+        sd = SpikeData(sd.train, length=sd.length, **changed)
+        with pytest.raises(ValueError, match=message):
+            sd.to_phy(tmp_path / "phy", fs_Hz=FS, raw_data=True)
+        assert list(tmp_path.iterdir()) == []
+
+    def test_a_recording_that_lies_there_is_never_replaced(self, tmp_path):
+        """It may be the only copy."""
+        (tmp_path / "recording.dat").write_text("irreplaceable")
+        with pytest.raises(FileExistsError, match=r"recording\.dat"):
+            recorded().to_phy(tmp_path, fs_Hz=FS, raw_data=True)
+        assert snapshot(tmp_path) == {"recording.dat": b"irreplaceable"}
+
+    def test_our_own_recording_is_replaced(self, tmp_path):
+        """And goes with the export that it belonged to."""
+        recorded().to_phy(tmp_path, fs_Hz=FS, raw_data=True)
+        recorded(n_channels=5).to_phy(tmp_path, fs_Hz=FS, raw_data=True)
+        assert (tmp_path / "recording.dat").stat().st_size == 4 * 5 * 3000
+        recorded().to_phy(tmp_path, fs_Hz=FS)
+        assert not (tmp_path / "recording.dat").exists()
+
+    def test_a_memmap_is_not_loaded(self, tmp_path):
+        """It is read block by block, in its own dtype."""
+        values = np.lib.format.open_memmap(
+            tmp_path / "raw.npy", mode="w+", dtype=np.int16, shape=(2, 3000)
+        )
+        values[:] = np.arange(6000).reshape(2, 3000)
+        sd = SpikeData([[1.0, 2.0]], length=100.0, raw_data=values, raw_time=30.0)
+        sd.to_phy(tmp_path / "phy", fs_Hz=FS, raw_data=True)
+        found = np.fromfile(tmp_path / "phy" / "recording.dat", dtype=np.int16)
+        np.testing.assert_array_equal(found.reshape(-1, 2).T, values)
+
+
+class TestTables:
+    """cluster_*.tsv."""
+
+    @pytest.mark.parametrize(
+        ("value", "text"),
+        [
+            (1, "1"),
+            (np.int8(-3), "-3"),
+            (True, "True"),
+            (np.bool_(False), "False"),
+            (0.5, "0.5"),
+            (3.0, "3.0"),
+            (1e-7, "0.0000001"),
+            (-1e20, "-100000000000000000000.0"),
+            (np.float32(0.1), "0.10000000149011612"),
+            (np.array(2.5), "2.5"),
+            ("CA1", "CA1"),
+            ("", ""),
+            (None, ""),
+            (float("nan"), ""),
+            ("12", "12"),
+            ("-1.5", "-1.5"),
+            (float("inf"), None),
+            ("3b", None),
+            ("-", None),
+            ("1e-3", None),
+            ("été", None),
+            ("two\nlines", None),
+            (b"bytes", None),
+            ([1, 2], None),
+            (1j, None),
+        ],
+    )
+    def test_cells_that_every_reader_can_read(self, value, text):
+        """Plain decimals, or text that starts with a letter."""
+        assert as_text(value) == text
+
+    @pytest.mark.parametrize(
+        "value", [0.1, 1e-300, 1.7e308, 5e-324, -2.5, 3, 10**30, True]
+    )
+    def test_numbers_come_back_exactly(self, value):
+        """However small or large."""
+        found = guessed(as_text(value))
+        assert (found, type(found)) == (value, type(value))
+
+    @pytest.mark.parametrize(
+        ("name", "values"),
+        [
+            ("snr", [1.5, 2.0]),
+            ("n", [1, None]),
+            ("area", ["CA1", "CA3"]),
+            ("serial", ["12", "007"]),
+            ("sorted", [True, False]),
+            ("note", ['a\t"b"', None]),
+            ("info score", [0.5, 0.25]),
+            ("information", [1, 2]),
+            ("rate (Hz)", [0.5, 0.25]),
+            ("per/cent", [0.5, 0.25]),
+            ("id", [5, 6]),
+            ("cluster_id", [-5, 6]),
+            ("unit_id", [12, 99]),
+            ("location", [[1.0, 2.0], [3.0, 4.0]]),
+            ("position", [[1.0, 2.0, 3.0], [3.0, 4.0, 5.0]]),
+            ("group", ["good", "noise"]),
+            ("group", ["pyramidal", "basket"]),
+            ("quality", ["good", None]),
+            ("quality", [0.5, 0.75]),
+            ("quality", ["unsorted", "mua"]),
+            ("ch", [3, 4]),
+            ("depth", [1.5, 2.5]),
+        ],
+    )
+    def test_attributes_come_back(self, name, values, tmp_path):
+        """With their names, types and gaps."""
+        sd = with_attribute(name, values)
+        sd.to_phy(tmp_path, fs_Hz=FS)
+        found = load(tmp_path).neuron_attributes
+        assert [a.get(name) for a in found] == values
+        extra = {"unit_id", "electrode", name}
+        assert all(set(a) <= extra for a in found)
+        # SpikeInterface reads no other table beside one that is called so.
+        assert not list(tmp_path.glob("cluster_info*"))
+
+    def test_every_table_lists_every_unit(self, tmp_path):
+        """A reader that joins them loses none, silent or not."""
+        simulated().to_phy(tmp_path, fs_Hz=FS)
+        tables = list(tmp_path.glob("cluster_*.tsv"))
+        assert len(tables) == 5
+        for table in tables:
+            rows = table.read_text().splitlines()[1:]
+            assert [int(row.split("\t")[0]) for row in rows] == list(range(6))
+
+    @pytest.mark.parametrize(
+        ("name", "values"),
+        [
+            ("psth", [[1, 2, 3], [4, 5, 6]]),
+            ("nested", [{"a": 1}, None]),
+            ("score", [float("inf"), 1.0]),
+            ("label", ["3b", "x"]),
+            ("tab\tname", [1, 2]),
+            ("9lives", [1, 2]),
+            (5, [1, 2]),
+        ],
+    )
+    def test_what_has_no_form_is_left_out_with_one_warning(
+        self, name, values, tmp_path
+    ):
+        """And is named in the losses."""
+        sd = with_attribute(name, values)
+        with pytest.warns(UserWarning, match="left out") as caught:
+            sd.to_phy(tmp_path, fs_Hz=FS)
+        assert len(caught) == 1
+        assert f"neuron_attributes {name} left out" in str(caught[0].message)
+        assert caught[0].filename == __file__
+        assert f"neuron_attributes {name}" in PhyWriter(fs_Hz=FS).losses(sd)
+        strictly = pytest.warns(UserWarning, match="left out")
+        with strictly, pytest.raises(LossError, match=str(name)):
+            sd.to_phy(tmp_path, fs_Hz=FS, strict=True)
+
+    def test_ids_of_the_user_are_a_column(self, tmp_path):
+        """Clusters are 0 to N - 1 all the same."""
+        pair().to_phy(tmp_path, fs_Hz=FS, cluster_ids=[12, 7])
+        assert array(tmp_path, "spike_clusters").tolist() == [0, 1, 1, 0]
+        table = (tmp_path / "cluster_si_unit_id.tsv").read_text()
+        assert table == "cluster_id\tsi_unit_id\n0\t12\n1\t7\n"
+        assert load(tmp_path).get_neuron_attribute("unit_id") == [12, 7]
+        assert load(tmp_path).metadata["cluster_ids"] == [0, 1]
+
+
+class TestCurated:
+    """Folders that Phy has saved since."""
+
+    def test_a_merged_cluster_takes_the_id_of_a_silent_unit(self, tmp_path):
+        """Phy counts from the largest id that has spikes."""
+        sd = SpikeData(
+            [[1.0], [2.0], []],
+            length=5.0,
+            neuron_attributes=[{"area": f"CA{u}", "unit_id": 14 - u} for u in range(3)],
+        )
+        sd.to_phy(tmp_path, fs_Hz=FS)
+        np.save(tmp_path / "spike_clusters.npy", np.array([2, 2], dtype=np.int32))
+        (tmp_path / "cluster_group.tsv").write_text("cluster_id\tgroup\n2\tgood\n")
+        found = load(tmp_path)
+        assert [t.tolist() for t in found.train] == [[1.0, 2.0]]
+        assert found.neuron_attributes == [{"unit_id": 2, "group": "good"}]
+
+    def test_new_units_get_ids_of_their_own(self, tmp_path):
+        """The id of a split cluster may be one that another unit had before."""
+        pair().to_phy(tmp_path, fs_Hz=FS, cluster_ids=[2, 9])
+        np.save(tmp_path / "spike_clusters.npy", np.array([0, 2, 3, 0], dtype=np.int32))
+        found = load(tmp_path)
+        assert found.metadata["cluster_ids"] == [0, 2, 3]
+        assert found.get_neuron_attribute("unit_id") == [2, 3, 4]
+
+    def test_places_of_merged_units_come_from_their_templates(self, tmp_path):
+        """The electrode of most of its spikes."""
+        sd = simulated()
+        sd.to_phy(tmp_path, fs_Hz=FS)
+        clusters = array(tmp_path, "spike_clusters")
+        clusters[np.isin(clusters, [0, 3])] = 6
+        np.save(tmp_path / "spike_clusters.npy", clusters)
+        found = load(tmp_path)
+        assert found.metadata["cluster_ids"] == [1, 2, 4, 5, 6]
+        larger = 0 if len(sd.train[0]) > len(sd.train[3]) else 3
+        assert found.electrodes[-1] == sd.electrodes[larger]
+        assert found.unit_locations[-1].tolist() == sd.unit_locations[larger].tolist()
+
+    def test_the_next_export_removes_what_phy_saved(self, tmp_path):
+        """Its tables and its cache would contradict the new spikes."""
+        pair().to_phy(tmp_path, fs_Hz=FS)
+        (tmp_path / "cluster_info.tsv").write_text("cluster_id\tgroup\n0\tgood\n")
+        (tmp_path / ".phy").mkdir()
+        (tmp_path / ".phy" / "spikes_per_cluster.pkl").write_text("old")
+        (tmp_path / "whitening_mat_inv.npy").write_text("old")
+        fresh = tmp_path / "fresh"
+        pair().to_phy(fresh, fs_Hz=FS)
+        pair().to_phy(tmp_path, fs_Hz=FS)
+        kept = {n: b for n, b in snapshot(tmp_path).items() if "fresh" not in n}
+        assert kept == snapshot(fresh)
+
+
+def test_function_method_and_writer_are_one(tmp_path):
+    """Three ways to the same bytes."""
+    sd = simulated()
+    sd.to_phy(tmp_path / "a", fs_Hz=FS)
+    export_spikedata_to_phy(sd, tmp_path / "b", fs_Hz=FS)
+    PhyWriter(fs_Hz=FS).write(sd, tmp_path / "c")
+    assert (
+        snapshot(tmp_path / "a") == snapshot(tmp_path / "b") == snapshot(tmp_path / "c")
+    )
+
+
+def test_losses_are_told_in_words():
+    """Everything that the folder will not carry."""
+    sd = recorded(dtype=np.float64)
+    sd.train[0] = np.array([1.0, 1.001, 20.0])
+    sd.metadata["subject"] = "rat"
+    assert PhyWriter(fs_Hz=FS).losses(sd) == [
+        "spike times are rounded to samples, by up to 0.001 ms",
+        "1 spikes fall on the same sample as the spike before them",
+        "metadata",
+        "raw data (raw_data=True writes them)",
+    ]
+    assert PhyWriter(fs_Hz=FS, raw_data=True).losses(sd)[-1] == (
+        "raw data are rounded from float64 to float32"
+    )
