@@ -1,0 +1,193 @@
+"""Read CSV tables of spikes, rates and comparisons, by what their header says."""
+
+import contextlib
+import functools
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from spikelab import destinations, trains, units
+from spikelab.errors import FormatError
+from spikelab.formats.csv import file as csv_file
+from spikelab.formats.csv import spikes as csv_spikes
+from spikelab.formats.csv import tables as csv_tables
+from spikelab.formats.csv import units as csv_units
+from spikelab.kinds import Contents
+from spikelab.units import TimeUnit
+
+_TIMES = tuple(f"time_{unit}" for unit in units.TIME_UNITS)
+
+
+@attrs.frozen(kw_only=True)
+class Options:
+    """What the caller of the reader says about a file."""
+
+    time_unit: str | None = attrs.field(
+        default=None, validator=attrs.validators.optional(units.is_time_unit)
+    )
+    fs_Hz: float | None = None
+    length_ms: float | None = None
+    start_time_ms: float | None = None
+
+
+def read(
+    filepath: str | os.PathLike[str],
+    *,
+    units_table: str | os.PathLike[str] | None = None,
+    time_unit: TimeUnit | None = None,
+    fs_Hz: float | None = None,
+    length_ms: float | None = None,
+    start_time_ms: float | None = None,
+    metadata: Mapping[str, Any] | None = None,
+    storage_options: Mapping[str, Any] | None = None,
+) -> Contents:
+    """Read a CSV table of spikes, rates or comparisons.
+
+    The header tells what the table holds, see
+    :func:`~spikelab.data_loaders.data_exporters.export_spikedata_to_csv`.
+    Spikes may be in any order, among further columns.
+
+    Parameters
+    ----------
+    filepath : path or S3 URL
+        The file, compressed or not.
+    units_table : path or S3 URL, optional
+        The table of units that was written with spikes. Without it there are
+        as many units as the largest number of a unit plus one, and
+        the recording goes from 0, or the first spike if that is negative, to
+        the last spike.
+    time_unit : {"ms", "s", "samples"}, optional
+        Unit of the times, for a column that is called ``time`` only.
+    fs_Hz : float, optional
+        Sampling rate, needed for samples if there is no table of units.
+    length_ms, start_time_ms : float, optional
+        The recording window in ms; goes before what the files say.
+    metadata : mapping, optional
+        Metadata of the recording; ``source_file`` is added.
+    storage_options : mapping, optional
+        Handed to ``boto3.client("s3", ...)`` for an S3 URL.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    FormatError
+        If the file is not such a table, does not hold the whole object, or
+        does not belong to the table of units.
+    ValueError
+        If an argument is wrong or missing.
+    """
+    options = Options(
+        time_unit=time_unit,
+        fs_Hz=fs_Hz,
+        length_ms=length_ms,
+        start_time_ms=start_time_ms,
+    )
+    with contextlib.ExitStack() as stack:
+        copies = [
+            stack.enter_context(destinations.local_copy(source, storage_options))
+            for source in (filepath, units_table)
+            if source is not None
+        ]
+        contents = read_files(copies[0], copies[1] if copies[1:] else None, options)
+    if contents.kind != "SpikeData":
+        return contents
+    source = {**(metadata or {}), "source_file": os.fspath(filepath)}
+    return Contents(contents.kind, {**contents.arguments, "metadata": source})
+
+
+def read_files(path: Path, table: Path | None, options: Options) -> Contents:
+    """Read by what the header says."""
+    if path.is_dir():
+        raise IsADirectoryError(f"filepath must name a file, got a folder: {path}")
+    columns = csv_file.header(path)
+    if columns[0] in ("unit", "label") and _time_column(columns) is None:
+        return csv_tables.read_matrix(path)
+    if columns == ["window", "row", "column", "value"]:
+        return csv_tables.read_matrices(path)
+    time_column = _time_column(columns)
+    if time_column is None:
+        raise FormatError(
+            f"{path} must have a column time_ms, time_s or time_samples, got {columns}"
+        )
+    if columns[0] == time_column and "unit" not in columns:
+        to_ms = _to_ms(time_column, options.fs_Hz, options)
+        return csv_tables.read_rates(path, columns, to_ms)
+    if columns == ["slice", time_column, "unit", "rate"]:
+        to_ms = _to_ms(time_column, options.fs_Hz, options)
+        return csv_tables.read_rate_slices(path, columns, to_ms)
+    if "slice" in columns:
+        raise FormatError(
+            f"{path} holds the spikes of slices without their windows, so a "
+            "SpikeSliceStack cannot be made of it; to_hdf5 and to_pickle keep them"
+        )
+    return _read_spikes(path, columns, time_column, table, options)
+
+
+def _time_column(columns: list[str]) -> str | None:
+    return next((name for name in columns if name in (*_TIMES, "time")), None)
+
+
+def _to_ms(
+    time_column: str, fs_Hz: float | None, options: Options
+) -> Callable[[Any], Any]:
+    unit = _unit_of(time_column, options)
+    if unit == "samples" and fs_Hz is None:
+        raise FormatError("fs_Hz must be given, because the times are samples")
+    units.sampling_rate(fs_Hz, unit)
+    return functools.partial(units.to_ms, unit=unit, fs_Hz=fs_Hz)
+
+
+def _unit_of(time_column: str, options: Options) -> str:
+    told = time_column.removeprefix("time_")
+    if told in units.TIME_UNITS:
+        if options.time_unit not in (None, told):
+            raise ValueError(
+                f"time_unit must be {told!r}, as the column {time_column!r} says, "
+                f"got {options.time_unit!r}"
+            )
+        return told
+    if options.time_unit is None:
+        raise FormatError(
+            "time_unit must be given, because the column 'time' does not tell it"
+        )
+    return options.time_unit
+
+
+def _read_spikes(
+    path: Path,
+    columns: list[str],
+    time_column: str,
+    table: Path | None,
+    options: Options,
+) -> Contents:
+    told = csv_units.read_file(table) if table is not None else csv_units.UNKNOWN
+    fs_Hz = options.fs_Hz if options.fs_Hz is not None else told.fs_Hz
+    to_ms = _to_ms(time_column, fs_Hz, options)
+    train = csv_spikes.read(path, columns, time_column, told.n_units)
+    told.check_spikes([len(times) for times in train], f"{table} and {path}")
+    train = [to_ms(times) for times in train]
+    start, length = _window(train, told, options)
+    slack = units.rounding_ms(
+        _unit_of(time_column, options), fs_Hz, trains.largest_ms(train)
+    )
+    if length is not None:
+        train = trains.into_window(train, start, length, slack)
+    arguments = {"train": train, "start_time": start, "length": length}
+    attributes = {"neuron_attributes": told.neuron_attributes}
+    return Contents("SpikeData", {**arguments, **attributes})
+
+
+def _window(
+    train: Any, told: csv_units.UnitsTable, options: Options
+) -> tuple[float, float | None]:
+    start = options.start_time_ms
+    if start is None:
+        start = told.start_time_ms
+    if start is None:
+        start = min(trains.extremes(train)[0], 0.0)
+    length = options.length_ms
+    return start, told.length_ms if length is None else length

@@ -1,0 +1,111 @@
+"""Spikes as rows of a CSV file, and the fast way to read columns of numbers."""
+
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spikelab import trains, units
+from spikelab.errors import FormatError
+from spikelab.formats.csv import cells as csv_cells
+from spikelab.formats.csv import decimals
+from spikelab.formats.csv import file as csv_file
+
+_MOST_UNITS = 1_000_000
+"""Unit numbers a file may name without a table of units that vouches for them."""
+
+
+def write(file: IO[bytes], sd: Any, time_unit: str, fs_Hz: float | None) -> None:
+    """Write one row per spike: its unit and its time, unit after unit."""
+    file.write(csv_cells.line(["unit", f"time_{time_unit}"]).encode())
+    for unit, times in _blocks(sd, time_unit, fs_Hz):
+        file.write(decimals.lines(unit, times))
+
+
+def write_slices(
+    file: IO[bytes], stack: Any, time_unit: str, fs_Hz: float | None
+) -> None:
+    """Write one row per spike: its slice, its unit, its time on the slice's clock."""
+    file.write(csv_cells.line(["slice", "unit", f"time_{time_unit}"]).encode())
+    for i, sd in enumerate(stack.spike_stack):
+        for unit, times in _blocks(sd, time_unit, fs_Hz):
+            file.write(decimals.lines(np.full(len(unit), i), unit, times))
+
+
+def _blocks(
+    sd: Any, time_unit: str, fs_Hz: float | None
+) -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:
+    """Yield units and times of some spikes at a time."""
+    ends, start = trains.ends(sd.train), 0
+    for block in trains.blocks(sd.train, decimals.BLOCK):
+        unit = trains.unit_indices(ends, start, start + len(block))
+        yield unit, units.from_ms(block, time_unit, fs_Hz)
+        start += len(block)
+
+
+def read(
+    path: Path, columns: list[str], time_column: str, n_units: int | None
+) -> list[NDArray[Any]]:
+    """Return the times in the column `time_column`, one array per unit.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    columns : list of str
+        Its header.
+    time_column : str
+        The column of the times.
+    n_units : int, optional
+        Number of units; by default the largest number of a unit plus one.
+    """
+    unit, times = read_columns(path, columns, ["unit", time_column])
+    largest = int(unit.max()) if unit.size else -1
+    most = _MOST_UNITS if n_units is None else n_units
+    if unit.size and not 0 <= int(unit.min()) <= largest < most:
+        raise FormatError(
+            f"{path}: column 'unit' must lie in 0..{most - 1}, "
+            f"got {unit.min()} to {largest}"
+        )
+    return trains.gather(unit, times, largest + 1 if n_units is None else n_units)
+
+
+def read_slices(path: Path, time_column: str) -> list[NDArray[Any]]:
+    """Return the columns that :func:`write_slices` wrote: slice, unit and time."""
+    columns = ["slice", "unit", time_column]
+    return read_columns(path, columns, columns)
+
+
+def read_columns(
+    path: Path, columns: list[str], wanted: list[str]
+) -> list[NDArray[Any]]:
+    """Return columns of numbers: int64, but float64 for times, rates and values.
+
+    Raises
+    ------
+    FormatError
+        If the file lacks a column, or holds something else than numbers in it.
+    """
+    if missing := [name for name in wanted if name not in columns]:
+        raise FormatError(f"{path} has no column {missing[0]!r}, only {columns}")
+    whole = ("slice", "unit", "time_samples", "window")
+    dtype = [np.int64 if name in whole else np.float64 for name in wanted]
+    with csv_file.opened(path) as file, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "loadtxt: input contained no data")
+        try:
+            table = np.loadtxt(
+                file,
+                dtype=[(f"column{i}", kind) for i, kind in enumerate(dtype)],
+                delimiter=",",
+                skiprows=1,
+                usecols=[columns.index(name) for name in wanted],
+                quotechar='"',
+                comments=None,
+                ndmin=1,
+            )
+        except (ValueError, OverflowError) as error:
+            raise FormatError(f"{path} does not hold numbers: {error}") from error
+    return [np.ascontiguousarray(table[name]) for name in table.dtype.names or ()]

@@ -1,0 +1,290 @@
+"""The writer of CSV tables, and its export function."""
+
+import contextlib
+import functools
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import IO, Any, ClassVar
+
+import attrs
+import numpy as np
+
+from spikelab import destinations, kinds, trains, units
+from spikelab.formats.csv import file as csv_file
+from spikelab.formats.csv import losses as csv_losses
+from spikelab.formats.csv import reader as csv_reader
+from spikelab.formats.csv import spikes as csv_spikes
+from spikelab.formats.csv import tables as csv_tables
+from spikelab.formats.csv import units as csv_units
+from spikelab.formats.csv.reader import read
+from spikelab.formats.writer import FileWriter
+from spikelab.kinds import Contents, kind_of
+from spikelab.units import TimeUnit
+
+__all__ = ["CSVWriter", "export_spikedata_to_csv", "read"]
+
+
+def export_spikedata_to_csv(
+    sd: Any,
+    filepath: str | os.PathLike[str],
+    *,
+    time_unit: TimeUnit = "ms",
+    fs_Hz: float | None = None,
+    units_table: str | os.PathLike[str] | None = None,
+    verify: bool = False,
+    strict: bool = False,
+    storage_options: Mapping[str, Any] | None = None,
+    progress: bool = False,
+) -> str:
+    r"""Write a data object as a CSV table.
+
+    Plain UTF-8 text with one header line, ``\n`` at the end of each line, no
+    index and no comments. Times, rates and values are the shortest decimals
+    that give back the same float. A name that ends with ``.gz`` compresses.
+
+    ============================ ================================================
+    Object                       Columns
+    ============================ ================================================
+    ``SpikeData``                ``unit,time_ms``: a row per spike, unit after unit
+    ``SpikeSliceStack``          ``slice,unit,time_ms``, on the clock of each slice
+    ``RateData``                 ``time_ms,unit_0,unit_1,...``
+    ``RateSliceStack``           ``slice,time_ms,unit,rate``, times of the recording
+    ``PairwiseCompMatrix``       ``label,<labels>``, or ``unit,0,1,...``: a square
+    ``PairwiseCompMatrixStack``  ``window,row,column,value``, by label or number
+    ============================ ================================================
+
+    Parameters
+    ----------
+    sd : data object
+        What to write, an object of one of these classes.
+    filepath : path or S3 URL
+        The file; replaced if it exists.
+    time_unit : {"ms", "s", "samples"}
+        Unit of the times; the name of their column tells it.
+    fs_Hz : float, optional
+        Sampling rate, needed for ``"samples"``.
+    units_table : path or S3 URL, optional
+        For a SpikeData, a second file with one row per unit: ``unit``,
+        ``electrode``, ``x``, ``y``, ``z``, ``n_spikes``, ``mean_rate_Hz``, the
+        recording window ``start_time_ms`` and ``length_ms`` (the same in every
+        row), ``fs_Hz`` if it is given, and every attribute that is a number, a
+        truth value or text. With it the recording reads back whole, silent
+        units included. Both files are complete before either replaces an
+        earlier one; the table goes first. If the spikes cannot follow it, a
+        table on disk is put back as it was; one on S3 is not. Should the new
+        table stay beside old spikes, there or because the process was killed
+        in between, the loader refuses the pair if any unit's number of spikes
+        differs.
+    verify : bool
+        Read the files back and compare, before they replace earlier ones.
+    strict : bool
+        Raise an error if the files cannot carry all that `sd` holds.
+    storage_options : mapping, optional
+        Handed to ``boto3.client("s3", ...)`` for an S3 URL.
+    progress : bool
+        Show a progress bar.
+
+    Returns
+    -------
+    str
+        `filepath`.
+
+    Raises
+    ------
+    TypeError
+        If `sd` is not a data object.
+    ValueError
+        If an option is wrong or missing, or values are complex or labels
+        neither numbers, truth values nor text.
+    OSError
+        If a file cannot be written.
+
+    Notes
+    -----
+    Text is written as it is, quoted as RFC 4180 says. A spreadsheet runs a cell
+    that starts with ``=``, ``+``, ``-`` or ``@`` as a formula: look at
+    attributes and labels from people that you do not know before you open them
+    there.
+    """
+    writer = CSVWriter(
+        time_unit=time_unit,
+        fs_Hz=fs_Hz,
+        units_table=units_table,
+        verify=verify,
+        strict=strict,
+        storage_options=storage_options,
+        progress=progress,
+    )
+    return writer.write(sd, filepath)
+
+
+def _is_optional_path(
+    instance: Any, attribute: "attrs.Attribute[Any]", value: Any
+) -> None:
+    if value is not None and not isinstance(value, str | os.PathLike):
+        raise TypeError(f"{attribute.name} must be a path or None, got {value!r}")
+
+
+@attrs.frozen(kw_only=True)
+class CSVWriter(FileWriter):
+    """Write a table of spikes, rates or comparisons.
+
+    See :func:`~spikelab.data_loaders.data_exporters.export_spikedata_to_csv` for the columns.
+
+    Parameters
+    ----------
+    time_unit : {"ms", "s", "samples"}
+        Unit of the times.
+    fs_Hz : float, optional
+        Sampling rate, needed for ``"samples"``.
+    units_table : path or S3 URL, optional
+        For a SpikeData, a second file with one row per unit.
+    """
+
+    method: ClassVar[str] = "to_csv"
+
+    time_unit: str = attrs.field(default="ms", validator=units.is_time_unit)
+    fs_Hz: float | None = None
+    units_table: str | os.PathLike[str] | None = attrs.field(
+        default=None, validator=_is_optional_path
+    )
+
+    def __attrs_post_init__(self) -> None:
+        """Check what concerns several options together."""
+        units.sampling_rate(self.fs_Hz, self.time_unit)
+
+    def write(self, obj: Any, filepath: str | os.PathLike[str]) -> str:
+        """Write `obj` to `filepath`, and its units to the table of units.
+
+        See :func:`~spikelab.data_loaders.data_exporters.export_spikedata_to_csv`.
+        """
+        self.check(obj)
+        if self.units_table is None:
+            with self._staged(filepath) as staged:
+                self._fill_files(obj, filepath, staged, None)
+            return os.fspath(filepath)
+        _check_different(filepath, self.units_table)
+        with (
+            destinations.undone_on_error(self.units_table),
+            self._staged(filepath) as staged,
+            self._staged(self.units_table) as table,
+        ):
+            self._fill_files(obj, filepath, staged, table)
+        return os.fspath(filepath)
+
+    def _staged(
+        self, target: str | os.PathLike[str]
+    ) -> contextlib.AbstractContextManager[Path]:
+        return destinations.staged_file(
+            target, self.storage_options, progress=self.progress
+        )
+
+    def _fill_files(
+        self,
+        obj: Any,
+        filepath: str | os.PathLike[str],
+        staged: Path,
+        table: Path | None,
+    ) -> None:
+        compressed = csv_file.is_compressed(filepath)
+        with csv_file.created(staged, compressed=compressed) as file:
+            self._write_rows(obj, file)
+        if table is not None and self.units_table is not None:
+            compressed = csv_file.is_compressed(self.units_table)
+            with csv_file.created(table, compressed=compressed) as file:
+                file.write(csv_units.text(obj, self.fs_Hz).encode())
+        if self.verify:
+            self._refuse(self._differences_in(obj, staged, table))
+
+    def _differences_in(self, obj: Any, staged: Path, table: Path | None) -> list[str]:
+        if kind_of(obj) == "SpikeSliceStack":
+            column = f"time_{self.time_unit}"
+            to_ms = functools.partial(
+                units.to_ms, unit=self.time_unit, fs_Hz=self.fs_Hz
+            )
+            return csv_losses.slice_differences(
+                obj,
+                csv_spikes.read_slices(staged, column),
+                to_ms,
+                self._rounding_ms(obj),
+            )
+        return self._differences(obj, self._contents(staged, table))
+
+    def _check(self, obj: Any) -> None:
+        kind = kind_of(obj)
+        for sd in kinds.recordings_of(obj):
+            trains.check_recording(sd)
+        if self.units_table is not None and kind != "SpikeData":
+            raise ValueError(
+                f"units_table must be None for a {kind}, got {self.units_table!r}"
+            )
+        if kind.startswith("Pairwise"):
+            csv_tables.check_values(obj)
+        if self.time_unit == "samples":
+            units.fits_int64("times", _largest(obj), self.fs_Hz)
+
+    def _losses(self, obj: Any) -> list[str]:
+        lost = csv_losses.of(obj, with_units=self.units_table is not None)
+        if rounding := self._rounding_ms(obj):
+            lost.append(f"times are rounded by up to {rounding:.3g} ms")
+        return lost
+
+    def _rounding_ms(self, obj: Any) -> float:
+        return units.rounding_ms(self.time_unit, self.fs_Hz, _largest(obj))
+
+    def _write_rows(self, obj: Any, file: IO[bytes]) -> None:
+        kind = kind_of(obj)
+        if kind.startswith("Pairwise"):
+            _WRITE_COMPARISONS[kind](file, obj)
+        else:
+            _WRITE_TIMES[kind](file, obj, self.time_unit, self.fs_Hz)
+
+    def _write(self, obj: Any, path: Path) -> None:
+        with path.open("wb") as file:
+            self._write_rows(obj, file)
+
+    def _read_back(self, path: Path) -> Contents:
+        return self._contents(path, None)
+
+    def _contents(self, path: Path, table: Path | None) -> Contents:
+        return csv_reader.read_files(path, table, csv_reader.Options(fs_Hz=self.fs_Hz))
+
+    def _differences(self, obj: Any, contents: Contents) -> list[str]:
+        slack_ms = self._rounding_ms(obj)
+        if contents.kind == "SpikeData":
+            return csv_losses.spike_differences(
+                obj, contents, slack_ms, with_units=self.units_table is not None
+            )
+        return csv_losses.differences(obj, contents, slack_ms)
+
+
+_WRITE_TIMES: dict[str, Callable[..., None]] = {
+    "SpikeData": csv_spikes.write,
+    "SpikeSliceStack": csv_spikes.write_slices,
+    "RateData": csv_tables.write_rates,
+    "RateSliceStack": csv_tables.write_rate_slices,
+}
+
+_WRITE_COMPARISONS: dict[str, Callable[..., None]] = {
+    "PairwiseCompMatrix": csv_tables.write_matrix,
+    "PairwiseCompMatrixStack": csv_tables.write_matrices,
+}
+
+
+def _check_different(*targets: str | os.PathLike[str]) -> None:
+    first, second = (os.path.realpath(target) for target in targets)
+    if first == second:
+        raise ValueError(f"units_table must not be filepath itself, got {second}")
+
+
+def _largest(obj: Any) -> float:
+    """Return the largest magnitude among the times of an object, in ms."""
+    kind = kind_of(obj)
+    if recordings := kinds.recordings_of(obj):
+        return max(abs(t) for sd in recordings for t in trains.extremes(sd.train))
+    if kind == "RateData":
+        return float(np.abs(obj.times).max(initial=0.0))
+    if kind == "RateSliceStack":
+        return float(np.abs(obj.times).max())
+    return 0.0

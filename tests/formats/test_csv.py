@@ -1,0 +1,583 @@
+"""CSV tables: what is in them, and back."""
+
+import csv as standard_csv
+import gzip
+import io
+import math
+
+import numpy as np
+import pytest
+from contract import FileContract, snapshot
+from hypothesis import HealthCheck, given, settings
+from recordings import assert_same_recording, simulated
+from siblings import (
+    SCALAR_ATTRIBUTES,
+    SIBLINGS,
+    any_matrix,
+    any_rate_slices,
+    any_rates,
+    any_stack,
+    assert_same_object,
+    comparison_matrix,
+    event_slices,
+    rates,
+    recording,
+)
+
+from spikelab import SpikeData, load
+from spikelab.comparison import same
+from spikelab.errors import FormatError, LossError, VerificationError
+from spikelab.formats import CSVWriter
+from spikelab.formats.csv import cells as csv_cells
+from spikelab.formats.csv import tables as csv_tables
+from spikelab.formats.csv import writer as csv_writer
+from spikelab.spikedata.pairwise import PairwiseCompMatrix, PairwiseCompMatrixStack
+from spikelab.spikedata.ratedata import RateData
+from spikelab.spikedata.rateslicestack import RateSliceStack
+
+RANDOM = settings(
+    max_examples=50,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+
+
+class TestSpikesAndUnits(FileContract):
+    """Spikes with their table of units: a whole recording."""
+
+    method, target = "to_csv", "spikes.csv"
+    wrong_options = (
+        {"time_unit": "min"},
+        {"time_unit": "samples"},
+        {"time_unit": "samples", "fs_Hz": math.nan},
+        {"fs_Hz": -1.0},
+        {"verify": 1},
+        {"units_table": 7},
+    )
+    slack = 0.0
+
+    def slack_ms(self, sd):
+        """Milliseconds are exact."""
+        return CSVWriter(**self.options)._rounding_ms(sd)
+
+    def export(self, sd, target, **options):
+        """The table of units lies beside the spikes."""
+        options = {"units_table": f"{target}.units.csv", **options}
+        return super().export(sd, target, **options)
+
+    def round_trip(self, sd, folder):
+        """Both files together are the recording."""
+        target = folder / self.target
+        self.export(sd, target)
+        found = load(target, units_table=f"{target}.units.csv")
+        assert_same_recording(found, sd, self.slack_ms(sd))
+        assert found.neuron_attributes == (sd.neuron_attributes or None)
+
+    def test_verify_reads_back_before_publishing(self, tmp_path):
+        """A verified export of both files passes."""
+        self.export(simulated(), tmp_path / self.target, verify=True)
+        assert len(snapshot(tmp_path)) == 2
+
+
+class TestSeconds(TestSpikesAndUnits):
+    """Times in seconds."""
+
+    options = {"time_unit": "s"}
+
+
+class TestSamples(TestSpikesAndUnits):
+    """Sample numbers, compressed; the table tells the rate."""
+
+    target = "spikes.csv.gz"
+    options = {"time_unit": "samples", "fs_Hz": 30_000.0}
+    wrong_options = ({"fs_Hz": None}, {"fs_Hz": math.inf})
+
+
+def cells(path):
+    """The rows of a file as the csv module of the standard library reads them."""
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(standard_csv.reader(file))
+
+
+def test_the_spikes_are_text_as_expected(tmp_path):
+    """A header, a row per spike, shortest decimals, line feeds, nothing else."""
+    sd = SpikeData([[0.1, 12.0], [], [1 / 3]], length=20.0)
+    sd.to_csv(tmp_path / "s.csv")
+    expected = b"unit,time_ms\n0,0.1\n0,12.0\n2,0.3333333333333333\n"
+    assert (tmp_path / "s.csv").read_bytes() == expected
+
+
+@pytest.mark.parametrize(
+    ("time_unit", "header", "cell"),
+    [
+        ("ms", "time_ms", "1500.0"),
+        ("s", "time_s", "1.5"),
+        ("samples", "time_samples", "30000"),
+    ],
+)
+def test_the_header_names_the_time_unit(tmp_path, time_unit, header, cell):
+    """Samples cannot be taken for milliseconds."""
+    sd = SpikeData([[1500.0]])
+    sd.to_csv(tmp_path / "s.csv", time_unit=time_unit, fs_Hz=20_000.0)
+    assert cells(tmp_path / "s.csv") == [["unit", header], ["0", cell]]
+    assert load(tmp_path / "s.csv", fs_Hz=20_000.0).train[0][0] == 1500.0
+
+
+def test_the_units_are_a_table(tmp_path):
+    """One row per unit, silent ones too, with rate, window and scalar attributes."""
+    simulated().to_csv(tmp_path / "s.csv", units_table=tmp_path / "u.csv")
+    header, *rows = cells(tmp_path / "u.csv")
+    assert header == [
+        *("unit", "electrode", "x", "y", "z", "n_spikes", "mean_rate_Hz"),
+        *("start_time_ms", "length_ms", "quality", "snr"),
+    ]
+    assert len(rows) == 6
+    assert rows[1] == [
+        *("1", "0", "0.0", "5.0", "", "0", "0.0", "0.0", "10000.0", "good", "2.5")
+    ]
+
+
+@given(attributes=SCALAR_ATTRIBUTES)
+@RANDOM
+def test_any_scalar_attributes_come_back(tmp_path, attributes):
+    """Numbers as numbers, text as text, also text that looks like a number."""
+    taken = {"unit", "n_spikes", "mean_rate_Hz", "start_time_ms", "length_ms", "fs_Hz"}
+    attributes = {k: v for k, v in attributes.items() if k not in taken}
+    sd = SpikeData([[1.0], []], length=2.0, neuron_attributes=[attributes, {}])
+    writer = CSVWriter(units_table=tmp_path / "u.csv", verify=True, strict=True)
+    writer.write(sd, tmp_path / "s.csv")
+    found = load(tmp_path / "s.csv", units_table=tmp_path / "u.csv")
+    assert same(found.neuron_attributes, [attributes, {}] if attributes else None)
+
+
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        {"channel": 3},
+        {"ch": 3, "electrode": 4},
+        {"x": 1, "y": 2.5},
+        {"x": 1, "y": 2.5, "z": 3.0},
+        {"location": [1.0, 2.0, 3.0]},
+        {"electrode": "A1", "location": [4, 5]},
+        {"=1+1": "=cmd|' /C calc'!A0", "semi;colon": '"quoted"\r\nlines'},
+    ],
+)
+def test_electrodes_and_places_keep_their_names(tmp_path, attributes):
+    """A known electrode or place fills its column and comes back as it was called."""
+    sd = SpikeData([[1.0]], length=2.0, neuron_attributes=[attributes])
+    sd.to_csv(tmp_path / "s.csv", units_table=tmp_path / "u.csv", strict=True)
+    found = load(tmp_path / "s.csv", units_table=tmp_path / "u.csv")
+    assert found.neuron_attributes == sd.neuron_attributes
+    header, row = cells(tmp_path / "u.csv")
+    by_name = dict(zip(header, row, strict=True))
+    assert {"electrode", "x", "y", "z"} <= set(header)
+    if {"channel", "ch"} & set(attributes):
+        assert by_name["electrode"] in ("3", "4")
+
+
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        [{"electrode": 1, "location": 5.0}],
+        [{"location": np.float64(5.0)}, {"location": [1.0, 2.0]}],
+        [{"location": "CA1"}, {"position": "deep"}],
+        [{"location": "CA1", "position": [1.0, 2.0]}],
+        [{"x": 1.0}, {"y": 2.0, "q": 3}],
+        [{"channel": 3}, {"electrode": 4}],
+    ],
+)
+def test_a_scalar_is_an_attribute_like_any_other(tmp_path, attributes):
+    """It comes back under its name, and does not fill a column of x or electrode."""
+    sd = SpikeData([[1.0]] * len(attributes), length=2.0, neuron_attributes=attributes)
+    files = tmp_path / "s.csv", tmp_path / "u.csv"
+    sd.to_csv(files[0], units_table=files[1], strict=True, verify=True)
+    assert load(files[0], units_table=files[1]).neuron_attributes == attributes
+    header, row, *_ = cells(files[1])
+    if "location" in attributes[0]:
+        place = attributes[0].get("position", [""])
+        assert dict(zip(header, row, strict=True))["x"] == str(place[0])
+
+
+@pytest.mark.parametrize(
+    ("attributes", "found", "reasons"),
+    [
+        ([{"a": None, "b": 1}], [{"b": 1}], ["'a' (None is an empty cell"]),
+        ([{"a": [1], "b": 1}], [{"b": 1}], ["'a' (cells hold numbers"]),
+        ([{"unit": 3, "b": 1}], [{"b": 1}], ["'unit' (the table has a column"]),
+        ([{3: 3, "b": 1}], [{"b": 1}], ["3 (the name of a column is text"]),
+        ([{"a": "\ud800", "b": 1}], [{"b": 1}], ["'a' (cells hold"]),
+        (
+            [{"position": [1.0, 2.0]}],
+            [{"location": [1.0, 2.0]}],
+            ["'position' (it comes back as 'location')"],
+        ),
+        (
+            [{"location": [3.0], "position": [1.0, 2.0]}],
+            [{"location": [3.0]}],
+            ["'position' (the unit has a location"],
+        ),
+        (
+            [{"location": (1.0, 2.0)}, {"location": [1, 2, 3, 4]}],
+            [{"location": [1.0, 2.0]}, {"location": [1, 2, 3]}],
+            ["'location' (it comes back as a list of up to three numbers)"],
+        ),
+        (
+            [{"location": [1.0, 2.0]}, {"x": 3.0, "location": [4.0, 5.0], "q": 6}],
+            [{"x": 1.0, "y": 2.0}, {"x": 3.0, "q": 6}],
+            ["'location' (x, y and z are attributes themselves)"],
+        ),
+        (
+            [{"location": [[1], [2, 3]]}, {"location": ["a", 2.0]}],
+            None,
+            ["'location' (cells hold numbers"],
+        ),
+    ],
+)
+def test_losses_say_why_an_attribute_is_lost(tmp_path, attributes, found, reasons):
+    """The true reason, and a verified export carries the rest."""
+    sd = SpikeData([[1.0]] * len(attributes), length=2.0, neuron_attributes=attributes)
+    files = tmp_path / "s.csv", tmp_path / "u.csv"
+    lost = CSVWriter(units_table=files[1]).losses(sd)
+    assert len(lost) == len(reasons)
+    for line, reason in zip(lost, reasons, strict=True):
+        assert line.startswith(f"neuron_attributes {reason}")
+    sd.to_csv(files[0], units_table=files[1], verify=True)
+    assert load(files[0], units_table=files[1]).neuron_attributes == found
+
+
+def test_losses_of_a_stack_do_not_speak_of_a_table_of_units():
+    """A stack has none."""
+    stack = event_slices()
+    stack.neuron_attributes = [{"q": 1}] * stack.N
+    lost = CSVWriter().losses(stack)
+    assert "neuron_attributes (a stack has no table of units)" in lost
+    assert "units_table" not in " ".join(lost)
+
+
+def test_losses_name_what_stays_behind(tmp_path):
+    """Arrays, None and nested values do not fit into cells; strict refuses them."""
+    writer = CSVWriter(units_table=tmp_path / "u.csv", strict=True)
+    lost = " ".join(writer.losses(recording()))
+    for name in ("waveform", "amplitudes", "curated", "quality", "metadata", "raw"):
+        assert name in lost
+    assert "electrode" not in lost
+    with pytest.raises(LossError, match="waveform"):
+        writer.write(recording(), tmp_path / "s.csv")
+    assert not snapshot(tmp_path)
+
+
+def test_without_the_table_the_window_ends_with_the_last_spike(tmp_path):
+    """Silent units at the end are lost, and said to be."""
+    sd = SpikeData([[-3.0], [4.0], []], start_time=-5.0, length=20.0)
+    sd.to_csv(tmp_path / "s.csv")
+    found = load(tmp_path / "s.csv")
+    assert (found.N, found.start_time, found.length) == (2, -3.0, 7.0)
+    given_window = load(tmp_path / "s.csv", start_time_ms=-5.0, length_ms=20.0)
+    assert (given_window.start_time, given_window.length) == (-5.0, 20.0)
+    lost = CSVWriter().losses(sd)
+    assert "silent units" in lost[0]
+    assert "window" in lost[1]
+
+
+def test_tables_from_elsewhere_are_read(tmp_path):
+    """Any order of rows and columns, Windows lines, a byte order mark, quotes."""
+    text = '\ufeff"session","time","unit"\r\n"a",0.5,1\r\n"b",0.25,0\r\n"c",0.125,1\r\n'
+    (tmp_path / "s.csv").write_text(text, encoding="utf-8", newline="")
+    with pytest.raises(ValueError, match="time_unit must be given"):
+        load(tmp_path / "s.csv")
+    found = load(tmp_path / "s.csv", time_unit="s")
+    assert [times.tolist() for times in found.train] == [[250.0], [125.0, 500.0]]
+
+
+def test_the_table_of_units_must_belong_to_the_spikes(tmp_path):
+    """A table that an interrupted export left beside older spikes is recognised."""
+    simulated(seed=1).to_csv(tmp_path / "s.csv", units_table=tmp_path / "u.csv")
+    simulated(seed=2).to_csv(tmp_path / "s.csv")
+    with pytest.raises(FormatError, match="do not belong together"):
+        load(tmp_path / "s.csv", units_table=tmp_path / "u.csv")
+
+
+def test_the_two_files_must_differ(tmp_path):
+    """One name for both would keep only one of them."""
+    with pytest.raises(ValueError, match="units_table must not be filepath"):
+        simulated().to_csv(tmp_path / "s.csv", units_table=tmp_path / "." / "s.csv")
+    with pytest.raises(ValueError, match="units_table must be None for a RateData"):
+        rates().to_csv(tmp_path / "r.csv", units_table=tmp_path / "u.csv")
+
+
+def test_compressed_files_are_gzip_and_the_same_each_time(tmp_path):
+    """No name and no time of day inside."""
+    for name in ("a.csv.gz", "b.CSV.GZ", "plain.csv"):
+        simulated().to_csv(tmp_path / name)
+    packed = [(tmp_path / name).read_bytes() for name in ("a.csv.gz", "b.CSV.GZ")]
+    assert packed[0] == packed[1]
+    assert gzip.decompress(packed[0]) == (tmp_path / "plain.csv").read_bytes()
+
+
+@pytest.mark.parametrize("name", SIBLINGS)
+def test_siblings_are_verified(name, tmp_path):
+    """Every class is written, and what was written is compared."""
+    obj = SIBLINGS[name]()
+    for options in ({}, {"time_unit": "s"}, {"time_unit": "samples", "fs_Hz": 2000.0}):
+        obj.to_csv(tmp_path / "o.csv", verify=True, **options)
+
+
+def test_verify_finds_a_difference(tmp_path, monkeypatch):
+    """What is read back must be what was written."""
+    monkeypatch.setattr(csv_tables, "write_rates", None)
+    writer = CSVWriter(verify=True)
+    monkeypatch.setitem(
+        csv_writer._WRITE_TIMES,
+        "RateData",
+        lambda file, rd, unit, fs_Hz: file.write(b"time_ms,unit_0\n1.0,2.0\n"),
+    )
+    with pytest.raises(VerificationError, match="inst_Frate_data differs"):
+        writer.write(rates(), tmp_path / "r.csv")
+    assert not snapshot(tmp_path)
+
+
+def verify_altered(monkeypatch, obj, path, *replacements, **options):
+    """Verify an export into which the replacements get."""
+    write = CSVWriter._write_rows
+
+    def write_altered(self, obj, file):
+        buffer = io.BytesIO()
+        write(self, obj, buffer)
+        text = buffer.getvalue()
+        for old, new in replacements:
+            assert old in text
+            text = text.replace(old, new)
+        file.write(text)
+
+    monkeypatch.setattr(CSVWriter, "_write_rows", write_altered)
+    CSVWriter(verify=True, **options).write(obj, path)
+
+
+@pytest.mark.parametrize(
+    ("labels", "old", "new"),
+    [
+        (["CA1", "CA3"], b"CA1", b"CA2"),
+        ([7, 8], b"7", b'"7"'),
+        ([True, False], b"True", b"1"),
+    ],
+)
+@pytest.mark.parametrize("is_stack", [False, True])
+def test_verify_finds_other_labels(tmp_path, monkeypatch, labels, old, new, is_stack):
+    """Names and their types are compared too."""
+    obj = PairwiseCompMatrix(np.zeros((2, 2)), labels)
+    if is_stack:
+        obj = PairwiseCompMatrixStack(np.zeros((2, 2, 1)), labels)
+    with pytest.raises(VerificationError, match="labels differs"):
+        verify_altered(monkeypatch, obj, tmp_path / "m.csv", (old, new))
+    assert not snapshot(tmp_path)
+
+
+def test_verify_finds_lost_labels(tmp_path, monkeypatch):
+    """A matrix that lost its names is not the one that was written."""
+    obj = PairwiseCompMatrix(np.zeros((2, 2)), [0, 1])
+    with pytest.raises(VerificationError, match="labels differs"):
+        verify_altered(monkeypatch, obj, tmp_path / "m.csv", (b"label", b"unit"))
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [("a", "b"), [0, 1], np.array(["a", "3"]), np.arange(2), [np.int64(3), ""]],
+)
+def test_verify_accepts_labels_that_the_table_carries(tmp_path, labels):
+    """In a sequence or scalar of another type, or as the numbers of the units."""
+    PairwiseCompMatrix(np.zeros((2, 2)), labels).to_csv(tmp_path / "m.csv", verify=True)
+    stack = PairwiseCompMatrixStack(np.zeros((2, 2, 1)), labels)
+    stack.to_csv(tmp_path / "s.csv", verify=True)
+
+
+@pytest.mark.parametrize(
+    ("replacements", "name"),
+    [
+        ([(b"110.0", b"111.0")], "step_size"),
+        ([(b"100.0", b"101.0"), (b"110.0", b"111.0")], "times_start_to_end"),
+    ],
+)
+@pytest.mark.parametrize("time_unit", ["ms", "samples"])
+def test_verify_finds_other_windows(
+    tmp_path, monkeypatch, replacements, name, time_unit
+):
+    """The windows and the step that the times tell are those of the stack."""
+    stack = RateSliceStack(
+        event_matrix=np.ones((1, 2, 1)),
+        times_start_to_end=[(100.0, 120.0)],
+        step_size=10.0,
+    )
+    options = {"time_unit": time_unit, "fs_Hz": 1000.0}
+    if time_unit == "samples":
+        # Further off than half a sample, by which each time may be rounded.
+        replacements = [(old[:3], b"3" + new[1:3]) for old, new in replacements]
+    with pytest.raises(VerificationError, match=name):
+        verify_altered(monkeypatch, stack, tmp_path / "r.csv", *replacements, **options)
+
+
+def test_verify_tells_large_integers_apart(tmp_path, monkeypatch):
+    """Values beyond the integers of a float are compared as integers."""
+    obj = PairwiseCompMatrix(np.array([[2**53 + 1]]))
+    with pytest.raises(VerificationError, match="matrix differs"):
+        verify_altered(monkeypatch, obj, tmp_path / "m.csv", (b"993", b"992"))
+
+
+@given(rd=any_rates())
+@RANDOM
+def test_any_rates_come_back(tmp_path, rd):
+    """Rates and times are exact; attributes and unit of the rate are lost."""
+    rd.to_csv(tmp_path / "r.csv", verify=True)
+    expected = RateData(rd.inst_Frate_data, rd.times)
+    assert_same_object(load(tmp_path / "r.csv"), expected)
+    whole = rd.rate_unit is None and not rd.neuron_attributes
+    assert (CSVWriter().losses(rd) == []) == whole
+
+
+@given(stack=any_rate_slices())
+@RANDOM
+def test_any_rate_slices_come_back(tmp_path, stack):
+    """Rates, windows and step, where the times of the bins tell them."""
+    stack.to_csv(tmp_path / "r.csv", verify=stack.event_stack.size > 0)
+    stack.neuron_attributes = None
+    if CSVWriter().losses(stack):
+        return
+    expected = RateSliceStack(
+        event_matrix=stack.event_stack,
+        times_start_to_end=stack.times,
+        step_size=stack.step_size,
+    )
+    assert_same_object(load(tmp_path / "r.csv"), expected)
+
+
+@given(pcm=any_matrix())
+@RANDOM
+def test_any_matrix_comes_back(tmp_path, pcm):
+    """Values and labels, with their types."""
+    pcm.to_csv(tmp_path / "m.csv", verify=True)
+    found = load(tmp_path / "m.csv")
+    expected = PairwiseCompMatrix(pcm.matrix, pcm.labels)
+    if pcm.matrix.size:
+        assert_same_object(found, expected)
+
+
+@given(pcms=any_stack())
+@RANDOM
+def test_any_stack_comes_back(tmp_path, pcms):
+    """Values and labels, with their types."""
+    pcms.metadata, pcms.times = {}, None
+    pcms.to_csv(tmp_path / "m.csv", verify=pcms.stack.size > 0)
+    if not CSVWriter().losses(pcms):
+        expected = PairwiseCompMatrixStack(pcms.stack, pcms.labels)
+        assert_same_object(load(tmp_path / "m.csv"), expected)
+
+
+def test_slices_of_spikes_are_not_read(tmp_path):
+    """Without the windows there is no stack; the error says what keeps them."""
+    event_slices().to_csv(tmp_path / "s.csv")
+    assert cells(tmp_path / "s.csv")[:2] == [
+        ["slice", "unit", "time_ms"],
+        ["0", "0", "-2.0"],
+    ]
+    with pytest.raises(FormatError, match="to_hdf5"):
+        load(tmp_path / "s.csv")
+
+
+def test_values_without_a_cell_are_refused(tmp_path):
+    """Complex values, and labels that are no text or number."""
+    with pytest.raises(ValueError, match="real numbers"):
+        PairwiseCompMatrix(np.eye(2) * 1j).to_csv(tmp_path / "m.csv")
+    with pytest.raises(ValueError, match="labels must be"):
+        PairwiseCompMatrix(np.eye(1), [(1, 2)]).to_csv(tmp_path / "m.csv")
+    assert not snapshot(tmp_path)
+
+
+@pytest.mark.parametrize("label", [None, (1, 2), "\ud800", 1j])
+@pytest.mark.parametrize("strict", [False, True])
+def test_losses_refuse_the_labels_that_the_export_refuses(tmp_path, label, strict):
+    """No list of losses for what cannot be written at all."""
+    writer = CSVWriter(strict=strict)
+    for obj in (
+        PairwiseCompMatrix(np.zeros((3, 3)), ["", label, "x"]),
+        PairwiseCompMatrixStack(np.zeros((3, 3, 1)), ["", label, "x"]),
+    ):
+        with pytest.raises(ValueError, match="labels must be"):
+            writer.losses(obj)
+        with pytest.raises(ValueError, match="labels must be"):
+            writer.write(obj, tmp_path / "m.csv")
+    assert not snapshot(tmp_path)
+
+
+def test_a_label_is_quoted_as_the_standard_says(tmp_path):
+    """Commas, quotes and line ends inside a cell."""
+    comparison_matrix().to_csv(tmp_path / "m.csv")
+    assert cells(tmp_path / "m.csv")[0] == ["label", 'a,\n"b"', "3"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "empty"),
+        ("\n", "must have a column"),
+        ("a,b\n1,2\n", "must have a column time_ms"),
+        ("unit,time_ms\nx,1.0\n", "does not hold numbers"),
+        ("unit,time_ms\n0\n", "does not hold numbers"),
+        ("unit,time_ms\n-1,1.0\n", "must lie in 0"),
+        ("unit,time_ms\n99999999999,1.0\n", "must lie in 0"),
+        ("unit,time_ms\n0,nan\n", "finite"),
+        ("neuron,time_ms\n0,1.0\n", "no column 'unit'|does not hold"),
+        ('unit,"time_ms\n0,1.0\n', "quote is out of place"),
+        ("slice,time_ms,unit,rate\n0,0.0,0,1.0\n0,1.0,1,1.0\n", "in this order"),
+        ("slice,time_ms,unit,rate\n", "in this order"),
+        ("window,row,column,value\n0,0,1,1.0\n", "in this order"),
+        ("window,row,column,value\n0,0,0,text\n", "numbers"),
+        ("label,a,b\na,1,2\n", "same labels"),
+        ("label,a,b\na,1,2\nb,3\n", "same labels"),
+        ("time_ms,unit_0\n1.0,2.0\n0.5,1.0\n", "decrease"),
+    ],
+)
+def test_broken_tables_are_format_errors(tmp_path, text, message):
+    """Each says what is wrong."""
+    (tmp_path / "s.csv").write_text(text)
+    with pytest.raises(FormatError, match=message):
+        load(tmp_path / "s.csv")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "must have one column 'unit'"),
+        ("unit,unit\n0,0\n", "must have one column 'unit'"),
+        ("unit,n_spikes\n1,1\n", "must hold each of 0..0 once"),
+        ("unit,n_spikes\n0,1\n0,1\n", "must hold each of"),
+        ("unit,n_spikes\n0\n", "must have 2 cells"),
+        ("unit,length_ms\n0,5.0\n1,6.0\n", "one number throughout"),
+        ("unit,length_ms\n0,long\n", "one number throughout"),
+        ("unit,n_spikes\n0,2\n", "do not belong together"),
+    ],
+)
+def test_broken_tables_of_units_are_format_errors(tmp_path, text, message):
+    """Each says what is wrong."""
+    (tmp_path / "s.csv").write_text("unit,time_ms\n0,1.0\n")
+    (tmp_path / "u.csv").write_text(text)
+    with pytest.raises(FormatError, match=message):
+        load(tmp_path / "s.csv", units_table=tmp_path / "u.csv")
+
+
+def test_damaged_compression_is_a_format_error(tmp_path):
+    """A file cut short says so."""
+    simulated().to_csv(tmp_path / "s.csv.gz")
+    whole = (tmp_path / "s.csv.gz").read_bytes()
+    (tmp_path / "s.csv.gz").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(FormatError, match="not CSV text"):
+        load(tmp_path / "s.csv.gz")
+
+
+def test_rows_are_those_of_the_standard_library():
+    """Quotes, empty cells and line ends of all kinds."""
+    text = 'a,"b,""c""\n",\r\n,"",1\rTrue,-2.5e3,nan'
+    rows = list(csv_cells.rows(text, "text"))
+    assert same(
+        rows, [["a", 'b,"c"\n', None], [None, "", 1], [True, -2500.0, math.nan]]
+    )
+    reader = standard_csv.reader(io.StringIO(text, newline=""))
+    assert [len(row) for row in reader] == [3, 3, 3]
