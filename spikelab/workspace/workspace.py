@@ -1,0 +1,399 @@
+"""The workspace of an analysis: many named objects, kept in one file."""
+
+import os
+import time
+import uuid
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import attrs
+import numpy as np
+
+from spikelab import comparison, destinations, s3
+from spikelab.errors import VerificationError
+from spikelab.workspace import file
+from spikelab.workspace.file import About, Item
+
+_SUFFIX = ".h5"
+
+
+class AnalysisWorkspace:
+    """Named objects in namespaces, which are saved in one HDF5 file.
+
+    An object is any of the six data classes, a NumPy array, or a dictionary, and
+    is kept as it is, without a copy. A dictionary may hold these, and numbers,
+    text, bytes, None, dates, lists, tuples, sets and further dictionaries.
+
+    Parameters
+    ----------
+    name : str, optional
+        A name for the workspace.
+
+    Attributes
+    ----------
+    workspace_id : str
+        Unique, and kept in the file.
+    name : str or None
+        The name.
+    created_at : float
+        When it was made, in seconds since 1970.
+    """
+
+    def __init__(self, name: str | None = None) -> None:
+        self.workspace_id = str(uuid.uuid4())
+        self.name = name
+        self.created_at = time.time()
+        self._items: dict[str, dict[str, Any]] = {}
+        self._index: dict[str, dict[str, dict[str, Any]]] = {}
+
+    def store(
+        self, namespace: str, key: str, obj: Any, note: str | None = None
+    ) -> None:
+        """Keep an object under a name; one that has the name is replaced.
+
+        Parameters
+        ----------
+        namespace, key : str
+            The name: any text, slashes and dots included.
+        obj : object
+            Whether it can be saved is checked when it is saved.
+        note : str, optional
+            A remark.
+        """
+        self._put(namespace, key, obj, time.time(), note)
+
+    def _put(
+        self, namespace: str, key: str, obj: Any, created_at: float, note: str | None
+    ) -> None:
+        info = {**_description(obj), "created_at": created_at}
+        if note is not None:
+            info["note"] = note
+        self._items.setdefault(namespace, {})[key] = obj
+        self._index.setdefault(namespace, {})[key] = info
+
+    def get(self, namespace: str, key: str) -> Any:
+        """Return the object of this name, None if there is none."""
+        return self._items.get(namespace, {}).get(key)
+
+    def get_info(self, namespace: str, key: str) -> dict[str, Any] | None:
+        """Return what is known about an object, None if there is none.
+
+        Returns
+        -------
+        dict
+            ``type``, ``created_at`` (seconds since 1970), ``note`` if it has
+            one, and its size: ``shape`` (and ``dtype``), or ``N``, ``length_ms``
+            and ``start_time``, or ``N_slices``, ``N_units`` and ``length_ms``.
+        """
+        return self._index.get(namespace, {}).get(key)
+
+    def describe(self) -> dict[str, dict[str, dict[str, Any]]]:
+        """Return what is known about every object, by namespace and key."""
+        return {namespace: dict(keys) for namespace, keys in self._index.items()}
+
+    def list_keys(
+        self, namespace: str | None = None
+    ) -> dict[str, list[str]] | list[str]:
+        """Return the keys of a namespace, or those of each by its name."""
+        if namespace is not None:
+            return list(self._items.get(namespace, {}))
+        return {name: list(keys) for name, keys in self._items.items()}
+
+    def list_namespaces(self) -> list[str]:
+        """Return the names of the namespaces."""
+        return list(self._items)
+
+    def rename(
+        self, namespace: str, old_key: str, new_key: str, overwrite: bool = False
+    ) -> bool:
+        """Give an object another key.
+
+        Returns
+        -------
+        bool
+            False, with a UserWarning, if the key is taken and `overwrite` is not
+            given.
+
+        Raises
+        ------
+        KeyError
+            If there is no such object.
+        """
+        self._require(namespace, old_key)
+        if new_key in self._items[namespace] and not overwrite:
+            warnings.warn(
+                f"{namespace!r} / {old_key!r} keeps its key, because {new_key!r} is "
+                "taken; overwrite=True replaces that object",
+                UserWarning,
+                stacklevel=2,
+            )
+            return False
+        for kept in (self._items[namespace], self._index[namespace]):
+            kept[new_key] = kept.pop(old_key)
+        return True
+
+    def add_note(self, namespace: str, key: str, note: str) -> None:
+        """Set the note of an object.
+
+        Raises
+        ------
+        KeyError
+            If there is no such object.
+        """
+        self._require(namespace, key)
+        self._index[namespace][key]["note"] = note
+
+    def delete(self, namespace: str, key: str | None = None) -> None:
+        """Forget an object, or a whole namespace.
+
+        Raises
+        ------
+        KeyError
+            If there is no such object or namespace.
+        """
+        if key is None:
+            self._require(namespace)
+        else:
+            self._require(namespace, key)
+            for kept in (self._items[namespace], self._index[namespace]):
+                del kept[key]
+        if key is None or not self._items[namespace]:
+            del self._items[namespace], self._index[namespace]
+
+    def _require(self, namespace: str, *keys: str) -> None:
+        if namespace not in self._items:
+            raise KeyError(f"the workspace has no namespace {namespace!r}")
+        for key in keys:
+            if key not in self._items[namespace]:
+                raise KeyError(f"the workspace has no {namespace!r} / {key!r}")
+
+    def merge_from(
+        self, other: "AnalysisWorkspace", overwrite: bool = False
+    ) -> dict[str, Any]:
+        """Take the objects of another workspace, with their notes.
+
+        Parameters
+        ----------
+        other : AnalysisWorkspace
+            Where they come from; the objects are shared.
+        overwrite : bool
+            Replace objects that have the same name, instead of skipping them.
+
+        Returns
+        -------
+        dict
+            ``merged`` and ``skipped``, how many, and ``skipped_keys``, a list of
+            (namespace, key).
+        """
+        skipped, merged = [], 0
+        for namespace, keys in other._items.items():
+            for key, obj in keys.items():
+                if key in self._items.get(namespace, {}) and not overwrite:
+                    skipped.append((namespace, key))
+                    continue
+                note = other._index[namespace][key].get("note")
+                self.store(namespace, key, obj, note)
+                merged += 1
+        return {"merged": merged, "skipped": len(skipped), "skipped_keys": skipped}
+
+    @staticmethod
+    def comparison_namespace(*namespaces: str) -> str:
+        """Return the name for a namespace of comparisons between others."""
+        return "_".join(["C", *namespaces])
+
+    def save(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        verify: bool = False,
+        storage_options: Mapping[str, Any] | None = None,
+        progress: bool = False,
+    ) -> str:
+        """Save all objects in one HDF5 file, whole or not at all.
+
+        ``<namespace>/<key>`` is a group of plain datasets, as spikelab 0.1.2 laid
+        them out, so that h5py, MATLAB and that version read what they can; the
+        group ``__exact__`` holds as JSON, and as further datasets, what that
+        layout cannot say. Nothing is pickled. HDF5 allows no slash in a
+        name: an object whose name holds one gets a group with ``%2F`` instead,
+        and its name from ``__exact__``.
+
+        Parameters
+        ----------
+        path : path or S3 URL
+            The file; ``.h5`` is added if its name does not end with it.
+        verify : bool
+            Read the file back and compare, before it replaces an earlier one.
+        storage_options : mapping, optional
+            Handed to ``boto3.client("s3", ...)`` for an S3 URL.
+        progress : bool
+            Show a progress bar for an upload.
+
+        Returns
+        -------
+        str
+            The name of the file.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an object, or a part of one, cannot be stored as it is. The error
+            names it, and nothing is written.
+        OSError
+            If the file cannot be written; an earlier one is then as it was.
+        """
+        target = _with_suffix(path)
+        items = self._all_items()
+        plans = file.planned(items)
+        about = About(self.workspace_id, self.name, self.created_at)
+        with destinations.staged_file(
+            target, storage_options, progress=progress
+        ) as staged:
+            file.write(staged, about, items, plans)
+            if verify:
+                _verify(staged, about, items)
+        return target
+
+    def _all_items(self) -> list[Item]:
+        return [
+            Item(
+                namespace,
+                key,
+                obj,
+                float(self._index[namespace][key]["created_at"]),
+                self._index[namespace][key].get("note"),
+            )
+            for namespace, keys in self._items.items()
+            for key, obj in keys.items()
+        ]
+
+    @classmethod
+    def load(
+        cls,
+        path: str | os.PathLike[str],
+        *,
+        storage_options: Mapping[str, Any] | None = None,
+    ) -> "AnalysisWorkspace":
+        """Load a workspace, saved here or by spikelab 0.1.2.
+
+        Parameters
+        ----------
+        path : path or S3 URL
+            The file, with or without ``.h5``.
+        storage_options : mapping, optional
+            Handed to ``boto3.client("s3", ...)`` for an S3 URL.
+
+        Raises
+        ------
+        FileNotFoundError
+            If there is no such file.
+        FormatError
+            If the file is not that of a workspace, or is damaged.
+        """
+        with destinations.local_copy(_found(path), storage_options) as local:
+            about, items = file.read(local)
+        workspace = cls(about.name)
+        workspace.workspace_id = about.workspace_id
+        workspace.created_at = about.created_at
+        for item in items:
+            workspace._put(
+                item.namespace, item.key, item.value, item.created_at, item.note
+            )
+        return workspace
+
+    @classmethod
+    def load_item(
+        cls,
+        path: str | os.PathLike[str],
+        namespace: str,
+        key: str,
+        *,
+        storage_options: Mapping[str, Any] | None = None,
+    ) -> Any:
+        """Load one object of a workspace without reading the others.
+
+        Parameters
+        ----------
+        path : path or S3 URL
+            The file, with or without ``.h5``.
+        namespace, key : str
+            The name of the object.
+        storage_options : mapping, optional
+            Handed to ``boto3.client("s3", ...)`` for an S3 URL.
+
+        Raises
+        ------
+        KeyError
+            If the workspace has no such object.
+        FileNotFoundError, FormatError
+            As :meth:`load`.
+        """
+        with destinations.local_copy(_found(path), storage_options) as local:
+            return file.read_item(local, namespace, key)
+
+    def __repr__(self) -> str:
+        count = sum(map(len, self._items.values()))
+        named = f" {self.name!r}" if self.name is not None else ""
+        return (
+            f"AnalysisWorkspace{named}(id={self.workspace_id[:8]}, "
+            f"{len(self._items)} namespaces, {count} objects)"
+        )
+
+
+def _description(obj: Any) -> dict[str, Any]:
+    """Return the type and the size of an object."""
+    kind = type(obj).__name__
+    sizes: dict[str, Any] = {}
+    array = {
+        "ndarray": lambda: obj,
+        "memmap": lambda: obj,
+        "RateData": lambda: obj.inst_Frate_data,
+        "RateSliceStack": lambda: obj.event_stack,
+        "PairwiseCompMatrix": lambda: obj.matrix,
+        "PairwiseCompMatrixStack": lambda: obj.stack,
+    }.get(kind)
+    if array is not None:
+        sizes["shape"] = list(array().shape)
+    if isinstance(obj, np.ndarray):
+        sizes["dtype"] = str(obj.dtype)
+    if kind == "SpikeData":
+        sizes = {"N": obj.N, "length_ms": obj.length, "start_time": obj.start_time}
+    if kind == "SpikeSliceStack":
+        length = float(obj.spike_stack[0].length)
+        sizes = {"N_slices": len(obj), "N_units": obj.N, "length_ms": length}
+    return {"type": kind, **sizes}
+
+
+def _with_suffix(path: str | os.PathLike[str]) -> str:
+    if not isinstance(path, str | os.PathLike):
+        raise TypeError(f"path must be a path or S3 URL, got {path!r}")
+    text = os.fspath(path)
+    return text if text.endswith(_SUFFIX) else text + _SUFFIX
+
+
+def _found(path: str | os.PathLike[str]) -> str:
+    """Return the file that `path` names, with or without its suffix."""
+    target = _with_suffix(path)
+    candidates = [target, os.fspath(path) + _SUFFIX, os.fspath(path)]
+    if s3.is_s3_url(target):
+        return target
+    return next((name for name in candidates if Path(name).is_file()), target)
+
+
+def _verify(staged: Path, about: About, items: list[Item]) -> None:
+    read_about, read_items = file.read(staged)
+    read = {(i.namespace, i.key): attrs.astuple(i, recurse=False) for i in read_items}
+    wrong = [
+        f"{i.namespace!r} / {i.key!r}"
+        for i in items
+        if not comparison.same(
+            attrs.astuple(i, recurse=False), read.get((i.namespace, i.key))
+        )
+    ]
+    if wrong or read_about != about:
+        raise VerificationError(
+            "save: the staged file differs from the workspace, nothing was "
+            f"published: {', '.join(wrong) or 'its name'}"
+        )
