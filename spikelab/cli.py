@@ -1,0 +1,211 @@
+"""The command line: convert files, and show that every format works."""
+
+import argparse
+import inspect
+import json
+import sys
+import types
+import typing
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from spikelab import demo
+from spikelab.data_loaders.data_loaders import load
+from spikelab.formats.nwb.session import NWBSession, NWBSubject
+from spikelab.formats.registry import FORMATS, Format, named_by
+
+_PRIVATE = ("s3_upload", "aws_")
+"""Options without a flag: an S3 URL uploads, and credentials stay off command lines."""
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser whose errors are one line, as all errors of the command line are."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"spikelab: error: {message}; see {self.prog} --help\n")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; return its exit status."""
+    options = _parser().parse_args(arguments)
+    with warnings.catch_warnings():
+        warnings.showwarning = _show_warning
+        try:
+            status: int = options.run(options)
+        except KeyboardInterrupt:
+            return _fail("interrupted", 130)
+        except Exception as error:  # whatever went wrong, a user gets one line
+            return _fail(str(error) or type(error).__name__, 1)
+    return status
+
+
+def _fail(message: str, status: int) -> int:
+    print(f"spikelab: error: {' '.join(message.split())}", file=sys.stderr)
+    return status
+
+
+def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
+    print(f"spikelab: warning: {' '.join(str(message).split())}", file=sys.stderr)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="spikelab",
+        description="Take spike-sorted data into the files that other tools read.",
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    _add_convert(commands.add_parser("convert", help="write a file in another format"))
+    _add_demo(
+        commands.add_parser("demo", help="try every format on a simulated recording")
+    )
+    return parser
+
+
+def _add_demo(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("folder", type=Path, metavar="DIR", help="where to write")
+    parser.set_defaults(run=_demo)
+
+
+def _demo(options: argparse.Namespace) -> int:
+    row = "{:<12}  {:<13}  {:>9}  {:>8}  {}"
+    print(row.format("format", "file", "bytes", "time", "read back"))
+    passed = True
+    for outcome in demo.run(options.folder):
+        passed &= outcome.passed
+        milliseconds = f"{outcome.seconds * 1000:.0f} ms"
+        result = outcome.result if outcome.passed else f"FAILED: {outcome.result}"
+        case = outcome.case
+        print(
+            row.format(case.title, case.target, outcome.n_bytes, milliseconds, result)
+        )
+    return 0 if passed else 1
+
+
+def _add_convert(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "source", metavar="SOURCE", help="file, folder or S3 URL to read"
+    )
+    parser.add_argument("dest", metavar="DEST", help="file, folder or S3 URL to write")
+    parser.add_argument(
+        "--to",
+        choices=FORMATS,
+        metavar="FORMAT",
+        help=f"one of {', '.join(FORMATS)}; by default what the name DEST says",
+    )
+    takers: dict[str, list[str]] = {}
+    for name, option in _all_options(takers).items():
+        _add_option(parser, name, option, takers[name])
+    parser.set_defaults(run=_convert)
+
+
+def _all_options(takers: dict[str, list[str]]) -> dict[str, Any]:
+    """Return every option of every format with its type; tell who takes it."""
+    found: dict[str, Any] = {}
+    for entry in FORMATS.values():
+        for name, hint in _options(entry).items():
+            found.setdefault(name, hint)
+            takers.setdefault(name, []).append(entry.name)
+    return found
+
+
+def _options(entry: Format) -> dict[str, Any]:
+    """Return the keyword options of a format's export function and their types."""
+    hints = typing.get_type_hints(entry.export)
+    return {
+        name: hints[name]
+        for name, parameter in inspect.signature(entry.export).parameters.items()
+        if parameter.kind is parameter.KEYWORD_ONLY and not name.startswith(_PRIVATE)
+    }
+
+
+def _add_option(
+    parser: argparse.ArgumentParser, name: str, hint: Any, takers: list[str]
+) -> None:
+    flags = [f"--{name.replace('_', '-')}"]
+    if "_" in name:
+        flags.append(f"--{name}")
+    everywhere = len(takers) == len(FORMATS)
+    help_text = "for every format" if everywhere else f"for {', '.join(takers)}"
+    kind = _kind(hint)
+    if kind is bool:
+        action = argparse.BooleanOptionalAction
+        parser.add_argument(*flags, dest=name, action=action, help=help_text)
+    elif kind is list:
+        parser.add_argument(*flags, dest=name, nargs="+", type=int, help=help_text)
+    else:
+        parser.add_argument(*flags, dest=name, type=kind, help=help_text)
+
+
+def _kind(hint: Any) -> Any:
+    """Return what turns the text of an option into a value of type `hint`."""
+    choices = typing.get_args(hint) if _is_union(hint) else (hint,)
+    for choice in choices:
+        origin = typing.get_origin(choice) or choice
+        if choice in (bool, int, float):
+            return choice
+        if choice in (NWBSession, NWBSubject):
+            return lambda path: _facts(choice, path)
+        if inspect.isclass(origin) and issubclass(origin, typing.Mapping):
+            return _json
+        if (
+            origin is not str
+            and inspect.isclass(origin)
+            and issubclass(origin, Sequence)
+        ):
+            return list
+    return str
+
+
+def _facts(cls: Any, path: str) -> Any:
+    """Return the session or subject that a JSON file describes."""
+    try:
+        return cls(**_json(Path(path).read_text(encoding="utf-8")))
+    except (OSError, TypeError, ValueError) as error:
+        raise argparse.ArgumentTypeError(f"{path}: {error}") from error
+
+
+def _is_union(hint: Any) -> bool:
+    return typing.get_origin(hint) in (typing.Union, types.UnionType)
+
+
+def _json(text: str) -> dict[str, Any]:
+    value = json.loads(text)
+    if not isinstance(value, dict):
+        raise ValueError(f"must be a JSON object, got {text!r:.80}")
+    return value
+
+
+def _convert(options: argparse.Namespace) -> int:
+    target = FORMATS[options.to] if options.to else named_by(options.dest)
+    if target is None:
+        raise ValueError(
+            f"--to must be given: the name {options.dest!r} does not say which of "
+            f"{', '.join(FORMATS)} to write"
+        )
+    own = _options(target)
+    takers: dict[str, list[str]] = {}
+    given = {
+        n: v for n in _all_options(takers) if (v := getattr(options, n)) is not None
+    }
+    for name in given:
+        if name not in own:
+            raise ValueError(
+                f"--{name.replace('_', '-')} is no option of {target.name}, "
+                f"but of {', '.join(takers[name])}"
+            )
+    required = inspect.signature(target.export).parameters
+    for name in own:
+        if name not in given and required[name].default is inspect.Parameter.empty:
+            raise ValueError(
+                f"--{name.replace('_', '-')} must be given for {target.name}"
+            )
+    keywords = {"verify": True, "progress": sys.stderr.isatty(), **given}
+    written = target.export(
+        load(options.source, storage_options=options.storage_options),
+        options.dest,
+        **keywords,
+    )
+    print("\n".join(written) if isinstance(written, tuple) else written)
+    return 0

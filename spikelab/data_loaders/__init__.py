@@ -1,0 +1,1 @@
+"""Loaders and export functions, under the import paths of the specification."""

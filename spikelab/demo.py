@@ -1,0 +1,114 @@
+"""A simulated recording, written in every format, read back and compared."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import attrs
+import numpy as np
+
+from spikelab import comparison
+from spikelab.data_loaders.data_loaders import load
+from spikelab.formats.registry import FORMATS
+from spikelab.spikedata.spikedata import SpikeData
+
+FS_HZ = 20_000.0
+BIN_SIZE_MS = 1.0
+
+
+@attrs.frozen
+class Case:
+    """One export of the demonstration."""
+
+    title: str
+    format: str
+    target: str
+    options: dict[str, Any] = attrs.field(factory=dict)
+    units_table: str | None = None
+    within_ms: float = 0.0
+
+
+CASES = (
+    Case("HDF5 ragged", "hdf5", "ragged.h5"),
+    Case("HDF5 group", "hdf5", "group.h5", {"style": "group"}),
+    Case("HDF5 paired", "hdf5", "paired.h5", {"style": "paired"}),
+    Case(
+        "HDF5 raster",
+        "hdf5",
+        "raster.h5",
+        {"style": "raster", "raster_bin_size_ms": BIN_SIZE_MS},
+        within_ms=BIN_SIZE_MS,
+    ),
+    Case("NWB", "nwb", "recording.nwb"),
+    Case("KiloSort", "kilosort", "kilosort", {"fs_Hz": FS_HZ}),
+    Case("Phy", "phy", "phy", {"fs_Hz": FS_HZ}),
+    Case("CSV", "csv", "spikes.csv", units_table="units.csv"),
+    Case("pickle", "pickle", "recording.pkl"),
+)
+
+
+@attrs.frozen
+class Outcome:
+    """What became of one export."""
+
+    case: Case
+    n_bytes: int
+    seconds: float
+    result: str
+    passed: bool
+
+
+def simulated(
+    n_units: int = 20, length_ms: float = 10_000.0, seed: int = 0
+) -> SpikeData:
+    """Return units that fire at random, on a 20 kHz grid; the last is silent."""
+    rng = np.random.default_rng(seed)
+    n_samples = int(length_ms / 1000.0 * FS_HZ)
+    counts = rng.integers(50, 200, size=n_units - 1)
+    train = [np.sort(rng.choice(n_samples, n, replace=False)) for n in counts]
+    attributes = [
+        {"electrode": unit, "location": [25.0 * (unit % 4), 25.0 * (unit // 4)]}
+        for unit in range(n_units)
+    ]
+    return SpikeData(
+        [samples / FS_HZ * 1000.0 for samples in train],
+        N=n_units,
+        length=length_ms,
+        neuron_attributes=attributes,
+    )
+
+
+def run(folder: Path) -> Iterator[Outcome]:
+    """Write the recording into `folder` in every format, and read each back."""
+    sd = simulated()
+    for case in CASES:
+        table: dict[str, Any] = {}
+        if case.units_table:
+            table["units_table"] = folder / case.units_table
+        target = folder / case.target
+        began = time.perf_counter()
+        try:
+            FORMATS[case.format].export(sd, target, **case.options, **table)
+            result, passed = _compared(sd, load(target, **table), case.within_ms)
+        except Exception as error:  # one format that fails must not hide the others
+            result, passed = f"{type(error).__name__}: {error}", False
+        seconds = time.perf_counter() - began
+        yield Outcome(case, _size(target), seconds, result, passed)
+
+
+def _compared(sd: SpikeData, read: Any, within_ms: float) -> tuple[str, bool]:
+    """Return in words how far `read` is from `sd`, and whether that is right."""
+    for name in ("N", "start_time", "length"):
+        if getattr(read, name) != getattr(sd, name):
+            return f"{name} differs", False
+    shift = comparison.largest_shift_ms(sd.train, read.train)
+    if shift == 0:
+        return "exact", True
+    allowed = max(within_ms, float(np.spacing(sd.length)))
+    return f"within {shift:.2g} ms", shift <= allowed
+
+
+def _size(target: Path) -> int:
+    files = target.rglob("*") if target.is_dir() else [target]
+    return sum(file.stat().st_size for file in files if file.is_file())

@@ -1,0 +1,167 @@
+"""The command line, run as a user runs it."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+from recordings import assert_same_recording, linear_track, simulated
+
+from spikelab import cli, demo, load
+from spikelab.formats.registry import FORMATS
+
+
+def run(*arguments, **options):
+    """Run the command in a process of its own."""
+    command = [sys.executable, "-m", "spikelab", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, **options)
+
+
+def test_demo_shows_every_format(tmp_path):
+    """Each format is written, read back, and found to hold the same."""
+    done = run("demo", tmp_path / "demo")
+    assert (done.returncode, done.stderr) == (0, "")
+    header, *rows = done.stdout.splitlines()
+    assert header.split() == ["format", "file", "bytes", "time", "read", "back"]
+    assert len(rows) == len(demo.CASES)
+    assert {case.format for case in demo.CASES} == set(FORMATS)
+    for row, case in zip(rows, demo.CASES, strict=True):
+        assert row.startswith(case.title)
+        assert row.endswith("exact") or " within " in row
+        assert (tmp_path / "demo" / case.target).exists()
+
+
+def test_demo_fails_if_a_format_does(tmp_path, monkeypatch, capsys):
+    """A recording that comes back otherwise is named, and the status is 1."""
+    wrong = simulated()
+    monkeypatch.setattr(demo, "load", lambda target, **_: wrong)
+    assert cli.main(["demo", str(tmp_path)]) == 1
+    assert capsys.readouterr().out.count("FAILED: N differs") == len(demo.CASES)
+
+
+def test_demo_goes_on_after_a_format_that_fails(tmp_path):
+    """A file in the way of one export is told in its row; the others are tried."""
+    (tmp_path / "phy").write_text("mine")
+    done = run("demo", tmp_path)
+    failed = [row for row in done.stdout.splitlines() if "FAILED" in row]
+    assert (done.returncode, done.stderr, len(failed)) == (1, "", 1)
+    assert "NotADirectoryError" in failed[0]
+    assert (
+        done.stdout.count("exact") + done.stdout.count("within") == len(demo.CASES) - 1
+    )
+
+
+CIRCLE = (
+    ("ragged.h5", ["--spike-times-unit", "samples", "--fs-Hz", "30000"]),
+    ("ks", ["--to", "kilosort", "--fs-Hz", "30000"]),
+    ("cells.nwb", []),
+    ("phy", ["--to", "phy", "--fs-Hz", "30000"]),
+    ("group.hdf5", ["--style", "group", "--group-time-unit", "ms"]),
+    ("paired.h5", ["--style", "PAIRED"]),
+    ("again.pkl", []),
+)
+
+
+def test_the_real_recording_goes_round_in_a_circle(tmp_path):
+    """From format to format and back: all units, spikes and the window."""
+    sd = linear_track()
+    source = tmp_path / "start.pkl"
+    sd.to_pickle(source)
+    for name, options in CIRCLE:
+        done = run("convert", source, tmp_path / name, *options)
+        assert done.returncode == 0, done.stderr
+        source = tmp_path / name
+    # Two of the formats divide by 1000 and multiply again.
+    assert_same_recording(load(source), sd, slack_ms=4e-9)
+
+
+def test_convert_says_where_it_wrote(tmp_path):
+    """The path is the only output, so that scripts can use it."""
+    source = simulated().to_pickle(tmp_path / "x.pkl")
+    target = str(tmp_path / "y.h5")
+    done = run("convert", source, target)
+    assert (done.returncode, done.stdout, done.stderr) == (0, target + "\n", "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["missing.h5", "x.nwb"], "no such file"),
+        (["x.pkl", "x.unknown"], "--to must be given"),
+        (["x.pkl", "x.nwb", "--style", "group"], "--style is no option of nwb"),
+        (["x.pkl", "ks", "--to", "kilosort"], "--fs-Hz must be given"),
+        (["x.pkl", "y.h5", "--fs-Hz", "nan"], "fs_Hz must be positive"),
+        (["x.pkl", "y.h5", "--style", "round"], "style must be one of"),
+        (["notes.txt", "y.h5"], "none of the formats"),
+    ],
+)
+def test_errors_are_one_line(arguments, message, tmp_path):
+    """Whatever goes wrong is one line on stderr, with status 1 and no traceback."""
+    simulated().to_pickle(tmp_path / "x.pkl")
+    (tmp_path / "notes.txt").write_text("cell 3 is lovely")
+    before = sorted(tmp_path.iterdir())
+    done = run("convert", *arguments, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (1, "")
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("spikelab: error: ")
+    assert message in line
+    assert sorted(tmp_path.iterdir()) == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--session", "missing.json"], "No such file"),
+        (["--session", "list.json"], "must be a JSON object"),
+        (["--subject", "wrong.json"], "unexpected keyword argument 'wings'"),
+        (["--storage-options", "[1]"], "storage-options"),
+        (["--fs-Hz", "thirty"], "invalid float value"),
+        (["--unknown"], "unrecognized arguments"),
+    ],
+)
+def test_wrong_arguments_are_one_line_too(arguments, message, tmp_path):
+    """No page of usage and no traceback: what is wrong, and where the help is."""
+    (tmp_path / "list.json").write_text("[]")
+    (tmp_path / "wrong.json").write_text('{"wings": 2}')
+    done = run("convert", "x.pkl", "x.nwb", *arguments, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("spikelab: error: ")
+    assert message in line
+
+
+def test_warnings_are_one_line_too(tmp_path):
+    """A late start that KiloSort's arrays cannot tell is said on stderr."""
+    late = simulated(start_time=1000.0)
+    late.to_pickle(tmp_path / "x.pkl")
+    done = run(
+        "convert", "x.pkl", "ks", "--to", "kilosort", "--fs-Hz", "30000", cwd=tmp_path
+    )
+    (line,) = done.stderr.splitlines()
+    assert done.returncode == 0
+    assert line.startswith("spikelab: warning: ")
+
+
+def test_session_facts_come_from_json_files(tmp_path):
+    """What only the user knows about an NWB session is given as a file."""
+    simulated().to_pickle(tmp_path / "x.pkl")
+    facts = {
+        "session_description": "open field",
+        "session_start_time": "2020-01-02T03:04:05+00:00",
+    }
+    (tmp_path / "session.json").write_text(json.dumps(facts))
+    done = run("convert", "x.pkl", "x.nwb", "--session", "session.json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    import h5py
+
+    with h5py.File(tmp_path / "x.nwb") as file:
+        assert file["session_description"].asstr()[()] == "open field"
+
+
+def test_options_of_all_formats_are_in_the_help():
+    """Each keyword of each export function is an option, but for credentials."""
+    text = run("convert", "--help").stdout
+    for entry in FORMATS.values():
+        for name in cli._options(entry):
+            assert f"--{name.replace('_', '-')}" in text
+    assert "aws" not in text

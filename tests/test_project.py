@@ -1,0 +1,212 @@
+"""The project as a whole: what it promises to those who install and read it."""
+
+import ast
+import configparser
+import importlib
+import importlib.metadata
+import importlib.resources
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+import spikelab
+
+PROJECT = Path(__file__).parents[1]
+SOURCE = PROJECT / "spikelab"
+
+LINES = (
+    ("errors",),
+    ("checks", "kinds", "units", "s3", "s3_urls"),
+    ("trains", "binning", "manifest"),
+    ("comparison", "destinations", "s3_staging"),
+    ("formats",),
+    ("spikedata",),
+    ("workspace",),
+    ("data_loaders",),
+    ("cli", "demo", "__init__", "__main__"),
+)
+"""The house, from the ground up: a module imports from its own line or below."""
+
+LINE = {part: number for number, line in enumerate(LINES) for part in line}
+
+SURFACE = {
+    "spikelab": (
+        "SpikeData RateData PairwiseCompMatrix PairwiseCompMatrixStack RateSliceStack "
+        "SpikeSliceStack ExportMixin load load_spikedata_from_hdf5 load_spikedata_from_nwb "
+        "load_spikedata_from_kilosort load_spikedata_from_pickle load_from_pickle"
+    ),
+    "spikelab.spikedata": "SpikeData",
+    "spikelab.spikedata.spikedata": "SpikeData",
+    "spikelab.spikedata.ratedata": "RateData",
+    "spikelab.spikedata.pairwise": "PairwiseCompMatrix PairwiseCompMatrixStack",
+    "spikelab.spikedata.rateslicestack": "RateSliceStack",
+    "spikelab.spikedata.spikeslicestack": "SpikeSliceStack",
+    "spikelab.data_loaders.data_exporters": (
+        "export_spikedata_to_hdf5 export_spikedata_to_nwb export_spikedata_to_kilosort "
+        "export_to_pickle"
+    ),
+    "spikelab.data_loaders.data_loaders": (
+        "load_spikedata_from_hdf5 load_spikedata_from_nwb load_spikedata_from_kilosort "
+        "load_spikedata_from_pickle load_from_pickle"
+    ),
+    "spikelab.data_loaders.s3_utils": (
+        "is_s3_url parse_s3_url upload_to_s3 download_from_s3"
+    ),
+    "spikelab.formats": (
+        "RaggedWriter RasterWriter GroupWriter PairedWriter NWBWriter NWBSession "
+        "NWBSubject KiloSortWriter PhyWriter CSVWriter PickleWriter"
+    ),
+    "spikelab.workspace": "AnalysisWorkspace",
+}
+
+
+def module_name(path):
+    """The dotted name of a source file."""
+    parts = path.relative_to(PROJECT).with_suffix("").parts
+    return ".".join(parts).removesuffix(".__init__")
+
+
+FILES = {module_name(path): path for path in sorted(SOURCE.rglob("*.py"))}
+
+
+def imported(tree):
+    """The modules of spikelab that a source file names in import statements."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            for alias in node.names:
+                whole = f"{node.module}.{alias.name}"
+                yield whole if whole in FILES else node.module
+
+
+def line_of(module):
+    """The number of the line of the house on which a module stands."""
+    _, _, rest = module.partition(".")
+    return LINE[rest.split(".")[0] or "__init__"]
+
+
+@pytest.mark.parametrize("module", FILES)
+def test_imports_point_down(module):
+    """No module imports from a line of the house above its own."""
+    tree = ast.parse(FILES[module].read_text(encoding="utf-8"))
+    used = {name for name in imported(tree) if name.split(".")[0] == "spikelab"}
+    upwards = {name for name in used if line_of(name) > line_of(module)}
+    assert not upwards
+
+
+@pytest.mark.parametrize("module", [m for m in FILES if not m.endswith("__main__")])
+def test_module_imports_alone(module):
+    """Every module can be the first that a fresh interpreter imports."""
+    command = [sys.executable, "-W", "error", "-c", f"import {module}"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_importing_loads_no_optional_package():
+    """Importing the package loads neither an extra nor the S3 client."""
+    check = (
+        "import spikelab, sys; print(*{'boto3', 'tqdm', 'scipy'} & set(sys.modules))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", check], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "\n"
+
+
+@pytest.mark.parametrize("module", SURFACE)
+def test_public_surface(module):
+    """The names that the design fixes can be imported from where it says."""
+    found = importlib.import_module(module)
+    missing = [name for name in SURFACE[module].split() if not hasattr(found, name)]
+    assert not missing
+
+
+@pytest.mark.parametrize("module", SURFACE)
+def test_all_names_exist(module):
+    """What ``__all__`` promises is there, and documented."""
+    found = importlib.import_module(module)
+    for name in getattr(found, "__all__", ()):
+        assert getattr(found, name).__doc__, name
+
+
+def test_version():
+    """The package says the version that is installed."""
+    assert spikelab.__version__ == importlib.metadata.version("spikelab")
+
+
+def test_type_information_is_installed():
+    """Type checkers find the marker file."""
+    assert (importlib.resources.files("spikelab") / "py.typed").is_file()
+
+
+def test_runtime_dependencies():
+    """The package needs numpy, h5py, boto3 and attrs, and nothing else."""
+    assert set(lowest_versions(pyproject()["project"]["dependencies"])) == {
+        "attrs",
+        "boto3",
+        "h5py",
+        "numpy",
+    }
+
+
+def test_lowest_versions_are_tested():
+    """The environment for the lowest versions has those that the package allows."""
+    project = pyproject()["project"]
+    extras = project["optional-dependencies"]
+    allowed = [*project["dependencies"], *extras["progress"], *extras["sparse"]]
+    tox = configparser.ConfigParser(interpolation=None)
+    tox.read(PROJECT / "tox.ini")
+    pinned = dict(line.split("==") for line in tox["testenv:lowest"]["deps"].split())
+    assert {name: version.removesuffix(".0") for name, version in pinned.items()} == (
+        lowest_versions(allowed)
+    )
+
+
+def pyproject():
+    """The project's configuration."""
+    return tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))
+
+
+def lowest_versions(requirements):
+    """The lower bound of each requirement, by name."""
+    return dict(requirement.split(">=") for requirement in requirements)
+
+
+def readme_blocks(language):
+    """The code blocks of the README in one language."""
+    text = (PROJECT / "README.md").read_text(encoding="utf-8")
+    return re.findall(rf"```{language}\n(.*?)```", text, flags=re.DOTALL)
+
+
+def test_readme_begins_with_two_commands():
+    """One command installs and runs the main job; the other is the one that CI runs."""
+    install, test = (block.strip() for block in readme_blocks("console")[:2])
+    assert install.endswith("spikelab demo demo/")
+    assert "\n" not in install + test
+    assert test in (PROJECT / ".ci" / "run").read_text(encoding="utf-8").splitlines()
+
+
+def test_readme_examples_run(tmp_path, monkeypatch, capsys):
+    """The README's Python runs, block after block."""
+    monkeypatch.chdir(tmp_path)
+    names = {}
+    for block in readme_blocks("python"):
+        exec(block, names)
+    assert capsys.readouterr().out.count("\n") == len(
+        names["writer"].losses(names["sd"])
+    )
+
+
+@pytest.mark.parametrize(
+    "page", sorted((PROJECT / "docs").rglob("*.rst")), ids=lambda p: p.stem
+)
+def test_python_in_the_docs_is_executed(page):
+    """Python in the documentation is written so that the build runs it."""
+    assert not re.search(
+        r"^\.\. code(-block)?:: py", page.read_text(encoding="utf-8"), re.MULTILINE
+    )
