@@ -1,0 +1,93 @@
+"""Exports that are killed at any moment, and exports that meet."""
+
+import os
+
+import pytest
+from stress.exports import EXPORTS, FACTOR, leftovers, recordings, visible
+from stress.processes import duration, ended, forked, killed, moments
+
+from spikelab import load
+from spikelab.errors import IncompleteExportError
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork()")
+
+KILLS = 4 * FACTOR
+
+
+def outcome(export, folder, before, after):
+    """Return in words what a reader finds where `before` was to become `after`."""
+    found = visible(folder)
+    if found == after:
+        return "new"
+    if found == before:
+        return "old"
+    assert export.is_folder
+    with pytest.raises(IncompleteExportError):
+        load(folder / export.target)
+    return "recognised as incomplete"
+
+
+@pytest.mark.parametrize("name", EXPORTS)
+@pytest.mark.parametrize("earlier", ["over nothing", "over an export"])
+def test_kill(name, earlier, tmp_path, count):
+    """The target is the old one or the new one, whole, and the next export works."""
+    export = EXPORTS[name]
+    first, second = recordings()
+    states = {}
+    for key, sd in (("first", first), ("second", second)):
+        export(sd, tmp_path / key / export.target)
+        states[key] = visible(tmp_path / key)
+    folder = tmp_path / "work"
+    folder.mkdir()
+    work = lambda: export(second, folder / export.target)  # noqa: E731
+    export(first, folder / export.target)
+    longest = max(duration(work) for _ in range(3))
+    for _, moment in zip(range(KILLS), moments(name + earlier, longest), strict=False):
+        before = {}
+        if earlier == "over an export":
+            export(first, folder / export.target)
+            before = states["first"]
+            assert visible(folder) == before
+        else:
+            remove(folder / export.target)
+        in_time = killed(work, moment)
+        assert set(folder.iterdir()) <= {folder / export.target, *leftovers(folder)}
+        found = outcome(export, folder, before, states["second"])
+        count[found if in_time else "finished before the kill"] += 1
+    export(first, folder / export.target)
+    assert visible(folder) == states["first"]
+
+
+def remove(target):
+    """Remove a file, or a folder of files."""
+    if target.is_dir():
+        for path in target.iterdir():
+            remove(path)
+        target.rmdir()
+    else:
+        target.unlink(missing_ok=True)
+
+
+@pytest.mark.parametrize("name", EXPORTS)
+def test_meeting(name, tmp_path, count):
+    """Of several processes that export to one path at once, one wins, whole."""
+    export = EXPORTS[name]
+    states = []
+    for i, sd in enumerate(recordings()):
+        export(sd, tmp_path / str(i) / export.target)
+        states.append(visible(tmp_path / str(i)))
+    folder = tmp_path / "work"
+    folder.mkdir()
+    for round_ in range(3 * max(FACTOR // 10, 1)):
+        if round_ % 2:
+            remove(folder / export.target)
+
+        def work(sd):
+            for _ in range(3):
+                export(sd, folder / export.target)
+
+        children = [forked(lambda sd=sd: work(sd)) for sd in recordings() * 2]
+        assert [ended(child) for child in children] == [0] * 4
+        assert list(folder.iterdir()) == [folder / export.target]
+        assert leftovers(folder) == []
+        count[f"won by {'AB'[states.index(visible(folder))]}"] += 1
