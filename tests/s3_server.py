@@ -29,6 +29,9 @@ OFF = (
     "-s3.autoCreateBucket=false",
 )
 
+VOLUMES = "-volume.max=1000"
+"""Each bucket takes volumes of its own; by default a small disk has only a few."""
+
 
 class S3Server:
     """The server, for the time of a ``with`` block, and the way to it."""
@@ -140,7 +143,7 @@ class S3Server:
         # If this process is killed, so is the server.
         setpriv = shutil.which("setpriv")
         command = [*([setpriv, "--pdeathsig", "KILL", "--"] if setpriv else [])]
-        command += [self._weed, "mini", f"-dir={data}", *OFF]
+        command += [self._weed, "mini", f"-dir={data}", *OFF, VOLUMES]
         command += ["-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-metricsIp=127.0.0.1"]
         command += [f"-s3.localSocket={self._folder}/s3.sock"]
         command += [f"-filer.localSocket={self._folder}/filer.sock"]
