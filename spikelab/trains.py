@@ -13,6 +13,9 @@ from spikelab.errors import FormatError
 BLOCK = 2**20
 """Number of spikes that are converted and written at a time (8 MB as float64)."""
 
+CACHED = 2**16
+"""Number of spikes that are worked on at a time where nothing is written."""
+
 
 class Pieces(list[NDArray[Any]]):
     """Arrays that are views of one flat array, in which they lie in turn.
@@ -87,8 +90,8 @@ def _disorder(train: Pieces) -> NDArray[np.int64]:
     The last spike of a unit does not count. NaN compares as neither.
     """
     found = [np.empty(0, dtype=np.int64)]
-    for start in range(0, len(train.flat), BLOCK):
-        block = train.flat[start : start + BLOCK + 1]
+    for start in range(0, len(train.flat), CACHED):
+        block = train.flat[start : start + CACHED + 1]
         ascending = block[:-1] <= block[1:]
         here = slice(*np.searchsorted(train.stops, (start + 1, start + len(block))))
         ascending[train.stops[here] - start - 1] = True

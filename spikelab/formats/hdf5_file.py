@@ -43,9 +43,6 @@ _REFERENCES = 2**20
 _NO_REFERENCES = (b"SNOD", b"TREE", b"HEAP", b"\x89HDF")
 """How parts of a file begin that hold none."""
 
-_HARMLESS = 2**24
-"""Bytes that a reference may claim too much, for the library to find out."""
-
 _DAMAGE = (
     *(ArithmeticError, AttributeError, LookupError, OSError, RuntimeError),
     *(SyntaxError, TypeError, UnicodeError),
@@ -159,9 +156,10 @@ class _Source(io.FileIO):
         """
         if not 16 <= len(view) <= _REFERENCES or bytes(view[:4]) in _NO_REFERENCES:
             return False
-        windows = np.lib.stride_tricks.sliding_window_view(
-            np.frombuffer(view, np.uint8), 16
-        )
+        data = np.frombuffer(view, np.uint8)
+        # The length comes first, its lowest byte first: below 2**24, the fourth is 0.
+        claims = np.flatnonzero(data[3:-12])
+        windows = np.lib.stride_tricks.sliding_window_view(data, 16)[claims]
         addresses = np.ascontiguousarray(windows[:, 4:12]).view("<u8")[:, 0]
         inside = (addresses > 0) & (addresses < self._size) & (addresses % 8 == 0)
         for address in np.unique(addresses[inside]).tolist():
@@ -170,7 +168,7 @@ class _Source(io.FileIO):
             sizes = self._heap(address) or {}
             for reference in windows[inside & (addresses == address)]:
                 length, _, index = struct.unpack("<IQI", reference.tobytes())
-                if index and length > max(sizes.get(index, length), _HARMLESS):
+                if index and length > sizes.get(index, length):
                     return True
         return False
 

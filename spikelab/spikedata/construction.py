@@ -33,7 +33,7 @@ def _taken_over(
     if not isinstance(train, trains.Pieces) or train.owned or not train.intact():
         return None
     flat = train.flat
-    if flat.dtype != np.float64 or not (flat.flags.owndata and flat.flags.writeable):
+    if flat.dtype != np.float64 or not flat.flags.writeable:
         return None
     if n_units is not None and n_units > len(train):
         more = np.full(n_units - len(train), len(train.flat))

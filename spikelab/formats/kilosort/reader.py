@@ -1,5 +1,6 @@
 """Reading KiloSort and Phy folders, of spikelab or from elsewhere."""
 
+import itertools
 import os
 import warnings
 from collections.abc import Sequence
@@ -21,9 +22,6 @@ from spikelab.formats.kilosort.sidecar import Sidecar
 from spikelab.formats.kilosort.tables import Table
 from spikelab.formats.kilosort.units import Units
 from spikelab.kinds import Contents
-
-_CACHED = 2**16
-"""How many numbers are worked on at a time."""
 
 _is_optional_file = attrs.validators.optional(checks.is_file_name)
 
@@ -189,8 +187,8 @@ def _whole(values: NDArray[Any], path: Path) -> NDArray[np.int64]:
 def _in_ms(values: NDArray[Any], sidecar: Sidecar) -> NDArray[np.float64]:
     """Return times in ms, converted in blocks that stay in the cache."""
     times = np.empty(len(values))
-    for start in range(0, len(values), _CACHED):
-        part = slice(start, start + _CACHED)
+    for start in range(0, len(values), trains.CACHED):
+        part = slice(start, start + trains.CACHED)
         block = values[part]
         if sidecar.first_sample:
             block = _signed(block) + sidecar.first_sample
@@ -221,12 +219,10 @@ def _is_as_exported(
     if sidecar.spike_order != "unit" or not len(stops) or stops[-1] != len(clusters):
         return False
     ids = np.array(sidecar.cluster_ids, dtype=np.int64)
+    edges = [*range(0, len(clusters), trains.CACHED), len(clusters)]
     return all(
-        np.array_equal(
-            clusters[start : start + _CACHED],
-            ids[trains.unit_indices(stops, start, min(start + _CACHED, len(clusters)))],
-        )
-        for start in range(0, len(clusters), _CACHED)
+        np.array_equal(clusters[i:j], ids[trains.unit_indices(stops, i, j)])
+        for i, j in itertools.pairwise(edges)
     )
 
 

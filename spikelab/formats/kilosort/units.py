@@ -111,8 +111,10 @@ def _add_locations(
     """Put coordinates together again, where all of a unit are there."""
     held = sidecar.columns.items()
     columns = [column for column, (_, kind) in held if kind == "coordinate"]
+    if not columns:
+        return
     for attributes, cluster in zip(found, units.ids, strict=True):
         texts = [table.get(column, {}).get(cluster, "") for column in columns]
         numbers = [cluster_tables.number(text) for text in texts]
-        if columns and None not in numbers and cluster not in units.taken:
+        if None not in numbers and cluster not in units.taken:
             attributes[sidecar.columns[columns[0]][0]] = numbers

@@ -9,14 +9,17 @@ with it.
 """
 
 import collections
+import io
 import os
 import pickletools
-from collections.abc import Callable, Iterable
-from typing import IO, Any
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 from spikelab.errors import FormatError, UnsafePickleError
 from spikelab.formats.pickle import values
 from spikelab.formats.pickle.values import UNFINISHED, Arguments, Draft, Name
+
+_OPCODES = {opcode.code: opcode for opcode in pickletools.opcodes}
 
 _NO_VALUES = (Draft, Name, Arguments)
 
@@ -31,7 +34,7 @@ _WRONG = (
 """What a pickle with wrong contents makes the functions that build values raise."""
 
 
-def load(file: IO[bytes], source: str) -> Any:
+def load(file: io.BufferedReader, source: str) -> Any:
     """Return the object that the pickle in `file` describes.
 
     Parameters
@@ -50,8 +53,8 @@ def load(file: IO[bytes], source: str) -> Any:
     """
     machine = _Machine()
     try:
-        for opcode, argument, _ in pickletools.genops(_Bounded(file)):  # type: ignore[arg-type]
-            machine.step(opcode.name, argument)
+        for operation, argument in _operations(_Bounded(file)):
+            machine.step(operation, argument)
         return machine.result()
     except UnsafePickleError as error:
         raise UnsafePickleError(f"{source} {error}") from None
@@ -64,13 +67,40 @@ def load(file: IO[bytes], source: str) -> Any:
 class _Bounded:
     """A file that asks for no more memory than it has bytes."""
 
-    def __init__(self, file: IO[bytes]) -> None:
+    def __init__(self, file: io.BufferedReader) -> None:
         self._read, self.readline = file.read, file.readline
+        self._readinto = file.readinto
         self._size = file.seek(0, os.SEEK_END)
         file.seek(0)
 
     def read(self, size: int) -> bytes:
         return self._read(min(size, self._size))
+
+    def read_bytearray(self) -> bytearray:
+        """Return the bytes of an array, whose number comes first, with no second copy."""
+        size = int.from_bytes(self.read(8), "little")
+        if size > self._size:
+            raise ValueError(f"{size} bytes in a file of {self._size}")
+        data = bytearray(size)
+        if self._readinto(data) < size:
+            raise ValueError("it is cut short in an array")
+        return data
+
+
+def _operations(file: _Bounded) -> Iterator[tuple[str, Any]]:
+    """Yield the operations of a pickle, each with what follows it, up to the last."""
+    operation = ""
+    while operation != "STOP":
+        code = file.read(1).decode("latin-1")
+        if code not in _OPCODES:
+            raise ValueError(f"an operation {code!r}" if code else "it is cut short")
+        known = _OPCODES[code]
+        operation, argument = known.name, None
+        if operation == "BYTEARRAY8":
+            argument = file.read_bytearray()
+        elif known.arg is not None:
+            argument = known.arg.reader(file)  # type: ignore[arg-type]
+        yield operation, argument
 
 
 class _Machine:
