@@ -8,6 +8,7 @@ import itertools
 import math
 import numbers
 import re
+from collections.abc import Mapping
 from typing import Any
 
 import attrs
@@ -40,6 +41,25 @@ def positive(name: str, value: Any) -> float:
 def is_positive(instance: Any, attribute: "attrs.Attribute[Any]", value: Any) -> None:
     """Validate a number that must be positive and finite."""
     positive(attribute.name, value)
+
+
+def is_finite(instance: Any, attribute: "attrs.Attribute[Any]", value: Any) -> None:
+    """Validate a number that must be finite."""
+    finite(attribute.name, value)
+
+
+def is_not_negative(
+    instance: Any, attribute: "attrs.Attribute[Any]", value: Any
+) -> None:
+    """Validate a finite number that may be zero, but not less."""
+    if finite(attribute.name, value) < 0:
+        raise ValueError(f"{attribute.name} must not be negative, got {value}")
+
+
+def is_mapping(instance: Any, attribute: "attrs.Attribute[Any]", value: Any) -> None:
+    """Validate a dictionary."""
+    if not isinstance(value, Mapping):
+        raise TypeError(f"{attribute.name} must be a mapping, got {value!r:.80}")
 
 
 def is_dataset_name(

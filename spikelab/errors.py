@@ -1,4 +1,4 @@
-"""The errors that are spikelab's own.
+"""The errors that are spikelab's own, and how it warns.
 
 A wrong option is a :class:`ValueError`, a wrong type a :class:`TypeError`, a
 trouble with the disk an :class:`OSError`; the classes below add what those
@@ -9,6 +9,8 @@ which catches the built-in keeps working.
 import contextlib
 import os
 import pickle
+import sys
+import warnings
 from collections.abc import Iterator
 
 
@@ -27,6 +29,14 @@ def naming(target: str | os.PathLike[str], staged_suffix: str) -> Iterator[None]
             if error.filename2 is not None:
                 del error.filename2
         raise
+
+
+def warn(message: str, category: type[Warning] = UserWarning) -> None:
+    """Warn of what the first caller outside of spikelab did."""
+    level, frame = 1, sys._getframe()
+    while frame.f_back and frame.f_globals.get("__name__", "").startswith("spikelab."):
+        level, frame = level + 1, frame.f_back
+    warnings.warn(message, category, stacklevel=level)
 
 
 class SpikelabError(Exception):

@@ -8,16 +8,21 @@ from typing import Any, ClassVar
 
 import attrs
 
-from spikelab import checks, comparison, destinations, kinds
-from spikelab.errors import LossError, VerificationError
+from spikelab import checks, comparison, destinations, kinds, trains
+from spikelab.errors import FormatError, LossError, VerificationError
 from spikelab.kinds import Contents
 
 
-def _is_optional_mapping(
-    instance: Any, attribute: "attrs.Attribute[Any]", value: Any
-) -> None:
-    if value is not None and not isinstance(value, Mapping):
-        raise TypeError(f"{attribute.name} must be a mapping or None, got {value!r}")
+def _check_object(obj: Any) -> None:
+    """Raise for an object that was changed so that its class would refuse it."""
+    for sd in kinds.recordings_of(obj):
+        trains.check_recording(sd)
+    if kinds.kind_of(obj) == "SpikeData":
+        return
+    try:
+        kinds.build(Contents(kinds.kind_of(obj), kinds.arguments_of(obj)))
+    except FormatError as error:
+        raise ValueError(f"the object must be whole, but is {error}") from error
 
 
 @attrs.frozen(kw_only=True)
@@ -46,7 +51,9 @@ class Writer(abc.ABC):
     verify: bool = attrs.field(default=False, validator=checks.is_flag)
     strict: bool = attrs.field(default=False, validator=checks.is_flag)
     storage_options: Mapping[str, Any] | None = attrs.field(
-        default=None, validator=_is_optional_mapping, repr=False
+        default=None,
+        validator=attrs.validators.optional(checks.is_mapping),
+        repr=False,
     )
     progress: bool = attrs.field(default=False, validator=checks.is_flag)
 
@@ -63,6 +70,7 @@ class Writer(abc.ABC):
             If the writer is strict and would lose something.
         """
         kinds.check_method(obj, self.method)
+        _check_object(obj)
         self._check(obj)
         if self.strict and (lost := self.losses(obj)):
             raise LossError(

@@ -1,6 +1,5 @@
 """What the data classes share: attributes of units, and the choice of units."""
 
-import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -8,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikelab import kinds
+from spikelab.errors import warn
 
 Attributes = list[dict[str, Any]] | None
 
@@ -135,11 +135,9 @@ def select_units(
     """
     if by is not None:
         if preserve_order:
-            warnings.warn(
+            warn(
                 f"preserve_order=True has no effect with by={by!r}: units that match "
                 "keep the order that they have",
-                UserWarning,
-                stacklevel=3,
             )
         return _units_with(units, neuron_attributes, by)
     chosen = as_indices("units", units, n_units)
@@ -199,11 +197,9 @@ def _units_with(wanted: Any, neuron_attributes: Attributes, by: str) -> list[int
         raise ValueError(f"by={by!r} needs neuron_attributes, got None")
     known = sorted({str(key) for attributes in neuron_attributes for key in attributes})
     if neuron_attributes and by not in known:
-        warnings.warn(
+        warn(
             f"no unit has the attribute {by!r}, so none is chosen; "
             f"known attributes: {known}",
-            UserWarning,
-            stacklevel=4,
         )
     values = [wanted] if _is_one_value(wanted) else list(wanted)
     return [

@@ -1,6 +1,5 @@
 """Firing rates in windows of equal length."""
 
-import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -8,6 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from spikelab import binning, checks
+from spikelab.errors import warn
 from spikelab.spikedata import attributes, windows
 from spikelab.spikedata.export_mixin import ExportMixin
 from spikelab.spikedata.ratedata import RateData
@@ -198,11 +198,9 @@ def _from_matrix(
 def _even_step(rates: RateData) -> float:
     step = windows.step_of(rates.times)
     if not np.allclose(np.diff(rates.times), step, rtol=1e-6):
-        warnings.warn(
+        warn(
             f"times of data_obj are not evenly spaced: the slices get their mean "
             f"distance, {step} ms",
-            UserWarning,
-            stacklevel=3,
         )
     return step
 

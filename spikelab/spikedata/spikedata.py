@@ -1,7 +1,6 @@
 """Spike trains of simultaneously recorded units."""
 
 import operator
-import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -9,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from spikelab import binning, checks, trains
-from spikelab.errors import MissingExtraError
+from spikelab.errors import MissingExtraError, warn
 from spikelab.spikedata import attributes, construction, selection, windows
 from spikelab.spikedata.export_mixin import ExportMixin
 from spikelab.spikedata.ratedata import RateData
@@ -320,10 +319,9 @@ class SpikeData(ExportMixin):
         known = self.neuron_attributes
         if known is None and spikeData.neuron_attributes and not drop_neuron_attributes:
             known = spikeData.neuron_attributes
-            warnings.warn(
+            warn(
                 "this recording has no neuron_attributes: those of spikeData are taken",
                 RuntimeWarning,
-                stacklevel=2,
             )
         return SpikeData(
             **selection.joined(self, spikeData, offset),

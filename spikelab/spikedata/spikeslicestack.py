@@ -1,7 +1,6 @@
 """Spike trains in windows of a recording."""
 
 import copy
-import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -10,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from spikelab import binning, checks
 from spikelab.comparison import same
+from spikelab.errors import warn
 from spikelab.spikedata import attributes, selection, windows
 from spikelab.spikedata.attributes import Attributes
 from spikelab.spikedata.export_mixin import ExportMixin
@@ -205,10 +205,8 @@ class SpikeSliceStack(ExportMixin):
 
 def _warn_of_unused(data_obj: SpikeData | None) -> None:
     if data_obj is not None:
-        warnings.warn(
+        warn(
             "data_obj is not used, because spike_stack is given too",
-            UserWarning,
-            stacklevel=3,
         )
 
 
@@ -262,11 +260,9 @@ def _lifted(spike_stack: list[SpikeData], dropped: bool) -> Attributes:
         sd.neuron_attributes for sd in spike_stack if sd.neuron_attributes is not None
     ]
     if dropped and not all(_agree(known[0], other) for other in known[1:]):
-        warnings.warn(
+        warn(
             "slices differ in neuron_attributes: the stack takes those of the first; "
             "drop_slice_attributes=False keeps those of each slice too",
-            UserWarning,
-            stacklevel=3,
         )
     return known[0] if known else None
 

@@ -1,6 +1,5 @@
 """Time windows that slices are cut from."""
 
-import warnings
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -9,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from spikelab import checks
+from spikelab.errors import warn
 
 Window = tuple[float, float]
 """Start and end in ms."""
@@ -86,11 +86,9 @@ def _given_windows(times: list[Window], equal_lengths: bool) -> Windows:
         _check_equal_lengths(times)
     order = sorted(range(len(times)), key=lambda i: times[i][0])
     if order != list(range(len(times))):
-        warnings.warn(
+        warn(
             "times_start_to_end is not in the order of the starts: the slices are "
             "put into that order, each with its own window",
-            UserWarning,
-            stacklevel=4,
         )
     ordered = [times[i] for i in order]
     starts = [start for start, _ in ordered]
@@ -198,12 +196,10 @@ def events_inside(
             f"[{first}, {last}] ms, got none among {times.size}"
         )
     if dropped := int(np.count_nonzero(~inside)):
-        warnings.warn(
+        warn(
             f"{dropped} of {times.size} events left out: the window "
             f"[-{before}, +{after}] ms around them leaves the recording "
             f"[{first}, {last}] ms",
-            UserWarning,
-            stacklevel=4,
         )
     return [float(time) for time in times[inside]]
 

@@ -3,7 +3,6 @@
 import os
 import time
 import uuid
-import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ import attrs
 import numpy as np
 
 from spikelab import comparison, destinations, s3
-from spikelab.errors import VerificationError
+from spikelab.errors import VerificationError, warn
 from spikelab.workspace import file
 from spikelab.workspace.file import About, Item
 
@@ -123,11 +122,9 @@ class AnalysisWorkspace:
         """
         self._require(namespace, old_key)
         if new_key in self._items[namespace] and not overwrite:
-            warnings.warn(
+            warn(
                 f"{namespace!r} / {old_key!r} keeps its key, because {new_key!r} is "
                 "taken; overwrite=True replaces that object",
-                UserWarning,
-                stacklevel=2,
             )
             return False
         for kept in (self._items[namespace], self._index[namespace]):

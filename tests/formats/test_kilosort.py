@@ -221,7 +221,7 @@ def test_losses_are_told_in_words():
 
 def test_losses_see_across_blocks(monkeypatch):
     """Two spikes of one sample in two blocks are still two of one sample."""
-    monkeypatch.setattr(trains, "BLOCK", 2)
+    monkeypatch.setattr(trains, "CACHED", 2)
     sd = SpikeData([[1.0, 2.0, 2.1, 2.2, 9.0]], length=10.0)
     assert "2 spikes fall" in KiloSortWriter(fs_Hz=1000).losses(sd)[1]
 
@@ -267,6 +267,7 @@ def peak_of(action):
 def test_memory_is_bounded(options, bytes_per_spike, tmp_path, monkeypatch):
     """A few blocks, and the sort where one is needed."""
     monkeypatch.setattr(trains, "BLOCK", 2**14)
+    monkeypatch.setattr(trains, "CACHED", 2**14)
     monkeypatch.setattr(trains.blocks, "__defaults__", (2**14,))
     n = 2**18
     sd = SpikeData([np.arange(n / 8) for _ in range(8)], length=n / 8)

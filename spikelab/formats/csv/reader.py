@@ -9,12 +9,13 @@ from typing import Any
 
 import attrs
 
-from spikelab import destinations, trains, units
+from spikelab import checks, destinations, trains, units
 from spikelab.errors import FormatError
 from spikelab.formats.csv import file as csv_file
 from spikelab.formats.csv import spikes as csv_spikes
 from spikelab.formats.csv import tables as csv_tables
 from spikelab.formats.csv import units as csv_units
+from spikelab.formats.reading import RecordingOptions
 from spikelab.kinds import Contents
 from spikelab.units import TimeUnit
 
@@ -22,15 +23,15 @@ _TIMES = tuple(f"time_{unit}" for unit in units.TIME_UNITS)
 
 
 @attrs.frozen(kw_only=True)
-class Options:
+class Options(RecordingOptions):
     """What the caller of the reader says about a file."""
 
     time_unit: str | None = attrs.field(
         default=None, validator=attrs.validators.optional(units.is_time_unit)
     )
-    fs_Hz: float | None = None
-    length_ms: float | None = None
-    start_time_ms: float | None = None
+    fs_Hz: float | None = attrs.field(
+        default=None, validator=attrs.validators.optional(checks.is_positive)
+    )
 
 
 def read(
@@ -85,6 +86,7 @@ def read(
         fs_Hz=fs_Hz,
         length_ms=length_ms,
         start_time_ms=start_time_ms,
+        metadata=metadata,
     )
     with contextlib.ExitStack() as stack:
         copies = [
@@ -93,10 +95,7 @@ def read(
             if source is not None
         ]
         contents = read_files(copies[0], copies[1] if copies[1:] else None, options)
-    if contents.kind != "SpikeData":
-        return contents
-    source = {**(metadata or {}), "source_file": os.fspath(filepath)}
-    return Contents(contents.kind, {**contents.arguments, "metadata": source})
+    return options.described(contents, source_file=os.fspath(filepath))
 
 
 def read_files(path: Path, table: Path | None, options: Options) -> Contents:

@@ -213,8 +213,6 @@ class CSVWriter(FileWriter):
 
     def _check(self, obj: Any) -> None:
         kind = kind_of(obj)
-        for sd in kinds.recordings_of(obj):
-            trains.check_recording(sd)
         if self.units_table is not None and kind != "SpikeData":
             raise ValueError(
                 f"units_table must be None for a {kind}, got {self.units_table!r}"

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import h5py
 
-from spikelab import destinations
+from spikelab import checks, destinations, units
 from spikelab.errors import FormatError
 from spikelab.formats import hdf5_file
 from spikelab.formats.hdf5 import siblings as hdf5_siblings
@@ -15,6 +15,7 @@ from spikelab.formats.hdf5.paired import PairedWriter
 from spikelab.formats.hdf5.ragged import RaggedWriter
 from spikelab.formats.hdf5.raster import RasterWriter
 from spikelab.formats.hdf5.writer import HDF5Writer
+from spikelab.formats.reading import RecordingOptions
 from spikelab.kinds import Contents
 from spikelab.units import TimeUnit
 
@@ -271,29 +272,34 @@ def read(
         "raw_time_dataset": raw_time_dataset,
         "raw_time_unit": raw_time_unit,
     }
-    options = {name: value for name, value in given.items() if value is not None}
-    for name in options.keys() & _PLACES:
-        # Other programs name datasets from the root.
-        options[name] = str(options[name]).lstrip("/")
+    recording = RecordingOptions(
+        start_time_ms=start_time_ms, length_ms=length_ms, metadata=metadata
+    )
+    options = {n: _checked(n, value) for n, value in given.items() if value is not None}
     style = _named_style(options)
     with (
         destinations.local_copy(filepath, storage_options) as path,
         hdf5_file.opened(path) as file,
     ):
         if hdf5_siblings.kind_in(file) is not None:
-            return hdf5_siblings.read(
+            contents = hdf5_siblings.read(
                 file, lambda group: _writer_of(group, style, options)
             )
-        writer = _writer_of(file, style, options)
-        contents = writer.read_group(file, start_time_ms, length_ms)
-    source = {**(metadata or {}), "source_file": os.fspath(filepath)}
-    return Contents(contents.kind, {**contents.arguments, "metadata": source})
+        else:
+            writer = _writer_of(file, style, options)
+            contents = writer.read_group(file, start_time_ms, length_ms)
+    return recording.described(contents, source_file=os.fspath(filepath))
 
 
-_PLACES = {
-    *(name for names in _DATASETS.values() for name in names),
-    *("raw_dataset", "raw_time_dataset"),
-}
+def _checked(name: str, value: Any) -> Any:
+    """Return an option of the reader, or raise if it cannot be right for any file."""
+    if name.endswith(("time_unit", "times_unit")):
+        return units.time_unit(name, value)
+    if name in ("fs_Hz", "raster_bin_size_ms"):
+        return checks.positive(name, value)
+    # Other programs name datasets from the root.
+    place = value.lstrip("/") if isinstance(value, str) else value
+    return checks.dataset_name(name, place)
 
 
 def _named_style(options: Mapping[str, Any]) -> str | None:

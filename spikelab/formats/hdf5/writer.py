@@ -97,7 +97,6 @@ class HDF5Writer(SiblingWriter):
         """Return the spike times in ms of each unit that this style left in `group`."""
 
     def _check_spikes(self, sd: Any) -> None:
-        trains.check_recording(sd)
         if self.time_unit == "samples":
             units.fits_int64("spike times", trains.largest_ms(sd.train), self.fs_Hz)
         if self._writes_raw(sd):

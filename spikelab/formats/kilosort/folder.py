@@ -1,7 +1,6 @@
 """What the writers of KiloSort and Phy folders have in common."""
 
 import abc
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -11,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikelab import checks, kinds, trains, units
+from spikelab.errors import warn
 from spikelab.formats.kilosort import slices as cluster_slices
 from spikelab.formats.kilosort import spikes as cluster_spikes
 from spikelab.formats.kilosort import tables as cluster_tables
@@ -89,11 +89,9 @@ class ClusterFolderWriter(FolderWriter):
                 raise ValueError(f"{name}: {error}") from error
             cautions[name] = self._cautions(sd)
         for caution in cluster_slices.distinct(cautions):
-            # Past check, _publish, write and the export function.
-            warnings.warn(caution, UserWarning, stacklevel=6)
+            warn(caution)
 
     def _check_recording(self, sd: Any) -> None:
-        trains.check_recording(sd)
         if self._unit == "samples":
             units.fits_int64("spike times", trains.largest_ms(sd.train), self.fs_Hz)
         if self.cluster_ids is not None and len(self.cluster_ids) != sd.N:

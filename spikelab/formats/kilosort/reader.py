@@ -2,7 +2,6 @@
 
 import itertools
 import os
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from numpy.typing import NDArray
 
 from spikelab import checks, trains
 from spikelab import units as time_units
-from spikelab.errors import FormatError
+from spikelab.errors import FormatError, warn
 from spikelab.formats.kilosort import npy
 from spikelab.formats.kilosort import sidecar as cluster_sidecar
 from spikelab.formats.kilosort import tables as cluster_tables
@@ -21,13 +20,14 @@ from spikelab.formats.kilosort import units as cluster_units
 from spikelab.formats.kilosort.sidecar import Sidecar
 from spikelab.formats.kilosort.tables import Table
 from spikelab.formats.kilosort.units import Units
+from spikelab.formats.reading import RecordingOptions
 from spikelab.kinds import Contents
 
 _is_optional_file = attrs.validators.optional(checks.is_file_name)
 
 
 @attrs.frozen(kw_only=True)
-class ClusterReader:
+class ClusterReader(RecordingOptions):
     """One way to read a folder; the options are those of :func:`kilosort.read`."""
 
     folder: Path
@@ -41,10 +41,8 @@ class ClusterReader:
         validator=attrs.validators.optional(time_units.is_time_unit)
     )
     include_noise: bool = attrs.field(validator=checks.is_flag)
-    length_ms: float | None
     channel_map_file: str = attrs.field(validator=checks.is_file_name)
     channel_positions_file: str = attrs.field(validator=checks.is_file_name)
-    start_time_ms: float | None
 
     def read(self) -> Contents:
         """Return the recording in the folder."""
@@ -151,12 +149,9 @@ class ClusterReader:
         """Return the positions of the units that the caller wants."""
         labels = {**named.get("KSLabel", {}), **named.get("group", {})}
         if self.cluster_info_tsv is not None and not labels:
-            warnings.warn(
+            warn(
                 f"cluster_info_tsv: no column group or KSLabel in "
                 f"{self.cluster_info_tsv}, so all units are read",
-                UserWarning,
-                # Past read, the reader's function and the loader.
-                stacklevel=5,
             )
         if not labels:
             return list(range(len(ids)))

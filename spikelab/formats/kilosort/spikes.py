@@ -21,7 +21,7 @@ Stream = Iterator[tuple[NDArray[Any], NDArray[Any]]]
 def in_unit_order(train: Train, convert: Convert) -> Stream:
     """Yield the spikes unit after unit."""
     ends, position = trains.ends(train), 0
-    for block in trains.blocks(train):
+    for block in trains.blocks(train, trains.CACHED):
         stop = position + len(block)
         yield convert(block), trains.unit_indices(ends, position, stop)
         position = stop
@@ -50,10 +50,9 @@ def _by_packed_key(train: Train, convert: Convert, bits: int) -> Stream:
         np.left_shift(samples, bits, out=part)
         part |= units
         position += len(samples)
-    # Units are sorted already, and the stable sort merges what is.
-    keys.sort(kind="stable")
-    for start in range(0, len(keys), trains.BLOCK):
-        block = keys[start : start + trains.BLOCK]
+    keys.sort()  # equal keys are the same spike, so no stable sort is needed
+    for start in range(0, len(keys), trains.CACHED):
+        block = keys[start : start + trains.CACHED]
         yield block >> bits, block & ((1 << bits) - 1)
 
 
@@ -63,8 +62,8 @@ def _by_argsort(train: Train, convert: Convert) -> Stream:
     del values
     order = np.argsort(flat, kind="stable")
     ends = trains.ends(train)
-    for start in range(0, len(order), trains.BLOCK):
-        block = order[start : start + trains.BLOCK]
+    for start in range(0, len(order), trains.CACHED):
+        block = order[start : start + trains.CACHED]
         yield flat[block], np.searchsorted(ends, block, side="right")
 
 
@@ -114,9 +113,9 @@ def rounding(train: Train, convert: Convert, back: Convert) -> tuple[float, int]
     """
     moved, together = 0.0, 0
     for times in train:
-        for start in range(0, len(times), trains.BLOCK):
+        for start in range(0, len(times), trains.CACHED):
             # One spike more than the block, so that no neighbours are missed.
-            block = times[max(start - 1, 0) : start + trains.BLOCK]
+            block = times[max(start - 1, 0) : start + trains.CACHED]
             converted = convert(block)
             moved = max(moved, float(np.abs(back(converted) - block).max()))
             together += int(

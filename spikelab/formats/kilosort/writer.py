@@ -380,5 +380,4 @@ def read(
                 path, lambda part: attrs.evolve(reader, folder=part).read()
             )
         contents = reader.read()
-    source = {**contents.arguments["metadata"], "source_folder": os.fspath(folder)}
-    return Contents(contents.kind, {**contents.arguments, "metadata": source})
+    return reader.described(contents, source_folder=os.fspath(folder))

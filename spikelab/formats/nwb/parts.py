@@ -59,10 +59,6 @@ class Recording(Part):
 
     kind = "SpikeData"
 
-    def check(self, obj: Any) -> None:
-        """Raise ValueError for a spike out of the window."""
-        trains.check_recording(obj)
-
     def identifier(self, obj: Any) -> str:
         """Return a text made from the spikes and the window."""
         return identifier_of_spikes(obj)

@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
@@ -10,6 +9,7 @@ from typing import Any, ClassVar
 import attrs
 
 from spikelab import checks, comparison, destinations
+from spikelab.errors import warn
 from spikelab.formats import hdf5_file
 from spikelab.formats.nwb import columns as nwb_columns
 from spikelab.formats.nwb import file as nwb_file
@@ -22,6 +22,7 @@ from spikelab.formats.nwb import slices as nwb_slices
 from spikelab.formats.nwb import units as nwb_units
 from spikelab.formats.nwb.parts import Part
 from spikelab.formats.nwb.session import NWBSession, NWBSubject
+from spikelab.formats.reading import RecordingOptions
 from spikelab.formats.writer import FileWriter
 from spikelab.kinds import Contents, kind_of
 
@@ -122,7 +123,7 @@ class NWBWriter(FileWriter):
         part = _part(obj)
         part.check(obj)
         for caution in self._table.cautions(part.attributes(obj), part.recording(obj)):
-            warnings.warn(caution, UserWarning, stacklevel=5)
+            warn(caution)
 
     def _losses(self, obj: Any) -> list[str]:
         part = _part(obj)
@@ -352,16 +353,12 @@ def read(
     FormatError
         If the file has no units, or is damaged.
     """
+    recording = RecordingOptions(
+        start_time_ms=start_time_ms, length_ms=length_ms, metadata=metadata
+    )
     with destinations.local_copy(filepath, storage_options) as path:
         found = _read(path, prefer_pynwb, start_time_ms, length_ms)
-    if found.kind != "SpikeData":
-        return found
-    about = {
-        **(metadata or {}),
-        "source_file": os.fspath(filepath),
-        **found.arguments["metadata"],
-    }
-    return Contents(found.kind, {**found.arguments, "metadata": about})
+    return recording.described(found, source_file=os.fspath(filepath))
 
 
 def _read(

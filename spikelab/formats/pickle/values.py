@@ -10,7 +10,6 @@ import datetime
 import math
 import pathlib
 import re
-import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -19,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikelab import kinds, trains
+from spikelab.errors import warn
 from spikelab.kinds import Contents
 
 UNFINISHED = object()
@@ -78,11 +78,9 @@ def data_object(kind: str) -> Draft:
         if not isinstance(state, dict):
             raise TypeError(f"the state of a {kind} must be a dictionary")
         if left_out := additional(kind, state):
-            warnings.warn(
+            warn(
                 f"left out what is not part of a {kind}: {', '.join(left_out)}; "
                 "trusted=True keeps it",
-                UserWarning,
-                stacklevel=2,
             )
         return kinds.build(Contents(kind, constructor_arguments(kind, state)))
 

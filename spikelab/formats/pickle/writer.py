@@ -6,7 +6,6 @@ import os
 import pathlib
 import pickle
 import tempfile
-import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
@@ -16,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikelab import comparison, destinations, kinds, s3, trains
-from spikelab.errors import FormatError
+from spikelab.errors import FormatError, warn
 from spikelab.formats.pickle import machine as pickle_machine
 from spikelab.formats.pickle import values as pickle_values
 from spikelab.formats.writer import FileWriter
@@ -67,10 +66,8 @@ class PickleWriter(FileWriter):
     protocol: int | None = attrs.field(default=None, validator=_is_protocol)
 
     def _check(self, obj: Any) -> None:
-        if kinds.kind_of(obj) == "SpikeData":
-            trains.check_recording(obj)
         if not self.strict and (lost := self._losses(obj)):
-            warnings.warn(f"to_pickle: {'; '.join(lost)}", UserWarning, stacklevel=5)
+            warn(f"to_pickle: {'; '.join(lost)}")
 
     def _losses(self, obj: Any) -> list[str]:
         return list(_untrusted("the object", obj, set()))

@@ -1,0 +1,55 @@
+"""What the caller of a reader says about the recording in a file."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import attrs
+
+from spikelab import checks
+from spikelab.kinds import Contents
+
+
+@attrs.frozen(kw_only=True)
+class RecordingOptions:
+    """The recording window and metadata, if they are not those that the file tells.
+
+    Parameters
+    ----------
+    start_time_ms, length_ms : float, optional
+        The recording window in ms.
+    metadata : mapping, optional
+        Metadata of the recording.
+    """
+
+    start_time_ms: float | None = attrs.field(
+        default=None, validator=attrs.validators.optional(checks.is_finite)
+    )
+    length_ms: float | None = attrs.field(
+        default=None, validator=attrs.validators.optional(checks.is_not_negative)
+    )
+    metadata: Mapping[str, Any] | None = attrs.field(
+        default=None, validator=attrs.validators.optional(checks.is_mapping)
+    )
+
+    def described(self, contents: Contents, **source: Any) -> Contents:
+        """Return what was read with the metadata, those of the file and `source`.
+
+        Raises
+        ------
+        ValueError
+            If there are options, and the file holds no recording.
+        """
+        if contents.kind != "SpikeData":
+            for name, value in attrs.asdict(self, recurse=False).items():
+                if value is not None:
+                    raise ValueError(
+                        f"{name} must be None for a file that holds a {contents.kind}, "
+                        f"got {value!r:.80}"
+                    )
+            return contents
+        about = {
+            **(self.metadata or {}),
+            **source,
+            **(contents.arguments.get("metadata") or {}),
+        }
+        return Contents(contents.kind, {**contents.arguments, "metadata": about})
