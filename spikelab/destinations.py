@@ -35,6 +35,7 @@ __all__ = [
     "resolved",
     "staged_file",
     "staged_folder",
+    "undone_on_error",
     "write_manifest",
 ]
 
@@ -107,7 +108,8 @@ def undone_on_error(target: str | os.PathLike[str]) -> Iterator[None]:
     existed, earlier = path.is_file(), _staging_path(path)
     try:
         if existed:
-            _link_or_copy(path, earlier)
+            with naming(target, STAGED_SUFFIX):
+                _link_or_copy(path, earlier)
         yield
     except BaseException:
         if earlier.is_file():

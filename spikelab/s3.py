@@ -170,17 +170,6 @@ class Store:
             ]
         return [key.removeprefix(prefix) for key in keys if key != prefix]
 
-    def text(self, name: str) -> bytes | None:
-        """Return the bytes of a small object in the folder, None if there is none."""
-        location = self.location.inside(name)
-        if self._head(location) is None:
-            return None
-        with self._errors("read", location):
-            body = self.client.get_object(Bucket=location.bucket, Key=location.key)[
-                "Body"
-            ]
-            return bytes(body.read(_READ))
-
     def remove(self, name: str) -> None:
         """Remove an object from the folder."""
         location = self.location.inside(name)

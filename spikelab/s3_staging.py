@@ -86,18 +86,23 @@ def local_copy(
             store.download(copy)
         else:
             copy.mkdir()
-        try:
+        with _naming(url, copy):
             if copy.is_dir():
                 _download(store, copy)
             yield copy
-        except SpikelabError as error:
-            # The user knows the URL, and not the copy.
-            error.args = tuple(_naming(url, copy, text) for text in error.args)
-            raise
 
 
-def _naming(url: str, copy: Path, text: Any) -> Any:
-    return text.replace(str(copy), url) if isinstance(text, str) else text
+@contextlib.contextmanager
+def _naming(url: str, copy: Path) -> Iterator[None]:
+    """Let errors of the block name the URL: the user does not know the copy."""
+    try:
+        yield
+    except (SpikelabError, LookupError) as error:
+        error.args = tuple(
+            text.replace(str(copy), url.rstrip("/")) if isinstance(text, str) else text
+            for text in error.args
+        )
+        raise
 
 
 @contextlib.contextmanager
@@ -155,11 +160,11 @@ def _entry(name: str) -> str:
 
 def _listed_remotely(store: Store) -> list[str] | None:
     """Return what the manifest that is there lists, None if there is none."""
-    text = store.text(MANIFEST)
-    if text is None:
-        return None
-    with _local_folder() as folder:
-        (folder / MANIFEST).write_bytes(text)
+    with _local_folder() as folder, _naming(store.location.url, folder):
+        try:
+            store.download(folder / MANIFEST, store.location.inside(MANIFEST))
+        except FileNotFoundError:
+            return None
         return list((load_manifest(folder) or {})["files"])
 
 

@@ -61,7 +61,11 @@ def _loader(name: str, read: Callable[_P, Any], cls: Any = None) -> Callable[_P,
 
     load.__name__ = load.__qualname__ = name
     load.__module__ = __name__
-    load.__annotations__["return"] = cls or Any
+    returned = cls or Any
+    load.__annotations__ = {**read.__annotations__, "return": returned}
+    load.__signature__ = inspect.signature(read).replace(  # type: ignore[attr-defined]
+        return_annotation=returned
+    )
     return load
 
 

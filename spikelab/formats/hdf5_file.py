@@ -130,12 +130,16 @@ class _Source(io.FileIO):
             view[:] = bytes(len(view))
         return count
 
+    def _peek(self, size: int, position: int) -> bytes:
+        self.seek(position)
+        return self.read(size)
+
     def _heap(self, position: int) -> dict[int, int] | None:
         """Return the sizes of the objects of a heap, None if they do not fit."""
-        size = int.from_bytes(os.pread(self.fileno(), 16, position)[8:], "little")
+        size = int.from_bytes(self._peek(16, position)[8:], "little")
         if position + size > self._size:
             return None
-        heap = os.pread(self.fileno(), size, position)
+        heap = self._peek(size, position)
         sizes, place = {}, 16
         while place + 16 <= size:
             index = int.from_bytes(heap[place : place + 2], "little")
@@ -163,7 +167,7 @@ class _Source(io.FileIO):
         addresses = np.ascontiguousarray(windows[:, 4:12]).view("<u8")[:, 0]
         inside = (addresses > 0) & (addresses < self._size) & (addresses % 8 == 0)
         for address in np.unique(addresses[inside]).tolist():
-            if os.pread(self.fileno(), 4, address) != _HEAP:
+            if self._peek(4, address) != _HEAP:
                 continue
             sizes = self._heap(address) or {}
             for reference in windows[inside & (addresses == address)]:

@@ -44,8 +44,7 @@ class AnalysisWorkspace:
         self.workspace_id = str(uuid.uuid4())
         self.name = name
         self.created_at = time.time()
-        self._items: dict[str, dict[str, Any]] = {}
-        self._index: dict[str, dict[str, dict[str, Any]]] = {}
+        self._items: dict[str, dict[str, Item]] = {}
 
     def store(
         self, namespace: str, key: str, obj: Any, note: str | None = None
@@ -61,20 +60,18 @@ class AnalysisWorkspace:
         note : str, optional
             A remark.
         """
-        self._put(namespace, key, obj, time.time(), note)
+        self._put(Item(namespace, key, obj, time.time(), note))
 
-    def _put(
-        self, namespace: str, key: str, obj: Any, created_at: float, note: str | None
-    ) -> None:
-        info = {**_description(obj), "created_at": created_at}
-        if note is not None:
-            info["note"] = note
-        self._items.setdefault(namespace, {})[key] = obj
-        self._index.setdefault(namespace, {})[key] = info
+    def _put(self, item: Item) -> None:
+        self._items.setdefault(item.namespace, {})[item.key] = item
+
+    def _find(self, namespace: str, key: str) -> Item | None:
+        return self._items.get(namespace, {}).get(key)
 
     def get(self, namespace: str, key: str) -> Any:
         """Return the object of this name, None if there is none."""
-        return self._items.get(namespace, {}).get(key)
+        found = self._find(namespace, key)
+        return None if found is None else found.value
 
     def get_info(self, namespace: str, key: str) -> dict[str, Any] | None:
         """Return what is known about an object, None if there is none.
@@ -86,11 +83,15 @@ class AnalysisWorkspace:
             one, and its size: ``shape`` (and ``dtype``), or ``N``, ``length_ms``
             and ``start_time``, or ``N_slices``, ``N_units`` and ``length_ms``.
         """
-        return self._index.get(namespace, {}).get(key)
+        found = self._find(namespace, key)
+        return None if found is None else _info(found)
 
     def describe(self) -> dict[str, dict[str, dict[str, Any]]]:
         """Return what is known about every object, by namespace and key."""
-        return {namespace: dict(keys) for namespace, keys in self._index.items()}
+        return {
+            namespace: {key: _info(item) for key, item in keys.items()}
+            for namespace, keys in self._items.items()
+        }
 
     def list_keys(
         self, namespace: str | None = None
@@ -120,15 +121,15 @@ class AnalysisWorkspace:
         KeyError
             If there is no such object.
         """
-        self._require(namespace, old_key)
+        found = self._require(namespace, old_key)
         if new_key in self._items[namespace] and not overwrite:
             warn(
                 f"{namespace!r} / {old_key!r} keeps its key, because {new_key!r} is "
                 "taken; overwrite=True replaces that object",
             )
             return False
-        for kept in (self._items[namespace], self._index[namespace]):
-            kept[new_key] = kept.pop(old_key)
+        del self._items[namespace][old_key]
+        self._put(attrs.evolve(found, key=new_key))
         return True
 
     def add_note(self, namespace: str, key: str, note: str) -> None:
@@ -139,8 +140,7 @@ class AnalysisWorkspace:
         KeyError
             If there is no such object.
         """
-        self._require(namespace, key)
-        self._index[namespace][key]["note"] = note
+        self._put(attrs.evolve(self._require(namespace, key), note=note))
 
     def delete(self, namespace: str, key: str | None = None) -> None:
         """Forget an object, or a whole namespace.
@@ -151,20 +151,23 @@ class AnalysisWorkspace:
             If there is no such object or namespace.
         """
         if key is None:
-            self._require(namespace)
+            self._require_namespace(namespace)
         else:
             self._require(namespace, key)
-            for kept in (self._items[namespace], self._index[namespace]):
-                del kept[key]
+            del self._items[namespace][key]
         if key is None or not self._items[namespace]:
-            del self._items[namespace], self._index[namespace]
+            del self._items[namespace]
 
-    def _require(self, namespace: str, *keys: str) -> None:
+    def _require_namespace(self, namespace: str) -> None:
         if namespace not in self._items:
             raise KeyError(f"the workspace has no namespace {namespace!r}")
-        for key in keys:
-            if key not in self._items[namespace]:
-                raise KeyError(f"the workspace has no {namespace!r} / {key!r}")
+
+    def _require(self, namespace: str, key: str) -> Item:
+        self._require_namespace(namespace)
+        found = self._find(namespace, key)
+        if found is None:
+            raise KeyError(f"the workspace has no {namespace!r} / {key!r}")
+        return found
 
     def merge_from(
         self, other: "AnalysisWorkspace", overwrite: bool = False
@@ -185,14 +188,12 @@ class AnalysisWorkspace:
             (namespace, key).
         """
         skipped, merged = [], 0
-        for namespace, keys in other._items.items():
-            for key, obj in keys.items():
-                if key in self._items.get(namespace, {}) and not overwrite:
-                    skipped.append((namespace, key))
-                    continue
-                note = other._index[namespace][key].get("note")
-                self.store(namespace, key, obj, note)
-                merged += 1
+        for item in other._all_items():
+            if self._find(item.namespace, item.key) and not overwrite:
+                skipped.append((item.namespace, item.key))
+                continue
+            self._put(attrs.evolve(item, created_at=time.time()))
+            merged += 1
         return {"merged": merged, "skipped": len(skipped), "skipped_keys": skipped}
 
     @staticmethod
@@ -254,17 +255,7 @@ class AnalysisWorkspace:
         return target
 
     def _all_items(self) -> list[Item]:
-        return [
-            Item(
-                namespace,
-                key,
-                obj,
-                float(self._index[namespace][key]["created_at"]),
-                self._index[namespace][key].get("note"),
-            )
-            for namespace, keys in self._items.items()
-            for key, obj in keys.items()
-        ]
+        return [item for keys in self._items.values() for item in keys.values()]
 
     @classmethod
     def load(
@@ -295,9 +286,7 @@ class AnalysisWorkspace:
         workspace.workspace_id = about.workspace_id
         workspace.created_at = about.created_at
         for item in items:
-            workspace._put(
-                item.namespace, item.key, item.value, item.created_at, item.note
-            )
+            workspace._put(item)
         return workspace
 
     @classmethod
@@ -337,6 +326,12 @@ class AnalysisWorkspace:
             f"AnalysisWorkspace{named}(id={self.workspace_id[:8]}, "
             f"{len(self._items)} namespaces, {count} objects)"
         )
+
+
+def _info(item: Item) -> dict[str, Any]:
+    """Return what is known about an object."""
+    info = {**_description(item.value), "created_at": item.created_at}
+    return info if item.note is None else {**info, "note": item.note}
 
 
 def _description(obj: Any) -> dict[str, Any]:

@@ -5,7 +5,7 @@ metadata, types of labels), see :mod:`spikelab.formats.hdf5.objects`.
 """
 
 import abc
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +44,15 @@ def kind_in(file: h5py.File) -> str | None:
     """Return which of these classes a file says it holds, None if it says none."""
     kind = hdf5_file.scalar_attributes(file).get("__type__")
     return kind if kind in kinds.MODULES and kind != "SpikeData" else None
+
+
+def groups(file: h5py.File, obj: Any) -> Iterator[tuple[h5py.Group, Any]]:
+    """Yield each recording that an object is or is made of, with its group."""
+    if kind_of(obj) == "SpikeData":
+        yield file, obj
+        return
+    for i, sd in enumerate(kinds.recordings_of(obj)):
+        yield hdf5_file.member(file, f"{_SLICES}/{i}"), sd
 
 
 @attrs.frozen(kw_only=True)

@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from spikelab import checks, comparison, trains, units
 from spikelab.errors import FormatError
 from spikelab.formats import hdf5_file
+from spikelab.formats.hdf5 import siblings as hdf5_siblings
 from spikelab.formats.hdf5.siblings import SiblingWriter
 from spikelab.formats.writer import FileWriter
-from spikelab.kinds import Contents, kind_of
+from spikelab.kinds import Contents
 
 
 @attrs.frozen(kw_only=True)
@@ -231,18 +232,22 @@ class HDF5Writer(SiblingWriter):
 
     def _found_wrong(self, obj: Any, staged: Path) -> list[str]:
         found = super()._found_wrong(obj, staged)
-        if kind_of(obj) == "SpikeData" and self._writes_raw(obj):
-            with hdf5_file.opened(staged) as file:
-                raw = file[str(self.raw_dataset)]
-                if not hdf5_file.holds_array(raw, obj.raw_data):
-                    found.append("raw data differ")
-                times = self._read_raw_time(file)
-                moved = comparison.largest_shift_ms([obj.raw_time], [times])
-                largest = trains.largest_ms([obj.raw_time])
-                if not moved <= units.rounding_ms(
-                    self.raw_time_unit, self.fs_Hz, largest
-                ):
-                    found.append(f"raw times moved by up to {moved} ms")
+        with hdf5_file.opened(staged) as file:
+            for group, sd in hdf5_siblings.groups(file, obj):
+                if self._writes_raw(sd):
+                    found += self._raw_differences(group, sd)
+        return found
+
+    def _raw_differences(self, group: h5py.Group, sd: Any) -> list[str]:
+        found = []
+        raw = hdf5_file.member(group, str(self.raw_dataset))
+        if not hdf5_file.holds_array(raw, sd.raw_data):
+            found.append(f"raw data differ in {group.name}")
+        times = self._read_raw_time(group)
+        moved = comparison.largest_shift_ms([sd.raw_time], [times])
+        largest = trains.largest_ms([sd.raw_time])
+        if not moved <= units.rounding_ms(self.raw_time_unit, self.fs_Hz, largest):
+            found.append(f"raw times moved by up to {moved} ms in {group.name}")
         return found
 
     def _read_raw(self, group: h5py.Group) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from typing import Any
 import h5py
 import numpy as np
 
+from spikelab import comparison
 from spikelab.formats import hdf5_file
 from spikelab.formats.nwb import attributes as nwb_attributes
 from spikelab.formats.nwb import columns as nwb_columns
@@ -95,7 +96,8 @@ class Comparison(nwb_parts.Part):
         found = []
         if not nwb_rates.same_numbers(getattr(obj, self.array), read[self.array]):
             found.append(f"{self.array} differs")
-        if read["labels"] != (None if labels is None else labels.values()):
+        written = None if labels is None else labels.values()
+        if not comparison.same(read["labels"], written):
             found.append("labels differ")
         return found
 

@@ -37,13 +37,21 @@ class Raw:
 
     def write(self, path: Path) -> None:
         """Write samples by channels, block by block."""
+        with path.open("wb") as file:
+            file.writelines(self._blocks())
+
+    def is_in(self, path: Path) -> bool:
+        """Tell whether a file holds what :meth:`write` writes."""
+        with path.open("rb") as file:
+            same = all(file.read(len(block)) == block for block in self._blocks())
+            return same and not file.read(1)
+
+    def _blocks(self) -> Iterator[bytes]:
         n_channels, n_samples = self.data.shape
         step = max(trains.BLOCK // n_channels, 1)
-        with path.open("wb") as file:
-            for start in range(0, n_samples, step):
-                block = self.data[:, start : start + step].T
-                values = np.ascontiguousarray(block, dtype=self.dtype)
-                file.write(values.tobytes())
+        for start in range(0, n_samples, step):
+            block = self.data[:, start : start + step].T
+            yield np.ascontiguousarray(block, dtype=self.dtype).tobytes()
 
     def average(
         self, samples: NDArray[np.int64], offsets: NDArray[np.int64]

@@ -224,6 +224,23 @@ class PhyWriter(ClusterFolderWriter):
     def _read_back(self, path: Path) -> Contents:
         return kilosort.read(path)
 
+    def _found_wrong(self, obj: Any, staged: Path) -> list[str]:
+        found = super()._found_wrong(obj, staged)
+        for name, sd in cluster_slices.recordings(obj).items():
+            found += self._found_wrong_beside_spikes(sd, staged / name)
+        return found
+
+    def _found_wrong_beside_spikes(self, sd: Any, folder: Path) -> list[str]:
+        plan, table = self._plan(sd), cluster_tables.read_tables(folder)
+        found = []
+        for column in self._columns(sd, plan.templates)[0]:
+            cells = {unit: cell for unit, cell in enumerate(column.cells) if cell}
+            if table.get(column.name, {}) != cells:
+                found.append(f"the table of {column.name!r} differs")
+        if self.raw_data and plan.raw and not plan.raw.is_in(folder / RAW_FILE):
+            found.append(f"{RAW_FILE} differs from the raw data")
+        return found
+
 
 def export_spikedata_to_phy(
     sd: Any,
