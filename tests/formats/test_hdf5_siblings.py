@@ -17,12 +17,13 @@ from siblings import (
     event_slices,
     rate_slices,
     rates,
+    recording,
     spike_slices,
 )
 
 from spikelab import SpikeData, load
 from spikelab.errors import FormatError, VerificationError
-from spikelab.formats import RaggedWriter, RasterWriter
+from spikelab.formats import RaggedWriter, RasterWriter, hdf5_file
 from spikelab.formats.hdf5 import siblings as hdf5_siblings
 from spikelab.spikedata.spikeslicestack import SpikeSliceStack
 
@@ -169,6 +170,21 @@ def test_verify_finds_a_difference(tmp_path, monkeypatch):
     with pytest.raises(VerificationError, match="slice 0: spike times moved"):
         RaggedWriter(verify=True).write(spike_slices(), tmp_path / "s.h5")
     assert not snapshot(tmp_path)
+
+
+def test_verify_compares_raw_data_of_slices(tmp_path, monkeypatch):
+    """A wrong sample in a slice is found, and nothing is published."""
+    stack = recording().frames(10.0)
+    writer = RaggedWriter(verify=True, **RAW)
+    writer.write(stack, tmp_path / "s.h5")
+    before = snapshot(tmp_path)
+    real = hdf5_file.write_array
+    monkeypatch.setattr(
+        hdf5_file, "write_array", lambda group, name, raw: real(group, name, raw + 1)
+    )
+    with pytest.raises(VerificationError, match="raw data differ in /slices/0"):
+        writer.write(stack, tmp_path / "s.h5")
+    assert snapshot(tmp_path) == before
 
 
 def test_a_raster_of_slices_is_verified_by_its_counts(tmp_path):

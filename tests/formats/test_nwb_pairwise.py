@@ -104,6 +104,12 @@ def test_no_units_come_back(tmp_path):
     assert load(tmp_path / "a.nwb").matrix.shape == (0, 0)
 
 
+def test_labels_may_be_nan(tmp_path):
+    """NaN is the same label as NaN."""
+    matrix = PairwiseCompMatrix(np.eye(2), [float("nan"), 1.0])
+    matrix.to_nwb(tmp_path / "a.nwb", verify=True)
+
+
 def test_verify_finds_a_changed_value(tmp_path, monkeypatch):
     """And publishes nothing."""
     real = nwb_pairwise.nwb_tables.values

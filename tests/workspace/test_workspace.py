@@ -383,6 +383,15 @@ def test_a_failed_save_keeps_the_earlier_file(tmp_path):
     assert snapshot(tmp_path) == before
 
 
+def test_what_is_told_of_an_object_is_a_copy():
+    """Who changes it changes nothing in the workspace."""
+    workspace = filled()
+    namespace, keys = next(iter(workspace.list_keys().items()))
+    workspace.get_info(namespace, keys[0])["created_at"] = "now"
+    workspace.describe()[namespace][keys[0]]["created_at"] = "now"
+    assert isinstance(workspace.get_info(namespace, keys[0])["created_at"], float)
+
+
 def test_verify_names_what_differs(tmp_path, monkeypatch):
     """And publishes nothing."""
     read = file.read

@@ -1,0 +1,118 @@
+"""What every writer checks first, and that functions and writers say the same."""
+
+import inspect
+
+import attrs
+import numpy as np
+import pytest
+from siblings import event_slices, rates
+
+from spikelab import ExportMixin
+from spikelab.data_loaders import data_exporters
+from spikelab.formats import (
+    CSVWriter,
+    KiloSortWriter,
+    NWBSession,
+    NWBSubject,
+    NWBWriter,
+    PhyWriter,
+    PickleWriter,
+)
+
+SESSION = NWBSession(
+    session_start_time="2024-05-17T14:03:00+02:00", session_description="x"
+)
+SUBJECT = NWBSubject(subject_id="a", species="Rattus norvegicus", sex="F", age="P9D")
+
+COMMON = {
+    "verify": True,
+    "strict": True,
+    "storage_options": {"region_name": "x"},
+    "progress": True,
+}
+
+OTHER_VALUES = {
+    CSVWriter: {"time_unit": "samples", "fs_Hz": 9.0, "units_table": "u.csv"},
+    KiloSortWriter: {
+        "fs_Hz": 9.0,
+        "spike_times_file": "t.npy",
+        "spike_clusters_file": "c.npy",
+        "time_unit": "ms",
+        "cluster_ids": (4, 2),
+        "spike_order": "time",
+    },
+    NWBWriter: {
+        "spike_times_dataset": "t",
+        "spike_times_index_dataset": "i",
+        "group": "g",
+        "session": SESSION,
+        "subject": SUBJECT,
+        "fs_Hz": 9.0,
+    },
+    PhyWriter: {"fs_Hz": 9.0, "cluster_ids": (4, 2), "raw_data": True},
+    PickleWriter: {"protocol": 2},
+}
+"""For each writer, a value of each option that is not its default."""
+
+OF_S3 = ("s3_upload", "aws_", "region_name")
+"""Options of export_to_pickle that become its storage options."""
+
+
+def function_of(writer):
+    """The export function of the same format, which is also the method."""
+    functions = {f for n, f in vars(data_exporters).items() if n.startswith("export_")}
+    found = getattr(ExportMixin, writer.method)
+    assert found in functions
+    return found
+
+
+@pytest.mark.parametrize("writer", OTHER_VALUES)
+def test_function_and_writer_have_the_same_options(writer):
+    """The same names, and the same defaults."""
+    parameters = list(inspect.signature(function_of(writer)).parameters.values())[2:]
+    assert all(p.kind is p.KEYWORD_ONLY for p in parameters)
+    required = {inspect.Parameter.empty: attrs.NOTHING}
+    of_function = {
+        p.name: required.get(p.default, p.default)
+        for p in parameters
+        if not p.name.startswith(OF_S3)
+    }
+    assert of_function == {f.alias: f.default for f in attrs.fields(writer)}
+
+
+@pytest.mark.parametrize("writer", OTHER_VALUES)
+def test_every_option_of_the_function_reaches_the_writer(writer, monkeypatch):
+    """None is forgotten on the way, and none is sent to another."""
+    monkeypatch.setattr(writer, "write", lambda self, obj, target: self)
+    options = {**OTHER_VALUES[writer], **COMMON}
+    made = function_of(writer)(None, "target", **options)
+    assert attrs.asdict(made, recurse=False) == options
+    assert all(options[f.alias] != f.default for f in attrs.fields(writer))
+
+
+TARGETS = {
+    "to_hdf5": "a.h5",
+    "to_nwb": "a.nwb",
+    "to_csv": "a.csv",
+    "to_pickle": "a.pkl",
+}
+
+
+@pytest.mark.parametrize("method", TARGETS)
+def test_rates_that_went_wrong_later_are_refused(method, tmp_path):
+    """No file is written that its loader would refuse."""
+    obj = rates()
+    obj.times = obj.times[::-1]
+    with pytest.raises(ValueError, match="times must not decrease"):
+        getattr(obj, method)(tmp_path / TARGETS[method])
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("method", TARGETS)
+def test_slices_that_went_wrong_later_are_refused(method, tmp_path):
+    """Each slice is checked as a recording is."""
+    obj = event_slices()
+    obj.spike_stack[0].train[0] = np.array([np.nan])
+    with pytest.raises(ValueError, match="unit 0: spike times must be finite"):
+        getattr(obj, method)(tmp_path / TARGETS[method])
+    assert list(tmp_path.iterdir()) == []
