@@ -3,21 +3,27 @@
 import argparse
 import inspect
 import json
+import re
 import sys
 import types
 import typing
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
+
+import attrs
 
 from spikelab import demo
 from spikelab.data_loaders.data_loaders import load
 from spikelab.formats.nwb.session import NWBSession, NWBSubject
 from spikelab.formats.registry import FORMATS, Format, named_by
 
-_PRIVATE = ("s3_upload", "aws_")
-"""Options without a flag: an S3 URL uploads, and credentials stay off command lines."""
+_PRIVATE = ("s3_upload", "aws_", "region_name")
+"""Options without a flag: an S3 URL uploads, and the environment says how."""
+
+_PARAMETER = re.compile(r"^(\w[\w, ]*) : .*\n((?:    .*\n)+)", re.MULTILINE)
+"""An entry of a numpydoc section: names, a type, and the text below."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -94,19 +100,28 @@ def _add_convert(parser: argparse.ArgumentParser) -> None:
         metavar="FORMAT",
         help=f"one of {', '.join(FORMATS)}; by default what the name DEST says",
     )
-    takers: dict[str, list[str]] = {}
-    for name, option in _all_options(takers).items():
-        _add_option(parser, name, option, takers[name])
+    for name, option in _all_options().items():
+        _add_option(parser, name, option)
     parser.set_defaults(run=_convert)
 
 
-def _all_options(takers: dict[str, list[str]]) -> dict[str, Any]:
-    """Return every option of every format with its type; tell who takes it."""
-    found: dict[str, Any] = {}
+@attrs.frozen
+class _Option:
+    """An option of some formats: its type, who takes it, and what it is."""
+
+    hint: Any
+    formats: tuple[str, ...]
+    text: str
+
+
+def _all_options() -> dict[str, _Option]:
+    """Return every option of every format."""
+    found: dict[str, _Option] = {}
     for entry in FORMATS.values():
+        texts = _texts(entry.export)
         for name, hint in _options(entry).items():
-            found.setdefault(name, hint)
-            takers.setdefault(name, []).append(entry.name)
+            known = found.get(name, _Option(hint, (), texts.get(name, "")))
+            found[name] = attrs.evolve(known, formats=(*known.formats, entry.name))
     return found
 
 
@@ -120,22 +135,32 @@ def _options(entry: Format) -> dict[str, Any]:
     }
 
 
-def _add_option(
-    parser: argparse.ArgumentParser, name: str, hint: Any, takers: list[str]
-) -> None:
+def _texts(export: Callable[..., Any]) -> dict[str, str]:
+    """Return the first sentence of what a docstring says about each parameter."""
+    found = {}
+    for names, text in _PARAMETER.findall(f"{inspect.getdoc(export)}\n"):
+        sentence = " ".join(text.split()).split(". ")[0].removesuffix(".")
+        plain = sentence.replace("`", "").replace("%", "%%")
+        found.update(dict.fromkeys(names.split(", "), plain))
+    return found
+
+
+def _add_option(parser: argparse.ArgumentParser, name: str, option: _Option) -> None:
     flags = [f"--{name.replace('_', '-')}"]
     if "_" in name:
         flags.append(f"--{name}")
-    everywhere = len(takers) == len(FORMATS)
-    help_text = "for every format" if everywhere else f"for {', '.join(takers)}"
-    kind = _kind(hint)
+    everywhere = len(option.formats) == len(FORMATS)
+    formats = "every format" if everywhere else ", ".join(option.formats)
+    how: dict[str, Any] = {"dest": name, "help": f"{option.text} ({formats})"}
+    kind = _kind(option.hint)
     if kind is bool:
-        action = argparse.BooleanOptionalAction
-        parser.add_argument(*flags, dest=name, action=action, help=help_text)
-    elif kind is list:
-        parser.add_argument(*flags, dest=name, nargs="+", type=int, help=help_text)
-    else:
-        parser.add_argument(*flags, dest=name, type=kind, help=help_text)
+        parser.add_argument(*flags, action=argparse.BooleanOptionalAction, **how)
+        return
+    metavar = {int: "N", float: "NUMBER", list: "N", _json: "JSON", str: "TEXT"}
+    how["metavar"] = metavar.get(kind, "JSON_FILE")
+    if kind is list:
+        how["nargs"], kind = "+", int
+    parser.add_argument(*flags, type=kind, **how)
 
 
 def _kind(hint: Any) -> Any:
@@ -184,23 +209,12 @@ def _convert(options: argparse.Namespace) -> int:
             f"--to must be given: the name {options.dest!r} does not say which of "
             f"{', '.join(FORMATS)} to write"
         )
-    own = _options(target)
-    takers: dict[str, list[str]] = {}
     given = {
-        n: v for n in _all_options(takers) if (v := getattr(options, n)) is not None
+        name: value
+        for name in _all_options()
+        if (value := getattr(options, name)) is not None
     }
-    for name in given:
-        if name not in own:
-            raise ValueError(
-                f"--{name.replace('_', '-')} is no option of {target.name}, "
-                f"but of {', '.join(takers[name])}"
-            )
-    required = inspect.signature(target.export).parameters
-    for name in own:
-        if name not in given and required[name].default is inspect.Parameter.empty:
-            raise ValueError(
-                f"--{name.replace('_', '-')} must be given for {target.name}"
-            )
+    _check_given(target, given)
     keywords = {"verify": True, "progress": sys.stderr.isatty(), **given}
     written = target.export(
         load(options.source, storage_options=options.storage_options),
@@ -209,3 +223,20 @@ def _convert(options: argparse.Namespace) -> int:
     )
     print("\n".join(written) if isinstance(written, tuple) else written)
     return 0
+
+
+def _check_given(target: Format, given: Mapping[str, Any]) -> None:
+    """Raise ValueError for an option that a format does not have, or that it needs."""
+    own = _options(target)
+    for name in given:
+        if name not in own:
+            raise ValueError(
+                f"--{name.replace('_', '-')} is no option of {target.name}, "
+                f"but of {', '.join(_all_options()[name].formats)}"
+            )
+    parameters = inspect.signature(target.export).parameters
+    for name in own:
+        if name not in given and parameters[name].default is inspect.Parameter.empty:
+            raise ValueError(
+                f"--{name.replace('_', '-')} must be given for {target.name}"
+            )

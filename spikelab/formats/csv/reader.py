@@ -71,6 +71,12 @@ def read(
     storage_options : mapping, optional
         Handed to ``boto3.client("s3", ...)`` for an S3 URL.
 
+    Returns
+    -------
+    data object
+        A SpikeData, RateData, RateSliceStack, PairwiseCompMatrix or
+        PairwiseCompMatrixStack.
+
     Raises
     ------
     FileNotFoundError

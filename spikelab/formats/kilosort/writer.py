@@ -349,6 +349,11 @@ def read(
     storage_options : mapping, optional
         Handed to ``boto3.client("s3", ...)`` for an S3 URL.
 
+    Returns
+    -------
+    SpikeData
+        The recording. :func:`spikelab.load` takes files of other classes too.
+
     Raises
     ------
     FileNotFoundError
