@@ -18,6 +18,7 @@ from spikelab import demo
 from spikelab.data_loaders.data_loaders import load
 from spikelab.formats.nwb.session import NWBSession, NWBSubject
 from spikelab.formats.registry import FORMATS, Format, named_by
+from spikelab.s3_urls import is_s3_url
 
 _PRIVATE = ("s3_upload", "aws_", "region_name")
 """Options without a flag: an S3 URL uploads, and the environment says how."""
@@ -70,7 +71,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_demo(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("folder", type=Path, metavar="DIR", help="where to write")
+    parser.add_argument("folder", metavar="DIR", help="where to write")
     parser.set_defaults(run=_demo)
 
 
@@ -78,7 +79,9 @@ def _demo(options: argparse.Namespace) -> int:
     row = "{:<12}  {:<13}  {:>9}  {:>8}  {}"
     print(row.format("format", "file", "bytes", "time", "read back"))
     passed = True
-    for outcome in demo.run(options.folder):
+    if is_s3_url(options.folder):
+        raise ValueError(f"DIR must be a folder of this machine, got {options.folder}")
+    for outcome in demo.run(Path(options.folder)):
         passed &= outcome.passed
         milliseconds = f"{outcome.seconds * 1000:.0f} ms"
         result = outcome.result if outcome.passed else f"FAILED: {outcome.result}"
@@ -99,6 +102,13 @@ def _add_convert(parser: argparse.ArgumentParser) -> None:
         choices=FORMATS,
         metavar="FORMAT",
         help=f"one of {', '.join(FORMATS)}; by default what the name DEST says",
+    )
+    parser.add_argument(
+        "--source-options",
+        type=_json,
+        default={},
+        metavar="JSON",
+        help="arguments of the loader, for a SOURCE that does not say all itself",
     )
     for name, option in _all_options().items():
         _add_option(parser, name, option)
@@ -187,7 +197,7 @@ def _facts(cls: Any, path: str) -> Any:
     """Return the session or subject that a JSON file describes."""
     try:
         return cls(**_json(Path(path).read_text(encoding="utf-8")))
-    except (OSError, TypeError, ValueError) as error:
+    except (OSError, TypeError, ValueError, argparse.ArgumentTypeError) as error:
         raise argparse.ArgumentTypeError(f"{path}: {error}") from error
 
 
@@ -196,9 +206,14 @@ def _is_union(hint: Any) -> bool:
 
 
 def _json(text: str) -> dict[str, Any]:
-    value = json.loads(text)
+    try:
+        value = json.loads(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(
+            f"not JSON: {error}, got {text!r:.80}"
+        ) from error
     if not isinstance(value, dict):
-        raise ValueError(f"must be a JSON object, got {text!r:.80}")
+        raise argparse.ArgumentTypeError(f"must be a JSON object, got {text!r:.80}")
     return value
 
 
@@ -217,7 +232,11 @@ def _convert(options: argparse.Namespace) -> int:
     _check_given(target, given)
     keywords = {"verify": True, "progress": sys.stderr.isatty(), **given}
     written = target.export(
-        load(options.source, storage_options=options.storage_options),
+        load(
+            options.source,
+            storage_options=options.storage_options,
+            **options.source_options,
+        ),
         options.dest,
         **keywords,
     )

@@ -21,6 +21,7 @@ from spikelab.manifest import (
     MANIFEST,
     load_manifest,
     read_manifest,
+    replaced_entries,
     write_manifest,
     write_marker,
 )
@@ -69,7 +70,7 @@ def staged_file(
             yield staged
         return
     path = resolved("filepath", target)
-    if path.is_dir():
+    if path.is_dir() or os.fspath(target).endswith(("/", os.sep)):
         raise IsADirectoryError(
             errno.EISDIR, "filepath must name a file, got a folder", str(target)
         )
@@ -231,8 +232,8 @@ def resolved(name: str, target: str | os.PathLike[str]) -> Path:
     if not isinstance(target, str | os.PathLike):
         raise TypeError(f"{name} must be a path, got {target!r}")
     text = os.fspath(target)
-    if not text:
-        raise ValueError(f"{name} must not be empty")
+    if not text or "\0" in text:
+        raise ValueError(f"{name} must not be empty nor hold NUL, got {text!r}")
     refuse_other_urls(name, target)
     path = Path(os.path.realpath(text))
     if path.is_symlink():
@@ -267,32 +268,25 @@ def _renamed(staged: Path, path: Path) -> bool:
 def _replace_entries(staged: Path, path: Path, contradicting: Sequence[str]) -> None:
     """Exchange the entries of the earlier export in `path` for the staged ones."""
     manifest = load_manifest(path)
-    listed = set(manifest["files"]) if manifest else set()
+    listed = set(manifest["files"]) if manifest else None
+    there = {entry.name for entry in path.iterdir()}
     rivals = {e.name for pattern in contradicting for e in path.glob(pattern)}
     new = {entry.name for entry in staged.iterdir()}
-    foreign = {n for n in new - rivals - listed - {MANIFEST} if _exists(path / n)}
-    if manifest is None:
-        foreign |= rivals - new
-    if foreign:
-        raise FileExistsError(
-            errno.EEXIST,
-            "folder holds files of another program that would contradict or be "
-            f"replaced by this export ({', '.join(sorted(foreign))}); "
-            "name an empty folder",
-            str(path),
-        )
-    old = [n for n in sorted(listed | rivals | new) if _exists(path / n)]
-    for name in old:
+    try:
+        old = sorted(replaced_entries(there, new, rivals, listed))
+    except ValueError as error:
+        raise FileExistsError(errno.EEXIST, str(error), str(path)) from None
+    for name in (*old, MANIFEST):
         _check_writable(path / name, path / name)
-    for name in new.intersection(old):
-        _keep_permissions(path / name, staged / name)
+        if name in new:
+            _keep_permissions(path / name, staged / name)
     backup = _staging_path(path)
     backup.mkdir()
-    moves = [(path / n, backup / n) for n in old if n != MANIFEST]
+    moves = [(path / n, backup / n) for n in old]
     moves += [(staged / n, path / n) for n in sorted(new - {MANIFEST})]
     marker = backup / MANIFEST
     try:
-        write_marker(marker, listed | new - {MANIFEST})
+        write_marker(marker, (listed or set()) | new - {MANIFEST})
         _flush(marker)
         if (path / MANIFEST).exists():
             shutil.copy2(path / MANIFEST, _earlier(marker))

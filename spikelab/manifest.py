@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,42 @@ from spikelab.errors import FormatError, IncompleteExportError
 
 MANIFEST = "spikelab.json"
 """Its name."""
+
+PLAIN = ("spike_times.npy", "spike_clusters.npy")
+"""The arrays of a KiloSort export without a manifest, as spikelab 0.1.2 made it."""
+
+
+def replaced_entries(
+    there: AbstractSet[str],
+    new: AbstractSet[str],
+    rivals: AbstractSet[str],
+    listed: AbstractSet[str] | None,
+) -> set[str]:
+    """Return which entries of a folder an export replaces or removes.
+
+    Parameters
+    ----------
+    there, new : set of str
+        Entries of the folder, and of the export.
+    rivals : set of str
+        Entries that programs would read together with the exported ones.
+    listed : set of str, optional
+        What the manifest of an earlier export lists; None if there is none.
+
+    Raises
+    ------
+    ValueError
+        If one of them belongs to another program; the message lists those.
+    """
+    found = set(there) & (new | rivals | (listed or set())) - {MANIFEST}
+    own = set(PLAIN) if listed is None else listed | rivals
+    if foreign := found - own:
+        raise ValueError(
+            "folder holds files of another program that would contradict or be "
+            f"replaced by this export ({', '.join(sorted(foreign))}); "
+            "name an empty folder"
+        )
+    return found
 
 
 def write_manifest(folder: Path, about: dict[str, Any]) -> None:

@@ -15,7 +15,13 @@ from spikelab.errors import (
     SpikelabError,
     naming,
 )
-from spikelab.manifest import MANIFEST, load_manifest, read_manifest, write_marker
+from spikelab.manifest import (
+    MANIFEST,
+    load_manifest,
+    read_manifest,
+    replaced_entries,
+    write_marker,
+)
 from spikelab.s3 import Store
 
 STAGED_SUFFIX = ".spikelab-tmp"
@@ -125,32 +131,33 @@ def _upload(store: Store, staged: Path, contradicting: Sequence[str]) -> None:
     files = [path for path in sorted(staged.rglob("*")) if path.is_file()]
     new = {path.relative_to(staged).as_posix(): path for path in files}
     there = set(store.names())
-    rivals = {
-        n for n in there for p in contradicting if fnmatch.fnmatchcase(_entry(n), p)
-    }
     listed = _listed_remotely(store)
-    known = {n for n in there if _entry(n) in {MANIFEST, *(listed or ())}} | rivals
-    foreign = new.keys() & there - known
-    if listed is None:
-        foreign |= rivals - new.keys()
-    if foreign:
-        raise FileExistsError(
-            errno.EEXIST,
-            "folder holds files of another program that would contradict or be "
-            f"replaced by this export ({', '.join(sorted(foreign))}); "
-            "name an empty folder",
-            store.location.url,
-        )
+    replaced = _replaced(store, there, set(new), contradicting, listed)
     marker = staged.with_name("marker")
     write_marker(marker, {*(listed or ()), *map(_entry, new)} - {MANIFEST})
     store.upload(marker, store.location.inside(MANIFEST))
     for name in sorted(new.keys() - {MANIFEST}):
         store.upload(new[name], store.location.inside(name))
     for name in sorted(there):
-        old = name in rivals or _entry(name) in (listed or ())
-        if old and name not in new:
+        if _entry(name) in replaced and name not in new:
             store.remove(name)
     store.upload(new[MANIFEST], store.location.inside(MANIFEST))
+
+
+def _replaced(
+    store: Store,
+    there: set[str],
+    new: set[str],
+    contradicting: Sequence[str],
+    listed: set[str] | None,
+) -> set[str]:
+    """Return the entries of the folder that an export replaces or removes."""
+    entries = set(map(_entry, there))
+    rivals = {e for e in entries for p in contradicting if fnmatch.fnmatchcase(e, p)}
+    try:
+        return replaced_entries(entries, set(map(_entry, new)), rivals, listed)
+    except ValueError as error:
+        raise FileExistsError(errno.EEXIST, str(error), store.location.url) from None
 
 
 def _entry(name: str) -> str:
@@ -158,14 +165,14 @@ def _entry(name: str) -> str:
     return name.split("/")[0]
 
 
-def _listed_remotely(store: Store) -> list[str] | None:
+def _listed_remotely(store: Store) -> set[str] | None:
     """Return what the manifest that is there lists, None if there is none."""
     with _local_folder() as folder, _naming(store.location.url, folder):
         try:
             store.download(folder / MANIFEST, store.location.inside(MANIFEST))
         except FileNotFoundError:
             return None
-        return list((load_manifest(folder) or {})["files"])
+        return set((load_manifest(folder) or {})["files"])
 
 
 def _download(store: Store, copy: Path) -> None:

@@ -100,9 +100,14 @@ def refuse_other_urls(name: str, target: str | os.PathLike[str]) -> None:
     """
     text = os.fspath(target)
     scheme = _ANY_SCHEME.match(text) if isinstance(text, str) else None
-    if scheme and is_s3_url(text.replace(":/", "://", 1)):
+    if scheme and scheme["scheme"].lower() == "s3" and "://" not in text:
         raise ValueError(
             f"{name} must be the S3 URL as a string, not as a Path, got {text!r}"
+        )
+    if scheme and scheme["scheme"].lower() == "s3":
+        raise ValueError(
+            f"{name} must name a bucket of 3 to 63 letters, digits, dots and dashes, "
+            f"got {text!r}"
         )
     if scheme and "://" in text:
         raise ValueError(f"{name} must be a path or an S3 URL, got {text!r}")

@@ -277,10 +277,19 @@ class TestFolder:
         assert snapshot(tmp_path) == before
 
     def test_arrays_of_the_same_name_are_replaced(self, tmp_path):
-        """A folder of arrays without a manifest, as other exporters leave it."""
-        (tmp_path / "a.npy").write_text("published")
-        export(tmp_path, {"a.npy": "1"})
-        assert texts(tmp_path) == {"a.npy": "1"}
+        """The two arrays of KiloSort without a manifest, as spikelab 0.1.2 leaves them."""
+        (tmp_path / "spike_times.npy").write_text("published")
+        export(tmp_path, {"spike_times.npy": "1"})
+        assert texts(tmp_path) == {"spike_times.npy": "1"}
+
+    def test_a_folder_of_another_program_with_the_same_files_stays(self, tmp_path):
+        """Even if the export would have a file in the place of each of them."""
+        (tmp_path / "spike_times.npy").write_text("sorter")
+        (tmp_path / "templates.npy").write_text("sorter")
+        before = snapshot(tmp_path)
+        with pytest.raises(FileExistsError, match=r"another program .*templates\.npy"):
+            export(tmp_path, {"spike_times.npy": "1", "templates.npy": "1"})
+        assert snapshot(tmp_path) == before
 
     def test_other_files_of_the_same_name_are_never_replaced(self, tmp_path):
         """A recording that lies there is not an array that was exported."""
@@ -392,10 +401,11 @@ class TestFolder:
         """An export does not write through links inside of its folder."""
         (tmp_path / "elsewhere.npy").write_text("precious")
         (tmp_path / "ks").mkdir()
-        (tmp_path / "ks" / "a.npy").symlink_to("../elsewhere.npy")
-        export(tmp_path / "ks", {"a.npy": "1"})
+        entry = tmp_path / "ks" / "spike_times.npy"
+        entry.symlink_to("../elsewhere.npy")
+        export(tmp_path / "ks", {entry.name: "1"})
         assert (tmp_path / "elsewhere.npy").read_text() == "precious"
-        assert not (tmp_path / "ks" / "a.npy").is_symlink()
+        assert not entry.is_symlink()
 
     def test_a_file_is_no_folder(self, tmp_path):
         """The error says what was expected and what is there."""

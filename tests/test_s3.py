@@ -175,7 +175,12 @@ def test_the_region_of_a_url_is_used():
 
 @pytest.mark.parametrize(
     "target",
-    ["https://evil.example/a.pkl", "ftp://host/a.pkl", Path("s3://bucket/a.pkl")],
+    [
+        "https://evil.example/a.pkl",
+        "ftp://host/a.pkl",
+        Path("s3://bucket/a.pkl"),
+        Path("s3://b/a.pkl"),
+    ],
 )
 def test_other_urls_are_no_files(target, tmp_path, monkeypatch):
     """They would end up in a local folder called "https:"."""
@@ -184,6 +189,14 @@ def test_other_urls_are_no_files(target, tmp_path, monkeypatch):
         simulated().to_pickle(target)
     with pytest.raises(ValueError, match="S3 URL"):
         load(target)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_bucket_of_an_impossible_name_is_named(tmp_path, monkeypatch):
+    """The error says what is wrong with it."""
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match="must name a bucket of 3 to 63 letters"):
+        simulated().to_pickle("s3://b/a.pkl")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -196,6 +209,7 @@ def test_spikelab_does_not_wait_for_boto3():
 # Every format, there and back.
 
 
+@pytest.mark.filterwarnings("ignore:to_csv")
 @pytest.mark.parametrize("name", FILES)
 def test_a_file_arrives_byte_for_byte(name, server, bucket, tmp_path):
     """The object is the local file, and loads as the recording."""

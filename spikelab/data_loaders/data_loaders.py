@@ -45,12 +45,16 @@ def _built(contents: Any, source: str | os.PathLike[str]) -> Any:
 
 def _loader(name: str, read: Callable[_P, Any], cls: Any = None) -> Callable[_P, Any]:
     """Return the loader called `name` that builds what `read` returns, a `cls`."""
-    parameter = next(iter(inspect.signature(read).parameters))
+    signature = inspect.signature(read)
 
     @functools.wraps(read)
     def load(*args: _P.args, **kwargs: _P.kwargs) -> Any:
+        try:
+            given = signature.bind(*args, **kwargs)
+        except TypeError as error:
+            raise TypeError(f"{name}: {error}") from None
         contents = read(*args, **kwargs)
-        source: Any = args[0] if args else kwargs[parameter]
+        source: Any = next(iter(given.arguments.values()))
         loaded = _built(contents, source)
         if cls is not None and not isinstance(loaded, cls):
             raise FormatError(
@@ -63,9 +67,7 @@ def _loader(name: str, read: Callable[_P, Any], cls: Any = None) -> Callable[_P,
     load.__module__ = __name__
     returned = cls or Any
     load.__annotations__ = {**read.__annotations__, "return": returned}
-    load.__signature__ = inspect.signature(read).replace(  # type: ignore[attr-defined]
-        return_annotation=returned
-    )
+    load.__signature__ = signature.replace(return_annotation=returned)  # type: ignore[attr-defined]
     return load
 
 

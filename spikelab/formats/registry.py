@@ -8,6 +8,7 @@ from typing import Any
 import attrs
 import h5py
 
+from spikelab.destinations import MANIFEST
 from spikelab.errors import FormatError
 from spikelab.formats import csv, hdf5, kilosort, nwb, phy, pickle
 
@@ -51,7 +52,13 @@ def recognised(path: Path) -> Format:
         If it is of none.
     """
     if path.is_dir():
-        return FORMATS["kilosort"]
+        names = {entry.name for entry in path.iterdir()}
+        if any(n.endswith(".npy") for n in names) or names & {MANIFEST, "params.py"}:
+            return FORMATS["kilosort"]
+        raise FormatError(
+            f"{path} is no KiloSort or Phy folder: it holds neither .npy files, "
+            f"params.py nor {MANIFEST}"
+        )
     with path.open("rb") as file:
         start = file.read(8)
     if h5py.is_hdf5(path):

@@ -155,5 +155,10 @@ def train_of_raster(raster: ArrayLike, bin_size_ms: float, start_ms: float) -> T
         raise TypeError(f"raster must hold numbers, got dtype {counts.dtype}")
     if counts.dtype.kind == "f" and not np.isfinite(counts).all():
         raise ValueError("raster must be finite, got NaN or infinity")
+    if (wrong := (counts < 0) | (counts % 1 != 0)).any():
+        raise ValueError(
+            f"raster must hold numbers of spikes, not negative and whole, "
+            f"got {counts[wrong][0]}"
+        )
     size = checks.positive("bin_size_ms", bin_size_ms)
     return binning.spread(counts, checks.finite("start_time", start_ms), size)

@@ -55,9 +55,14 @@ def _write_inverse_intervals(
     row[inside] = 1000.0 / (spikes[after] - spikes[after - 1])
 
 
+def smoothing_reach(sigma_ms: float, step_ms: float) -> int:
+    """Return how many steps away a rate still counts: four times the Gaussian's width."""
+    return int(4.0 * max(sigma_ms, 0.0) / step_ms + 0.5)
+
+
 def _gaussian(sigma: float) -> NDArray[np.float64]:
-    """Return a Gaussian of `sigma` bins, cut off at four of them, with sum 1."""
-    radius = int(4.0 * sigma + 0.5)
+    """Return a Gaussian of `sigma` bins, cut off where it does not reach, with sum 1."""
+    radius = smoothing_reach(sigma, 1.0)
     if radius == 0:
         return np.ones(1)
     offsets = np.arange(-radius, radius + 1)

@@ -11,7 +11,7 @@ from spikelab.errors import warn
 from spikelab.spikedata import attributes, windows
 from spikelab.spikedata.export_mixin import ExportMixin
 from spikelab.spikedata.ratedata import RateData
-from spikelab.spikedata.rates import isi_rates
+from spikelab.spikedata.rates import isi_rates, smoothing_reach
 from spikelab.spikedata.spikedata import SpikeData
 from spikelab.spikedata.windows import Window, Windows
 
@@ -225,8 +225,15 @@ def _from_spikes(
 ) -> NDArray[np.float64]:
     found.check_inside(recording.start_time, recording.start_time + recording.length)
     first, last = found.times[0]
-    grid = np.arange(binning.n_bins(last - first, step_ms, first)) * step_ms
-    stack = np.empty((recording.N, grid.size, len(found.times)))
+    count = binning.n_bins(last - first, step_ms, first)
+    stop = recording.start_time + recording.length
+    reach = smoothing_reach(sigma_ms, step_ms)
+    stack = np.empty((recording.N, count, len(found.times)))
     for i, (start, _) in enumerate(found.times):
-        stack[..., i], _ = isi_rates(recording.train, start + grid, sigma_ms)
+        # Spikes beside the window count too, as far as they reach into it.
+        before = min(reach, int((start - recording.start_time) / step_ms))
+        after = min(reach, int((stop - start) / step_ms) - count)
+        grid = start + np.arange(-before, count + max(after, 0)) * step_ms
+        rates, _ = isi_rates(recording.train, grid, sigma_ms)
+        stack[..., i] = rates[:, before : before + count]
     return stack

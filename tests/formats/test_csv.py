@@ -269,7 +269,8 @@ def test_losses_name_what_stays_behind(tmp_path):
 def test_without_the_table_the_window_ends_with_the_last_spike(tmp_path):
     """Silent units at the end are lost, and said to be."""
     sd = SpikeData([[-3.0], [4.0], []], start_time=-5.0, length=20.0)
-    sd.to_csv(tmp_path / "s.csv")
+    with pytest.warns(UserWarning, match=r"1 silent units .* at -5.0 ms are not in"):
+        sd.to_csv(tmp_path / "s.csv")
     found = load(tmp_path / "s.csv")
     assert (found.N, found.start_time, found.length) == (2, -3.0, 7.0)
     given_window = load(tmp_path / "s.csv", start_time_ms=-5.0, length_ms=20.0)
@@ -289,6 +290,7 @@ def test_tables_from_elsewhere_are_read(tmp_path):
     assert [times.tolist() for times in found.train] == [[250.0], [125.0, 500.0]]
 
 
+@pytest.mark.filterwarnings("ignore:to_csv")
 def test_the_table_of_units_must_belong_to_the_spikes(tmp_path):
     """A table that an interrupted export left beside older spikes is recognised."""
     simulated(seed=1).to_csv(tmp_path / "s.csv", units_table=tmp_path / "u.csv")
@@ -305,6 +307,7 @@ def test_the_two_files_must_differ(tmp_path):
         rates().to_csv(tmp_path / "r.csv", units_table=tmp_path / "u.csv")
 
 
+@pytest.mark.filterwarnings("ignore:to_csv")
 def test_compressed_files_are_gzip_and_the_same_each_time(tmp_path):
     """No name and no time of day inside."""
     for name in ("a.csv.gz", "b.CSV.GZ", "plain.csv"):
@@ -563,6 +566,7 @@ def test_broken_tables_of_units_are_format_errors(tmp_path, text, message):
         load(tmp_path / "s.csv", units_table=tmp_path / "u.csv")
 
 
+@pytest.mark.filterwarnings("ignore:to_csv")
 def test_damaged_compression_is_a_format_error(tmp_path):
     """A file cut short says so."""
     simulated().to_csv(tmp_path / "s.csv.gz")

@@ -21,6 +21,7 @@ WRONG = [
 ]
 
 
+@pytest.mark.filterwarnings("ignore:to_csv")
 @pytest.mark.parametrize("method", TARGETS)
 @pytest.mark.parametrize("wrong", WRONG, ids=str)
 def test_a_wrong_window_is_not_the_fault_of_the_file(method, wrong, tmp_path):

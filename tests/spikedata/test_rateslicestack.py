@@ -105,15 +105,16 @@ def test_from_rates_whose_windows_hold_different_counts():
 
 
 def test_from_spikes():
-    """The rates of a window are those of resampled_isi on its grid."""
+    """The rates of a window are those of the recording: it is smoothed as a whole."""
     sd = SpikeData(
         [[1, 5, 12, 14.5], [2, 3, 13.0]], length=20.0, neuron_attributes=ATTRIBUTES
     )
     stack = RateSliceStack(sd, [(2, 5), (10, 13)], sigma_ms=2, step_size=0.5)
     assert stack.event_stack.shape == (2, 6, 2)
-    for i, start in enumerate((2, 10)):
-        expected = sd.resampled_isi(start + np.arange(6) / 2, 2).inst_Frate_data
-        np.testing.assert_array_equal(stack.event_stack[..., i], expected)
+    whole = sd.resampled_isi(np.arange(40) / 2, 2).inst_Frate_data
+    for i, start in enumerate((4, 20)):
+        found = stack.event_stack[..., i]
+        np.testing.assert_allclose(found, whole[:, start : start + 6], rtol=1e-12)
     assert (stack.step_size, stack.neuron_attributes) == (0.5, ATTRIBUTES)
 
 

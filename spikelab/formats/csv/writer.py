@@ -11,6 +11,7 @@ import attrs
 import numpy as np
 
 from spikelab import destinations, kinds, trains, units
+from spikelab.errors import warn
 from spikelab.formats.csv import file as csv_file
 from spikelab.formats.csv import losses as csv_losses
 from spikelab.formats.csv import reader as csv_reader
@@ -221,6 +222,8 @@ class CSVWriter(FileWriter):
             csv_tables.check_values(obj)
         if self.time_unit == "samples":
             units.fits_int64("times", _largest(obj), self.fs_Hz)
+        if kind == "SpikeData" and self.units_table is None:
+            _warn_of_missing_table(obj)
 
     def _losses(self, obj: Any) -> list[str]:
         lost = csv_losses.of(obj, with_units=self.units_table is not None)
@@ -268,6 +271,20 @@ _WRITE_COMPARISONS: dict[str, Callable[..., None]] = {
     "PairwiseCompMatrix": csv_tables.write_matrix,
     "PairwiseCompMatrixStack": csv_tables.write_matrices,
 }
+
+
+def _warn_of_missing_table(sd: Any) -> None:
+    """Say what of a recording a reader of its spikes alone would not know."""
+    counts = [len(times) for times in sd.train]
+    silent = sd.N - max((unit + 1 for unit, n in enumerate(counts) if n), default=0)
+    missing = [f"{silent} silent units after the last one with spikes"] * (silent > 0)
+    missing += [f"the start of the recording at {sd.start_time} ms"] * bool(
+        sd.start_time
+    )
+    if missing:
+        warn(
+            f"to_csv: {' and '.join(missing)} are not in the file; units_table keeps them"
+        )
 
 
 def _check_different(*targets: str | os.PathLike[str]) -> None:

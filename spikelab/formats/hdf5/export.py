@@ -171,7 +171,11 @@ def export_spikedata_to_hdf5(
         "raw_time_dataset": raw_time_dataset,
         "raw_time_unit": raw_time_unit,
     }
-    writer = _style(style).from_options(
+    chosen = _style(style)
+    for name, value in options.items():
+        if value is not None:
+            _check(name, value)
+    writer = chosen.from_options(
         options,
         verify=verify,
         strict=strict,
@@ -280,7 +284,7 @@ def read(
     recording = RecordingOptions(
         start_time_ms=start_time_ms, length_ms=length_ms, metadata=metadata
     )
-    options = {n: _checked(n, value) for n, value in given.items() if value is not None}
+    options = {n: _of_reader(n, v) for n, v in given.items() if v is not None}
     style = _named_style(options)
     with (
         destinations.local_copy(filepath, storage_options) as path,
@@ -292,19 +296,35 @@ def read(
             )
         else:
             writer = _writer_of(file, style, options)
+            if "raw_dataset" in options:
+                hdf5_file.member(file, options["raw_dataset"])
             contents = writer.read_group(file, start_time_ms, length_ms)
     return recording.described(contents, source_file=os.fspath(filepath))
 
 
-def _checked(name: str, value: Any) -> Any:
-    """Return an option of the reader, or raise if it cannot be right for any file."""
+def _check(name: str, value: Any) -> None:
+    """Raise for an option that is wrong, whether the style has it or not."""
     if name.endswith(("time_unit", "times_unit")):
-        return units.time_unit(name, value)
-    if name in ("fs_Hz", "raster_bin_size_ms"):
-        return checks.positive(name, value)
-    # Other programs name datasets from the root.
-    place = value.lstrip("/") if isinstance(value, str) else value
-    return checks.dataset_name(name, place)
+        units.time_unit(name, value)
+    elif name in ("fs_Hz", "raster_bin_size_ms"):
+        checks.positive(name, value)
+    else:
+        checks.dataset_name(name, value)
+
+
+def _of_reader(name: str, value: Any) -> Any:
+    """Return an option of the reader, checked."""
+    if name in _PLACES and isinstance(value, str):
+        # Other programs name datasets from the root.
+        value = value.lstrip("/")
+    _check(name, value)
+    return value
+
+
+_PLACES = {
+    *(name for names in _DATASETS.values() for name in names),
+    *("raw_dataset", "raw_time_dataset"),
+}
 
 
 def _named_style(options: Mapping[str, Any]) -> str | None:

@@ -149,9 +149,11 @@ class ClusterReader(RecordingOptions):
         """Return the positions of the units that the caller wants."""
         labels = {**named.get("KSLabel", {}), **named.get("group", {})}
         if self.cluster_info_tsv is not None and not labels:
+            there = (self.folder / os.fspath(self.cluster_info_tsv)).is_file()
+            lacking = "no column group or KSLabel in" if there else "there is no file"
             warn(
-                f"cluster_info_tsv: no column group or KSLabel in "
-                f"{self.cluster_info_tsv}, so all units are read",
+                f"cluster_info_tsv: {lacking} {self.cluster_info_tsv}, "
+                "so all units are read"
             )
         if not labels:
             return list(range(len(ids)))
