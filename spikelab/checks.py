@@ -118,3 +118,15 @@ def is_flag(instance: Any, attribute: "attrs.Attribute[Any]", value: Any) -> Non
     """Validate an option that is either on or off."""
     if not isinstance(value, bool):
         raise TypeError(f"{attribute.name} must be True or False, got {value!r}")
+
+
+def is_optional_instance(cls: type) -> Any:
+    """Return a validator for an option that is None or an instance of `cls`."""
+
+    def validate(instance: Any, attribute: "attrs.Attribute[Any]", value: Any) -> None:
+        if value is not None and not isinstance(value, cls):
+            raise TypeError(
+                f"{attribute.name} must be a {cls.__name__} or None, got {value!r:.80}"
+            )
+
+    return validate

@@ -1,6 +1,7 @@
 """The six data classes by name, so that formats know them without importing them."""
 
 import importlib
+from collections.abc import Mapping
 from typing import Any
 
 import attrs
@@ -73,6 +74,12 @@ ARGUMENTS = {
 
 ELECTRODE_KEYS = ("electrode", "channel", "ch")
 """The attributes of a unit that tell its electrode; the first that it has."""
+
+
+def electrode_of(attributes: Mapping[str, Any]) -> Any:
+    """Return the electrode of a unit, None if it is not known."""
+    values = (attributes.get(key) for key in ELECTRODE_KEYS)
+    return next((value for value in values if value is not None), None)
 
 
 @attrs.frozen

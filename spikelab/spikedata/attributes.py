@@ -68,15 +68,10 @@ def _is_one_value(value: Any) -> bool:
 
 def electrodes(neuron_attributes: Attributes) -> NDArray[Any] | None:
     """Return the electrode of each unit, or None if that of any is unknown."""
-    found = [_electrode(attributes) for attributes in neuron_attributes or []]
+    found = list(map(kinds.electrode_of, neuron_attributes or []))
     if not found or any(electrode is None for electrode in found):
         return None
     return np.array(found)
-
-
-def _electrode(attributes: dict[str, Any]) -> Any:
-    values = (attributes.get(key) for key in kinds.ELECTRODE_KEYS)
-    return next((value for value in values if value is not None), None)
 
 
 def locations(neuron_attributes: Attributes) -> NDArray[Any] | None:

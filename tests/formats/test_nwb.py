@@ -1,5 +1,6 @@
 """NWB files: what is in them, and what comes back."""
 
+import enum
 import re
 import warnings
 
@@ -159,6 +160,53 @@ def test_electrodes_with_names_are_numbered(tmp_path):
         assert file["units/electrodes"][:].tolist() == [1, 0]
 
 
+def test_each_unit_may_name_its_electrode_in_its_own_way(tmp_path):
+    """By any of the keys; a name that HDF5 cannot hold makes no table."""
+    attributes = [{"channel": 7}, {"ch": 8}, {"electrode": 9, "brain_area": "CA1\0"}]
+    sd = SpikeData([[]] * 3, length=1.0, neuron_attributes=attributes)
+    with written(sd, tmp_path / "a.nwb") as file:
+        table = file["general/extracellular_ephys/electrodes"]
+        assert table["id"][:].tolist() == [7, 8, 9]
+        assert table["location"].asstr()[:].tolist() == ["unknown"] * 3
+    sd.neuron_attributes = [{"electrode": "\ud800"}] * 3
+    with pytest.warns(UserWarning, match="'electrode' is left out"):
+        sd.to_nwb(tmp_path / "b.nwb")
+    assert load(tmp_path / "b.nwb").electrodes is None
+
+
+class Quality(str, enum.Enum):  # noqa: UP042 - a StrEnum would hide the trouble
+    """A text that calls itself otherwise."""
+
+    GOOD = "good"
+
+
+def test_texts_are_what_they_hold(tmp_path):
+    """Of an Enum, and of an array of objects as pandas has them."""
+    attributes = [{"q": Quality.GOOD, "tags": np.array(["a", "b"], dtype=object)}]
+    found = round_trip(attributes, tmp_path)
+    assert found == [{"unit_id": 0, "q": "good", "tags": ["a", "b"]}]
+
+
+@pytest.mark.parametrize("option", ["session", "subject"])
+def test_what_is_no_session_is_named_in_one_line(option, tmp_path):
+    """With the class that is expected."""
+    with pytest.raises(
+        TypeError, match=rf"^{option} must be a NWBS\w+ or None, got"
+    ) as e:
+        SpikeData([[1.0]]).to_nwb(tmp_path / "a.nwb", **{option: {"a": 1}})
+    assert len(str(e.value)) < 100
+
+
+def test_columns_that_are_not_read_are_named(tmp_path):
+    """A reference, or rows of rows, has no form here."""
+    foreign(tmp_path / "a.nwb", spike_times=[1.0], spike_times_index=[1], id=[0])
+    with h5py.File(tmp_path / "a.nwb", "a") as file:
+        file["units/electrode_group"] = np.array([file["units"].ref], h5py.ref_dtype)
+    with pytest.warns(UserWarning, match="left out: electrode_group") as caught:
+        load(tmp_path / "a.nwb")
+    assert caught[0].filename == __file__
+
+
 @pytest.mark.parametrize(
     "attributes",
     [
@@ -281,6 +329,7 @@ def test_missing_values_are_nan_or_empty_in_the_file(tmp_path):
         ([np.empty((2, 0)), np.empty((2, 0))], "without values"),
         ([np.datetime64("2020"), np.datetime64("2021")], "datetime64"),
         ([np.longdouble(1), np.longdouble(2)], "128"),
+        ([np.ma.array([1.0, 2.0], mask=[0, 1]), [1.0]], "masked values"),
     ],
     ids=str,
 )
@@ -464,6 +513,7 @@ def test_losses_are_told_in_words():
         assert word in lost
 
 
+@pytest.mark.filterwarnings("ignore:columns of the units left out")
 def test_verify_compares_the_attributes(tmp_path, monkeypatch):
     """A column that came back changed stops the export."""
     read_column = nwb_reader.nwb_tables.read_column

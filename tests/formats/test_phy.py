@@ -193,7 +193,6 @@ class TestChannels:
     @pytest.mark.parametrize(
         "locations",
         [
-            [[1.0, 2.0], [1.0, 2.0]],
             [[1.0, 2.0], [np.nan, 2.0]],
             [[1.0], [2.0]],
             ["left", "right"],
@@ -201,13 +200,83 @@ class TestChannels:
         ],
     )
     def test_places_that_are_no_places(self, locations, tmp_path):
-        """Not distinct, not finite, not numbers: (0, 0), (0, 1) ... instead."""
+        """Not finite, not numbers: (0, 0), (0, 1) ... instead."""
         sd = with_attribute("location", locations)
         sd.set_neuron_attribute("electrode", [3, 8])
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)
             sd.to_phy(tmp_path, fs_Hz=FS)
         assert array(tmp_path, "channel_positions").tolist() == [[0, 0], [0, 1]]
+
+    def test_places_that_are_not_known_lie_above_the_others(self, tmp_path):
+        """A channel without a unit, or at the place of another one, costs no place."""
+        two = recorded(n_channels=4)
+        sd = SpikeData(
+            [*two.train, [20.0]],
+            length=two.length,
+            raw_data=two.raw_data,
+            raw_time=two.raw_time,
+            neuron_attributes=[
+                {"electrode": 0, "location": [1.0, 20.0]},
+                {"electrode": 1, "location": [5.0, 10.0]},
+                {"electrode": 2, "location": [5.0, 10.0]},
+            ],
+        )
+        sd.to_phy(tmp_path, fs_Hz=FS, raw_data=True, verify=True)
+        expected = [[1, 20], [5, 10], [5, 21], [5, 22]]
+        assert array(tmp_path, "channel_positions").tolist() == expected
+        lost = PhyWriter(fs_Hz=FS, raw_data=True).losses(sd)
+        assert "places of 2 channels are not known: above the others" in lost
+
+    @pytest.mark.parametrize(
+        "electrodes", [[5, None, 7], ["A", None, "B"], [float("nan"), 5.0, 7.0]]
+    )
+    def test_no_electrode_is_invented(self, electrodes, tmp_path):
+        """A unit whose electrode is not known has none when it is read, either."""
+        sd = SpikeData([[1.0], [2.0], [3.0]], length=5.0)
+        sd.neuron_attributes = [
+            {} if e is None or e != e else {"electrode": e} for e in electrodes
+        ]
+        sd.to_phy(tmp_path, fs_Hz=FS, verify=True)
+        found = [a.get("electrode") for a in load(tmp_path).neuron_attributes]
+        assert found == [a.get("electrode") for a in sd.neuron_attributes]
+
+
+class TestGaps:
+    """What is known about units, with gaps and names that others use."""
+
+    @pytest.mark.parametrize(
+        "locations", [[[1.0, 2.0], None, [3.0, 4.5]], [[10.0], [20.0], None]]
+    )
+    def test_a_location_may_be_missing_or_a_single_number(self, locations, tmp_path):
+        """The others keep theirs."""
+        sd = SpikeData([[1.0], [2.0], [3.0]], length=5.0)
+        sd.neuron_attributes = [
+            {} if place is None else {"location": place} for place in locations
+        ]
+        sd.to_phy(tmp_path, fs_Hz=FS, verify=True)
+        found = [a.get("location") for a in load(tmp_path).neuron_attributes]
+        assert found == locations
+
+    def test_two_kinds_of_ids_stay_apart(self, tmp_path):
+        """One is what SpikeInterface shows, the other an attribute like any other."""
+        sd = with_attribute("unit_id", [100, 101])
+        sd.set_neuron_attribute("si_unit_id", [50, 51])
+        sd.to_phy(tmp_path, fs_Hz=FS, verify=True)
+        found = load(tmp_path)
+        assert found.get_neuron_attribute("unit_id") == [100, 101]
+        assert found.get_neuron_attribute("si_unit_id") == [50, 51]
+        table = (tmp_path / "cluster_si_unit_id.tsv").read_text()
+        assert table == "cluster_id\tsi_unit_id\n0\t100\n1\t101\n"
+
+    def test_names_that_make_no_file_are_left_out(self, tmp_path):
+        """Longer than file names are, or none at all."""
+        sd = with_attribute("x" * 300, [1, 2])
+        sd.set_neuron_attribute(None, ["good", "mua"])
+        with pytest.warns(UserWarning, match=r"x+, None left out"):
+            sd.to_phy(tmp_path, fs_Hz=FS)
+        groups = (tmp_path / "cluster_group.tsv").read_text()
+        assert groups == "cluster_id\tgroup\n0\tunsorted\n1\tunsorted\n"
 
 
 class TestTemplates:
@@ -234,6 +303,18 @@ class TestTemplates:
         assert PhyWriter(fs_Hz=FS).losses(sd) == [
             "templates of 1 units are not known: flat placeholders"
         ]
+
+    def test_of_all_electrodes_of_a_probe(self, tmp_path):
+        """A column for each electrode, units on only some of them."""
+        template = np.zeros((5, 4))
+        template[2] = [-1.0, -9.0, -3.0, 0.5]
+        sd = with_attribute("template", [template, np.roll(template, 1, axis=1)])
+        sd.set_neuron_attribute("electrode", [1, 2])
+        sd.to_phy(tmp_path, fs_Hz=FS, verify=True)
+        assert array(tmp_path, "channel_map").tolist() == [0, 1, 2, 3]
+        assert array(tmp_path, "template_ind").tolist() == [[1, 2, 0, 3], [2, 3, 1, 0]]
+        assert PhyWriter(fs_Hz=FS).losses(sd) == []
+        assert load(tmp_path).electrodes.tolist() == [1, 2]
 
     def test_of_all_channels(self, tmp_path):
         """The largest twelve of them, largest first."""
@@ -351,7 +432,17 @@ class TestRawData:
                 lambda sd: {"raw_time": np.append(sd.raw_time[:-1], 1e3)},
                 "at sample 2999",
             ),
-            (lambda sd: {"raw_time": sd.raw_time + 50}, "before the first spike"),
+            (
+                lambda sd: {"raw_time": sd.raw_time + 50},
+                r"cover all spikes, from 10\.0 to 70\.0 ms",
+            ),
+            (
+                lambda sd: {
+                    "raw_time": sd.raw_time[:1500],
+                    "raw_data": sd.raw_data[:, :1500],
+                },
+                "cover all spikes",
+            ),
             (lambda sd: {"raw_time": None, "raw_data": None}, "a recording without"),
         ],
     )

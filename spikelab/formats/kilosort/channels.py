@@ -11,8 +11,6 @@ from spikelab.errors import FormatError
 from spikelab.formats.kilosort import npy
 from spikelab.formats.kilosort.sidecar import Sidecar
 
-"""The attributes that may hold the electrode of a unit."""
-
 LOCATION_KEYS = ("location", "position", "x")
 """The attributes that may hold its location."""
 
@@ -43,9 +41,9 @@ def add_places(
         What the folder says about itself.
     """
     electrodes, positions = None, None
-    if (folder / files[0]).exists() and _tells(sidecar, "electrode"):
+    if (folder / files[0]).exists() and _are_electrodes(found, ids, sidecar):
         electrodes = npy.read_column(folder / files[0], "iuf")
-    if (folder / files[1]).exists() and _tells(sidecar, "location"):
+    if (folder / files[1]).exists() and _are_located(sidecar):
         positions = npy.read(folder / files[1], "iuf", ndim=2)
     if electrodes is None and positions is None:
         return
@@ -59,23 +57,36 @@ def add_places(
             attributes["location"] = positions[channel].astype(float).tolist()
 
 
-def _tells(sidecar: Sidecar, what: str) -> bool:
-    """Tell whether the folder's channels are those of electrodes.
+def _are_electrodes(
+    found: list[dict[str, Any]], ids: NDArray[np.int64], sidecar: Sidecar
+) -> bool:
+    """Tell whether the folder's channels are electrodes.
 
-    Phy needs channels and positions also where none are known.
+    Phy needs channels also where none are known: they are electrodes if each unit
+    that was exported has one.
     """
     if sidecar.format != "phy":
         return True
-    if what == "location":
-        return any(kind == "coordinate" for _, kind in sidecar.columns.values())
-    return any(name in kinds.ELECTRODE_KEYS for name, _ in sidecar.columns.values())
+    exported = set(sidecar.cluster_ids)
+    known = [
+        type(kinds.electrode_of(attributes)) is int
+        for attributes, cluster in zip(found, ids.tolist(), strict=True)
+        if cluster in exported
+    ]
+    return bool(known) and all(known)
+
+
+def _are_located(sidecar: Sidecar) -> bool:
+    """Tell whether the folder's positions are those of units."""
+    kinds_held = {kind for _, kind in sidecar.columns.values()}
+    return sidecar.format != "phy" or "coordinate" in kinds_held
 
 
 def _add_electrode(
     attributes: dict[str, Any], channel: int, electrodes: NDArray[Any]
 ) -> int:
     """Add the electrode, or find the channel of the one that is already known."""
-    known = next((attributes[k] for k in kinds.ELECTRODE_KEYS if k in attributes), None)
+    known = kinds.electrode_of(attributes)
     if known is not None:
         attributes.setdefault("electrode", known)
         if type(known) is not int:

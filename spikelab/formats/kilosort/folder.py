@@ -225,7 +225,8 @@ def group_key(sd: Any) -> str | None:
 def write_groups(folder: Path, sd: Any, ids: Sequence[int]) -> tuple[str, str]:
     """Write ``cluster_group.tsv``; return the attribute that it holds, and its type."""
     key = group_key(sd)
-    known = [a.get(key) for a in sd.neuron_attributes or [{}] * sd.N]
+    attributes = sd.neuron_attributes if key else None
+    known = [a.get(key) for a in attributes or [{}] * sd.N]
     labels = [label or "unsorted" for label in known]
     cluster_tables.write_column(folder / "cluster_group.tsv", "group", ids, labels)
     return key or "group", "text" if all(known) else "label"

@@ -123,6 +123,8 @@ def _column(name: str, key: Any, values: list[Any]) -> Column:
     if not isinstance(key, str):
         raise _UnstorableError("the key is not a text")
     _check_text([key])
+    if any(np.ma.is_masked(value) for value in values):
+        raise _UnstorableError("it holds masked values")
     gaps = np.array([_is_gap(value) for value in values], dtype=bool)
     present = [value for value in values if not _is_gap(value)]
     if not present:
@@ -143,7 +145,9 @@ def _column(name: str, key: Any, values: list[Any]) -> Column:
 
 
 def _unwrapped(value: Any) -> Any:
-    """Return what an array without dimensions holds."""
+    """Return what an array without dimensions, or one of objects, holds."""
+    if isinstance(value, np.ndarray) and value.dtype == object:
+        return value.tolist()
     return value[()] if isinstance(value, np.ndarray) and not value.ndim else value
 
 
@@ -173,7 +177,8 @@ def _of_scalars(present: list[Any], gaps: NDArray[np.bool_]) -> _Data:
     _check_one(set(leaves))
     if leaves[0] == "text":
         _check_text(present)
-        return _with_gaps(np.array([str(v) for v in present], dtype=object), gaps)
+        texts = [str.__str__(v) for v in present]  # str() of an Enum is its name
+        return _with_gaps(np.array(texts, dtype=object), gaps)
     return _with_gaps(_exact(present, present), gaps)
 
 

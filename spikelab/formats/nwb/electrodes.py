@@ -8,13 +8,13 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from spikelab import trains
+from spikelab import kinds, trains
 from spikelab.errors import FormatError
 from spikelab.formats.nwb import tables as nwb_tables
+from spikelab.formats.nwb.attributes import is_storable_text
 
 TABLE = "general/extracellular_ephys/electrodes"
 
-_KEYS = ("electrode", "channel", "ch")
 _AXES = ("x", "y", "z")
 _UNKNOWN = "unknown"
 
@@ -63,11 +63,10 @@ def electrodes_of(
         The part of the brain where the units do not say.
     """
     units = attributes or []
-    for key in _KEYS:
-        per_unit = [_labels(unit.get(key)) for unit in units]
-        known = [labels for labels in per_unit if labels is not None]
-        if any(known) and len({type(label) for unit in known for label in unit}) == 1:
-            return _table(units, [labels or [] for labels in per_unit], location)
+    per_unit = [_labels(kinds.electrode_of(unit)) for unit in units]
+    known = [labels for labels in per_unit if labels is not None]
+    if any(known) and len({type(label) for unit in known for label in unit}) == 1:
+        return _table(units, [labels or [] for labels in per_unit], location)
     return None
 
 
@@ -84,7 +83,8 @@ def _labels(value: Any) -> list[int] | list[str] | None:
         values = whole if np.array_equal(whole, values) else values
     if values.dtype.kind in "iu" and (not values.size or values.max() <= 2**63 - 1):
         return [int(v) for v in values]
-    return [str(v) for v in values] if values.dtype.kind == "U" else None
+    texts = values.dtype.kind == "U" and all(map(is_storable_text, values.tolist()))
+    return [str(v) for v in values] if texts else None
 
 
 def _listed(value: Any) -> NDArray[Any] | None:
@@ -165,7 +165,7 @@ def _place(unit: Mapping[str, Any]) -> tuple[float, ...] | None:
 def _area(unit: Mapping[str, Any]) -> str | None:
     for key in ("brain_area", "location"):
         value = unit.get(key)
-        if isinstance(value, str) and value.strip():
+        if isinstance(value, str) and value.strip() and is_storable_text(value):
             return value
     return None
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikelab import trains, units
-from spikelab.errors import FormatError
+from spikelab.errors import FormatError, warn
 from spikelab.formats import hdf5_file
 from spikelab.formats.nwb import columns as nwb_columns
 from spikelab.formats.nwb import electrodes as nwb_electrodes
@@ -234,14 +234,17 @@ def _sampling_rate(found: Found) -> dict[str, float]:
 
 def _attributes(found: Found, ids: NDArray[Any]) -> list[dict[str, Any]]:
     """Return what is known about each unit."""
-    columns = [
-        column
+    read = {
+        name: nwb_tables.read_column(name, data, index, len(ids), found.own)
         for name, (data, index) in found.columns.items()
-        if name != found.spike_times
-        and name not in nwb_names.STRUCTURE
-        and (column := nwb_tables.read_column(name, data, index, len(ids), found.own))
-        is not None
-    ]
+        if name != found.spike_times and name not in nwb_names.STRUCTURE
+    }
+    if left_out := [name for name, column in read.items() if column is None]:
+        warn(
+            f"columns of the units left out: {', '.join(left_out)} (only numbers, "
+            "truth values and text are read, one value or one row of them per unit)"
+        )
+    columns = [column for column in read.values() if column is not None]
     units_known = [{"unit_id": unit} for unit in ids.tolist()]
     if not found.own and "electrodes" in found.columns:
         region = found.columns["electrodes"]

@@ -7,6 +7,8 @@ from typing import Any
 
 import attrs
 
+from spikelab.formats.nwb.attributes import is_storable_text
+
 _PERSON = re.compile(r"([\w\s\-.']+),\s+([\w\s\-.']+)")
 _SPECIES = re.compile(
     r"([A-Z][a-z]* [a-z]+)|(http://purl\.obolibrary\.org/obo/NCBITaxon_\d+)"
@@ -25,8 +27,11 @@ _WORMS = ("Caenorhabditis elegans", "C. elegans")
 def _text(name: str, value: Any) -> str:
     if not isinstance(value, str):
         raise TypeError(f"{name} must be a text, got {value!r}")
-    if not value.strip() or "\0" in value:
-        raise ValueError(f"{name} must not be empty nor hold NUL, got {value!r}")
+    if not value.strip() or not is_storable_text(value):
+        raise ValueError(
+            f"{name} must not be empty nor hold NUL or half a surrogate pair, "
+            f"got {value!r}"
+        )
     return value
 
 

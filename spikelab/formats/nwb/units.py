@@ -20,7 +20,7 @@ UNITS = "units"
 SPIKE_TIMES = "spike_times"
 SPIKE_TIMES_INDEX = "spike_times_index"
 
-OTHERS = nwb_names.STRUCTURE - {SPIKE_TIMES, SPIKE_TIMES_INDEX}
+OTHERS = nwb_names.STRUCTURE - {SPIKE_TIMES, SPIKE_TIMES_INDEX} | {"colnames"}
 """Members of the table under whose names spike times cannot be written."""
 
 Attributes = Sequence[Mapping[Any, Any]] | None

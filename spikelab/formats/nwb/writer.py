@@ -69,12 +69,10 @@ class NWBWriter(FileWriter):
     )
     group: str = attrs.field(default=nwb_units.UNITS, validator=checks.is_dataset_name)
     session: NWBSession | None = attrs.field(
-        default=None,
-        validator=attrs.validators.optional(attrs.validators.instance_of(NWBSession)),
+        default=None, validator=checks.is_optional_instance(NWBSession)
     )
     subject: NWBSubject | None = attrs.field(
-        default=None,
-        validator=attrs.validators.optional(attrs.validators.instance_of(NWBSubject)),
+        default=None, validator=checks.is_optional_instance(NWBSubject)
     )
     fs_Hz: float | None = attrs.field(
         default=None, validator=attrs.validators.optional(checks.is_positive)

@@ -12,7 +12,12 @@ from spikelab.formats.kilosort import tables as cluster_tables
 
 _LOCATION_KEYS = ("location", "position")
 _ID_KEYS = ("unit_id", "cluster_id", "si_unit_id")
-_RENAMED = {"cluster_id": "unit_cluster_id", "id": "unit_own_id", "group": "unit_group"}
+_RENAMED = {
+    "cluster_id": "unit_cluster_id",
+    "id": "unit_own_id",
+    "group": "unit_group",
+    "si_unit_id": "unit_si_unit_id",
+}
 """Columns that mean something else to Phy or SpikeInterface."""
 
 _LARGEST_ID = 2**24
@@ -66,7 +71,9 @@ def attribute_names(sd: Any) -> list[Any]:
 
 def _made(key: Any, values: list[Any], used: set[str]) -> Iterator[Column]:
     name = _RENAMED.get(key, key)
-    if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z][\w .()/%+-]*", name):
+    if not isinstance(name, str) or not re.fullmatch(
+        r"[A-Za-z][\w .()/%+-]{,99}", name
+    ):
         return
     if key in _LOCATION_KEYS and (places := _coordinates(values)):
         for axis, cells in zip("xyz", zip(*places, strict=True), strict=False):
@@ -81,16 +88,30 @@ def _made(key: Any, values: list[Any], used: set[str]) -> Iterator[Column]:
 
 
 def _coordinates(values: list[Any]) -> list[list[str]] | None:
-    """Return the coordinates of each unit as text, None if they are not 2 or 3 numbers."""
+    """Return the coordinates of each unit as text, empty where it has none.
+
+    None if any is not one to three numbers, or they differ in how many.
+    """
     try:
-        places = [np.asarray(value, dtype=np.float64) for value in values]
+        places = {
+            unit: np.atleast_1d(np.asarray(value, dtype=np.float64))
+            for unit, value in enumerate(values)
+            if value is not None
+        }
     except (TypeError, ValueError):
         return None
-    if {place.shape for place in places} not in ({(2,)}, {(3,)}):
+    shapes = {place.shape for place in places.values()}
+    if len(shapes) != 1 or not shapes <= {(1,), (2,), (3,)}:
         return None
-    if not all(np.all(np.isfinite(place)) for place in places):
+    if not all(np.all(np.isfinite(place)) for place in places.values()):
         return None
-    return [[str(cluster_tables.as_text(x)) for x in place] for place in places]
+    unknown = [""] * shapes.pop()[0]
+    return [
+        [str(cluster_tables.as_text(x)) for x in places[unit]]
+        if unit in places
+        else unknown
+        for unit in range(len(values))
+    ]
 
 
 def original_ids(sd: Any, given: Sequence[int] | None) -> tuple[str | None, list[int]]:

@@ -9,7 +9,7 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 
-from spikelab import checks
+from spikelab import checks, trains
 from spikelab.formats import kilosort
 from spikelab.formats.kilosort import slices as cluster_slices
 from spikelab.formats.kilosort import spikes as cluster_spikes
@@ -109,16 +109,18 @@ class PhyWriter(ClusterFolderWriter):
         return [
             *super()._cautions(sd),
             f"to_phy: neuron_attributes {', '.join(left_out)} left out: tables of Phy "
-            "hold numbers, booleans, and texts that begin with a letter",
+            "hold numbers, booleans, and texts that begin with a letter, under names "
+            "that do",
         ]
 
     def _check_raw(self, sd: Any) -> None:
         raw = phy_raw.raw_of(sd, self.fs_Hz)
-        first = min(times[0] for times in sd.train if len(times))
-        if self._convert(np.array([first]))[0] < raw.first_sample:
+        first, last = trains.extremes(sd.train)
+        samples = self._convert(np.array([first, last])) - raw.first_sample
+        if samples[0] < 0 or samples[1] >= raw.data.shape[1]:
             raise ValueError(
-                f"raw_data must start before the first spike, at {first} ms, "
-                f"got raw_time from {sd.raw_time[0]} ms"
+                f"raw_data must cover all spikes, from {first} to {last} ms, "
+                f"got raw_time from {sd.raw_time[0]} to {sd.raw_time[-1]} ms"
             )
 
     def _plan(self, sd: Any) -> "_Plan":
@@ -150,6 +152,7 @@ class PhyWriter(ClusterFolderWriter):
         plan = self._plan(sd)
         lost = self._losses_of_times(sd)
         lost += phy_templates.losses(plan.templates, len(plan.channels.numbers))
+        lost += plan.channels.losses()
         _, left_out = self._columns(sd, plan.templates)
         if left_out:
             lost.append(f"neuron_attributes {', '.join(left_out)}")
@@ -282,7 +285,8 @@ def export_spikedata_to_phy(
     ``channel_map.npy`` (channels,), ``channel_positions.npy`` (channels, 2)
         int32 electrode numbers and float32 x and y. Channels are the rows of
         the raw data if those are used, else the electrodes of the units, else
-        their locations. Unknown positions are (0, 0), (0, 1), (0, 2) ...
+        their locations. Where a position is not known, or that of another
+        channel, it is above the known ones, or (0, 0), (0, 1) ... if none is.
     ``cluster_group.tsv``
         The attribute ``group`` or ``quality`` if it holds ``good``, ``mua``,
         ``noise`` or ``unsorted``; else ``unsorted``. Silent units are listed here,
@@ -349,7 +353,7 @@ def export_spikedata_to_phy(
     ValueError
         If there are fewer than two spikes, which Phy cannot open; if an option
         is wrong; if the raw data are missing, have gaps or another sampling
-        rate, or start after the first spike.
+        rate, or do not cover all spikes.
     FileExistsError
         If `folder` holds files of another program that Phy would take for part
         of the export, or a ``recording.dat`` that spikelab did not write.
