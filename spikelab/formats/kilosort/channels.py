@@ -1,5 +1,6 @@
 """Which electrode a unit of a KiloSort or Phy folder lies on, and where that is."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -41,9 +42,9 @@ def add_places(
         What the folder says about itself.
     """
     electrodes, positions = None, None
-    if (folder / files[0]).exists() and _are_electrodes(found, ids, sidecar):
+    if (folder / files[0]).exists() and _have_all(found, ids, sidecar, _has_electrode):
         electrodes = npy.read_column(folder / files[0], "iuf")
-    if (folder / files[1]).exists() and _are_located(sidecar):
+    if (folder / files[1]).exists() and _have_all(found, ids, sidecar, _has_location):
         positions = npy.read(folder / files[1], "iuf", ndim=2)
     if electrodes is None and positions is None:
         return
@@ -53,33 +54,34 @@ def add_places(
             channel = _add_electrode(attributes, channel, electrodes)
         if positions is None or not 0 <= channel < len(positions):
             continue
-        if not any(key in attributes for key in LOCATION_KEYS):
+        if not _has_location(attributes):
             attributes["location"] = positions[channel].astype(float).tolist()
 
 
-def _are_electrodes(
-    found: list[dict[str, Any]], ids: NDArray[np.int64], sidecar: Sidecar
+def _have_all(
+    found: list[dict[str, Any]],
+    ids: NDArray[np.int64],
+    sidecar: Sidecar,
+    has: Callable[[dict[str, Any]], bool],
 ) -> bool:
-    """Tell whether the folder's channels are electrodes.
+    """Tell whether channels are what each unit that was exported has.
 
-    Phy needs channels also where none are known: they are electrodes if each unit
-    that was exported has one.
+    Phy needs channels and positions also where none are known.
     """
     if sidecar.format != "phy":
         return True
     exported = set(sidecar.cluster_ids)
-    known = [
-        type(kinds.electrode_of(attributes)) is int
-        for attributes, cluster in zip(found, ids.tolist(), strict=True)
-        if cluster in exported
-    ]
+    pairs = zip(found, ids.tolist(), strict=True)
+    known = [has(attributes) for attributes, cluster in pairs if cluster in exported]
     return bool(known) and all(known)
 
 
-def _are_located(sidecar: Sidecar) -> bool:
-    """Tell whether the folder's positions are those of units."""
-    kinds_held = {kind for _, kind in sidecar.columns.values()}
-    return sidecar.format != "phy" or "coordinate" in kinds_held
+def _has_electrode(attributes: dict[str, Any]) -> bool:
+    return type(kinds.electrode_of(attributes)) is int
+
+
+def _has_location(attributes: dict[str, Any]) -> bool:
+    return any(key in attributes for key in LOCATION_KEYS)
 
 
 def _add_electrode(

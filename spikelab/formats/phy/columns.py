@@ -54,7 +54,7 @@ def columns(sd: Any, taken: Sequence[str | None]) -> tuple[list[Column], list[st
     found: list[Column] = []
     left_out = []
     for key in attribute_names(sd):
-        if key in taken:
+        if key is not None and key in taken:
             continue
         values = [a.get(key) for a in sd.neuron_attributes]
         made = list(_made(key, values, {column.name for column in found}))
