@@ -8,13 +8,15 @@ from numpy.typing import ArrayLike, NDArray
 
 from spikelab import checks
 from spikelab.spikedata import attributes, windows
+from spikelab.spikedata.attributes import Attributes
 from spikelab.spikedata.export_mixin import ExportMixin
+from spikelab.spikedata.subsets import UnitSubsets
 
 if TYPE_CHECKING:
     from spikelab.spikedata.rateslicestack import RateSliceStack
 
 
-class RateData(ExportMixin):
+class RateData(UnitSubsets["RateData"], ExportMixin):
     """Instantaneous firing rates of N units at given times.
 
     Parameters
@@ -65,29 +67,8 @@ class RateData(ExportMixin):
             neuron_attributes, self.N
         )
 
-    def subset(
-        self, units: Any, by: str | None = None, preserve_order: bool = False
-    ) -> "RateData":
-        """Return the rates of the chosen units.
-
-        Parameters
-        ----------
-        units : int, iterable of int, mask, or attribute value(s)
-            The units, or, with `by`, the values of that attribute to look for.
-        by : str, optional
-            Name of an attribute of ``neuron_attributes``.
-        preserve_order : bool
-            Keep the order of `units`; by default the units stay in their order.
-        """
-        chosen = attributes.select_units(
-            units, self.N, self.neuron_attributes, by=by, preserve_order=preserve_order
-        )
-        return RateData(
-            self.inst_Frate_data[chosen],
-            self.times,
-            attributes.of_units(self.neuron_attributes, chosen),
-            self.rate_unit,
-        )
+    def _of_units(self, chosen: list[int], known: Attributes) -> "RateData":
+        return RateData(self.inst_Frate_data[chosen], self.times, known, self.rate_unit)
 
     def subtime(self, start: Any, end: Any) -> "RateData":
         """Return the columns from `start` up to, and without, `end`.

@@ -9,14 +9,16 @@ from numpy.typing import ArrayLike, NDArray
 from spikelab import binning, checks
 from spikelab.errors import warn
 from spikelab.spikedata import attributes, windows
+from spikelab.spikedata.attributes import Attributes
 from spikelab.spikedata.export_mixin import ExportMixin
 from spikelab.spikedata.ratedata import RateData
 from spikelab.spikedata.rates import isi_rates, smoothing_reach
 from spikelab.spikedata.spikedata import SpikeData
+from spikelab.spikedata.subsets import UnitSubsets
 from spikelab.spikedata.windows import Window, Windows
 
 
-class RateSliceStack(ExportMixin):
+class RateSliceStack(UnitSubsets["RateSliceStack"], ExportMixin):
     """Firing rates of U units in S windows of T time bins.
 
     Made from a recording (`data_obj`) and windows, or from rates that are
@@ -121,32 +123,17 @@ class RateSliceStack(ExportMixin):
         times = self.times[i][0] + np.arange(self.event_stack.shape[1]) * self.step_size
         return RateData(self.event_stack[..., i], times, self.neuron_attributes)
 
-    def subset(
-        self, units: Any, by: str | None = None, preserve_order: bool = False
-    ) -> "RateSliceStack":
-        """Return the stack of the chosen units.
+    @property
+    def N(self) -> int:  # type: ignore[override]
+        """Number of units."""
+        return int(self.event_stack.shape[0])
 
-        Parameters
-        ----------
-        units : int, iterable of int, mask, or attribute value(s)
-            The units, or, with `by`, the values of that attribute to look for.
-        by : str, optional
-            Name of an attribute of ``neuron_attributes``.
-        preserve_order : bool
-            Keep the order of `units`; by default the units stay in their order.
-        """
-        chosen = attributes.select_units(
-            units,
-            self.event_stack.shape[0],
-            self.neuron_attributes,
-            by=by,
-            preserve_order=preserve_order,
-        )
+    def _of_units(self, chosen: list[int], known: Attributes) -> "RateSliceStack":
         return RateSliceStack(
             event_matrix=self.event_stack[chosen],
             times_start_to_end=list(self.times),
             step_size=self.step_size,
-            neuron_attributes=attributes.of_units(self.neuron_attributes, chosen),
+            neuron_attributes=known,
         )
 
     def subslice(self, slices: Any) -> "RateSliceStack":

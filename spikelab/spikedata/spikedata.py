@@ -10,16 +10,18 @@ from numpy.typing import ArrayLike, NDArray
 from spikelab import binning, checks, trains
 from spikelab.errors import MissingExtraError, warn
 from spikelab.spikedata import attributes, construction, selection, windows
+from spikelab.spikedata.attributes import Attributes
 from spikelab.spikedata.export_mixin import ExportMixin
 from spikelab.spikedata.ratedata import RateData
 from spikelab.spikedata.rates import isi_rates
+from spikelab.spikedata.subsets import UnitSubsets
 
 if TYPE_CHECKING:
     from spikelab.spikedata.rateslicestack import RateSliceStack
     from spikelab.spikedata.spikeslicestack import SpikeSliceStack
 
 
-class SpikeData(ExportMixin):
+class SpikeData(UnitSubsets["SpikeData"], ExportMixin):
     """Spike times of N units over one recording window, in milliseconds.
 
     Parameters
@@ -218,29 +220,10 @@ class SpikeData(ExportMixin):
             self.neuron_attributes = [{} for _ in range(self.N)]
         attributes.set_values(self.neuron_attributes, key, values, list(units))
 
-    def subset(
-        self, units: Any, by: str | None = None, preserve_order: bool = False
-    ) -> "SpikeData":
-        """Return a recording of the chosen units, each once; all else stays.
-
-        Parameters
-        ----------
-        units : int, iterable of int, mask, or attribute value(s)
-            The units, or, with `by`, the values of that attribute to look for.
-        by : str, optional
-            Name of an attribute of ``neuron_attributes``.
-        preserve_order : bool
-            Keep the order of `units`; by default the units stay in their order.
-        """
-        chosen = attributes.select_units(
-            units, self.N, self.neuron_attributes, by=by, preserve_order=preserve_order
-        )
+    def _of_units(self, chosen: list[int], known: Attributes) -> "SpikeData":
+        train = [self.train[unit] for unit in chosen]
         return SpikeData(
-            **selection.arguments(
-                self,
-                train=[self.train[unit] for unit in chosen],
-                neuron_attributes=attributes.of_units(self.neuron_attributes, chosen),
-            )
+            **selection.arguments(self, train=train, neuron_attributes=known)
         )
 
     def subtime(

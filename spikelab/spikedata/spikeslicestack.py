@@ -14,10 +14,11 @@ from spikelab.spikedata import attributes, selection, windows
 from spikelab.spikedata.attributes import Attributes
 from spikelab.spikedata.export_mixin import ExportMixin
 from spikelab.spikedata.spikedata import SpikeData
+from spikelab.spikedata.subsets import UnitSubsets
 from spikelab.spikedata.windows import Window, Windows
 
 
-class SpikeSliceStack(ExportMixin):
+class SpikeSliceStack(UnitSubsets["SpikeSliceStack"], ExportMixin):
     """Spike trains of N units in S windows.
 
     Made from a recording (`data_obj`) and windows, or from recordings that are
@@ -116,27 +117,11 @@ class SpikeSliceStack(ExportMixin):
     def __iter__(self) -> Iterator[SpikeData]:
         return iter(self.spike_stack)
 
-    def subset(
-        self, units: Any, by: str | None = None, preserve_order: bool = False
-    ) -> "SpikeSliceStack":
-        """Return the stack of the chosen units.
-
-        Parameters
-        ----------
-        units : int, iterable of int, mask, or attribute value(s)
-            The units, or, with `by`, the values of that attribute to look for.
-        by : str, optional
-            Name of an attribute of ``neuron_attributes``.
-        preserve_order : bool
-            Keep the order of `units`; by default the units stay in their order.
-        """
-        chosen = attributes.select_units(
-            units, self.N, self.neuron_attributes, by=by, preserve_order=preserve_order
-        )
+    def _of_units(self, chosen: list[int], known: Attributes) -> "SpikeSliceStack":
         return SpikeSliceStack(
             spike_stack=[sd.subset(chosen, preserve_order=True) for sd in self],
             times_start_to_end=list(self.times),
-            neuron_attributes=attributes.of_units(self.neuron_attributes, chosen),
+            neuron_attributes=known,
             drop_slice_attributes=False,
         )
 

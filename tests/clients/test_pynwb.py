@@ -141,6 +141,7 @@ def loaded_both_ways(path):
     return with_pynwb
 
 
+@pytest.mark.filterwarnings("ignore:columns of the units left out. electrode_group")
 def test_units_of_pynwb_load(tmp_path):
     """Spikes, window, electrodes by their rows, and columns of every kind."""
     file = pynwb_file()
