@@ -46,7 +46,7 @@ def is_s3_url(url: Any) -> bool:
     Parameters
     ----------
     url : object
-        ``s3://bucket/key``, or an https address of one of Amazon's S3 hosts
+        ``s3://bucket/key``, or an https (or http) address of one of Amazon's S3 hosts
         with the bucket in its host or at the start of its path.
 
     Returns

@@ -106,13 +106,7 @@ class RateData(UnitSubsets["RateData"], ExportMixin):
         ValueError
             If there is no such column, or none between them.
         """
-        count = self.times.size
-        first, last = (i + count if i < 0 else i for i in (start_idx, end_idx))
-        if not 0 <= first < last <= count:
-            raise ValueError(
-                f"start_idx must be before end_idx, and both lie in 0..{count}, "
-                f"got {start_idx} and {end_idx}"
-            )
+        first, last = windows.index_range(start_idx, end_idx, self.times.size)
         return self._columns(slice(first, last))
 
     def _columns(self, columns: slice) -> "RateData":

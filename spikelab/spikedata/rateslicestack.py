@@ -136,6 +136,31 @@ class RateSliceStack(UnitSubsets["RateSliceStack"], ExportMixin):
             neuron_attributes=known,
         )
 
+    def subtime_by_index(self, start_idx: int, end_idx: int) -> "RateSliceStack":
+        """Return the stack of the steps ``start_idx:end_idx`` of every slice.
+
+        Parameters
+        ----------
+        start_idx, end_idx : int
+            Positions along the second axis; negative ones count from the end.
+
+        Raises
+        ------
+        ValueError
+            If there is no such step, or none between them.
+        """
+        steps = self.event_stack.shape[1]
+        first, last = windows.index_range(start_idx, end_idx, steps)
+        return RateSliceStack(
+            event_matrix=self.event_stack[:, first:last],
+            times_start_to_end=[
+                (start + first * self.step_size, start + last * self.step_size)
+                for start, _ in self.times
+            ],
+            step_size=self.step_size,
+            neuron_attributes=self.neuron_attributes,
+        )
+
     def subslice(self, slices: Any) -> "RateSliceStack":
         """Return the stack of the chosen slices, each once, in their order.
 

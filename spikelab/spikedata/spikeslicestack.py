@@ -125,6 +125,36 @@ class SpikeSliceStack(UnitSubsets["SpikeSliceStack"], ExportMixin):
             drop_slice_attributes=False,
         )
 
+    def subtime_by_index(self, start_idx: int, end_idx: int) -> "SpikeSliceStack":
+        """Return the stack of the same part of every slice, which starts at 0 then.
+
+        Parameters
+        ----------
+        start_idx, end_idx : int
+            Start and end in ms from the start of each slice; negative ones count
+            from the end of the first slice.
+
+        Raises
+        ------
+        ValueError
+            If the first slice is not a whole number of ms long, or the part is
+            not in each slice.
+        """
+        length = self.spike_stack[0].length
+        if not float(length).is_integer():
+            raise ValueError(f"slices must be whole ms long, got {length}")
+        first, last = windows.index_range(start_idx, end_idx, int(length))
+        return SpikeSliceStack(
+            spike_stack=[
+                sd.subtime(sd.start_time + first, sd.start_time + last) for sd in self
+            ],
+            times_start_to_end=[
+                (start + first, start + last) for start, _ in self.times
+            ],
+            neuron_attributes=self.neuron_attributes,
+            drop_slice_attributes=False,
+        )
+
     def subslice(self, slices: Any) -> "SpikeSliceStack":
         """Return the stack of the chosen slices, each once, in their order.
 

@@ -229,3 +229,14 @@ def extent_of(times: NDArray[Any]) -> Window:
     if not times.size:
         raise ValueError("times must not be empty to be cut into windows, got size 0")
     return float(times[0]), float(times[-1]) + step_of(times)
+
+
+def index_range(start_idx: int, end_idx: int, count: int) -> tuple[int, int]:
+    """Return two positions among `count`, or raise; negative ones count from the end."""
+    first, last = (i + count if i < 0 else i for i in (start_idx, end_idx))
+    if not 0 <= first < last <= count:
+        raise ValueError(
+            f"start_idx must be before end_idx, and both lie in 0..{count}, "
+            f"got {start_idx} and {end_idx}"
+        )
+    return first, last

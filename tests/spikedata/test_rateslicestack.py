@@ -219,3 +219,18 @@ def test_subslice():
         assert part.neuron_attributes == ATTRIBUTES
     with pytest.raises(ValueError, match=r"slices must lie in 0\.\.2, got 3"):
         stack.subslice(3)
+
+
+def test_subtime_by_index():
+    """The same steps of every slice, negative ones from the end."""
+    stack = RateSliceStack(
+        event_matrix=np.arange(24.0).reshape(2, 4, 3),
+        times_start_to_end=[(0, 2), (4, 6), (8, 10)],
+        step_size=0.5,
+    )
+    part = stack.subtime_by_index(1, -1)
+    np.testing.assert_array_equal(part.event_stack, stack.event_stack[:, 1:3])
+    assert part.times == [(0.5, 1.5), (4.5, 5.5), (8.5, 9.5)]
+    assert part.step_size == 0.5
+    with pytest.raises(ValueError, match=r"both lie in 0\.\.4, got 2 and 5"):
+        stack.subtime_by_index(2, 5)

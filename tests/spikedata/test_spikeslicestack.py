@@ -311,3 +311,16 @@ def test_raster_of_unequal_slices():
     assert stack.to_raster_array(absolute_times=True).shape == (1, 12, 2)
     with pytest.raises(ValueError, match="bin_size must be positive"):
         stack.to_raster_array(0)
+
+
+def test_subtime_by_index():
+    """The same part of every slice in ms, moved to 0; windows move along."""
+    sd = SpikeData([[1, 5, 12, 14.5, 33], [2, 3, 13.0]], length=40.0)
+    stack = SpikeSliceStack(sd, [(0, 10), (10, 20), (30, 40)])
+    for part in (stack.subtime_by_index(2, 6), stack.subtime_by_index(-8, -4)):
+        trains = [[times.tolist() for times in piece.train] for piece in part]
+        assert trains == [[[3.0], [0.0, 1.0]], [[0.0, 2.5], [1.0]], [[1.0], []]]
+        assert [(piece.start_time, piece.length) for piece in part] == [(0.0, 4.0)] * 3
+        assert part.times == [(2, 6), (12, 16), (32, 36)]
+    with pytest.raises(ValueError, match="must be whole ms long, got 2.5"):
+        SpikeSliceStack(sd, [(0, 2.5)]).subtime_by_index(0, 1)

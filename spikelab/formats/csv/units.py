@@ -11,13 +11,14 @@ from typing import Any
 import attrs
 import numpy as np
 
+from spikelab import kinds
 from spikelab.errors import FormatError
 from spikelab.formats.csv import cells as csv_cells
 from spikelab.formats.csv import file as csv_file
 
 _AXES = ("x", "y", "z")
 _PLACES = ("location", "position")
-_ELECTRODES = ("electrode", "channel", "ch")
+_ELECTRODES = kinds.ELECTRODE_KEYS
 _WINDOW = ("start_time_ms", "length_ms")
 _OWN = ("unit", "n_spikes", "mean_rate_Hz", *_WINDOW, "fs_Hz")
 

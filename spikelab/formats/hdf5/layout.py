@@ -258,7 +258,7 @@ def _json(metadata: Any) -> str:
 
 
 def _jsonable(value: Any) -> Any:
-    """Return what JSON has for a value, or the value's own type if it has nothing."""
+    """Return what JSON has for a value, or an Ellipsis if it has nothing."""
     if isinstance(value, np.ndarray) and hdf5_columns.is_native(value.dtype):
         if value.dtype.kind == "c":
             return Ellipsis
