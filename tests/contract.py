@@ -226,6 +226,12 @@ class FormatContract:
 class FileContract(FormatContract):
     """What formats of a single file owe beyond."""
 
+    def test_a_name_that_ends_like_a_folder_is_no_target(self, tmp_path):
+        """No file is written under another name than the one that is returned."""
+        with pytest.raises(IsADirectoryError, match="must name a file, got a folder"):
+            self.export(simulated(), f"{tmp_path}/{self.target}/")
+        assert list(tmp_path.iterdir()) == []
+
     def test_a_folder_is_no_target(self, tmp_path):
         """A folder in the place of the file is refused and stays."""
         (tmp_path / self.target).mkdir()

@@ -165,3 +165,25 @@ def test_options_of_all_formats_are_in_the_help():
         for name in cli._options(entry):
             assert f"--{name.replace('_', '-')}" in text
     assert "aws" not in text
+
+
+def test_a_source_may_need_arguments(tmp_path):
+    """Spikes as CSV with their table of units come back whole."""
+    sd = simulated(start_time=1000.0)
+    spikes, units = tmp_path / "s.csv", tmp_path / "u.csv"
+    sd.to_csv(spikes, units_table=units)
+    options = json.dumps({"units_table": str(units)})
+    done = run("convert", spikes, tmp_path / "a.pkl", "--source-options", options)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert_same_recording(load(tmp_path / "a.pkl"), sd)
+    wrong = run("convert", spikes, tmp_path / "b.pkl", "--source-options", "{")
+    assert wrong.returncode == 2
+    assert "--source-options: not JSON" in wrong.stderr
+    assert wrong.stderr.count("\n") == 1
+
+
+def test_every_option_has_a_text():
+    """The help says what an option is, and of which formats."""
+    for name, option in cli._all_options().items():
+        assert option.text, name
+        assert option.formats, name

@@ -53,3 +53,15 @@ def test_a_file_may_be_named_by_keyword(tmp_path):
     path = rates().to_pickle(tmp_path / "a.pkl")
     assert isinstance(spikelab.load(path=path), spikelab.RateData)
     assert isinstance(spikelab.load_from_pickle(filepath=path), spikelab.RateData)
+
+
+def test_a_wrong_call_names_the_loader():
+    """And not the reader that it calls."""
+    with pytest.raises(TypeError, match="load_spikedata_from_kilosort: too many"):
+        spikelab.load_spikedata_from_kilosort("folder", 30_000.0)
+
+
+def test_not_every_folder_is_of_a_sorter(tmp_path):
+    """The error says what one would hold."""
+    with pytest.raises(FormatError, match="is no KiloSort or Phy folder"):
+        spikelab.load(tmp_path)

@@ -401,3 +401,22 @@ def test_every_style_is_an_hdf5_writer():
     """The styles are those of the specification."""
     assert sorted(STYLES) == ["group", "paired", "ragged", "raster"]
     assert all(issubclass(writer, HDF5Writer) for writer in STYLES.values())
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"times_unit": "min"}, {"raster_bin_size_ms": -1.0}, {"group_per_unit": "/g"}],
+    ids=str,
+)
+def test_wrong_options_of_other_styles_are_refused_too(wrong, tmp_path):
+    """A slip is a slip, whether it would have had an effect or not."""
+    with pytest.raises(ValueError, match=f"{next(iter(wrong))} must"):
+        SD.to_hdf5(tmp_path / "x.h5", style="ragged", **wrong)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_raw_data_that_were_asked_for_must_be_there(tmp_path):
+    """A name that is not in the file is no file without raw data."""
+    path = SD.to_hdf5(tmp_path / "x.h5")
+    with pytest.raises(FormatError, match="has no 'nope'"):
+        load_spikedata_from_hdf5(path, raw_dataset="nope", raw_time_dataset="t")

@@ -142,3 +142,10 @@ def test_raw_data_are_not_copied(tmp_path):
     assert sd.raw_data is raw
     assert sd.raw_time.tolist() == [0, 0.5, 1.0, 1.5]
     assert SpikeData([[]], raw_data=[1, 2], raw_time=[0, 1]).raw_data.shape == (2,)
+
+
+@pytest.mark.parametrize("raster", [[[-1, 2]], [[0.5, 2.0]]])
+def test_a_raster_holds_whole_numbers_of_spikes(raster):
+    """What is no number of spikes is not rounded to one."""
+    with pytest.raises(ValueError, match="raster must hold numbers of spikes"):
+        SpikeData.from_raster(raster, 1.0)

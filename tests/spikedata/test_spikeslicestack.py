@@ -322,5 +322,5 @@ def test_subtime_by_index():
         assert trains == [[[3.0], [0.0, 1.0]], [[0.0, 2.5], [1.0]], [[1.0], []]]
         assert [(piece.start_time, piece.length) for piece in part] == [(0.0, 4.0)] * 3
         assert part.times == [(2, 6), (12, 16), (32, 36)]
-    with pytest.raises(ValueError, match="must be whole ms long, got 2.5"):
+    with pytest.raises(ValueError, match=r"must be whole ms long, got 2\.5"):
         SpikeSliceStack(sd, [(0, 2.5)]).subtime_by_index(0, 1)
