@@ -1,0 +1,147 @@
+"""Files as the HDF5 library sees them: where it would crash, it is not told the truth."""
+
+import io
+import os
+import struct
+from typing import Any
+
+import numpy as np
+
+_KEPT = 2**16
+"""Bytes of a write that may be a part of the file's structure."""
+
+_HEAP = b"GCOL"
+"""How a heap of texts of variable length begins."""
+
+_REFERENCES = 2**20
+"""Bytes of a read in which references to such texts are looked for."""
+
+_NO_REFERENCES = (b"SNOD", b"TREE", b"HEAP", b"\x89HDF")
+"""How parts of a file begin that hold none."""
+
+
+class Disk(io.FileIO):
+    """A file for HDF5 that remembers the first failed write instead of raising.
+
+    The HDF5 library can crash the interpreter when a write fails, as it does
+    on a full disk, and it closes the file afterwards. It never hears of it
+    here: from then on, what it writes is kept in memory for it to read again,
+    all but the large blocks of data, which it does not look into.
+    """
+
+    error: OSError | None = None
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        super().__init__(path, "w+")
+        self._kept: list[tuple[int, bytes]] = []
+
+    def write(self, data: Any) -> int:
+        view = memoryview(data).cast("B")
+        position, written = self.tell(), 0
+        try:
+            while self.error is None and written < len(view):
+                written += super().write(view[written:]) or 0
+        except OSError as error:
+            self.error = error
+        if self.error is not None and len(view) <= _KEPT:
+            self._kept.append((position, bytes(view)))
+        return len(view)
+
+    def readinto(self, buffer: Any) -> int:
+        position = self.tell()
+        count = super().readinto(buffer) or 0
+        if self.error is None:
+            return count
+        view = memoryview(buffer).cast("B")
+        view[count:] = bytes(len(view) - count)
+        for place, data in self._kept:
+            first = max(place, position)
+            last = min(place + len(data), position + len(view))
+            if first < last:
+                view[first - position : last - position] = data[
+                    first - place : last - place
+                ]
+        return len(view)
+
+    def truncate(self, size: int | None = None) -> int:
+        try:
+            return super().truncate(size)
+        except OSError as error:
+            self.error = self.error or error
+            return self.tell() if size is None else size
+
+
+class Source(io.FileIO):
+    """A file for HDF5 that hides damaged texts from the library.
+
+    Texts of variable length lie in heaps. The library follows the objects of a
+    heap without looking whether there is an end, and sets aside as much memory
+    as a reference to a text claims before it looks whether the heap has that
+    much. Either can crash the interpreter or take gigabytes. What is damaged
+    so is read as zeros, which the library refuses.
+    """
+
+    damaged: bool = False
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        super().__init__(path, "r")
+        self._size = os.fstat(self.fileno()).st_size
+
+    def __repr__(self) -> str:
+        return str(self.name)  # what h5py takes for the name of the file
+
+    def readinto(self, buffer: Any) -> int:
+        position = self.tell()
+        count = super().readinto(buffer) or 0
+        view = memoryview(buffer).cast("B")
+        is_heap = bytes(view[:4]) == _HEAP
+        if self._heap(position) is None if is_heap else self._claims_too_much(view):
+            self.damaged = True
+            view[:] = bytes(len(view))
+        return count
+
+    def _peek(self, size: int, position: int) -> bytes:
+        self.seek(position)
+        return self.read(size)
+
+    def _heap(self, position: int) -> dict[int, int] | None:
+        """Return the sizes of the objects of a heap, None if they do not fit."""
+        size = int.from_bytes(self._peek(16, position)[8:], "little")
+        if position + size > self._size:
+            return None
+        heap = self._peek(size, position)
+        sizes, place = {}, 16
+        while place + 16 <= size:
+            index = int.from_bytes(heap[place : place + 2], "little")
+            length = int.from_bytes(heap[place + 8 : place + 16], "little")
+            step = 16 + (length + 7) // 8 * 8 if index else length
+            if step < 16 or place + step > size:
+                return None
+            sizes[index] = length
+            place += step
+        return sizes
+
+    def _claims_too_much(self, view: memoryview) -> bool:
+        """Tell whether a reference to a text says more than its heap holds.
+
+        A reference is a length (4 bytes), the address of a heap (8) and the
+        number of an object there (4), at any place of what was read. Other
+        bytes may look like one by chance, so only what could do harm counts.
+        """
+        if not 16 <= len(view) <= _REFERENCES or bytes(view[:4]) in _NO_REFERENCES:
+            return False
+        data = np.frombuffer(view, np.uint8)
+        # The length comes first, its lowest byte first: below 2**24, the fourth is 0.
+        claims = np.flatnonzero(data[3:-12])
+        windows = np.lib.stride_tricks.sliding_window_view(data, 16)[claims]
+        addresses = np.ascontiguousarray(windows[:, 4:12]).view("<u8")[:, 0]
+        inside = (addresses > 0) & (addresses < self._size) & (addresses % 8 == 0)
+        for address in np.unique(addresses[inside]).tolist():
+            if self._peek(4, address) != _HEAP:
+                continue
+            sizes = self._heap(address) or {}
+            for reference in windows[inside & (addresses == address)]:
+                length, _, index = struct.unpack("<IQI", reference.tobytes())
+                if index and length > sizes.get(index, length):
+                    return True
+        return False
