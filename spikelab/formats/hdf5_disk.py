@@ -36,6 +36,7 @@ class Disk(io.FileIO):
         self._kept: list[tuple[int, bytes]] = []
 
     def write(self, data: Any) -> int:
+        """Write all of `data`, or, once a write has failed, keep what is small."""
         view = memoryview(data).cast("B")
         position, written = self.tell(), 0
         try:
@@ -48,6 +49,7 @@ class Disk(io.FileIO):
         return len(view)
 
     def readinto(self, buffer: Any) -> int:
+        """Read what was written, and what was only kept."""
         position = self.tell()
         count = super().readinto(buffer) or 0
         if self.error is None:
@@ -64,6 +66,7 @@ class Disk(io.FileIO):
         return len(view)
 
     def truncate(self, size: int | None = None) -> int:
+        """Cut the file, or remember that it could not be."""
         try:
             return super().truncate(size)
         except OSError as error:
@@ -91,6 +94,7 @@ class Source(io.FileIO):
         return str(self.name)  # what h5py takes for the name of the file
 
     def readinto(self, buffer: Any) -> int:
+        """Read what the file holds, zeros in the place of what is damaged."""
         position = self.tell()
         count = super().readinto(buffer) or 0
         view = memoryview(buffer).cast("B")
