@@ -146,7 +146,7 @@ def floor_read(source: str) -> None:
 
 
 def floor_write(target: str) -> None:
-    """Write ready arrays, flush and rename them."""
+    """Write ready arrays, flush and rename them, and flush their folder."""
     staged = Path(f"{target}.staged")
     path = Path(target)
     if path.suffix == ".pkl":
@@ -166,6 +166,7 @@ def floor_write(target: str) -> None:
         os.replace(entry, path / entry.name)
     if staged.is_file():
         os.replace(staged, path)
+    synchronise(path if path.is_dir() else path.parent)
 
 
 def floor_raw(target: str) -> None:
@@ -177,11 +178,16 @@ def floor_raw(target: str) -> None:
 def flush(target: Path) -> None:
     """Put a file, or the files of a folder, on the disk."""
     for path in target.rglob("*") if target.is_dir() else [target]:
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        synchronise(path)
+
+
+def synchronise(path: Path) -> None:
+    """Put a file, or the names in a folder, on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def pandas_csv(target: str) -> None:

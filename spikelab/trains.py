@@ -1,11 +1,11 @@
 """The flat form of spike trains: all times, unit after unit, and where each ends."""
 
 import operator
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from spikelab import checks
 from spikelab.errors import FormatError
@@ -35,8 +35,8 @@ class Pieces(list[NDArray[Any]]):
     owned : bool
         Whether an object keeps these arrays, so that another has to copy them.
     ordered : bool
-        Whether the values of each piece were found to ascend; once the arrays are
-        owned, they may have changed since.
+        Whether the values of each piece ascended when that was last looked at. Those
+        of an object may have changed since; each export looks first.
     """
 
     def __init__(self, flat: NDArray[Any], stops: NDArray[np.int64]) -> None:
@@ -72,14 +72,14 @@ def join(train: Sequence[NDArray[np.float64]]) -> Pieces:
 
 def sort_units(train: Pieces) -> None:
     """Sort the spike times of each unit in place, those that are not sorted yet."""
-    if train.owned or not train.ordered:
+    if not train.ordered:
         for unit in _disorder(train):
             train[unit].sort()
     train.ordered = True
 
 
 def _is_ordered(train: Pieces) -> bool:
-    if train.owned or not train.ordered:
+    if not train.ordered:
         train.ordered = not _disorder(train).size
     return train.ordered
 
@@ -129,6 +129,26 @@ def blocks(
             n_pending += len(piece)
     if pending:
         yield _joined(pending)
+
+
+def converted(
+    blocks: Iterable[Any],
+    convert: Callable[[Any, NDArray[Any]], Any],
+    dtype: DTypeLike,
+) -> Iterator[NDArray[Any]]:
+    """Yield what `convert` makes of each block, of one number for each item.
+
+    It is given a piece at a time that the cache holds, and where the result goes. What
+    is yielded lies in one array, which the next block overwrites.
+    """
+    whole = np.empty(0, dtype=dtype)
+    for block in blocks:
+        if len(block) > len(whole):
+            whole = np.empty(len(block), dtype=dtype)
+        for start in range(0, len(block), CACHED):
+            piece = block[start : start + CACHED]
+            convert(piece, whole[start : start + len(piece)])
+        yield whole[: len(block)]
 
 
 def _joined(pieces: list[NDArray[np.float64]]) -> NDArray[np.float64]:
@@ -200,6 +220,8 @@ def check_window(
 ) -> None:
     """Raise ValueError, with unit and value, for a time that is not in the window."""
     first, last = window(start_ms, length_ms)
+    if isinstance(train, Pieces) and train.owned:
+        train.ordered = False
     # NaN makes both comparisons false.
     if all(low >= first and high <= last for low, high in _bounds(train)):
         return

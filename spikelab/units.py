@@ -35,15 +35,25 @@ def sampling_rate(fs_Hz: Any, *units: str | None) -> float | None:
 
 
 def from_ms(
-    times_ms: NDArray[np.float64], unit: str, fs_Hz: float | None
+    times_ms: NDArray[np.float64],
+    unit: str,
+    fs_Hz: float | None,
+    out: NDArray[Any] | None = None,
 ) -> NDArray[Any]:
-    """Convert milliseconds to `unit`: float64, or int64 (rounded) for samples."""
+    """Convert milliseconds to `unit`, into `out` if it is given.
+
+    Returns float64, or int64 (rounded) for samples.
+    """
     if unit == "ms":
-        return times_ms
+        return times_ms if out is None else np.positive(times_ms, out=out)
     if unit == "s":
-        return times_ms / 1000.0
+        return np.divide(times_ms, 1000.0, out=out)
     samples = times_ms * (_rate(fs_Hz) / 1000.0)
-    return np.rint(samples, out=samples).astype(np.int64)
+    np.rint(samples, out=samples)
+    if out is None:
+        return samples.astype(np.int64)
+    np.copyto(out, samples, casting="unsafe")
+    return out
 
 
 def to_ms(

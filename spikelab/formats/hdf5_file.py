@@ -1,6 +1,7 @@
 """Access to HDF5 files that may come from anywhere, and writing in blocks."""
 
 import contextlib
+import functools
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -267,19 +268,22 @@ def write_blocks(
     return created
 
 
-def write_small(group: h5py.Group, name: str, array: NDArray[Any]) -> None:
-    """Write one of many datasets at half the cost that h5py's own call has.
+def write_small(group: h5py.Group, arrays: Iterable[tuple[str, NDArray[Any]]]) -> None:
+    """Write many named 1-D arrays at half the cost that h5py's own call has.
 
-    What fits into the header of the dataset is kept there.
+    What fits into the header of a dataset is kept there.
     """
-    layout = h5p.create(h5p.DATASET_CREATE)
-    layout.set_obj_track_times(False)  # or each file differs from the one before
-    if 0 < array.nbytes <= _COMPACT:
-        layout.set_layout(h5d.COMPACT)
-    space = h5s.create_simple(array.shape)
-    dtype = h5t.py_create(array.dtype, logical=True)
-    created = h5d.create(group.id, name.encode(), dtype, space, layout)
-    created.write(h5s.ALL, h5s.ALL, np.ascontiguousarray(array))
+    contiguous, compact = (h5p.create(h5p.DATASET_CREATE) for _ in range(2))
+    for layout in (contiguous, compact):
+        layout.set_obj_track_times(False)  # or each file differs from the one before
+    compact.set_layout(h5d.COMPACT)
+    type_of = functools.cache(functools.partial(h5t.py_create, logical=True))
+    space_of = functools.cache(h5s.create_simple)
+    for name, array in arrays:
+        dtype, space = type_of(array.dtype), space_of(array.shape)
+        layout = compact if 0 < array.nbytes <= _COMPACT else contiguous
+        created = h5d.create(group.id, name.encode(), dtype, space, layout)
+        created.write(h5s.ALL, h5s.ALL, np.ascontiguousarray(array), dtype)
 
 
 def write_array(group: h5py.Group, name: str, array: NDArray[Any]) -> None:

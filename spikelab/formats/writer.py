@@ -78,8 +78,15 @@ class Writer(abc.ABC):
             )
 
     def losses(self, obj: Any) -> list[str]:
-        """Return, in words, what the format will not carry for this object."""
+        """Return, in words, what the format will not carry for this object.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As :meth:`check`, for an object that is not whole.
+        """
         kinds.check_method(obj, self.method)
+        _check_object(obj)
         return self._losses(obj)
 
     def _check(self, obj: Any) -> None:  # noqa: B027 (most formats hold any data)

@@ -41,9 +41,8 @@ class GroupWriter(HDF5Writer):
 
     def _write_train(self, group: h5py.Group, sd: Any) -> None:
         per_unit = group.create_group(self.group_per_unit)
-        for unit, times in enumerate(sd.train):
-            values = units.from_ms(times, self.time_unit, self.fs_Hz)
-            hdf5_file.write_small(per_unit, str(unit), values)
+        values = (units.from_ms(t, self.time_unit, self.fs_Hz) for t in sd.train)
+        hdf5_file.write_small(per_unit, zip(map(str, range(sd.N)), values, strict=True))
 
     def read_train(self, group: h5py.Group) -> list[NDArray[np.float64]]:
         """Return the spike times in ms of each unit, names in natural order."""

@@ -45,17 +45,16 @@ class PairedWriter(HDF5Writer):
     def _write_train(self, group: h5py.Group, sd: Any) -> None:
         ends = trains.ends(sd.train)
         n_spikes = int(ends[-1]) if len(ends) else 0
-        starts = range(0, n_spikes, trains.BLOCK)
-        hdf5_file.write_blocks(
-            group,
-            self.idces_dataset,
-            (n_spikes,),
-            np.int64,
-            (
-                trains.unit_indices(ends, i, min(i + trains.BLOCK, n_spikes))
-                for i in starts
+        spikes = range(n_spikes)
+        blocks = (spikes[i : i + trains.BLOCK] for i in spikes[:: trains.BLOCK])
+        idces = trains.converted(
+            blocks,
+            lambda part, out: np.copyto(
+                out, trains.unit_indices(ends, part[0], part[-1] + 1)
             ),
+            np.int64,
         )
+        hdf5_file.write_blocks(group, self.idces_dataset, (n_spikes,), np.int64, idces)
         self._write_times(group, self.times_dataset, sd)
 
     def read_train(self, group: h5py.Group) -> list[NDArray[np.float64]]:

@@ -148,31 +148,29 @@ class HDF5Writer(SiblingWriter):
 
     def _write_raw(self, group: h5py.Group, sd: Any) -> None:
         hdf5_file.write_array(group, str(self.raw_dataset), sd.raw_data)
-        times = np.asarray(sd.raw_time)
-        hdf5_file.write_blocks(
+        self._write_converted(
             group,
             str(self.raw_time_dataset),
-            times.shape,
-            units.dtype(self.raw_time_unit),
-            (
-                units.from_ms(block, self.raw_time_unit, self.fs_Hz)
-                for block in trains.blocks([times])
-            ),
+            [np.asarray(sd.raw_time)],
+            self.raw_time_unit,
         )
 
     def _write_times(self, group: h5py.Group, name: str, sd: Any) -> None:
         """Write all spike times, unit after unit, as one dataset."""
-        n_spikes = sum(map(len, sd.train))
-        hdf5_file.write_blocks(
-            group,
-            name,
-            (n_spikes,),
-            units.dtype(self.time_unit),
-            (
-                units.from_ms(block, self.time_unit, self.fs_Hz)
-                for block in trains.blocks(sd.train)
-            ),
+        self._write_converted(group, name, sd.train, self.time_unit)
+
+    def _write_converted(
+        self, group: h5py.Group, name: str, times_ms: Any, unit: str
+    ) -> None:
+        """Write arrays of times, one after another, as one dataset."""
+        dtype = units.dtype(unit)
+        blocks = trains.converted(
+            trains.blocks(times_ms),
+            lambda times, out: units.from_ms(times, unit, self.fs_Hz, out),
+            dtype,
         )
+        shape = (sum(map(len, times_ms)),)
+        hdf5_file.write_blocks(group, name, shape, dtype, blocks)
 
     def _read_times(self, group: h5py.Group, name: str) -> NDArray[np.float64]:
         """Return a dataset of times in ms."""

@@ -98,9 +98,10 @@ def write(
             files.enter_context(npy.created(folder / name, clusters[1], (n_spikes,)))
             for name in clusters[0]
         ]
+        renumbered = not np.array_equal(ids, np.arange(len(ids)))
         for values, units in stream:
             add_times(values)
-            found = ids[units]
+            found = ids[units] if renumbered else units
             for add in add_clusters:
                 add(found)
 

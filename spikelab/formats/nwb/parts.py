@@ -121,7 +121,9 @@ def _sums(times: NDArray[np.float64]) -> NDArray[np.uint64]:
 
     The number is prime, so that units which change places change the sums.
     """
-    bits = np.zeros(-(-len(times) // 1021) * 1021, dtype=np.uint64)
-    bits[: len(times)] = np.ascontiguousarray(times).view(np.uint64)
-    sums: NDArray[np.uint64] = bits.reshape(-1, 1021).sum(axis=0, dtype=np.uint64)
+    bits = np.ascontiguousarray(times).view(np.uint64)
+    rows = bits[: len(bits) // 1021 * 1021].reshape(-1, 1021)
+    sums: NDArray[np.uint64] = rows.sum(axis=0, dtype=np.uint64)
+    rest = bits[rows.size :]
+    sums[: len(rest)] += rest
     return sums

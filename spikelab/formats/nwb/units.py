@@ -181,23 +181,20 @@ class UnitsTable:
 
         The sum of start and length was rounded, and can lie before the last spike.
         """
-        latest = recording.start_time + recording.length
-
-        def seconds() -> Iterator[NDArray[np.float64]]:
-            nonlocal latest
-            for block in trains.blocks(recording.train):
-                latest = max(latest, float(block.max()))
-                yield units.from_ms(block, "s", None)
-
-        times = hdf5_file.write_blocks(
-            table,
-            self.spike_times_dataset,
-            (sum(map(len, recording.train)),),
+        seconds = trains.converted(
+            trains.blocks(recording.train),
+            lambda times, out: units.from_ms(times, "s", None, out),
             np.float64,
-            seconds(),
+        )
+        shape = (sum(map(len, recording.train)),)
+        times = hdf5_file.write_blocks(
+            table, self.spike_times_dataset, shape, np.float64, seconds
         )
         self._mark_spikes(table, times, trains.ends(recording.train))
-        return float(latest)
+        stop = recording.start_time + recording.length
+        if not any(map(len, recording.train)):
+            return float(stop)
+        return float(max(stop, trains.extremes(recording.train)[1]))
 
     def _mark_spikes(
         self, table: h5py.Group, times: h5py.Dataset, ends: NDArray[np.int64]
