@@ -599,6 +599,19 @@ def huge_pickles():
         "BINBYTES8": b"\x8e" + size + b"abc",
         "BINUNICODE8": b"\x8d" + size + b"abc",
         "BYTEARRAY8": b"\x96" + size + b"abc",
+        "defaultdicts": (named("collections", "defaultdict") + b")R") * 1000,
+        "copies of a list": b"]("
+        + b"K\x01" * 100_000
+        + b"e\x94"
+        + (named("builtins", "list") + b"h\x00\x85R0") * 2000,
+        "copies of bytes": b"B\x00\x00\x10\x00"
+        + b"x" * 2**20
+        + b"\x94"
+        + (named("builtins", "bytearray") + b"h\x00\x85R0") * 2000,
+        "empty sets": b"\x8f" * 3_000_000,
+        "a call of a list that holds itself twice": b"]\x94"
+        + b"".join(b"](h%ch%ce\x94" % (i, i) for i in range(40))
+        + b")R",
         "BINBYTES": b"B\xff\xff\xff\xffabc",
         "LONG4": b"\x8b\xff\xff\xff\x7fabc",
         "LONG4 negative": b"\x8b\xff\xff\xff\xffabc",
@@ -661,6 +674,14 @@ def test_a_small_file_cannot_ask_for_much(name, tmp_path):
         resource.setrlimit(resource.RLIMIT_AS, before)
 
 
+def doubled(depth):
+    """A list that holds a list twice, which holds a list twice, and so on."""
+    inner = []
+    for _ in range(depth):
+        inner = [inner, inner]
+    return inner
+
+
 WRONG_STATES = {
     "train as an array": {"train": np.zeros((2, 0))},
     "times outside": {"train": [np.array([1e9])]},
@@ -671,6 +692,9 @@ WRONG_STATES = {
     "attributes of other units": {"neuron_attributes": [{}]},
     "raw data without times": {"raw_data": np.zeros((1, 5))},
     "metadata as a number": {"metadata": 3},
+    "lists as trains": {"train": [[1.0], [2.0]]},
+    "lists as raw data": {"raw_data": [[1.0]], "raw_time": [1.0]},
+    "lists that hold one another twice": {"train": doubled(40)},
 }
 
 

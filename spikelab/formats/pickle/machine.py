@@ -15,11 +15,24 @@ import pickletools
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+import numpy as np
+
+from spikelab import kinds, trains
 from spikelab.errors import FormatError, UnsafePickleError
 from spikelab.formats.pickle import values
 from spikelab.formats.pickle.values import UNFINISHED, Arguments, Draft, Name
 
 _OPCODES = {opcode.code: opcode for opcode in pickletools.opcodes}
+
+_LEAST_MEMORY = 2**28
+_MEMORY_PER_BYTE = 32
+"""Bytes of memory that any pickle may ask for, and more for each of its own."""
+
+_CONTAINER = 200
+"""Bytes that an empty list, dictionary, set or object takes, rounded up."""
+
+_DEFAULTDICT = 2**20
+"""What one of these counts: Python crashes when it frees a deep chain of them."""
 
 _NO_VALUES = (Draft, Name, Arguments)
 
@@ -28,6 +41,7 @@ _WRONG = (
     AttributeError,
     LookupError,
     MemoryError,
+    RecursionError,
     TypeError,
     ValueError,
 )
@@ -51,9 +65,10 @@ def load(file: io.BufferedReader, source: str) -> Any:
     FormatError
         If it is not a pickle, is cut short, or describes what cannot be.
     """
-    machine = _Machine()
+    bounded = _Bounded(file)
+    machine = _Machine(_LEAST_MEMORY + _MEMORY_PER_BYTE * bounded.size)
     try:
-        for operation, argument in _operations(_Bounded(file)):
+        for operation, argument in _operations(bounded):
             machine.step(operation, argument)
         return machine.result()
     except UnsafePickleError as error:
@@ -70,17 +85,17 @@ class _Bounded:
     def __init__(self, file: io.BufferedReader) -> None:
         self._read, self.readline = file.read, file.readline
         self._readinto = file.readinto
-        self._size = file.seek(0, os.SEEK_END)
+        self.size = file.seek(0, os.SEEK_END)
         file.seek(0)
 
     def read(self, size: int) -> bytes:
-        return self._read(min(size, self._size))
+        return self._read(min(size, self.size))
 
     def read_bytearray(self) -> bytearray:
         """Return the bytes of an array, whose number comes first, with no second copy."""
         size = int.from_bytes(self.read(8), "little")
-        if size > self._size:
-            raise ValueError(f"{size} bytes in a file of {self._size}")
+        if size > self.size:
+            raise ValueError(f"{size} bytes in a file of {self.size}")
         data = bytearray(size)
         if self._readinto(data) < size:
             raise ValueError("it is cut short in an array")
@@ -106,7 +121,8 @@ def _operations(file: _Bounded) -> Iterator[tuple[str, Any]]:
 class _Machine:
     """The stack, the marks in it, and the memo of what may be used again."""
 
-    def __init__(self) -> None:
+    def __init__(self, memory: int) -> None:
+        self._memory = memory
         self._stack: list[Any] = []
         self._marks: list[int] = []
         self._memo: dict[int, Any] = {}
@@ -118,6 +134,7 @@ class _Machine:
         elif operation in _CONSTANTS:
             self._stack.append(_CONSTANTS[operation])
         elif operation in _EMPTY:
+            self._spend(_CONTAINER)
             self._stack.append(_EMPTY[operation]())
         elif operation in _OPERATIONS:
             _OPERATIONS[operation](self, argument)
@@ -125,6 +142,12 @@ class _Machine:
             raise UnsafePickleError(
                 f"uses {operation}, which no pickle of a data object needs"
             )
+
+    def _spend(self, n_bytes: int) -> None:
+        """Count memory that the pickle asks for; too much for its size is refused."""
+        self._memory -= n_bytes
+        if self._memory < 0:
+            raise ValueError("it asks for much more memory than it has bytes")
 
     def result(self) -> Any:
         """Return what is left on the stack."""
@@ -227,8 +250,10 @@ class _Machine:
         arguments, function = self._arguments(), self._stack.pop()
         called = values.CALLS.get(getattr(function, "text", None))  # type: ignore[arg-type]
         if type(function) is not Name or called is None:
-            raise UnsafePickleError(f"calls {getattr(function, 'text', function)!r}")
-        self._stack.append(called(*arguments))
+            raise UnsafePickleError(f"calls {_shown(function)}")
+        made = called(*arguments)
+        self._spend(_size(made))
+        self._stack.append(made)
 
     def new(self, argument: Any) -> None:
         arguments, cls = self._arguments(), self._stack.pop()
@@ -251,15 +276,44 @@ class _Machine:
         state = self._pop()
         draft = self._stack[-1]
         if type(draft) is not Draft:
-            raise UnsafePickleError(
-                f"sets the state of {getattr(draft, 'text', draft)!r}"
-            )
+            raise UnsafePickleError(f"sets the state of {_shown(draft)}")
         draft.value = self._stack[-1] = draft.finish(state)
+        self._spend(_size(draft.value))
 
     def _top(self, *types: type) -> Any:
         if type(self._stack[-1]) not in types:
             raise TypeError(f"it fills a {type(self._stack[-1]).__name__}")
         return self._stack[-1]
+
+
+def _size(value: Any) -> int:
+    """Return about how many bytes a value takes, without what was there before."""
+    if isinstance(value, np.ndarray):
+        return max(value.nbytes, value.size)
+    if isinstance(value, bytes | bytearray | str):
+        return len(value)
+    if type(value) is trains.Pieces:
+        return _CONTAINER * len(value)
+    if isinstance(value, list | set | frozenset):
+        return 8 * len(value)
+    if isinstance(value, collections.defaultdict):
+        return _DEFAULTDICT
+    parts = vars(value).values() if type(value).__name__ in kinds.MODULES else ()
+    return _CONTAINER + sum(_copied_size(part) for part in parts)
+
+
+def _copied_size(part: Any) -> int:
+    """Return how many bytes a data object may have copied for one of its parts."""
+    return part.flat.nbytes if type(part) is trains.Pieces else _size(part)
+
+
+def _shown(value: Any) -> str:
+    return _plain(getattr(value, "text", type(value).__name__))
+
+
+def _plain(text: str) -> str:
+    """Return a name from a stranger on one line, and not longer than a name is."""
+    return repr(text[:200])[1:-1]
 
 
 def _checked(value: Any) -> Any:
@@ -288,7 +342,8 @@ def _known(module: str, qualified: str) -> Name:
         text = "builtins.range"
     if text not in values.KNOWN:
         raise UnsafePickleError(
-            f"names {module}.{qualified}, which is not part of a data object; "
+            f"names {_plain(f'{module}.{qualified}')}, which is not part of "
+            "a data object; "
             "if you trust where it comes from, load it with trusted=True"
         )
     return Name(text)

@@ -10,6 +10,7 @@ import datetime
 import math
 import pathlib
 import re
+import reprlib
 from collections.abc import Callable
 from typing import Any
 
@@ -52,6 +53,7 @@ _DTYPE = re.compile(r"[biufcSUVO]\d{1,9}|[mM]8")
 
 _DTYPE_DEPTH = 8
 
+_MOST_NDIM = 64
 _KEY_PARTS = 1000
 _INT64 = 2**63
 
@@ -64,6 +66,8 @@ def checked_key(key: Any) -> Any:
         parts += 1
         if parts > _KEY_PARTS:
             raise ValueError("a key of a dictionary or set has too many parts")
+        if isinstance(part, complex | np.complexfloating):
+            raise ValueError("a key of a dictionary or set is a complex number")
         if isinstance(part, int) and not -_INT64 <= part < 2 * _INT64:
             raise ValueError("an integer key does not fit in 64 bits")
         if isinstance(part, tuple):
@@ -92,6 +96,12 @@ _DERIVED = {"N"}
 _LISTS = {"train", "neuron_attributes", "spike_stack"}
 
 
+def _arrays(kind: str) -> tuple[str, ...]:
+    """Return the attributes of a data object that are arrays."""
+    times = ("times",) if kind == "RateData" else ()
+    return (*times, "raw_data", "raw_time", "inst_Frate_data", "event_stack")
+
+
 def constructor_arguments(kind: str, state: dict[Any, Any]) -> dict[str, Any]:
     """Return the arguments that make the data object whose attributes are `state`."""
     names = kinds.ARGUMENTS[kind]
@@ -102,6 +112,10 @@ def constructor_arguments(kind: str, state: dict[Any, Any]) -> dict[str, Any]:
         value = state[name]
         if name in _LISTS and not isinstance(value, list | None):
             raise TypeError(f"{name} must be a list, got {type(value).__name__}")
+        items = value if name == "train" else [value] if name in _arrays(kind) else []
+        if not all(isinstance(item, np.ndarray | None) for item in items):
+            # Of lists of lists of ..., numpy would make gigabytes.
+            raise TypeError(f"{name} must hold arrays")
         # The pickle may still change its own lists and dictionaries afterwards.
         copies = type(value) in (list, dict)
         arguments[argument] = value.copy() if copies else value
@@ -123,8 +137,10 @@ def array(dtype: Any, shape: Any, data: Any, order: str = "C") -> NDArray[Any]:
         raise TypeError("an array must have a dtype and a shape")
     if dtype.subdtype is not None:
         raise ValueError(f"an array of dtype {dtype}")
-    if not all(type(extent) is int and extent >= 0 for extent in shape):
-        raise ValueError(f"an array of shape {shape}")
+    if len(shape) > _MOST_NDIM or not all(
+        type(extent) is int and 0 <= extent < _INT64 for extent in shape
+    ):
+        raise ValueError(f"an array of shape {reprlib.repr(shape)}")
     count = math.prod(shape)
     if math.prod(max(extent, 1) for extent in shape) > max(_LARGEST_EMPTY, count):
         raise ValueError(f"an empty array of shape {shape}")
@@ -164,6 +180,8 @@ def _split(flat: Any, stops: Any) -> trains.Pieces:
     """Return what :func:`numpy.split` would: the pickle of a recording's trains."""
     if not isinstance(flat, np.ndarray) or flat.ndim != 1:
         raise TypeError(f"spike trains cut from {type(flat).__name__}")
+    if not isinstance(stops, np.ndarray) or stops.ndim != 1:
+        raise TypeError(f"spike trains cut at {type(stops).__name__}")
     return trains.split(flat, np.append(stops, len(flat)), "numpy.split")
 
 
@@ -187,7 +205,7 @@ def _array_of_buffer(
     if order == "K" and axes is not None:
         return array(dtype, shape, data).transpose(axes)
     if order not in ("C", "F"):
-        raise ValueError(f"an array of order {order!r}")
+        raise ValueError(f"an array of order {reprlib.repr(order)}")
     return array(dtype, shape, data, order)
 
 
@@ -199,7 +217,7 @@ def _scalar(dtype: Any, data: Any) -> Any:
 
 def _dtype(spec: Any, align: Any = False, copy: Any = True) -> Draft:
     if not isinstance(spec, str) or not _DTYPE.fullmatch(spec):
-        raise ValueError(f"a dtype {spec!r}")
+        raise ValueError(f"a dtype {reprlib.repr(spec)}")
     plain = np.dtype(spec)
 
     def finish(state: Any) -> Any:
@@ -246,14 +264,20 @@ def _nested(dtype: Any) -> Any:
 
 
 def _depth(dtype: Any) -> int:
-    if dtype.subdtype is not None:
-        return 1 + _depth(dtype.subdtype[0])
-    return 1 + max((_depth(dtype[name]) for name in dtype.names or ()), default=0)
+    """Return how deep a dtype is nested, more than allowed if it has too many parts."""
+    depth, level, parts = 0, [dtype], 0
+    while level and depth <= _DTYPE_DEPTH:
+        depth, parts = depth + 1, parts + len(level)
+        if parts > _KEY_PARTS:
+            return _DTYPE_DEPTH + 1
+        inner = [part.subdtype[0] for part in level if part.subdtype is not None]
+        level = inner + [part[name] for part in level for name in part.names or ()]
+    return depth
 
 
 def _encoded(text: Any, codec: Any) -> bytes:
     if codec != "latin1" or not isinstance(text, str):
-        raise ValueError(f"bytes encoded as {codec!r}")
+        raise ValueError(f"bytes encoded as {reprlib.repr(codec)}")
     return text.encode("latin1")
 
 
@@ -345,7 +369,7 @@ def new_object(cls: Any) -> Draft:
     """Return a data object to be, of the class that `cls` names."""
     kind = OBJECTS.get(cls)
     if kind is None:
-        raise TypeError(f"an instance of {getattr(cls, 'text', cls)!r}")
+        raise TypeError(f"an instance of {reprlib.repr(getattr(cls, 'text', ''))}")
     return data_object(kind)
 
 
