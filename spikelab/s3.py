@@ -246,22 +246,25 @@ def _client(location: Location, options: dict[str, Any]) -> tuple[Any, tuple[str
     from botocore.exceptions import BotoCoreError
 
     given = [
-        v for k, v in options.items() if k.startswith("aws_") and isinstance(v, str)
+        value
+        for key, value in options.items()
+        if str(key).startswith("aws_") and isinstance(value, str)
     ]
     try:
         session = boto3.session.Session(profile_name=options.pop("profile_name", None))
         client = session.client("s3", **options)
-        found = session.get_credentials()
+        # Credentials that are given go first, and others need not even work.
+        found = None if given else session.get_credentials()
+        if found is not None:
+            frozen = found.get_frozen_credentials()
+            given += [frozen.access_key, frozen.secret_key, frozen.token]
     except (BotoCoreError, ValueError) as error:
         cause = _without(tuple(given), str(error))
         raise S3Error(f"cannot reach {location.url}: {cause}") from None
-    except TypeError as error:
+    except (AttributeError, TypeError) as error:
         raise TypeError(
             f"storage_options must be arguments of boto3.client: {error}"
         ) from None
-    if found is not None:
-        frozen = found.get_frozen_credentials()
-        given += [frozen.access_key, frozen.secret_key, frozen.token]
     return client, tuple(value for value in given if value)
 
 
@@ -320,7 +323,7 @@ def _no_bucket(location: Location) -> S3Error:
 def _without(secrets: tuple[str, ...], text: str) -> str:
     for secret in secrets:
         text = text.replace(secret, "***")
-    return re.sub(r"//[^/\s@]+@", "//***@", text).replace(os.linesep, " ")
+    return re.sub(r"//\S*@", "//***@", text).replace(os.linesep, " ")
 
 
 def _progress_bar() -> Any:

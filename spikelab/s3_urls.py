@@ -40,6 +40,12 @@ class Location:
         return attrs.evolve(self, key=key)
 
 
+def shown(url: Any) -> str:
+    """Return what an error may show of a URL: no user, no password, no signature."""
+    text = re.sub(r"//\S*@", "//***@", str(url))
+    return repr(re.sub(r"\?.*", "?***", text, flags=re.DOTALL))
+
+
 def is_s3_url(url: Any) -> bool:
     """Tell whether `url` names something in S3.
 
@@ -75,7 +81,7 @@ def parse_s3_url(url: str) -> tuple[str, str]:
     """
     found = located(url)
     if not found.key:
-        raise ValueError(f"url must name a key in the bucket, got {url!r}")
+        raise ValueError(f"url must name a key in the bucket, got {shown(url)}")
     return found.bucket, found.key
 
 
@@ -89,7 +95,7 @@ def located(url: Any) -> Location:
     """
     found = _location(url) if isinstance(url, str) else None
     if found is None:
-        raise ValueError(f"url must be an S3 URL (s3://bucket/key), got {url!r}")
+        raise ValueError(f"url must be an S3 URL (s3://bucket/key), got {shown(url)}")
     return found
 
 
@@ -102,15 +108,15 @@ def refuse_other_urls(name: str, target: str | os.PathLike[str]) -> None:
     scheme = _ANY_SCHEME.match(text) if isinstance(text, str) else None
     if scheme and scheme["scheme"].lower() == "s3" and "://" not in text:
         raise ValueError(
-            f"{name} must be the S3 URL as a string, not as a Path, got {text!r}"
+            f"{name} must be the S3 URL as a string, not as a Path, got {shown(text)}"
         )
     if scheme and scheme["scheme"].lower() == "s3":
         raise ValueError(
             f"{name} must name a bucket of 3 to 63 letters, digits, dots and dashes, "
-            f"got {text!r}"
+            f"got {shown(text)}"
         )
     if scheme and "://" in text:
-        raise ValueError(f"{name} must be a path or an S3 URL, got {text!r}")
+        raise ValueError(f"{name} must be a path or an S3 URL, got {shown(text)}")
 
 
 def _location(url: str) -> Location | None:

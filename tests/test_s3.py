@@ -146,6 +146,13 @@ def test_a_look_alike_is_no_url_of_s3(url):
         s3_utils.parse_s3_url(url)
 
 
+@pytest.mark.parametrize("options", [{"config": {"a": 1}}, {5: "a"}], ids=str)
+def test_options_of_the_wrong_type_are_named(options):
+    """Whatever boto3 makes of them."""
+    with pytest.raises(TypeError, match="storage_options must be arguments of boto3"):
+        simulated().to_pickle("s3://bucket/key", storage_options=options)
+
+
 @pytest.mark.parametrize(
     "url", ["s3://bucket", "s3://bucket/", "https://s3.amazonaws.com/bucket"]
 )
@@ -190,6 +197,40 @@ def test_other_urls_are_no_files(target, tmp_path, monkeypatch):
     with pytest.raises(ValueError, match="S3 URL"):
         load(target)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://lab.s3.amazonaws.com/a.pkl?X-Amz-Signature=HIDDEN",
+        "https://user:HIDDEN@lab.s3.amazonaws.com/a.pkl",
+        "s3://key:HIDDEN@lab/a.pkl",
+        "https://user:pa/ssHIDDEN@host/a.pkl",
+    ],
+)
+def test_a_url_with_a_secret_is_not_repeated(url):
+    """Signed addresses and passwords do not end up in a log."""
+    for call in (
+        simulated().to_pickle,
+        functools.partial(simulated().to_pickle, s3_upload=True),
+        load,
+        s3_utils.download_from_s3,
+        s3_utils.parse_s3_url,
+    ):
+        with pytest.raises(ValueError, match="S3 URL|bucket of 3") as caught:
+            call(url)
+        assert "HIDDEN" not in str(caught.value)
+
+
+def test_given_credentials_need_no_others(server, bucket, monkeypatch, tmp_path):
+    """A profile that does not work is not asked."""
+    (tmp_path / "config").write_text("[default]\ncredential_process = false\n")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    url, options = f"s3://{bucket}/a.pkl", server.storage_options
+    simulated().to_pickle(url, storage_options=options)
+    endpoint = {"endpoint_url": server.endpoint_url}
+    with pytest.raises(S3Error, match=f"cannot reach {url}: .*custom-process"):
+        simulated().to_pickle(url, storage_options=endpoint)
 
 
 def test_a_bucket_of_an_impossible_name_is_named(tmp_path, monkeypatch):
@@ -541,6 +582,7 @@ WRONG = {
     "connection refused": {"endpoint_url": "http://127.0.0.1:9"},
     "no such host": {"endpoint_url": "http://user:hidden@no-such-host.invalid"},
     "not a URL": {"endpoint_url": "no-such-host"},
+    "odd password": {"endpoint_url": "http://user:p@/hidden@127.0.0.1:9"},
 }
 
 

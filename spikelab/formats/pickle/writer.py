@@ -20,6 +20,7 @@ from spikelab.formats.pickle import machine as pickle_machine
 from spikelab.formats.pickle import values as pickle_values
 from spikelab.formats.writer import FileWriter
 from spikelab.kinds import Contents
+from spikelab.s3_urls import shown
 
 _SPOOLED = 2**25
 """Arrays of more bytes than this that are not contiguous are copied on disk."""
@@ -230,7 +231,7 @@ def export_to_pickle(
     )
     if s3_upload and not s3.is_s3_url(filepath):
         raise ValueError(
-            f"filepath must be an S3 URL if s3_upload is set, got {filepath}"
+            f"filepath must be an S3 URL if s3_upload is set, got {shown(filepath)}"
         )
     return writer.write(obj, filepath)
 
