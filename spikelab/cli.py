@@ -4,7 +4,9 @@ import argparse
 import inspect
 import json
 import re
+import signal
 import sys
+import threading
 import types
 import typing
 import warnings
@@ -37,6 +39,9 @@ class _Parser(argparse.ArgumentParser):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return its exit status."""
     options = _parser().parse_args(arguments)
+    if threading.current_thread() is threading.main_thread():
+        # As Ctrl-C does, so that nothing is left behind.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
     with warnings.catch_warnings():
         warnings.showwarning = _show_warning
         try:
@@ -235,6 +240,7 @@ def _convert(options: argparse.Namespace) -> int:
         load(
             options.source,
             storage_options=options.storage_options,
+            progress=keywords["progress"],
             **options.source_options,
         ),
         options.dest,

@@ -217,7 +217,7 @@ def test_a_url_with_a_secret_is_not_repeated(url):
         s3_utils.download_from_s3,
         s3_utils.parse_s3_url,
     ):
-        with pytest.raises(ValueError, match="S3 URL|bucket of 3") as caught:
+        with pytest.raises(ValueError, match=r"S3 URL|bucket of 3") as caught:
             call(url)
         assert "HIDDEN" not in str(caught.value)
 

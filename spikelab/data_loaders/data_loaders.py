@@ -90,6 +90,7 @@ def load(
     path: str | os.PathLike[str],
     *,
     storage_options: Mapping[str, Any] | None = None,
+    progress: bool = False,
     **options: Any,
 ) -> Any:
     """Load a data object from a file or folder of any format that spikelab reads.
@@ -100,6 +101,8 @@ def load(
         What to load; the format is told by what it holds.
     storage_options : mapping, optional
         Handed to ``boto3.client("s3", ...)`` for an S3 URL.
+    progress : bool
+        Show a progress bar during a download.
     **options
         Further arguments for the loader of that format.
 
@@ -116,7 +119,7 @@ def load(
         If the format is not one of those, or the file does not hold what its
         format promises.
     """
-    with destinations.local_copy(path, storage_options) as local:
+    with destinations.local_copy(path, storage_options, progress=progress) as local:
         # A second file that an option names may be on S3 too.
         read = functools.partial(
             registry.recognised(local).read, storage_options=storage_options

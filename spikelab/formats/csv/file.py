@@ -7,7 +7,7 @@ import os
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, cast
+from typing import IO, Any, cast
 
 from spikelab.errors import FormatError
 from spikelab.formats.csv import cells as csv_cells
@@ -15,6 +15,9 @@ from spikelab.formats.csv import cells as csv_cells
 _GZIP_LEVEL = 6
 _GZIP_MAGIC = b"\x1f\x8b"
 _LONGEST_HEADER = 2**24
+
+_LEAST_TEXT, _INFLATION = 2**26, 50
+"""Bytes that any compressed file may unpack to, and more for each of its own."""
 
 
 def is_compressed(filepath: str | os.PathLike[str]) -> bool:
@@ -45,13 +48,36 @@ def opened(path: Path) -> Iterator[IO[str]]:
     with path.open("rb") as file:
         packed = file.read(2) == _GZIP_MAGIC
         file.seek(0)
-        plain = gzip.GzipFile(fileobj=file) if packed else file
+        size = os.fstat(file.fileno()).st_size
+        limit = _LEAST_TEXT + _INFLATION * size
+        plain = io.BufferedReader(_Unpacked(file, limit)) if packed else file
         # Spreadsheets put a byte order mark before the header.
         text = io.TextIOWrapper(plain, encoding="utf-8-sig", newline="")
         try:
             yield text
         except (EOFError, UnicodeDecodeError, gzip.BadGzipFile, zlib.error) as error:
             raise FormatError(f"{path} is not CSV text in UTF-8: {error}") from error
+        except (OverflowError, MemoryError) as error:
+            raise FormatError(f"{path} holds what is too large: {error}") from error
+
+
+class _Unpacked(io.RawIOBase):
+    """A compressed file that refuses to become much larger than tables do."""
+
+    def __init__(self, file: IO[bytes], limit: int) -> None:
+        self._file, self._left, self._limit = gzip.GzipFile(fileobj=file), limit, limit
+
+    def readable(self) -> bool:
+        """Tell that it can be read."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Read some bytes."""
+        count = self._file.readinto(buffer)
+        self._left -= count
+        if self._left < 0:
+            raise gzip.BadGzipFile(f"it unpacks to more than {self._limit} bytes")
+        return count
 
 
 def header(path: Path) -> list[str]:
@@ -63,10 +89,14 @@ def header(path: Path) -> list[str]:
         If there is no header.
     """
     with opened(path) as file:
-        line = more = file.readline(_LONGEST_HEADER)
-        while more and line.count('"') % 2 and len(line) < _LONGEST_HEADER:
-            line += (more := file.readline(_LONGEST_HEADER))
-    names = next(csv_cells.rows(line, str(path)), [])
+        lines = [file.readline(_LONGEST_HEADER)]
+        length, quotes = len(lines[0]), lines[0].count('"')
+        while lines[-1] and quotes % 2 and length < _LONGEST_HEADER:
+            lines.append(file.readline(_LONGEST_HEADER))
+            length, quotes = length + len(lines[-1]), quotes + lines[-1].count('"')
+        if length >= _LONGEST_HEADER:
+            raise FormatError(f"{path} has a header of more than {length} characters")
+    names = next(csv_cells.rows("".join(lines), str(path)), [])
     if not names:
         raise FormatError(f"{path} is empty; a CSV file must have a header")
     return ["" if name is None else str(name) for name in names]

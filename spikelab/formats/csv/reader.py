@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import os
+import reprlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -44,6 +45,7 @@ def read(
     start_time_ms: float | None = None,
     metadata: Mapping[str, Any] | None = None,
     storage_options: Mapping[str, Any] | None = None,
+    progress: bool = False,
 ) -> Contents:
     """Read a CSV table of spikes, rates or comparisons.
 
@@ -70,6 +72,8 @@ def read(
         Metadata of the recording; ``source_file`` is added.
     storage_options : mapping, optional
         Handed to ``boto3.client("s3", ...)`` for an S3 URL.
+    progress : bool
+        Show a progress bar during a download.
 
     Returns
     -------
@@ -96,7 +100,9 @@ def read(
     )
     with contextlib.ExitStack() as stack:
         copies = [
-            stack.enter_context(destinations.local_copy(source, storage_options))
+            stack.enter_context(
+                destinations.local_copy(source, storage_options, progress=progress)
+            )
             for source in (filepath, units_table)
             if source is not None
         ]
@@ -116,7 +122,7 @@ def read_files(path: Path, table: Path | None, options: Options) -> Contents:
     time_column = _time_column(columns)
     if time_column is None:
         raise FormatError(
-            f"{path} must have a column time_ms, time_s or time_samples, got {columns}"
+            f"{path} must have a column time_ms, time_s or time_samples, got {reprlib.repr(columns)}"
         )
     if columns[0] == time_column and "unit" not in columns:
         to_ms = _to_ms(time_column, options.fs_Hz, options)

@@ -1,5 +1,6 @@
 """Spikes as rows of a CSV file, and the fast way to read columns of numbers."""
 
+import reprlib
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -90,7 +91,9 @@ def read_columns(
         If the file lacks a column, or holds something else than numbers in it.
     """
     if missing := [name for name in wanted if name not in columns]:
-        raise FormatError(f"{path} has no column {missing[0]!r}, only {columns}")
+        raise FormatError(
+            f"{path} has no column {missing[0]!r}, only {reprlib.repr(columns)}"
+        )
     whole = ("slice", "unit", "time_samples", "window")
     dtype = [np.int64 if name in whole else np.float64 for name in wanted]
     with csv_file.opened(path) as file, warnings.catch_warnings():

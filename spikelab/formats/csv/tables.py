@@ -172,7 +172,7 @@ def read_matrices(path: Path) -> Contents:
     if any(len(row) != 4 for row in body):
         raise FormatError(f"{path} must have four cells in each row")
     last = body[-1][0] if body else -1
-    n_windows = max(last + 1, 0) if isinstance(last, int) else 0
+    n_windows = last + 1 if isinstance(last, int) and 0 <= last < len(body) else 0
     n_units = math.isqrt(_quotient(len(body), n_windows))
     names = [row[2] for row in body[:n_units]]
     expected = itertools.product(range(n_windows), names, names)

@@ -4,6 +4,7 @@ Before ``n_spikes`` stand ``unit`` and what is known of its electrode, after it
 the recording window in ms and the other attributes of the units.
 """
 
+import reprlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -196,7 +197,9 @@ def read(content: str, name: str) -> UnitsTable:
     header, *body = list(csv_cells.rows(content, name)) or [[]]
     columns = ["" if column is None else str(column) for column in header]
     if "unit" not in columns or len(set(columns)) < len(columns):
-        raise FormatError(f"{name} must have one column 'unit', got columns {columns}")
+        raise FormatError(
+            f"{name} must have one column 'unit', got columns {reprlib.repr(columns)}"
+        )
     if wrong := [i for i, row in enumerate(body) if len(row) != len(columns)]:
         raise FormatError(f"{name}: row {wrong[0]} must have {len(columns)} cells")
     table = [dict(zip(columns, row, strict=True)) for row in body]
@@ -213,11 +216,13 @@ def read(content: str, name: str) -> UnitsTable:
 
 
 def _in_order(table: list[_Row], name: str) -> list[_Row]:
-    by_unit = {row["unit"]: row for row in table}
-    if len(by_unit) < len(table) or set(by_unit) != set(range(len(table))):
+    numbers = [row["unit"] for row in table]
+    whole = all(type(number) is int and 0 <= number < len(table) for number in numbers)
+    if not whole or len(set(numbers)) < len(table):
         raise FormatError(
             f"{name}: column 'unit' must hold each of 0..{len(table) - 1} once"
         )
+    by_unit = dict(zip(numbers, table, strict=True))
     return [by_unit[unit] for unit in range(len(table))]
 
 

@@ -214,6 +214,7 @@ def read(
     start_time_ms: float | None = None,
     metadata: Mapping[str, Any] | None = None,
     storage_options: Mapping[str, Any] | None = None,
+    progress: bool = False,
 ) -> Contents:
     """Read spike trains from a generic HDF5 file.
 
@@ -250,6 +251,8 @@ def read(
         Metadata of the recording; ``source_file`` is added.
     storage_options : mapping, optional
         Handed to ``boto3.client("s3", ...)`` for an S3 URL.
+    progress : bool
+        Show a progress bar during a download.
 
     Returns
     -------
@@ -287,7 +290,7 @@ def read(
     options = {n: _of_reader(n, v) for n, v in given.items() if v is not None}
     style = _named_style(options)
     with (
-        destinations.local_copy(filepath, storage_options) as path,
+        destinations.local_copy(filepath, storage_options, progress=progress) as path,
         hdf5_file.opened(path) as file,
     ):
         if hdf5_siblings.kind_in(file) is not None:

@@ -131,20 +131,22 @@ class HDF5Writer(SiblingWriter):
 
     def write_group(self, group: h5py.Group, sd: Any) -> None:
         """Write a recording into an open group of a file."""
-        group.attrs["style"] = self.style
-        for name in self.options():
-            value = getattr(self, name)
-            if value is not None:
-                # h5py does not know numpy's str, nor fractions.
-                group.attrs[name] = (
-                    str(value) if isinstance(value, str) else float(value)
-                )
-        group.attrs["n_units"] = sd.N
-        group.attrs["start_time"] = float(sd.start_time)
-        group.attrs["length_ms"] = float(sd.length)
+        group.attrs.update(self._recorded(sd))
         self._write_train(group, sd)
         if self._writes_raw(sd):
             self._write_raw(group, sd)
+
+    def _recorded(self, sd: Any) -> dict[str, Any]:
+        """Return what a group says about itself, by the names of its attributes."""
+        given = {name: getattr(self, name) for name in self.options()}
+        # h5py does not know numpy's str, nor fractions.
+        options = {
+            name: str(value) if isinstance(value, str) else float(value)
+            for name, value in given.items()
+            if value is not None
+        }
+        window = {"start_time": float(sd.start_time), "length_ms": float(sd.length)}
+        return {"style": self.style, **options, "n_units": sd.N, **window}
 
     def _write_raw(self, group: h5py.Group, sd: Any) -> None:
         hdf5_file.write_array(group, str(self.raw_dataset), sd.raw_data)
@@ -232,6 +234,10 @@ class HDF5Writer(SiblingWriter):
         found = super()._found_wrong(obj, staged)
         with hdf5_file.opened(staged) as file:
             for group, sd in hdf5_siblings.groups(file, obj):
+                said = hdf5_file.scalar_attributes(group)
+                for name, value in self._recorded(sd).items():
+                    if said.get(name) != value:
+                        found.append(f"{name} of {group.name} is {said.get(name)!r}")
                 if self._writes_raw(sd):
                     found += self._raw_differences(group, sd)
         return found

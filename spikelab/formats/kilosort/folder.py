@@ -18,6 +18,9 @@ from spikelab.formats.kilosort.sidecar import Sidecar
 from spikelab.formats.writer import FolderWriter
 from spikelab.kinds import Contents
 
+GROUP_FILE = "cluster_group.tsv"
+UNSORTED = "unsorted"
+
 GROUPS = ("good", "mua", "noise", "unsorted")
 """The labels that Phy knows; a unit that has none of them is ``unsorted``."""
 
@@ -147,6 +150,15 @@ class ClusterFolderWriter(FolderWriter):
             found += [f"slice {i}: {d}" for d in super()._differences(sd, as_read)]
         return found
 
+    def _found_wrong(self, obj: Any, staged: Path) -> list[str]:
+        found = super()._found_wrong(obj, staged)
+        for name, sd in cluster_slices.recordings(obj).items():
+            found += self._found_wrong_beside_spikes(sd, staged / name)
+        return found
+
+    @abc.abstractmethod
+    def _found_wrong_beside_spikes(self, sd: Any, folder: Path) -> list[str]: ...
+
     def _convert(self, times: NDArray[np.float64]) -> NDArray[Any]:
         return units.from_ms(times, self._unit, self.fs_Hz)
 
@@ -224,12 +236,24 @@ def group_key(sd: Any) -> str | None:
 
 def write_groups(folder: Path, sd: Any, ids: Sequence[int]) -> tuple[str, str]:
     """Write ``cluster_group.tsv``; return the attribute that it holds, and its type."""
+    key, known = group_key(sd), _groups(sd)
+    labels = [label or UNSORTED for label in known]
+    cluster_tables.write_column(folder / GROUP_FILE, "group", ids, labels)
+    return key or "group", "text" if all(known) else "label"
+
+
+def groups_differ(folder: Path, sd: Any, ids: Sequence[int]) -> list[str]:
+    """Tell in words if ``cluster_group.tsv`` is not what was to be written."""
+    written = cluster_tables.read_table(folder / GROUP_FILE).get("group", {})
+    expected = {i: g or UNSORTED for i, g in zip(ids, _groups(sd), strict=True)}
+    return [] if written == expected else [f"{GROUP_FILE} differs from the labels"]
+
+
+def _groups(sd: Any) -> list[Any]:
+    """Return the label of each unit, None where there is none."""
     key = group_key(sd)
     attributes = sd.neuron_attributes if key else None
-    known = [a.get(key) for a in attributes or [{}] * sd.N]
-    labels = [label or "unsorted" for label in known]
-    cluster_tables.write_column(folder / "cluster_group.tsv", "group", ids, labels)
-    return key or "group", "text" if all(known) else "label"
+    return [a.get(key) for a in attributes or [{}] * sd.N]
 
 
 def electrode_key(sd: Any) -> str | None:

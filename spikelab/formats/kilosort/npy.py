@@ -71,9 +71,10 @@ def read(path: Path, kinds: str = "iu", ndim: int | None = None) -> NDArray[Any]
             array = np.lib.format.open_memmap(path, mode="r")
     except FileNotFoundError:
         raise
-    except (ValueError, TypeError, KeyError, SyntaxError, TokenError) as error:
+    except (ValueError, TypeError, LookupError, SyntaxError, TokenError) as error:
+        cause = " ".join(str(error).split())[:200]
         raise FormatError(
-            f"{path} is not a .npy file, or is damaged: {error}"
+            f"{path} is not a .npy file, or is damaged: {cause}"
         ) from error
     except (OSError, OverflowError, MemoryError, RecursionError) as error:
         raise FormatError(f"{path} cannot be read as a .npy file: {error}") from error

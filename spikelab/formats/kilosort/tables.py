@@ -106,12 +106,14 @@ def read_table(path: Path) -> Table:
 def _cluster_id(text: str) -> int:
     """Return a cluster id, which tables may hold as ``3`` or as ``3.0``."""
     try:
-        return int(text)
+        number = int(text)
     except ValueError:
-        number = float(text)
-    if not number.is_integer():
-        raise ValueError(f"cluster ids must be whole numbers, got {text!r}")
-    return int(number)
+        if not float(text).is_integer():
+            raise
+        number = int(float(text))
+    if not -(2**63) <= number < 2**63:
+        raise ValueError(f"cluster ids must fit into int64, got {text!r:.40}")
+    return number
 
 
 def read_tables(folder: Path) -> Table:
@@ -140,8 +142,10 @@ def params_text(values: Mapping[str, Any]) -> str:
 def read_params(path: Path) -> dict[str, Any]:
     """Return the constants that a ``params.py`` assigns; it is parsed, never run.
 
-    A file that is missing, too long, or not Python assigns nothing.
+    What is missing, no file, too long, or not Python assigns nothing.
     """
+    if not path.is_file():  # a pipe would never end
+        return {}
     try:
         with path.open("rb") as file:
             source = file.read(_LARGEST_PARAMS + 1)

@@ -19,6 +19,7 @@ from spikelab.formats.kilosort.folder import (
     electrode_key,
     electrode_numbers,
     group_key,
+    groups_differ,
     is_stack,
     write_groups,
 )
@@ -177,6 +178,15 @@ class KiloSortWriter(ClusterFolderWriter):
     def _read_back(self, path: Path) -> Contents:
         return read(path)
 
+    def _found_wrong_beside_spikes(self, sd: Any, folder: Path) -> list[str]:
+        electrodes, found = electrode_numbers(sd), []
+        file = folder / "channel_map.npy"
+        if electrodes is not None and not np.array_equal(npy.read(file), electrodes):
+            found.append("channel_map.npy differs from the electrodes")
+        if self._opens_elsewhere and sd.N:
+            found += groups_differ(folder, sd, self._ids(sd).tolist())
+        return found
+
 
 def _joined(folder: str | os.PathLike[str], name: str) -> str:
     return os.path.join(folder, name)  # noqa: PTH118 - a URL is no Path
@@ -303,6 +313,7 @@ def read(
     channel_positions_file: str = "channel_positions.npy",
     start_time_ms: float | None = None,
     storage_options: Mapping[str, Any] | None = None,
+    progress: bool = False,
 ) -> Contents:
     """Read spike trains from a KiloSort or Phy folder.
 
@@ -348,6 +359,8 @@ def read(
         (channels, 2).
     storage_options : mapping, optional
         Handed to ``boto3.client("s3", ...)`` for an S3 URL.
+    progress : bool
+        Show a progress bar during a download.
 
     Returns
     -------
@@ -366,7 +379,7 @@ def read(
     ValueError
         If an argument is wrong.
     """
-    with destinations.local_copy(folder, storage_options) as path:
+    with destinations.local_copy(folder, storage_options, progress=progress) as path:
         reader = cluster_reader.ClusterReader(
             folder=path,
             fs_Hz=fs_Hz,

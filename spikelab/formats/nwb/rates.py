@@ -45,9 +45,12 @@ def identifier_of(*arrays: Any) -> str:
 
 def same_numbers(written: Any, read: Any, slack: float = 0.0) -> bool:
     """Tell whether arrays agree in shape and, within `slack`, in value; NaN is NaN."""
-    return np.shape(written) == np.shape(read) and np.allclose(
-        written, read, rtol=0, atol=slack, equal_nan=True
-    )
+    if np.shape(written) != np.shape(read):
+        return False
+    if not slack:
+        numbers = np.asarray(written).dtype.kind == "f"
+        return np.array_equal(written, read, equal_nan=numbers)
+    return np.allclose(written, read, rtol=0, atol=slack, equal_nan=True)
 
 
 class Rates(nwb_parts.Part):
@@ -107,6 +110,8 @@ class Rates(nwb_parts.Part):
             found.append("rates differ")
         if not same_numbers(obj.times, read["times"], nwb_trials.slack_ms(obj.times)):
             found.append("times differ")
+        if read["rate_unit"] != _unit(obj):
+            found.append(f"rate_unit is {read['rate_unit']!r}")
         return found
 
 
@@ -179,6 +184,8 @@ class RateSlices(nwb_parts.Part):
             nwb_trials.windows_ms(obj.times), read["times_start_to_end"]
         ):
             found.append("windows differ")
+        if read["step_size"] != float(obj.step_size):
+            found.append(f"step_size is {read['step_size']}")
         return found
 
 

@@ -100,7 +100,12 @@ class SpikeSlices(nwb_parts.Part):
         covered = self.recording(obj)
         shift = comparison.largest_shift_ms(covered.train, contents.arguments["train"])
         slack = nwb_parts.slack_ms(covered)
-        return [] if shift <= slack else [f"spike times moved by up to {shift} ms"]
+        found = [] if shift <= slack else [f"spike times moved by up to {shift} ms"]
+        return found + [
+            f"{name} is {contents.arguments[name]}, not {getattr(covered, name)}"
+            for name in ("start_time", "length")
+            if contents.arguments[name] != getattr(covered, name)
+        ]
 
 
 def _on_recording_clock(stack: Any, i: int) -> list[NDArray[np.float64]]:

@@ -152,6 +152,9 @@ class NWBWriter(FileWriter):
 
     def _differences(self, obj: Any, contents: Contents) -> list[str]:
         part = _part(obj)
+        expected_kind = part.kind if part.is_read else "SpikeData"
+        if contents.kind != expected_kind:
+            return [f"the file is read as a {contents.kind}, not a {expected_kind}"]
         found = part.differences(obj, contents)
         attributes = part.attributes(obj)
         if not attributes:
@@ -317,6 +320,7 @@ def read(
     start_time_ms: float | None = None,
     metadata: Mapping[str, Any] | None = None,
     storage_options: Mapping[str, Any] | None = None,
+    progress: bool = False,
 ) -> Contents:
     """Read the units of an NWB file, or the rates or comparison that spikelab wrote.
 
@@ -343,6 +347,8 @@ def read(
         ``fs_Hz`` are added.
     storage_options : mapping, optional
         Handed to ``boto3.client("s3", ...)`` for an S3 URL.
+    progress : bool
+        Show a progress bar during a download.
 
     Returns
     -------
@@ -359,7 +365,7 @@ def read(
     recording = RecordingOptions(
         start_time_ms=start_time_ms, length_ms=length_ms, metadata=metadata
     )
-    with destinations.local_copy(filepath, storage_options) as path:
+    with destinations.local_copy(filepath, storage_options, progress=progress) as path:
         found = _read(path, prefer_pynwb, start_time_ms, length_ms)
     return recording.described(found, source_file=os.fspath(filepath))
 

@@ -17,6 +17,7 @@ from spikelab.formats.kilosort import tables as cluster_tables
 from spikelab.formats.kilosort.folder import (
     ClusterFolderWriter,
     group_key,
+    groups_differ,
     is_stack,
     write_groups,
 )
@@ -227,15 +228,9 @@ class PhyWriter(ClusterFolderWriter):
     def _read_back(self, path: Path) -> Contents:
         return kilosort.read(path)
 
-    def _found_wrong(self, obj: Any, staged: Path) -> list[str]:
-        found = super()._found_wrong(obj, staged)
-        for name, sd in cluster_slices.recordings(obj).items():
-            found += self._found_wrong_beside_spikes(sd, staged / name)
-        return found
-
     def _found_wrong_beside_spikes(self, sd: Any, folder: Path) -> list[str]:
         plan, table = self._plan(sd), cluster_tables.read_tables(folder)
-        found = []
+        found = groups_differ(folder, sd, range(sd.N))
         for column in self._columns(sd, plan.templates)[0]:
             cells = {unit: cell for unit, cell in enumerate(column.cells) if cell}
             if table.get(column.name, {}) != cells:

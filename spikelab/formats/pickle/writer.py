@@ -246,6 +246,7 @@ def read(
     aws_session_token: str | None = None,
     region_name: str | None = None,
     storage_options: Mapping[str, Any] | None = None,
+    progress: bool = False,
 ) -> Any:
     """Load a data object from a pickle.
 
@@ -271,6 +272,8 @@ def read(
         Region for S3.
     storage_options : mapping, optional
         Handed to ``boto3.client("s3", ...)`` for an S3 URL.
+    progress : bool
+        Show a progress bar during a download.
 
     Returns
     -------
@@ -293,7 +296,7 @@ def read(
         aws_session_token=aws_session_token,
         region_name=region_name,
     )
-    with destinations.local_copy(filepath, options) as path:
+    with destinations.local_copy(filepath, options, progress=progress) as path:
         return _load(path, trusted=trusted)
 
 
