@@ -278,8 +278,8 @@ def _replace_entries(staged: Path, path: Path, contradicting: Sequence[str]) -> 
         raise FileExistsError(errno.EEXIST, str(error), str(path)) from None
     for name in (*old, MANIFEST):
         _check_writable(path / name, path / name)
-        if name in new:
-            _keep_permissions(path / name, staged / name)
+    for entry in staged.rglob("*"):
+        _keep_permissions(path / entry.relative_to(staged), entry)
     backup = _staging_path(path)
     backup.mkdir()
     moves = [(path / n, backup / n) for n in old]
@@ -337,8 +337,8 @@ def _check_writable(path: Path, target: str | os.PathLike[str]) -> None:
 
 
 def _keep_permissions(old: Path, new: Path) -> None:
-    """Give a staged file the permissions of the file that it will replace."""
-    if old.is_file():
+    """Give a staged file or folder the permissions of what it will replace."""
+    if old.exists():
         new.chmod(stat.S_IMODE(old.stat().st_mode))
 
 

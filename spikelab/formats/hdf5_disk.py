@@ -88,7 +88,7 @@ class Source(io.FileIO):
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         super().__init__(path, "r")
-        self._size = os.fstat(self.fileno()).st_size
+        self.size = os.fstat(self.fileno()).st_size
 
     def __repr__(self) -> str:
         return str(self.name)  # what h5py takes for the name of the file
@@ -111,7 +111,7 @@ class Source(io.FileIO):
     def _heap(self, position: int) -> dict[int, int] | None:
         """Return the sizes of the objects of a heap, None if they do not fit."""
         size = int.from_bytes(self._peek(16, position)[8:], "little")
-        if position + size > self._size:
+        if position + size > self.size:
             return None
         heap = self._peek(size, position)
         sizes, place = {}, 16
@@ -139,7 +139,7 @@ class Source(io.FileIO):
         claims = np.flatnonzero(data[3:-12])
         windows = np.lib.stride_tricks.sliding_window_view(data, 16)[claims]
         addresses = np.ascontiguousarray(windows[:, 4:12]).view("<u8")[:, 0]
-        inside = (addresses > 0) & (addresses < self._size) & (addresses % 8 == 0)
+        inside = (addresses > 0) & (addresses < self.size) & (addresses % 8 == 0)
         for address in np.unique(addresses[inside]).tolist():
             if self._peek(4, address) != _HEAP:
                 continue

@@ -1,12 +1,14 @@
 """Access to HDF5 files that may come from anywhere, and writing in blocks."""
 
 import contextlib
+import contextvars
 import functools
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+import attrs
 import h5py
 import numpy as np
 from h5py import h5a, h5d, h5p, h5s, h5t
@@ -23,6 +25,9 @@ _UNWRITTEN = 2**24
 
 _INFLATION = 1100
 """How many times larger than its stored bytes a compressed dataset can be."""
+
+_LEAST_READ, _READ_PER_BYTE = 2**28, 4 * _INFLATION
+"""Bytes that may be read of any file in all, and more for each of its own."""
 
 _MOST_LINKS = 8
 """Soft links in a row that are followed before they are taken for a ring."""
@@ -57,6 +62,21 @@ def created(path: str | os.PathLike[str]) -> Iterator[h5py.File]:
             raise disk.error
 
 
+@attrs.define
+class _Budget:
+    """How many bytes may still be read from a file, some of them several times.
+
+    Many links may lead to one dataset that is large and costs the file nothing.
+    """
+
+    left: int
+
+
+_BUDGET: contextvars.ContextVar[_Budget | None] = contextvars.ContextVar(
+    "_BUDGET", default=None
+)
+
+
 @contextlib.contextmanager
 def opened(path: str | os.PathLike[str]) -> Iterator[h5py.File]:
     """Open an HDF5 file for reading.
@@ -70,7 +90,7 @@ def opened(path: str | os.PathLike[str]) -> Iterator[h5py.File]:
     """
     if Path(path).is_dir():
         raise IsADirectoryError(f"filepath must name a file, got a folder: {path}")
-    with Source(path) as source:
+    with Source(path) as source, _limited(_LEAST_READ + _READ_PER_BYTE * source.size):
         try:
             file = h5py.File(source, "r")
         except (*_DAMAGE, ValueError) as error:
@@ -94,6 +114,15 @@ def opened(path: str | os.PathLike[str]) -> Iterator[h5py.File]:
                 ) from error
         if source.damaged:
             raise FormatError(f"{path} is damaged: its heap of texts is not sound")
+
+
+@contextlib.contextmanager
+def _limited(n_bytes: int) -> Iterator[None]:
+    token = _BUDGET.set(_Budget(n_bytes))
+    try:
+        yield
+    finally:
+        _BUDGET.reset(token)
 
 
 def _raised_by_h5py(error: BaseException) -> bool:
@@ -192,6 +221,12 @@ def check_size(found: h5py.Dataset, where: str) -> None:
         raise FormatError(
             f"{where} must not claim {found.nbytes} bytes where {stored} are stored"
         )
+    budget = _BUDGET.get()
+    if budget is None:
+        return
+    budget.left -= found.nbytes
+    if budget.left < 0:
+        raise FormatError(f"{where}: the datasets claim much more than the file holds")
 
 
 def _corners(found: h5py.Dataset) -> list[tuple[int, ...]]:

@@ -1,6 +1,7 @@
 """A SpikeSliceStack as KiloSort and Phy folders, one for each slice."""
 
 import json
+import stat
 import warnings
 
 import numpy as np
@@ -11,8 +12,9 @@ from hypothesis import strategies as st
 from recordings import assert_same_recording, simulated
 
 from spikelab import SpikeData, load, load_spikedata_from_kilosort
-from spikelab.errors import FormatError, IncompleteExportError
+from spikelab.errors import FormatError, IncompleteExportError, VerificationError
 from spikelab.formats import KiloSortWriter, PhyWriter
+from spikelab.formats.kilosort import npy
 from spikelab.spikedata.ratedata import RateData
 from spikelab.spikedata.spikeslicestack import SpikeSliceStack
 
@@ -233,3 +235,24 @@ def test_any_stack_comes_back(starts, length, data, tmp_path):
     stack = SpikeSliceStack(spike_stack=parts, times_start_to_end=windows)
     export(stack, tmp_path, "to_kilosort", verify=True)
     assert_same_stack(load(tmp_path), stack, 500 / FS + 1e-8)
+
+
+def test_permissions_of_what_is_replaced_are_kept(tmp_path):
+    """Of the files in the folders of slices, and of these folders."""
+    stack = slices()
+    export(stack, tmp_path / "s", "to_kilosort")
+    folder = tmp_path / "s" / "slice_0000"
+    (folder / "spike_times.npy").chmod(0o600)
+    folder.chmod(0o700)
+    export(stack, tmp_path / "s", "to_kilosort")
+    assert stat.S_IMODE((folder / "spike_times.npy").stat().st_mode) == 0o600
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+
+
+def test_verify_compares_the_electrodes(tmp_path, monkeypatch):
+    """Another channel map is found before it is published."""
+    sd = simulated()
+    monkeypatch.setattr(npy, "write", lambda path, array: np.save(path, array + 1))
+    with pytest.raises(VerificationError, match=r"channel_map\.npy differs"):
+        sd.to_kilosort(tmp_path / "ks", fs_Hz=30_000.0, verify=True)
+    assert list(tmp_path.iterdir()) == []

@@ -1,6 +1,8 @@
 """Files that were made to do harm: nothing is run, followed, or believed."""
 
+import gzip
 import json
+import os
 import struct
 import time
 from pathlib import Path
@@ -369,3 +371,59 @@ def test_deep_json_is_no_harm(depth, tmp_path):
     (folder / "spikelab.json").write_text("[" * depth + "]" * depth)
     with pytest.raises(FormatError, match=r"spikelab\.json"):
         load(folder)
+
+
+@pytest.mark.parametrize("descr", ["()", "(())", "[('a',())]"])
+def test_dtypes_that_are_none_are_format_errors(descr, folder):
+    """Whatever numpy makes of them."""
+    header = f"{{'descr': {descr}, 'fortran_order': False, 'shape': (3,)}}\n"
+    (folder / "spike_times.npy").write_bytes(npy(header))
+    with pytest.raises(FormatError, match=r"spike_times\.npy is not a \.npy file"):
+        load(folder)
+
+
+def test_params_that_are_a_pipe_are_not_waited_for(folder):
+    """Nobody writes into it."""
+    (folder / "params.py").unlink(missing_ok=True)
+    os.mkfifo(folder / "params.py")
+    assert load(folder, fs_Hz=1000.0).N > 0
+
+
+def test_many_links_to_one_dataset_take_no_memory(tmp_path):
+    """Each costs nothing in the file, and all of them gigabytes when they are read."""
+    path = tmp_path / "group.h5"
+    with h5py.File(path, "w") as file:
+        units = file.create_group("units")
+        units.create_dataset("0", (2_000_000,), "f8", chunks=(1000,))
+        for i in range(1, 1000):
+            units[str(i)] = units["0"]
+    with pytest.raises(FormatError, match="claim much more than the file holds"):
+        load(path)
+
+
+TABLES = {
+    "quotes and lines": b'"' + b"\n" * 1_000_000,
+    "one long name": b"a" * 20_000_000,
+    "a number beyond all": b"window,row,column,value\n9999999999999999999999,0,0,1\n",
+    "a long quoted cell": b'unit,"' + b"a" * 20_000_000 + b'"\n0,1\n',
+}
+
+
+@pytest.mark.parametrize("name", TABLES)
+@pytest.mark.parametrize("packed", [False, True])
+def test_tables_that_are_too_large_are_format_errors(name, packed, tmp_path):
+    """At once, and in few words."""
+    path = tmp_path / ("a.csv.gz" if packed else "a.csv")
+    path.write_bytes(gzip.compress(TABLES[name]) if packed else TABLES[name])
+    with pytest.raises(FormatError) as caught:
+        load(path)
+    assert len(str(caught.value)) < 1000
+
+
+@pytest.mark.parametrize("start", [b"unit,time_ms\n", b"unit,0\n"])
+def test_a_bomb_does_not_go_off(start, tmp_path):
+    """A file that unpacks to far more than a table of its size."""
+    path = tmp_path / "a.csv.gz"
+    path.write_bytes(gzip.compress(start + b"0,1.5\n" * 60_000_000, 9))
+    with pytest.raises(FormatError, match=r"unpacks to more than|too large"):
+        load(path)

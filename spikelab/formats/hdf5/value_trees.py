@@ -26,6 +26,7 @@ _INLINE = 256
 """Arrays of at most so many bytes stand in the tree itself."""
 
 _MOST_BITS = 10_000
+_MOST_EMPTY = 2**24
 """Integers of more bits have more digits than Python reads."""
 
 _PLAIN = (type(None), bool, str)
@@ -286,7 +287,7 @@ def _of_bytes(data: bytes, dtype: np.dtype[Any], shape: list[int]) -> NDArray[An
 
 def _small(shape: list[int]) -> list[int]:
     """Return a shape that has no bytes to vouch for it, if it asks for few."""
-    if math.prod(max(extent, 1) for extent in shape) > 2**32:
+    if math.prod(max(extent, 1) for extent in shape) > _MOST_EMPTY:
         raise ValueError(f"an array without a byte of shape {shape}")
     return shape
 
