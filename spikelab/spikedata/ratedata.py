@@ -146,6 +146,8 @@ class RateData(UnitSubsets["RateData"], ExportMixin):
 
 
 def _checked_rates(inst_Frate_data: ArrayLike) -> NDArray[np.float64]:
+    if np.iscomplexobj(inst_Frate_data):
+        raise TypeError("inst_Frate_data must hold real numbers, got complex ones")
     try:
         rates = np.array(inst_Frate_data, dtype=np.float64)
     except (TypeError, ValueError) as error:

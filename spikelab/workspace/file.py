@@ -189,6 +189,8 @@ def _about(file: h5py.File) -> About:
     if not isinstance(identity, str):
         raise FormatError(f"{file.filename} is not the file of a workspace")
     name = attributes.get("__workspace_name__") or None
+    if isinstance(name, int | float):  # spikelab 0.1.2 writes what it is given
+        name = str(name)
     if hdf5_file.has_member(file, _EXACT):
         name = _index(file)["name"]
     created_at = attributes.get("__created_at__", 0.0)

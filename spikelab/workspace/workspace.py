@@ -187,6 +187,8 @@ class AnalysisWorkspace:
             ``merged`` and ``skipped``, how many, and ``skipped_keys``, a list of
             (namespace, key).
         """
+        if not isinstance(other, AnalysisWorkspace):
+            raise TypeError(f"other must be an AnalysisWorkspace, got {other!r:.80}")
         skipped, merged = [], 0
         for item in other._all_items():
             if self._find(item.namespace, item.key) and not overwrite:
@@ -243,9 +245,12 @@ class AnalysisWorkspace:
             If the file cannot be written; an earlier one is then as it was.
         """
         target = _with_suffix(path)
+        if not isinstance(self.name, str | None):
+            raise TypeError(f"name must be a string or None, got {self.name!r:.80}")
         items = self._all_items()
         plans = file.planned(items)
-        about = About(self.workspace_id, self.name, self.created_at)
+        name = None if self.name is None else str(self.name)
+        about = About(self.workspace_id, name, self.created_at)
         with destinations.staged_file(
             target, storage_options, progress=progress
         ) as staged:
@@ -362,6 +367,8 @@ def _with_suffix(path: str | os.PathLike[str]) -> str:
     if not isinstance(path, str | os.PathLike):
         raise TypeError(f"path must be a path or S3 URL, got {path!r}")
     text = os.fspath(path)
+    if not text:
+        raise ValueError("path must not be empty")
     return text if text.endswith(_SUFFIX) else text + _SUFFIX
 
 

@@ -585,3 +585,42 @@ def test_rows_are_those_of_the_standard_library():
     )
     reader = standard_csv.reader(io.StringIO(text, newline=""))
     assert [len(row) for row in reader] == [3, 3, 3]
+
+
+@pytest.mark.parametrize("time_unit", ["ms", "s"])
+def test_times_of_low_precision_lose_no_more(time_unit, tmp_path):
+    """float32 times are converted as the float64 that they are."""
+    times = np.array([0, 0.1, 16.7, 33.3], dtype=np.float32)
+    RateData(np.ones((1, 4)), times).to_csv(
+        tmp_path / "r.csv", time_unit=time_unit, verify=True
+    )
+    found = load(tmp_path / "r.csv").times
+    np.testing.assert_allclose(found, times.astype(np.float64), rtol=1e-15)
+
+
+@pytest.mark.parametrize("unit", ["ns", "h"])
+def test_a_difference_of_time_is_no_number(unit, tmp_path):
+    """Its unit would be gone, so that it is said to be lost."""
+    sd = SpikeData([[1.0]], neuron_attributes=[{"q": np.timedelta64(3, unit)}])
+    table = tmp_path / "u.csv"
+    with pytest.raises(LossError, match="neuron_attributes 'q'"):
+        sd.to_csv(tmp_path / "s.csv", units_table=table, strict=True)
+    sd.to_csv(tmp_path / "s.csv", units_table=table)
+    assert load(tmp_path / "s.csv", units_table=table).neuron_attributes is None
+
+
+def test_complex_rates_are_refused(tmp_path):
+    """Half of each number is not dropped."""
+    stack = RateSliceStack(event_matrix=np.array([[[1 + 5j]]]))
+    with pytest.raises(ValueError, match="values must be real numbers"):
+        stack.to_csv(tmp_path / "s.csv")
+    with pytest.raises(TypeError, match="must hold real numbers"):
+        RateData([[1 + 5j]], [0.0])
+
+
+@pytest.mark.parametrize("labels", [["time_ms", "a"], ["time", "x"]])
+def test_labels_may_be_names_of_columns(labels, tmp_path):
+    """A square is told by its first column."""
+    matrix = PairwiseCompMatrix(np.eye(2), labels)
+    matrix.to_csv(tmp_path / "m.csv", verify=True)
+    assert load(tmp_path / "m.csv") == matrix

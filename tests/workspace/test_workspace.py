@@ -22,7 +22,8 @@ from siblings import (
     rates,
 )
 
-from spikelab import SpikeData
+from spikelab import PairwiseCompMatrix, SpikeData, load
+from spikelab.comparison import same
 from spikelab.errors import FormatError, VerificationError
 from spikelab.workspace import AnalysisWorkspace, file
 
@@ -481,3 +482,42 @@ def test_groups_that_another_program_replaced_win_over_the_index(tmp_path):
     assert found.get("arrays", "image").tolist() == [0, 1, 2]
     assert found.get_info("arrays", "image")["created_at"] == 12.5
     assert found.list_keys("objects") == workspace.list_keys("objects")
+
+
+@pytest.mark.parametrize("name", [5, True, b"a", ("a",)], ids=repr)
+def test_a_name_that_is_no_text_is_refused(name, tmp_path):
+    """Before the file is touched, which could not be loaded with it."""
+    workspace = filled()
+    workspace.save(tmp_path / "w.h5")
+    before = (tmp_path / "w.h5").read_bytes()
+    workspace.name = name
+    with pytest.raises(TypeError, match="name must be a string or None, got"):
+        workspace.save(tmp_path / "w.h5")
+    assert (tmp_path / "w.h5").read_bytes() == before
+
+
+def test_values_that_no_plain_dataset_holds_come_back(tmp_path):
+    """Differences of time, and matrices of objects and of text."""
+    values = {
+        "time": np.timedelta64(3, "h"),
+        "none": np.timedelta64("NaT", "s"),
+        "objects": PairwiseCompMatrix(np.array([[None, "a"], [1, 2.5]], dtype=object)),
+        "texts": PairwiseCompMatrix(np.array([["a", "b"], ["c", "d"]])),
+    }
+    workspace = AnalysisWorkspace()
+    workspace.store("n", "k", values)
+    workspace.save(tmp_path / "w.h5", verify=True)
+    assert same(AnalysisWorkspace.load(tmp_path / "w.h5").get("n", "k"), values)
+
+
+def test_what_is_no_workspace_is_not_merged():
+    """The error says what was expected."""
+    with pytest.raises(TypeError, match="other must be an AnalysisWorkspace"):
+        AnalysisWorkspace().merge_from({})
+
+
+def test_load_names_the_workspace(tmp_path):
+    """The loader of single objects says what opens it."""
+    filled().save(tmp_path / "w.h5")
+    with pytest.raises(FormatError, match=r"is a workspace; AnalysisWorkspace\.load"):
+        load(tmp_path / "w.h5")

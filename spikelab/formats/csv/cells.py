@@ -14,6 +14,9 @@ from spikelab.errors import FormatError
 
 _CELL = re.compile(r'(?:"((?:[^"]++|"")*+)"|([^",\r\n]*+))(,|\r\n|\n|\r|\Z)')
 _INTEGER = re.compile(r"[+-]?[0-9]{1,4000}")
+_MOST_BITS = 13_000
+"""Of an integer; Python reads no longer ones."""
+
 _FLOAT = re.compile(
     r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[+-]?[0-9]+)?|[+-]?(?:nan|inf|infinity)",
     re.IGNORECASE,
@@ -24,7 +27,9 @@ def is_scalar(value: Any) -> bool:
     """Tell whether `value` fits into a cell and comes back equal."""
     if isinstance(value, str):
         return _is_encodable(value)
-    return isinstance(value, bool | int | float | np.bool_ | np.integer) or (
+    if isinstance(value, int | np.integer) and not isinstance(value, np.timedelta64):
+        return int(value).bit_length() <= _MOST_BITS
+    return isinstance(value, float | np.bool_) or (
         isinstance(value, np.floating) and value.dtype.itemsize <= 8
     )
 

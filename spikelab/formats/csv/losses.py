@@ -104,7 +104,9 @@ def _of_comparison(pcm: Any, _: bool) -> list[str]:
     csv_tables.check_values(pcm)
     lost = ["metadata (the table holds values and labels only)"] if pcm.metadata else []
     dtype = csv_tables.values_of(pcm).dtype
-    if dtype not in _CARRIED:
+    if dtype not in _CARRIED or (
+        not csv_tables.values_of(pcm).size and dtype != np.float64
+    ):
         lost.append(f"values as {dtype} (they come back as int64 or float64)")
     if not isinstance(pcm.labels, list | None):
         lost.append(f"labels as {type(pcm.labels).__name__} (they come back as a list)")

@@ -115,7 +115,10 @@ def read_files(path: Path, table: Path | None, options: Options) -> Contents:
     if path.is_dir():
         raise IsADirectoryError(f"filepath must name a file, got a folder: {path}")
     columns = csv_file.header(path)
-    if columns[0] in ("unit", "label") and _time_column(columns) is None:
+    has_times = _time_column(columns) is not None
+    if columns[0] == "label" and not (has_times and "unit" in columns):
+        return csv_tables.read_matrix(path)
+    if columns[0] == "unit" and not has_times:
         return csv_tables.read_matrix(path)
     if columns == ["window", "row", "column", "value"]:
         return csv_tables.read_matrices(path)

@@ -24,7 +24,7 @@ def write_rates(file: IO[bytes], rd: Any, time_unit: str, fs_Hz: float | None) -
     """Write a time column and a column per unit."""
     names = [f"time_{time_unit}", *(f"unit_{unit}" for unit in range(rd.N))]
     file.write(csv_cells.line(names).encode())
-    times = units.from_ms(rd.times, time_unit, fs_Hz)
+    times = units.from_ms(np.asarray(rd.times, np.float64), time_unit, fs_Hz)
     step = max(decimals.BLOCK // len(names), 1)
     for first in range(0, len(times), step):
         part = slice(first, first + step)
@@ -117,16 +117,22 @@ def values_of(obj: Any) -> NDArray[Any]:
     return np.asarray(obj.matrix if hasattr(obj, "matrix") else obj.stack)
 
 
+def check_dtype(values: NDArray[Any]) -> None:
+    """Raise ValueError for values that have no place in a cell."""
+    if values.dtype.kind not in "biuf" or values.dtype.itemsize > 8:
+        raise ValueError(
+            f"values must be real numbers to fit into CSV, got {values.dtype}"
+        )
+
+
 def check_values(obj: Any) -> None:
     """Raise ValueError for values or labels that have no place in a cell."""
-    dtype = values_of(obj).dtype
-    if dtype.kind not in "biuf" or dtype.itemsize > 8:
-        raise ValueError(f"values must be real numbers to fit into CSV, got {dtype}")
+    check_dtype(values_of(obj))
     for label in [] if obj.labels is None else obj.labels:
         if not csv_cells.is_scalar(label):
             raise ValueError(
                 f"labels must be numbers, truth values or text to fit into CSV, "
-                f"got {label!r:.80}"
+                f"got {' '.join(repr(label).split()):.80}"
             )
 
 

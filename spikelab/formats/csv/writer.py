@@ -220,6 +220,8 @@ class CSVWriter(FileWriter):
             )
         if kind.startswith("Pairwise"):
             csv_tables.check_values(obj)
+        if kind == "RateSliceStack":
+            csv_tables.check_dtype(obj.event_stack)
         if self.time_unit == "samples":
             units.fits_int64("times", _largest(obj), self.fs_Hz)
         if kind == "SpikeData" and self.units_table is None:

@@ -144,6 +144,8 @@ def of_units(key: Any, values: list[Any]) -> Column | None:
 
 def _numbers(values: list[Any], known: list[Any]) -> Column | None:
     truths = [isinstance(value, bool | np.bool_) for value in known]
+    if any(isinstance(value, np.timedelta64) for value in known):
+        return None
     whole = [isinstance(value, int | np.integer) for value in known]
     real = [isinstance(value, float | np.floating) for value in known]
     if any(truths) and not all(truths):

@@ -360,6 +360,10 @@ def _writer_of(
 
 def _recognised_style(file: h5py.Group) -> str:
     """Return the style of a file that does not name it, by the default names."""
+    if "__workspace_id__" in file.attrs:
+        raise FormatError(
+            f"{file.file.filename} is a workspace; AnalysisWorkspace.load opens it"
+        )
     for style in ("ragged", "raster", "group"):
         if all(hdf5_file.has_member(file, _DEFAULTS[n]) for n in _DATASETS[style]):
             return style

@@ -91,8 +91,8 @@ class Planner:
     def _place(self, node: Node, path: str, name: str, array: NDArray[Any]) -> None:
         """Lay an array out, and remember where, if it comes back as it is."""
         name = self._name(name)
-        node.datasets[name] = Column(array)
         if hdf5_columns.is_native(array.dtype):
+            node.datasets[name] = Column(array)
             self.placed[id(array)] = {"$dataset": path + name}
 
     def _array(self, array: NDArray[Any], path: str) -> Node | None:
@@ -233,6 +233,8 @@ def _plain(value: Any) -> Node | None:
 
 def _scalar(value: Any) -> Node | None:
     if type(value) is int and value not in _INT64:
+        return None
+    if isinstance(value, np.timedelta64):
         return None
     kind = (
         type(value).__name__ if not isinstance(value, np.generic) else value.dtype.name
