@@ -45,8 +45,10 @@ class Plan:
 
 
 def write_json(group: h5py.Group, name: str, tree: Any) -> None:
-    """Write JSON as a scalar of ASCII text."""
-    group[name] = np.bytes_(json.dumps(tree, allow_nan=False).encode("ascii"))
+    """Write JSON as a scalar of UTF-8 text."""
+    # As escapes, two halves of a surrogate pair would be read as one character.
+    text = json.dumps(tree, allow_nan=False, ensure_ascii=False)
+    group[name] = np.bytes_(text.encode("utf-8", "surrogatepass"))
 
 
 def read_json(group: h5py.Group, name: str) -> Any:
@@ -59,7 +61,7 @@ def read_json(group: h5py.Group, name: str) -> Any:
     """
     stored = hdf5_file.dataset(group, name, ndim=0, kinds="S")
     try:
-        return json.loads(bytes(stored[()]))
+        return json.loads(bytes(stored[()]).decode("utf-8", "surrogatepass"))
     except (ValueError, RecursionError) as error:
         raise FormatError(f"{group.name}/{name} is not JSON: {error}") from error
 
