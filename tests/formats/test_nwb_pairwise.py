@@ -104,6 +104,16 @@ def test_no_units_come_back(tmp_path):
     assert load(tmp_path / "a.nwb").matrix.shape == (0, 0)
 
 
+@pytest.mark.parametrize("labels", [["a\0", "b"], ["\ud800", "b"], ("a", "b")])
+def test_labels_that_do_not_come_back_are_said_to_be_lost(labels, tmp_path):
+    """As a whole, or the type of what holds them."""
+    matrix = PairwiseCompMatrix(np.eye(2), labels)
+    (lost,) = NWBWriter().losses(matrix)
+    assert lost.startswith("labels ")
+    matrix.to_nwb(tmp_path / "a.nwb", verify=True)
+    assert load(tmp_path / "a.nwb").labels != labels
+
+
 def test_labels_may_be_nan(tmp_path):
     """NaN is the same label as NaN."""
     matrix = PairwiseCompMatrix(np.eye(2), [float("nan"), 1.0])

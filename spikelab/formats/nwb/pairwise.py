@@ -49,8 +49,13 @@ class Comparison(nwb_parts.Part):
     def losses(self, obj: Any) -> list[str]:
         """Return what the table does not hold."""
         lost = ["metadata (NWB has no place for it)"] if obj.metadata else []
-        if obj.labels is None or not len(obj.labels):
+        if obj.labels is None:
             return lost
+        if _labels(obj) is None:
+            return [*lost, "labels (there are none, or they hold what HDF5 cannot)"]
+        if not isinstance(obj.labels, list):
+            kind = type(obj.labels).__name__
+            lost.append(f"labels as {kind} (they come back as a list)")
         columns = _columns(obj.labels)
         if not columns.stored:
             lost.append("the types of labels (they become text)")
