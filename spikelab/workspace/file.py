@@ -177,9 +177,13 @@ def read_item(path: Path, namespace: str, key: str) -> Any:
     """
     with hdf5_file.opened(path) as file:
         _about(file)
-        for entry in _entries(file):
-            if (entry.namespace, entry.key) == (namespace, key):
-                return _item(file, entry).value
+        # Most are where the index says; only for others is all looked through.
+        found = next(_indexed(file, namespace, key), None) or next(
+            (e for e in _entries(file) if (e.namespace, e.key) == (namespace, key)),
+            None,
+        )
+        if found is not None:
+            return _item(file, found).value
     raise KeyError(f"{path} has no {namespace!r} / {key!r}")
 
 
@@ -204,6 +208,22 @@ def _index(file: h5py.File) -> dict[str, Any]:
     if not isinstance(index, dict) or not {"name", "items"} <= set(index):
         raise FormatError(f"{file.filename} has no index of its items")
     return index
+
+
+def _indexed(file: h5py.File, namespace: str, key: str) -> Iterator[_Entry]:
+    """Yield the item of this name if the index knows it, and it is what it was."""
+    items = _index(file)["items"] if hdf5_file.has_member(file, _EXACT) else []
+    for number, stored in enumerate(items):
+        if stored[:2] != [namespace, key]:
+            continue
+        entry = _of_index(file, number, stored)
+        if entry.layout is None:
+            yield entry
+        elif _is_there(file, entry):
+            group = hdf5_file.member(file, "/".join(entry.layout))
+            now = hdf5_file.scalar_attributes(group).get("__created_at__")
+            if now == entry.created_at:
+                yield entry
 
 
 def _entries(file: h5py.File) -> list[_Entry]:
