@@ -207,3 +207,13 @@ def test_broken_files_are_format_errors(path, break_it, message):
         break_it(file)
     with pytest.raises(FormatError, match=message):
         AnalysisWorkspace.load(path)
+
+
+@pytest.mark.parametrize("dtype", [[("a", "i4"), ("b", "f8")], "V2"], ids=str)
+def test_structured_arrays_load(dtype, tmp_path):
+    """And so do all the other items of their file."""
+    array = np.zeros(2, dtype)
+    with h5py.File(tmp_path / "w.h5", "w") as file:
+        file.attrs.update({"__workspace_id__": "id", "__created_at__": 1.0})
+        group(group(file, "n"), "k", "ndarray", __created_at__=2.0)["data"] = array
+    assert same(AnalysisWorkspace.load(tmp_path / "w.h5").get("n", "k"), array)
