@@ -90,11 +90,13 @@ class RateSliceStack(UnitSubsets["RateSliceStack"], ExportMixin):
         if event_matrix is not None:
             stack, times = _from_matrix(event_matrix, found, step_ms)
         elif isinstance(data_obj, RateData):
-            times, step_ms = windows.required(found).times, _even_step(data_obj)
-            stack = _from_rates(data_obj, windows.required(found), step_ms)
+            chosen, step_ms = windows.required(found), _even_step(data_obj)
+            times = chosen.times
+            stack = _from_rates(data_obj, chosen, step_ms)
         elif isinstance(data_obj, SpikeData):
-            times = windows.required(found).times
-            stack = _from_spikes(data_obj, windows.required(found), step_ms, sigma_ms)
+            chosen = windows.required(found)
+            times = chosen.times
+            stack = _from_spikes(data_obj, chosen, step_ms, sigma_ms)
         else:
             raise TypeError(
                 f"data_obj must be a SpikeData or RateData, "

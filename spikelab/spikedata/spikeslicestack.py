@@ -94,8 +94,9 @@ class SpikeSliceStack(UnitSubsets["SpikeSliceStack"], ExportMixin):
             if neuron_attributes is None:
                 neuron_attributes = _lifted(slices, drop_slice_attributes)
         elif isinstance(data_obj, SpikeData):
-            self.times = windows.required(found).times
-            slices = _from_recording(data_obj, windows.required(found))
+            chosen = windows.required(found)
+            self.times = chosen.times
+            slices = _from_recording(data_obj, chosen)
             if neuron_attributes is None:
                 neuron_attributes = data_obj.neuron_attributes
         else:

@@ -2,14 +2,12 @@
 
 from spikelab.formats.hdf5.export import (
     STYLES,
-    Style,
     export_spikedata_to_hdf5,
     read,
 )
 
 __all__ = [
     "STYLES",
-    "Style",
     "export_spikedata_to_hdf5",
     "read",
 ]

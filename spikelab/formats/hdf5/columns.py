@@ -90,10 +90,9 @@ def _array(values: Any) -> NDArray[Any] | None:
         array = np.array(list(values))
     except (TypeError, ValueError, OverflowError):
         return None
-    items = array.ravel().tolist()
     if array.dtype.kind == "U" and not all(isinstance(v, str) for v in _leaves(values)):
         return None
-    return array if len(items) == array.size else None
+    return array
 
 
 def _leaves(values: Any) -> list[Any]:

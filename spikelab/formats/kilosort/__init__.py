@@ -2,14 +2,12 @@
 
 from spikelab.formats.kilosort.writer import (
     KiloSortWriter,
-    SpikeOrder,
     export_spikedata_to_kilosort,
     read,
 )
 
 __all__ = [
     "KiloSortWriter",
-    "SpikeOrder",
     "export_spikedata_to_kilosort",
     "read",
 ]

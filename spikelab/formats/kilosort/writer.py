@@ -15,6 +15,7 @@ from spikelab.formats.kilosort import reader as cluster_reader
 from spikelab.formats.kilosort import slices as cluster_slices
 from spikelab.formats.kilosort import spikes as cluster_spikes
 from spikelab.formats.kilosort.folder import (
+    GROUP_FILE,
     ClusterFolderWriter,
     electrode_key,
     electrode_numbers,
@@ -31,7 +32,7 @@ SpikeOrder = Literal["unit", "time"]
 _OWN_FILES = (
     destinations.MANIFEST,
     "channel_map.npy",
-    "cluster_group.tsv",
+    GROUP_FILE,
     "params.py",
 )
 

@@ -1,13 +1,11 @@
 """Phy folders: what ``phy template-gui``, phylib, SpikeInterface and neo open."""
 
 from spikelab.formats.phy.writer import (
-    RAW_FILE,
     PhyWriter,
     export_spikedata_to_phy,
 )
 
 __all__ = [
-    "RAW_FILE",
     "PhyWriter",
     "export_spikedata_to_phy",
 ]

@@ -9,6 +9,7 @@ import attrs
 import numpy as np
 
 from spikelab.formats.kilosort import tables as cluster_tables
+from spikelab.formats.kilosort.folder import GROUP_FILE
 
 _LOCATION_KEYS = ("location", "position")
 _ID_KEYS = ("unit_id", "cluster_id", "si_unit_id")
@@ -136,7 +137,7 @@ def original_ids(sd: Any, given: Sequence[int] | None) -> tuple[str | None, list
 
 def write(folder: Path, found: Sequence[Column], n_units: int) -> None:
     """Write each column as a table that lists every unit."""
-    used = {"cluster_group.tsv", "cluster_si_unit_id.tsv"}
+    used = {GROUP_FILE, "cluster_si_unit_id.tsv"}
     for column in found:
         name = _file_name(column.name, used)
         used.add(name.lower())
