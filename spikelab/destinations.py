@@ -11,7 +11,7 @@ import os
 import secrets
 import shutil
 import stat
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +36,7 @@ __all__ = [
     "resolved",
     "staged_file",
     "staged_folder",
-    "undone_on_error",
+    "staged_pair",
     "write_manifest",
 ]
 
@@ -96,31 +96,63 @@ def staged_file(
 
 
 @contextlib.contextmanager
-def undone_on_error(target: str | os.PathLike[str]) -> Iterator[None]:
-    """Put the file that was at `target` back if the block fails after replacing it.
+def staged_pair(
+    first: str | os.PathLike[str],
+    second: str | os.PathLike[str],
+    storage_options: Mapping[str, Any] | None = None,
+    *,
+    progress: bool = False,
+) -> Iterator[tuple[Path, Path]]:
+    """Yield two paths to write to; publish them together if the block succeeds.
 
-    For an export of several files, of which the last may fail to be published.
-    An S3 object is not put back.
+    Each is published as by :func:`staged_file`, `second` before `first`. If
+    `first` then fails, what was at `second` is put back. Exports of pairs whose
+    second files lie in one folder wait for one another.
     """
-    if is_s3_url(target):
-        yield
-        return
-    path = resolved("filepath", target)
-    existed, earlier = path.is_file(), _staging_path(path)
+    with (
+        contextlib.ExitStack() as published,
+        staged_file(first, storage_options, progress=progress) as staged,
+    ):
+        with staged_file(second, storage_options, progress=progress) as other:
+            yield staged, other
+            put_back = published.enter_context(_kept(second, storage_options))
+        published.enter_context(_undone_on_error(put_back))
+
+
+@contextlib.contextmanager
+def _undone_on_error(undo: Callable[[], None]) -> Iterator[None]:
     try:
-        if existed:
-            with naming(target, STAGED_SUFFIX):
-                _link_or_copy(path, earlier)
         yield
     except BaseException:
-        if earlier.is_file():
-            os.replace(earlier, path)
-        elif not existed and path.is_file():
-            path.unlink()
+        undo()
         raise
-    finally:
-        if earlier.is_file():
-            earlier.unlink()
+
+
+@contextlib.contextmanager
+def _kept(
+    target: str | os.PathLike[str], storage_options: Mapping[str, Any] | None
+) -> Iterator[Callable[[], None]]:
+    """Keep what is at `target` for the block, and yield a function that puts it back."""
+    if is_s3_url(target):
+        with s3_staging.kept(os.fspath(target), storage_options) as kept:
+            yield kept
+        return
+    path = resolved("filepath", target)
+    earlier = _staging_path(path)
+
+    def put_back() -> None:
+        if earlier.exists():
+            os.replace(earlier, path)
+        else:
+            path.unlink(missing_ok=True)
+
+    with _locked(path.parent), naming(target, STAGED_SUFFIX):
+        try:
+            if path.is_file():
+                _link_or_copy(path, earlier)
+            yield put_back
+        finally:
+            earlier.unlink(missing_ok=True)
 
 
 def _link_or_copy(path: Path, other: Path) -> None:
@@ -373,17 +405,15 @@ def _new_folders(parent: Path) -> Iterator[None]:
 @contextlib.contextmanager
 def _locked(folder: Path) -> Iterator[None]:
     """Keep other exports into `folder` waiting while the block runs."""
-    if fcntl is None:
-        yield
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        # Network file systems may not know locks of folders.
+    with contextlib.ExitStack() as stack:
+        # Not every folder that may be written may be read, and network file
+        # systems may not know locks of folders.
         with contextlib.suppress(OSError):
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            descriptor = os.open(folder, os.O_RDONLY)
+            stack.callback(os.close, descriptor)
+            if fcntl is not None:
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
-    finally:
-        os.close(descriptor)
 
 
 def _flush(path: Path) -> None:

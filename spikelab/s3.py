@@ -170,11 +170,11 @@ class Store:
             ]
         return [key.removeprefix(prefix) for key in keys if key != prefix]
 
-    def remove(self, name: str) -> None:
-        """Remove an object from the folder."""
-        location = self.location.inside(name)
-        with self._errors("remove", location):
-            self.client.delete_object(Bucket=location.bucket, Key=location.key)
+    def remove(self, location: Location | None = None) -> None:
+        """Remove the object at `location`, by default the store's own."""
+        target = location or self.location
+        with self._errors("remove", target):
+            self.client.delete_object(Bucket=target.bucket, Key=target.key)
 
     def _head(self, location: Location) -> dict[str, Any] | None:
         from botocore.exceptions import ClientError

@@ -4,7 +4,7 @@ import contextlib
 import errno
 import fnmatch
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -48,6 +48,32 @@ def staged_file(
         staged = folder / _file_name(store)
         yield staged
         store.upload(staged)
+
+
+@contextlib.contextmanager
+def kept(
+    url: str, storage_options: Mapping[str, Any] | None
+) -> Iterator[Callable[[], None]]:
+    """Keep the object that is at `url`, and yield a function that puts it back.
+
+    Raises
+    ------
+    S3Error
+        If the object cannot be read, or, by the function, not be put back.
+    """
+    store = Store.at(url, storage_options)
+    with _local_folder() as folder:
+        earlier = folder / "earlier"
+        if store.is_file():
+            store.download(earlier)
+
+        def put_back() -> None:
+            if earlier.exists():
+                store.upload(earlier)
+            else:
+                store.remove()
+
+        yield put_back
 
 
 @contextlib.contextmanager
@@ -140,7 +166,7 @@ def _upload(store: Store, staged: Path, contradicting: Sequence[str]) -> None:
         store.upload(new[name], store.location.inside(name))
     for name in sorted(there):
         if _entry(name) in replaced and name not in new:
-            store.remove(name)
+            store.remove(store.location.inside(name))
     store.upload(new[MANIFEST], store.location.inside(MANIFEST))
 
 

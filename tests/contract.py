@@ -14,7 +14,7 @@ from recordings import assert_same_recording, linear_track, recordings, simulate
 
 from spikelab import SpikeData, load
 from spikelab.comparison import same
-from spikelab.destinations import STAGED_SUFFIX
+from spikelab.destinations import STAGED_SUFFIX, staged_pair
 from spikelab.errors import LossError
 
 
@@ -25,6 +25,14 @@ def snapshot(folder):
         for path in sorted(Path(folder).rglob("*"))
         if path.is_file()
     }
+
+
+def publish_in_vain(first, second, storage_options=None):
+    """Publish a pair of files whose first meets a folder of its name at the end."""
+    with staged_pair(first, second, storage_options) as (staged, other):
+        staged.write_text("new")
+        other.write_text("new")
+        first.mkdir()
 
 
 @contextmanager

@@ -7,13 +7,20 @@ import stat
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
-from contract import snapshot
+from contract import publish_in_vain, snapshot
 
 from spikelab import destinations
-from spikelab.destinations import MANIFEST, STAGED_SUFFIX, staged_file, staged_folder
+from spikelab.destinations import (
+    MANIFEST,
+    STAGED_SUFFIX,
+    staged_file,
+    staged_folder,
+    staged_pair,
+)
 from spikelab.errors import FormatError, IncompleteExportError
 
 PATTERNS = ("*.npy", "params.py")
@@ -199,28 +206,62 @@ class TestFile:
         assert (tmp_path / "a").read_text() == "new"
 
 
-class TestUndone:
-    """A file that is put back if what follows it fails."""
+class TestPair:
+    """Two files that belong together."""
+
+    def test_both_appear(self, tmp_path):
+        """Whole, and with nothing beside them."""
+        for text in ("old", "new"):
+            with staged_pair(tmp_path / "a", tmp_path / "b") as (first, second):
+                first.write_text(text)
+                second.write_text(text * 2)
+        assert snapshot(tmp_path) == {"a": b"new", "b": b"newnew"}
 
     @pytest.mark.parametrize("earlier", ["old", None])
-    def test_the_earlier_file_is_put_back(self, earlier, tmp_path):
+    def test_the_second_is_put_back_if_the_first_fails(self, earlier, tmp_path):
         """Whether it was replaced or new, the state before is that after."""
         if earlier is not None:
-            (tmp_path / "a").write_text(earlier)
+            (tmp_path / "b").write_text(earlier)
         before = snapshot(tmp_path)
-        failing = pytest.raises(KeyError)
-        with failing, destinations.undone_on_error(tmp_path / "a"):
-            (tmp_path / "b").write_text("new")
-            (tmp_path / "b").rename(tmp_path / "a")
-            raise KeyError
+        with pytest.raises(IsADirectoryError):
+            publish_in_vain(tmp_path / "a", tmp_path / "b")
         assert snapshot(tmp_path) == before
 
-    def test_a_success_stays(self, tmp_path):
-        """Nothing is left of the file that was kept meanwhile."""
-        (tmp_path / "a").write_text("old")
-        with destinations.undone_on_error(tmp_path / "a"):
-            (tmp_path / "a").write_text("new")
-        assert snapshot(tmp_path) == {"a": b"new"}
+    def test_pairs_wait_for_one_another(self, tmp_path, monkeypatch):
+        """Two exports at once leave no file of the one beside one of the other."""
+        replace, between = os.replace, threading.Event()
+
+        def replace_slowly(source, target):
+            replace(source, target)
+            if threading.current_thread() is not threading.main_thread():
+                between.set()
+                time.sleep(0.2)
+
+        def run(text):
+            with staged_pair(tmp_path / "a", tmp_path / "b") as (first, second):
+                first.write_text(text)
+                second.write_text(text)
+
+        monkeypatch.setattr(os, "replace", replace_slowly)
+        slow = threading.Thread(target=run, args=["A"])
+        slow.start()
+        assert between.wait(10)
+        run("B")
+        slow.join()
+        assert snapshot(tmp_path) == {"a": b"B", "b": b"B"}
+
+    def test_a_failed_block_changes_nothing(self, tmp_path):
+        """Neither file is touched before both are complete."""
+        (tmp_path / "b").write_text("old")
+
+        def export_half():
+            with staged_pair(tmp_path / "a", tmp_path / "b") as (first, _):
+                first.write_text("half")
+                raise KeyError
+
+        with pytest.raises(KeyError):
+            export_half()
+        assert snapshot(tmp_path) == {"b": b"old"}
 
 
 class TestFolder:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from contract import snapshot
+from contract import publish_in_vain, snapshot
 from recordings import assert_same_recording, simulated, with_raw
 from s3_server import S3Server
 
@@ -725,6 +725,17 @@ def test_a_server_that_dies_in_an_upload(tmp_path):
         assert_clear(caught, server, url)
         server.restart()
         assert server.objects(bucket) == before
+
+
+@pytest.mark.parametrize("earlier", [b"old", None])
+def test_the_second_of_a_pair_is_put_back(earlier, server, bucket, tmp_path):
+    """If the first cannot follow it, the store is as it was."""
+    if earlier is not None:
+        server.client().put_object(Bucket=bucket, Key="b", Body=earlier)
+    before = server.objects(bucket)
+    with pytest.raises(IsADirectoryError):
+        publish_in_vain(tmp_path / "a", f"s3://{bucket}/b", server.storage_options)
+    assert server.objects(bucket) == before
 
 
 def test_errors_of_a_format_name_the_url_and_not_the_copy(server, bucket):

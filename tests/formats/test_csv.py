@@ -4,6 +4,8 @@ import csv as standard_csv
 import gzip
 import io
 import math
+import struct
+import zlib
 
 import numpy as np
 import pytest
@@ -129,11 +131,11 @@ def test_the_units_are_a_table(tmp_path):
     header, *rows = cells(tmp_path / "u.csv")
     assert header == [
         *("unit", "electrode", "x", "y", "z", "n_spikes", "mean_rate_Hz"),
-        *("start_time_ms", "length_ms", "quality", "snr"),
+        *("start_time_ms", "length_ms", "spike_times_crc32", "quality", "snr"),
     ]
     assert len(rows) == 6
     assert rows[1] == [
-        *("1", "0", "0.0", "5.0", "", "0", "0.0", "0.0", "10000.0", "good", "2.5")
+        *("1", "0", "0.0", "5.0", "", "0", "0.0", "0.0", "10000.0", "0", "good", "2.5")
     ]
 
 
@@ -142,6 +144,7 @@ def test_the_units_are_a_table(tmp_path):
 def test_any_scalar_attributes_come_back(tmp_path, attributes):
     """Numbers as numbers, text as text, also text that looks like a number."""
     taken = {"unit", "n_spikes", "mean_rate_Hz", "start_time_ms", "length_ms", "fs_Hz"}
+    taken |= {"spike_times_crc32"}
     attributes = {k: v for k, v in attributes.items() if k not in taken}
     sd = SpikeData([[1.0], []], length=2.0, neuron_attributes=[attributes, {}])
     writer = CSVWriter(units_table=tmp_path / "u.csv", verify=True, strict=True)
@@ -297,6 +300,40 @@ def test_the_table_of_units_must_belong_to_the_spikes(tmp_path):
     simulated(seed=2).to_csv(tmp_path / "s.csv")
     with pytest.raises(FormatError, match="do not belong together"):
         load(tmp_path / "s.csv", units_table=tmp_path / "u.csv")
+
+
+@pytest.mark.parametrize("time_unit", ["ms", "s", "samples"])
+def test_a_checksum_ties_the_table_to_the_spikes(tmp_path, time_unit):
+    """Other times in the same number are noticed, another order of the rows is none."""
+    files = tmp_path / "s.csv", tmp_path / "u.csv"
+    sd = SpikeData([[2.5, 10.0], [], [2.5, 2.5, 7.0]], length=20.0)
+    sd.to_csv(files[0], units_table=files[1], time_unit=time_unit, fs_Hz=10_000.0)
+    header, *body = files[0].read_text().splitlines(keepends=True)
+    files[0].write_text("".join([header, *reversed(body)]))
+    assert_same_recording(load(files[0], units_table=files[1]), sd, 0.0)
+    body[0] = body[0].replace(body[0].split(",")[1], "4\n")
+    files[0].write_text("".join([header, *body]))
+    with pytest.raises(FormatError, match="unit 0 are not those of spike_times_crc32"):
+        load(files[0], units_table=files[1])
+
+
+def test_a_table_without_checksums_is_read(tmp_path):
+    """A user who changed times on purpose removes the column."""
+    files = tmp_path / "s.csv", tmp_path / "u.csv"
+    SpikeData([[2.0, 8.0]], length=20.0).to_csv(files[0], units_table=files[1])
+    files[0].write_text("unit,time_ms\n0,3.0\n0,8.0\n")
+    table = [row[:-1] for row in cells(files[1])]
+    files[1].write_text("".join(",".join(row) + "\n" for row in table))
+    assert load(files[0], units_table=files[1]).train[0].tolist() == [3.0, 8.0]
+
+
+def test_the_checksum_is_as_described(tmp_path):
+    """The CRC-32 of the times as little-endian float64."""
+    files = tmp_path / "s.csv", tmp_path / "u.csv"
+    SpikeData([[500.0, 1000.0]]).to_csv(files[0], units_table=files[1], time_unit="s")
+    header, row = cells(files[1])
+    expected = zlib.crc32(struct.pack("<2d", 0.5, 1.0))
+    assert int(row[header.index("spike_times_crc32")]) == expected
 
 
 def test_the_two_files_must_differ(tmp_path):

@@ -131,7 +131,9 @@ def spike_differences(
     if with_units:
         found = comparison.differences(sd, contents, slack_ms=slack_ms)
         units = [
-            csv_units.text(SimpleNamespace(**{"N": sd.N, **vars(obj)}), None)
+            csv_units.text(
+                SimpleNamespace(**{"N": sd.N, **vars(obj)}), None, [0] * sd.N
+            )
             for obj in (sd, SimpleNamespace(**contents.arguments))
         ]
         return found or (["units differ"] if units[0] != units[1] else [])

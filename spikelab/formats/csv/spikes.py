@@ -2,7 +2,8 @@
 
 import reprlib
 import warnings
-from collections.abc import Iterator
+import zlib
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
@@ -45,6 +46,26 @@ def _blocks(
         unit = trains.unit_indices(ends, start, start + len(block))
         yield unit, units.from_ms(block, time_unit, fs_Hz)
         start += len(block)
+
+
+def checksums(train: Any, time_unit: str, fs_Hz: float | None) -> list[int]:
+    """Return for each unit the checksum of its times as they stand in the file."""
+    return [
+        checksum(
+            units.from_ms(block, time_unit, fs_Hz)
+            for block in trains.blocks([times], trains.CACHED)
+        )
+        for times in train
+    ]
+
+
+def checksum(times: Iterable[NDArray[Any]]) -> int:
+    """Return the CRC-32 of the float64, little-endian, of ascending times."""
+    crc = 0
+    for block in times:
+        # Adding zero makes -0.0 the 0.0 that it equals.
+        crc = zlib.crc32((block + 0.0).astype("<f8").tobytes(), crc)
+    return crc
 
 
 def read(

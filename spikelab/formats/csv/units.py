@@ -1,7 +1,7 @@
 """The table of units that goes with a CSV file of spikes: one row per unit.
 
 Before ``n_spikes`` stand ``unit`` and what is known of its electrode, after it
-the recording window in ms and the other attributes of the units.
+the recording window in ms, the checksum of the times and the other attributes.
 """
 
 import reprlib
@@ -11,17 +11,20 @@ from typing import Any
 
 import attrs
 import numpy as np
+from numpy.typing import NDArray
 
 from spikelab import kinds
 from spikelab.errors import FormatError
 from spikelab.formats.csv import cells as csv_cells
 from spikelab.formats.csv import file as csv_file
+from spikelab.formats.csv import spikes as csv_spikes
 
 _AXES = ("x", "y", "z")
 _PLACES = ("location", "position")
 _ELECTRODES = kinds.ELECTRODE_KEYS
 _WINDOW = ("start_time_ms", "length_ms")
-_OWN = ("unit", "n_spikes", "mean_rate_Hz", *_WINDOW, "fs_Hz")
+_CHECKSUM = "spike_times_crc32"
+_OWN = ("unit", "n_spikes", "mean_rate_Hz", *_WINDOW, "fs_Hz", _CHECKSUM)
 
 _Row = dict[str, Any]
 
@@ -32,18 +35,33 @@ class UnitsTable:
 
     n_units: int | None = None
     n_spikes: list[Any] = attrs.Factory(list)
+    checksums: list[Any] = attrs.Factory(list)
     start_time_ms: float | None = None
     length_ms: float | None = None
     fs_Hz: float | None = None
     neuron_attributes: list[dict[str, Any]] | None = None
 
-    def check_spikes(self, counts: list[int], files: str) -> None:
-        """Raise FormatError if units have other numbers of spikes than the table says."""
-        for unit, (told, count) in enumerate(zip(self.n_spikes, counts, strict=False)):
-            if told not in (None, count):
+    def check_spikes(self, train: Sequence[NDArray[Any]], files: str) -> None:
+        """Raise FormatError if units have other spikes than the table was written with.
+
+        Parameters
+        ----------
+        train : sequence of ndarray
+            The times of each unit as they stand in the file.
+        files : str
+            The names of both files, for the error.
+        """
+        told = zip(self.n_spikes, self.checksums, train, strict=False)
+        for unit, (n_spikes, checksum, times) in enumerate(told):
+            if n_spikes not in (None, len(times)):
                 raise FormatError(
-                    f"{files} do not belong together: unit {unit} has {told} spikes in "
-                    f"the one and {count} in the other"
+                    f"{files} do not belong together: unit {unit} has {n_spikes} spikes "
+                    f"in the one and {len(times)} in the other"
+                )
+            if checksum not in (None, csv_spikes.checksum([np.sort(times)])):
+                raise FormatError(
+                    f"{files} do not belong together: the times of unit {unit} are not "
+                    f"those of {_CHECKSUM}; if you changed them, remove that column"
                 )
 
 
@@ -51,22 +69,47 @@ UNKNOWN = UnitsTable()
 """What is known without a table."""
 
 
-def text(sd: Any, fs_Hz: float | None) -> str:
+def text(sd: Any, fs_Hz: float | None, checksums: Sequence[int]) -> str:
     """Return the table of units of a recording.
 
     A recording without units has one row, without a unit, for its window.
+
+    Parameters
+    ----------
+    sd : SpikeData
+        The recording.
+    fs_Hz : float, optional
+        The sampling rate, if it is known.
+    checksums : sequence of int
+        For each unit the checksum of its times, as they stand in the file of spikes.
     """
     attributes = sd.neuron_attributes or [{}] * sd.N
     own = _own_columns(attributes)
     first = _derived_columns(own)
     rows = [
-        {**_electrode_and_place(known, first), **cells, **_measures(sd, unit)}
-        for unit, (known, cells) in enumerate(zip(attributes, own, strict=True))
+        {
+            **_electrode_and_place(known, first),
+            **cells,
+            **_measures(sd, unit),
+            _CHECKSUM: checksum,
+        }
+        for unit, (known, cells, checksum) in enumerate(
+            zip(attributes, own, checksums, strict=True)
+        )
     ]
     window = {"start_time_ms": float(sd.start_time), "length_ms": float(sd.length)}
     rate = {"fs_Hz": fs_Hz} if fs_Hz is not None else {}
     keys = [k for k in dict.fromkeys(k for row in own for k in row) if k not in first]
-    columns = ["unit", *first, "n_spikes", "mean_rate_Hz", *window, *rate, *keys]
+    columns = [
+        "unit",
+        *first,
+        "n_spikes",
+        "mean_rate_Hz",
+        *window,
+        *rate,
+        _CHECKSUM,
+        *keys,
+    ]
     lines = [csv_cells.line(columns)]
     for row in rows or [{}]:
         cells = {**row, **window, **rate}
@@ -208,6 +251,7 @@ def read(content: str, name: str) -> UnitsTable:
     return UnitsTable(
         n_units=len(units),
         n_spikes=[row.get("n_spikes") for row in units],
+        checksums=[row.get(_CHECKSUM) for row in units],
         start_time_ms=_common(table, "start_time_ms", name),
         length_ms=_common(table, "length_ms", name),
         fs_Hz=_common(table, "fs_Hz", name),

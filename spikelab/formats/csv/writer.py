@@ -1,6 +1,5 @@
 """The writer of CSV tables, and its export function."""
 
-import contextlib
 import functools
 import os
 from collections.abc import Callable, Mapping
@@ -69,14 +68,13 @@ def export_spikedata_to_csv(
         For a SpikeData, a second file with one row per unit: ``unit``,
         ``electrode``, ``x``, ``y``, ``z``, ``n_spikes``, ``mean_rate_Hz``, the
         recording window ``start_time_ms`` and ``length_ms`` (the same in every
-        row), ``fs_Hz`` if it is given, and every attribute that is a number, a
-        truth value or text. With it the recording reads back whole, silent
-        units included. Both files are complete before either replaces an
-        earlier one; the table goes first. If the spikes cannot follow it, a
-        table on disk is put back as it was; one on S3 is not. Should the new
-        table stay beside old spikes, there or because the process was killed
-        in between, the loader refuses the pair if any unit's number of spikes
-        differs.
+        row), ``fs_Hz`` if it is given, ``spike_times_crc32``, and every
+        attribute that is a number, a truth value or text. With it the recording
+        reads back whole, silent units included. Both files are complete before
+        either replaces an earlier one; the table goes first, and is put back as
+        it was if the spikes cannot follow it. Should a killed process leave the
+        new table beside old spikes, the loader refuses the pair: the checksum
+        is the CRC-32 of the unit's times in the file (as little-endian float64).
     verify : bool
         Read the files back and compare, before they replace earlier ones.
     strict : bool
@@ -162,24 +160,17 @@ class CSVWriter(FileWriter):
         """
         self.check(obj)
         if self.units_table is None:
-            with self._staged(filepath) as staged:
+            with destinations.staged_file(
+                filepath, self.storage_options, progress=self.progress
+            ) as staged:
                 self._fill_files(obj, filepath, staged, None)
             return os.fspath(filepath)
         _check_different(filepath, self.units_table)
-        with (
-            destinations.undone_on_error(self.units_table),
-            self._staged(filepath) as staged,
-            self._staged(self.units_table) as table,
-        ):
+        with destinations.staged_pair(
+            filepath, self.units_table, self.storage_options, progress=self.progress
+        ) as (staged, table):
             self._fill_files(obj, filepath, staged, table)
         return os.fspath(filepath)
-
-    def _staged(
-        self, target: str | os.PathLike[str]
-    ) -> contextlib.AbstractContextManager[Path]:
-        return destinations.staged_file(
-            target, self.storage_options, progress=self.progress
-        )
 
     def _fill_files(
         self,
@@ -194,7 +185,8 @@ class CSVWriter(FileWriter):
         if table is not None and self.units_table is not None:
             compressed = csv_file.is_compressed(self.units_table)
             with csv_file.created(table, compressed=compressed) as file:
-                file.write(csv_units.text(obj, self.fs_Hz).encode())
+                checksums = csv_spikes.checksums(obj.train, self.time_unit, self.fs_Hz)
+                file.write(csv_units.text(obj, self.fs_Hz, checksums).encode())
         if self.verify:
             self._refuse(self._differences_in(obj, staged, table))
 
