@@ -594,6 +594,9 @@ def huge_pickles():
     size = struct.pack("<Q", 2**62)
     nested = b"".join([b"(" * 100_000, b"K\x01", b"\x85" * 100_000])
     deep_key = b"}K\x01" + b"\x85" * 100_000 + b"K\x01s"
+    # Each number is a multiple of 2**61 - 1, of which Python's hash is the rest.
+    numbers = [(i * (2**61 - 1)).to_bytes(12, "little") for i in range(1, 100_000)]
+    alike = b"".join(b"\x8a\x0c" + number + b"K\x01" for number in numbers)
     wide = b"K\x01\x85\x94" + b"".join(b"0h%ch%c\x86\x94" % (i, i) for i in range(60))
     return {
         "BINBYTES8": b"\x8e" + size + b"abc",
@@ -646,7 +649,8 @@ def huge_pickles():
         "deep tuples": nested,
         "deep key": deep_key,
         "key that grows by sharing": wide + b"}" + b"h\x3b" + b"K\x01s",
-        "key of a huge number": b"}\x8a\x20" + b"\x7f" * 32 + b"K\x01s",
+        "key of a huge number": b"}\x8b\x00\x00\x01\x00" + b"\x7f" * 2**16 + b"K\x01s",
+        "keys of one hash": b"}(" + alike + b"u",
         "unhashable key": b"}]K\x01s",
         "fills a tuple": b")K\x01a",
         "stack underflow": b"00000",

@@ -171,6 +171,21 @@ def test_broken_trees_are_format_errors(tree):
         Decoder(stored.__getitem__).decode(tree)
 
 
+@pytest.mark.parametrize("tag", ["$dict", "$set", "$frozenset"])
+def test_trees_of_many_keys_of_one_hash_are_format_errors(tag):
+    """Instead of minutes."""
+    keys = [i * (2**61 - 1) for i in range(100_000)]
+    tree = {tag: [[key, 0] for key in keys] if tag == "$dict" else keys}
+    with pytest.raises(FormatError, match="have one hash"):
+        Decoder({}.__getitem__).decode(tree)
+
+
+def test_keys_that_could_not_be_read_are_not_written():
+    """The name of the dictionary is in the error."""
+    with pytest.raises(TypeError, match="item must have other keys"):
+        Encoder().encode({tuple(range(2000)): 1}, "item")
+
+
 def test_deep_trees_are_format_errors():
     """Instead of a crash."""
     tree = [1]

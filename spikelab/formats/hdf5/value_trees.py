@@ -10,7 +10,7 @@ tree: ``{"$array": ["0", "<f8", [3, 4]]}``.
 import base64
 import datetime
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import attrs
@@ -20,14 +20,17 @@ from numpy.typing import NDArray
 
 from spikelab import kinds, trains
 from spikelab.errors import FormatError
+from spikelab.formats.keys import Keys
 from spikelab.kinds import Contents
 
 _INLINE = 256
 """Arrays of at most so many bytes stand in the tree itself."""
 
 _MOST_BITS = 10_000
-_MOST_EMPTY = 2**24
 """Integers of more bits have more digits than Python reads."""
+
+_MOST_EMPTY = 2**24
+"""Arrays without a byte may have a shape with no larger product than this."""
 
 _PLAIN = (type(None), bool, str)
 
@@ -124,6 +127,7 @@ class Encoder:
         return {"$tuple": self._list(list(value), name)}
 
     def _set(self, value: set[Any] | frozenset[Any], name: str) -> Tree:
+        _check_keys(value, name)
         # In an order of their own, so that equal sets make equal files.
         items = sorted((self._encode(item, name) for item in value), key=repr)
         return {f"${type(value).__name__}": items}
@@ -134,6 +138,7 @@ class Encoder:
         }
         if all(type(key) is str and not key.startswith("$") for key in parts):
             return parts
+        _check_keys(parts, name)
         keys = [self._encode(key, f"a key of {name}") for key in parts]
         return {
             "$dict": [list(pair) for pair in zip(keys, parts.values(), strict=True)]
@@ -171,6 +176,16 @@ _ENCODERS: dict[type, Callable[[Encoder, Any, str], Tree]] = {
     datetime.date: Encoder._date,
     datetime.timedelta: Encoder._timedelta,
 }
+
+
+def _check_keys(keys: Iterable[Any], name: str) -> None:
+    """Raise TypeError for keys that a :class:`Decoder` would not take."""
+    known = Keys()
+    try:
+        for key in keys:
+            known.checked(key)
+    except ValueError as error:
+        raise TypeError(f"{name} must have other keys: {error}") from None
 
 
 def _text(data: bytes) -> str:
@@ -217,6 +232,7 @@ class Decoder:
 
     stored: Callable[[str], NDArray[Any]]
     placed: dict[str, Callable[[Tree], Any]] = attrs.Factory(dict)
+    _keys: Keys = attrs.field(factory=Keys, init=False)
 
     def decode(self, tree: Tree) -> Any:
         """Return the value of a tree.
@@ -274,7 +290,11 @@ class Decoder:
         return kinds.build(Contents(kind, self._decode(arguments)))
 
     def _dict(self, tree: Tree) -> dict[Any, Any]:
-        return {self._decode(key): self._decode(part) for key, part in tree}
+        pairs = ((self._decode(key), self._decode(part)) for key, part in tree)
+        return {self._keys.checked(key): part for key, part in pairs}
+
+    def _set(self, tree: Tree) -> set[Any]:
+        return set(map(self._keys.checked, self._decode(tree)))
 
 
 def _of_bytes(data: bytes, dtype: np.dtype[Any], shape: list[int]) -> NDArray[Any]:
@@ -302,8 +322,8 @@ _DECODERS: dict[str, Callable[[Decoder, Tree], Any]] = {
     "$float": lambda self, tree: float(tree),
     "$complex": lambda self, tree: complex(*self._decode(tree)),
     "$tuple": lambda self, tree: tuple(self._decode(tree)),
-    "$set": lambda self, tree: set(self._decode(tree)),
-    "$frozenset": lambda self, tree: frozenset(self._decode(tree)),
+    "$set": Decoder._set,
+    "$frozenset": lambda self, tree: frozenset(self._set(tree)),
     "$bytes": lambda self, tree: base64.b64decode(tree),
     "$datetime": lambda self, tree: datetime.datetime.fromisoformat(tree),
     "$date": lambda self, tree: datetime.date.fromisoformat(tree),

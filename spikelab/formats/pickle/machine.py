@@ -19,6 +19,7 @@ import numpy as np
 
 from spikelab import kinds, trains
 from spikelab.errors import FormatError, UnsafePickleError
+from spikelab.formats.keys import Keys
 from spikelab.formats.pickle import values
 from spikelab.formats.pickle.values import UNFINISHED, Arguments, Draft, Name
 
@@ -119,13 +120,14 @@ def _operations(file: _Bounded) -> Iterator[tuple[str, Any]]:
 
 
 class _Machine:
-    """The stack, the marks in it, and the memo of what may be used again."""
+    """The stack, the marks in it, the memo of what may be used again, and the keys."""
 
     def __init__(self, memory: int) -> None:
         self._memory = memory
         self._stack: list[Any] = []
         self._marks: list[int] = []
         self._memo: dict[int, Any] = {}
+        self._keys = Keys()
 
     def step(self, operation: str, argument: Any) -> None:
         """Do one operation; `argument` is what follows it in the pickle."""
@@ -218,23 +220,31 @@ class _Machine:
 
     def set_item(self, argument: Any) -> None:
         value, key = self._pop(), self._pop()
-        self._top(*_DICTIONARIES)[values.checked_key(key)] = value
+        self._top(*_DICTIONARIES)[self._keys.checked(key)] = value
 
     def set_items(self, argument: Any) -> None:
         items = self._pop_marked()
-        self._top(*_DICTIONARIES).update(_pairs(items))
+        self._top(*_DICTIONARIES).update(self._pairs(items))
 
     def make_dict(self, argument: Any) -> None:
-        self._stack.append(dict(_pairs(self._pop_marked())))
+        self._stack.append(dict(self._pairs(self._pop_marked())))
 
     def add_items(self, argument: Any) -> None:
         items = self._pop_marked()
-        self._top(set).update(values.checked_key(_checked(item)) for item in items)
+        self._top(set).update(map(self._key, items))
 
     def make_frozenset(self, argument: Any) -> None:
         items = self._pop_marked()
-        keys = frozenset(values.checked_key(_checked(item)) for item in items)
-        self._stack.append(keys)
+        self._stack.append(frozenset(map(self._key, items)))
+
+    def _key(self, value: Any) -> Any:
+        return self._keys.checked(_checked(value))
+
+    def _pairs(self, items: list[Any]) -> Iterable[tuple[Any, Any]]:
+        if len(items) % 2:
+            raise ValueError("it has a key without a value")
+        keys = list(map(self._key, items[::2]))
+        return zip(keys, map(_checked, items[1::2]), strict=True)
 
     def name(self, argument: Any) -> None:
         module, _, qualified = argument.partition(" ")
@@ -327,13 +337,6 @@ def _tuple(items: list[Any]) -> Any:
     if Draft in kinds:
         raise ValueError("it uses an object that has no contents yet")
     return tuple(items) if kinds.isdisjoint(_NO_VALUES) else Arguments(items)
-
-
-def _pairs(items: list[Any]) -> Iterable[tuple[Any, Any]]:
-    if len(items) % 2:
-        raise ValueError("it has a key without a value")
-    keys = [values.checked_key(_checked(key)) for key in items[::2]]
-    return zip(keys, map(_checked, items[1::2]), strict=True)
 
 
 def _known(module: str, qualified: str) -> Name:

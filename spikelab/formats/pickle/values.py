@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from spikelab import kinds, trains
 from spikelab.errors import warn
+from spikelab.formats.keys import Keys
 from spikelab.kinds import Contents
 
 UNFINISHED = object()
@@ -53,26 +54,10 @@ _DTYPE = re.compile(r"[biufcSUVO]\d{1,9}|[mM]8")
 
 _DTYPE_DEPTH = 8
 
+_DTYPE_PARTS = 1000
+
 _MOST_NDIM = 64
-_KEY_PARTS = 1000
 _INT64 = 2**63
-
-
-def checked_key(key: Any) -> Any:
-    """Return `key`, or raise ValueError if hashing it could take long or go deep."""
-    parts, pending = 0, [key]
-    while pending:
-        part = pending.pop()
-        parts += 1
-        if parts > _KEY_PARTS:
-            raise ValueError("a key of a dictionary or set has too many parts")
-        if isinstance(part, complex | np.complexfloating):
-            raise ValueError("a key of a dictionary or set is a complex number")
-        if isinstance(part, int) and not -_INT64 <= part < 2 * _INT64:
-            raise ValueError("an integer key does not fit in 64 bits")
-        if isinstance(part, tuple):
-            pending.extend(part)
-    return key
 
 
 def data_object(kind: str) -> Draft:
@@ -268,7 +253,7 @@ def _depth(dtype: Any) -> int:
     depth, level, parts = 0, [dtype], 0
     while level and depth <= _DTYPE_DEPTH:
         depth, parts = depth + 1, parts + len(level)
-        if parts > _KEY_PARTS:
+        if parts > _DTYPE_PARTS:
             return _DTYPE_DEPTH + 1
         inner = [part.subdtype[0] for part in level if part.subdtype is not None]
         level = inner + [part[name] for part in level for name in part.names or ()]
@@ -294,11 +279,11 @@ def _empty_bytes() -> bytes:
 
 
 def _set(items: Any) -> set[Any]:
-    return set(map(checked_key, _list(items)))
+    return set(map(Keys().checked, _list(items)))
 
 
 def _frozenset(items: Any) -> frozenset[Any]:
-    return frozenset(map(checked_key, _list(items)))
+    return frozenset(map(Keys().checked, _list(items)))
 
 
 def _copied(items: Any) -> list[Any]:
