@@ -1,11 +1,21 @@
-"""Fixtures that many tests share."""
+"""Fixtures that many tests share, and how hypothesis tries examples."""
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from recordings import EDGE_CASES
 
-# How long an example takes depends on who else uses the machine.
-settings.register_profile("spikelab", deadline=None)
+settings.register_profile(
+    "spikelab",
+    # How long an example takes depends on who else uses the machine.
+    deadline=None,
+    # Examples may share a folder: each replaces the file of the last. And a
+    # test that subclasses inherit has several executors.
+    suppress_health_check=[
+        HealthCheck.function_scoped_fixture,
+        HealthCheck.differing_executors,
+        HealthCheck.too_slow,
+    ],
+)
 settings.load_profile("spikelab")
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from recordings import assert_same_recording, linear_track, recordings, simulated
 
 from spikelab import SpikeData, load
@@ -103,16 +103,7 @@ class FormatContract:
         self.round_trip(linear_track(), tmp_path)
 
     @given(sd=recordings())
-    @settings(
-        max_examples=25,
-        deadline=None,
-        # tmp_path may be shared by the examples: each replaces the file of the
-        # last. And a test that subclasses inherit has several executors.
-        suppress_health_check=[
-            HealthCheck.function_scoped_fixture,
-            HealthCheck.differing_executors,
-        ],
-    )
+    @settings(max_examples=25)
     def test_any_recording_comes_back(self, sd, tmp_path):
         """Whatever the trains and the window are."""
         if self.writes(sd):

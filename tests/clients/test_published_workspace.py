@@ -6,7 +6,7 @@ import os
 import subprocess
 
 import numpy as np
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from siblings import (
     ANY_OBJECT,
@@ -85,11 +85,7 @@ print(json.dumps(sum(map(len, AnalysisWorkspace.load(sys.argv[1]).list_keys().va
 
 
 @given(values=st.lists(ANY_OBJECT | DICTIONARIES, min_size=30, max_size=30))
-@settings(
-    max_examples=3,
-    deadline=None,
-    suppress_health_check=list(HealthCheck),
-)
+@settings(max_examples=3)
 def test_the_published_package_opens_any_of_ours(tmp_path, values):
     """No object that we write keeps it from loading the others."""
     workspace = AnalysisWorkspace()

@@ -10,7 +10,8 @@ import zlib
 import numpy as np
 import pytest
 from contract import FileContract, snapshot
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from recordings import assert_same_recording, simulated
 from siblings import (
     SCALAR_ATTRIBUTES,
@@ -18,6 +19,7 @@ from siblings import (
     any_matrix,
     any_rate_slices,
     any_rates,
+    any_spike_slices,
     any_stack,
     assert_same_object,
     comparison_matrix,
@@ -37,11 +39,7 @@ from spikelab.spikedata.pairwise import PairwiseCompMatrix, PairwiseCompMatrixSt
 from spikelab.spikedata.ratedata import RateData
 from spikelab.spikedata.rateslicestack import RateSliceStack
 
-RANDOM = settings(
-    max_examples=50,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
+RANDOM = settings(max_examples=50)
 
 
 class TestSpikesAndUnits(FileContract):
@@ -473,11 +471,27 @@ def test_any_rates_come_back(tmp_path, rd):
     assert (CSVWriter().losses(rd) == []) == whole
 
 
+@given(stack=any_spike_slices(), time_unit=st.sampled_from(["ms", "s"]))
+@RANDOM
+def test_any_spike_slices_are_rows(tmp_path, stack, time_unit):
+    """Each spike once, with its slice, its unit and the clock of the slice."""
+    stack.to_csv(tmp_path / "s.csv", time_unit=time_unit, verify=True)
+    header, *rows = cells(tmp_path / "s.csv")
+    assert header == ["slice", "unit", f"time_{time_unit}"]
+    expected = [
+        (i, unit, time / 1000 if time_unit == "s" else time)
+        for i, sd in enumerate(stack)
+        for unit, times in enumerate(sd.train)
+        for time in times.tolist()
+    ]
+    assert [(int(i), int(unit), float(time)) for i, unit, time in rows] == expected
+
+
 @given(stack=any_rate_slices())
 @RANDOM
 def test_any_rate_slices_come_back(tmp_path, stack):
     """Rates, windows and step, where the times of the bins tell them."""
-    stack.to_csv(tmp_path / "r.csv", verify=stack.event_stack.size > 0)
+    stack.to_csv(tmp_path / "r.csv", verify=True)
     stack.neuron_attributes = None
     if CSVWriter().losses(stack):
         return
@@ -505,7 +519,7 @@ def test_any_matrix_comes_back(tmp_path, pcm):
 def test_any_stack_comes_back(tmp_path, pcms):
     """Values and labels, with their types."""
     pcms.metadata, pcms.times = {}, None
-    pcms.to_csv(tmp_path / "m.csv", verify=pcms.stack.size > 0)
+    pcms.to_csv(tmp_path / "m.csv", verify=True)
     if not CSVWriter().losses(pcms):
         expected = PairwiseCompMatrixStack(pcms.stack, pcms.labels)
         assert_same_object(load(tmp_path / "m.csv"), expected)
@@ -567,7 +581,7 @@ def test_a_label_is_quoted_as_the_standard_says(tmp_path):
         ("neuron,time_ms\n0,1.0\n", "no column 'unit'|does not hold"),
         ('unit,"time_ms\n0,1.0\n', "quote is out of place"),
         ("slice,time_ms,unit,rate\n0,0.0,0,1.0\n0,1.0,1,1.0\n", "in this order"),
-        ("slice,time_ms,unit,rate\n", "in this order"),
+        ("slice,time_ms,unit,rate\n", "holds no rates"),
         ("window,row,column,value\n0,0,1,1.0\n", "in this order"),
         ("window,row,column,value\n0,0,0,text\n", "numbers"),
         ("label,a,b\na,1,2\n", "same labels"),

@@ -5,7 +5,7 @@ import io
 import h5py
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from siblings import (
     ANY_OBJECT,
     DICTIONARIES,
@@ -37,14 +37,14 @@ def there_and_back(value):
 
 
 @given(obj=ANY_OBJECT)
-@settings(max_examples=50, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=50)
 def test_any_object_comes_back(obj):
     """Of any of the six classes."""
     assert_same_object(there_and_back(obj), obj)
 
 
 @given(value=DICTIONARIES)
-@settings(max_examples=50, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=50)
 def test_any_dictionary_comes_back(value):
     """With anything in it, and its keys in their order."""
     assert same(there_and_back(value), value)

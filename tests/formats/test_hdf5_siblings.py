@@ -6,7 +6,7 @@ import h5py
 import numpy as np
 import pytest
 from contract import snapshot
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from siblings import (
     ANY_OBJECT,
     SIBLINGS,
@@ -27,11 +27,7 @@ from spikelab.formats import RaggedWriter, RasterWriter, hdf5_file
 from spikelab.formats.hdf5 import siblings as hdf5_siblings
 from spikelab.spikedata.spikeslicestack import SpikeSliceStack
 
-RANDOM = settings(
-    max_examples=50,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
+RANDOM = settings(max_examples=50)
 EXACT_STYLES = (
     {"spike_times_unit": "ms"},
     {"style": "group", "group_time_unit": "ms"},

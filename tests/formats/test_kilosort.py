@@ -7,7 +7,7 @@ import warnings
 import numpy as np
 import pytest
 from contract import FolderContract
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from recordings import assert_same_recording, linear_track, simulated, with_raw
 
@@ -232,7 +232,6 @@ def test_losses_see_across_blocks(monkeypatch):
     ),
     scale=st.sampled_from([1, 2**9, 2**12]),
 )
-@settings(deadline=None)
 def test_time_order_is_a_stable_sort(samples, scale):
     """With a packed key, and where sample and unit do not fit into 64 bits."""
     train = [np.sort(np.array(s, dtype=np.float64) * scale) for s in samples]

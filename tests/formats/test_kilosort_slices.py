@@ -7,7 +7,7 @@ import warnings
 import numpy as np
 import pytest
 from contract import snapshot
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from recordings import assert_same_recording, simulated
 
@@ -218,11 +218,7 @@ def test_a_stack_in_a_stack_is_refused(tmp_path):
     length=st.floats(1e-3, 1e4),
     data=st.data(),
 )
-@settings(
-    max_examples=20,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
+@settings(max_examples=20)
 def test_any_stack_comes_back(starts, length, data, tmp_path):
     """Whatever the windows and the clock of the slices are."""
     starts.sort()

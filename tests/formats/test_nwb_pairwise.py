@@ -3,13 +3,47 @@
 import h5py
 import numpy as np
 import pytest
-from siblings import comparison_matrix, comparison_stack, integer_matrix, plain_stack
+from hypothesis import given, settings
+from siblings import (
+    any_matrix,
+    any_stack,
+    comparison_matrix,
+    comparison_stack,
+    integer_matrix,
+    plain_stack,
+)
 
 from spikelab import load
+from spikelab.comparison import same
 from spikelab.errors import VerificationError
 from spikelab.formats import NWBWriter
 from spikelab.formats.nwb import pairwise as nwb_pairwise
 from spikelab.spikedata.pairwise import PairwiseCompMatrix, PairwiseCompMatrixStack
+
+RANDOM = settings(max_examples=50)
+
+
+@given(obj=any_matrix() | any_stack())
+@RANDOM
+def test_any_comparison_comes_back(obj, tmp_path):
+    """Values as they were; labels and windows too, if no loss is told."""
+    obj.to_nwb(tmp_path / "a.nwb", verify=True)
+    found = load(tmp_path / "a.nwb")
+    assert type(found) is type(obj)
+    is_matrix = isinstance(obj, PairwiseCompMatrix)
+    assert same(*((o.matrix if is_matrix else o.stack) for o in (found, obj)))
+    if not is_matrix:
+        assert (found.times is None) == (obj.times is None)
+        np.testing.assert_allclose(
+            np.reshape(found.times or [], (-1, 2)),
+            np.reshape(obj.times or [], (-1, 2)),
+            rtol=1e-15,
+        )
+    lost = NWBWriter().losses(obj)
+    if not any("label" in line for line in lost):
+        assert found.labels == obj.labels
+    if not lost:
+        assert obj.metadata == {}
 
 
 @pytest.mark.parametrize("make", [integer_matrix, plain_stack])

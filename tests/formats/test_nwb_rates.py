@@ -5,8 +5,8 @@ import warnings
 import h5py
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
-from siblings import any_rates, rate_slices, rates
+from hypothesis import given, settings
+from siblings import any_rate_slices, any_rates, rate_slices, rates
 
 from spikelab import load
 from spikelab.errors import FormatError, VerificationError
@@ -14,11 +14,7 @@ from spikelab.formats import NWBWriter
 from spikelab.spikedata.ratedata import RateData
 from spikelab.spikedata.rateslicestack import RateSliceStack
 
-EXAMPLES = settings(
-    max_examples=25,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
+RANDOM = settings(max_examples=25)
 
 
 def quietly(obj, path, **options):
@@ -64,11 +60,34 @@ def test_even_times_are_a_rate(tmp_path):
 
 
 @given(obj=any_rates())
-@EXAMPLES
+@RANDOM
 def test_any_rates_come_back(obj, tmp_path):
     """NaN, infinite ones, none at all."""
     quietly(obj, tmp_path / "a.nwb")
     assert_same_rates(load(tmp_path / "a.nwb"), obj)
+
+
+@given(stack=any_rate_slices())
+@RANDOM
+def test_any_rate_slices_come_back(stack, tmp_path):
+    """Rates as they were; windows and step within the rounding to seconds."""
+    quietly(stack, tmp_path / "a.nwb")
+    found = load(tmp_path / "a.nwb")
+    assert type(found) is RateSliceStack
+    np.testing.assert_array_equal(found.event_stack, stack.event_stack)
+    np.testing.assert_allclose(found.times, stack.times, rtol=1e-15, atol=1e-300)
+    assert found.step_size == stack.step_size
+    if not NWBWriter().losses(stack):
+        assert_same_attributes(found.neuron_attributes, stack.neuron_attributes)
+
+
+def assert_same_attributes(found, expected):
+    """Compare the values of attributes, beside the number that NWB gives each unit."""
+    units = [{k: v for k, v in unit.items() if k != "unit_id"} for unit in found or []]
+    for unit, wanted in zip(units, expected or [{}] * len(units), strict=True):
+        assert unit.keys() == wanted.keys() - {"unit_id"}
+        for key, value in unit.items():
+            np.testing.assert_equal(value, wanted[key])
 
 
 def test_slices_follow_one_another(tmp_path):

@@ -5,7 +5,7 @@ import warnings
 import h5py
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from recordings import assert_same_recording
 from siblings import event_slices, spike_slices
@@ -59,7 +59,6 @@ def test_negative_times_are_warned_about(tmp_path):
 
 
 @given(data=st.data())
-@settings(max_examples=100, deadline=None)
 def test_slices_of_a_recording_cover_its_spikes_once(data):
     """Whatever windows of one length are cut, simultaneous spikes included."""
     quarters = st.integers(0, 400).map(lambda i: i / 4)

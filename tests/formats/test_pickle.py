@@ -20,6 +20,7 @@ from contract import FileContract
 from hypothesis import given
 from hypothesis import strategies as st
 from recordings import assert_same_recording, simulated, with_raw
+from siblings import ANY_OBJECT, assert_same_object
 
 from spikelab import SpikeData, load_from_pickle, load_spikedata_from_pickle
 from spikelab.comparison import same
@@ -38,6 +39,7 @@ from spikelab.spikedata.rateslicestack import RateSliceStack
 from spikelab.spikedata.spikeslicestack import SpikeSliceStack
 
 PROTOCOLS = range(pickle.HIGHEST_PROTOCOL + 1)
+
 
 OBJECTS = {
     "SpikeData": simulated,
@@ -159,6 +161,13 @@ VALUES = st.recursive(
     containers,
     max_leaves=20,
 )
+
+
+@given(obj=ANY_OBJECT, protocol=st.sampled_from(PROTOCOLS))
+def test_any_object_comes_back_whole(obj, protocol, tmp_path):
+    """Of whatever class, with whatever attributes and metadata."""
+    obj.to_pickle(tmp_path / "o.pkl", protocol=protocol, verify=True)
+    assert_same_object(load_from_pickle(tmp_path / "o.pkl"), obj)
 
 
 @given(value=VALUES, protocol=st.sampled_from(PROTOCOLS))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from siblings import VALUES, assert_same_object, recording
 
@@ -26,7 +26,6 @@ def there_and_back(value):
 
 
 @given(VALUES)
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_any_value_comes_back(value):
     """Types, dtypes, shapes, order of keys, NaN and all."""
     assert same(there_and_back(value), value)

@@ -9,7 +9,7 @@ import h5py
 import numpy as np
 import pytest
 from contract import files_limited_to, snapshot
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from recordings import linear_track
 from siblings import (
@@ -27,11 +27,7 @@ from spikelab.comparison import same
 from spikelab.errors import FormatError, VerificationError
 from spikelab.workspace import AnalysisWorkspace, file
 
-RANDOM = settings(
-    max_examples=50,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
+RANDOM = settings(max_examples=50)
 
 
 def test_what_is_stored_is_got_back():

@@ -120,7 +120,7 @@ def _of_comparisons(pcms: Any, with_units: bool) -> list[str]:
     if pcms.labels is not None and csv_tables.are_numbers(pcms.labels):
         lost.append("labels that are the numbers of the units (they come back as None)")
     if not pcms.stack.size and any(pcms.stack.shape):
-        lost.append("the shape of a stack without a value")
+        lost.append("the shape and the labels of a stack without a value")
     return lost
 
 
@@ -159,6 +159,8 @@ def differences(obj: Any, contents: Contents, slack_ms: float) -> list[str]:
         name
         for name, values in read.items()
         if isinstance(values, np.ndarray)
+        # The shape of an array without a value is not in the table.
+        and (values.size or np.size(written[name]))
         and not _close(written[name], values, slack_ms if name == "times" else 0.0)
     ]
     if "labels" in read and not _same_labels(_carried_labels(obj), read["labels"]):
@@ -169,10 +171,10 @@ def differences(obj: Any, contents: Contents, slack_ms: float) -> list[str]:
 
 
 def _carried_labels(obj: Any) -> Any:
-    is_stack = kind_of(obj) == "PairwiseCompMatrixStack"
-    if is_stack and obj.labels is not None and csv_tables.are_numbers(obj.labels):
-        return None
-    return obj.labels
+    if kind_of(obj) == "PairwiseCompMatrix" or obj.labels is None:
+        return obj.labels
+    in_rows = obj.labels if obj.stack.size else []
+    return None if csv_tables.are_numbers(in_rows) else in_rows
 
 
 def _same_labels(written: Any, read: Any) -> bool:

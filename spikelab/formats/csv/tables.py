@@ -68,7 +68,9 @@ def read_rate_slices(path: Path, columns: list[str], to_ms: Any) -> Contents:
     """Return the rates, and the windows that the times of their bins tell."""
     names = [*columns[:2], "unit", "rate"]
     i, times, unit, rates = read_columns(path, columns, names)
-    n_slices, n_units = (max(int(n[-1]) + 1, 0) if n.size else 0 for n in (i, unit))
+    if not rates.size:
+        raise FormatError(f"{path} holds no rates, and so tells no windows")
+    n_slices, n_units = (max(int(n[-1]) + 1, 0) for n in (i, unit))
     shape = (n_slices, _quotient(rates.size, n_slices * n_units), n_units)
     if not _are_in_order(shape, i, times, unit):
         raise FormatError(
@@ -83,7 +85,7 @@ def read_rate_slices(path: Path, columns: list[str], to_ms: Any) -> Contents:
 
 
 def _are_in_order(shape: tuple[int, int, int], i: Any, times: Any, unit: Any) -> bool:
-    if not times.size or times.size != math.prod(shape):
+    if times.size != math.prod(shape):
         return False
     in_order = np.indices(shape)[::2].reshape(2, -1)
     per_bin = times.reshape(shape)
