@@ -139,12 +139,6 @@ def _array_of_json(parts: dict[str, Any]) -> Any:
 def _column(group: h5py.Group, name: str) -> NDArray[Any]:
     """Return a dataset of numbers, or of text as objects or fixed-width text."""
     found = hdf5_file.member(group, name)
-    if isinstance(found, h5py.Dataset) and found.dtype.kind == "V":
-        if found.dtype.hasobject:
-            raise FormatError(f"{found.name} must hold plain numbers in its fields")
-        return np.asarray(
-            hdf5_file.dataset(group, name, ndim=found.ndim, kinds="V")[()]
-        )
     if (
         not isinstance(found, h5py.Dataset)
         or h5py.check_string_dtype(found.dtype) is None

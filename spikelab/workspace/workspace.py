@@ -10,8 +10,9 @@ from typing import Any
 import attrs
 import numpy as np
 
-from spikelab import comparison, destinations, s3
+from spikelab import checks, comparison, destinations, s3
 from spikelab.errors import VerificationError, warn
+from spikelab.formats.hdf5 import columns
 from spikelab.workspace import file
 from spikelab.workspace.file import About, Item
 
@@ -244,13 +245,9 @@ class AnalysisWorkspace:
         OSError
             If the file cannot be written; an earlier one is then as it was.
         """
-        target = _with_suffix(path)
-        if not isinstance(self.name, str | None):
-            raise TypeError(f"name must be a string or None, got {self.name!r:.80}")
+        target, about = _with_suffix(path), self._about()
         items = self._all_items()
         plans = file.planned(items)
-        name = None if self.name is None else str(self.name)
-        about = About(self.workspace_id, name, self.created_at)
         with destinations.staged_file(
             target, storage_options, progress=progress
         ) as staged:
@@ -258,6 +255,18 @@ class AnalysisWorkspace:
             if verify:
                 _verify(staged, about, items)
         return target
+
+    def _about(self) -> About:
+        """Return what is known about the workspace, or raise if it cannot be stored."""
+        if not isinstance(self.name, str | None):
+            raise TypeError(f"name must be a string or None, got {self.name!r:.80}")
+        if not columns.is_text(self.workspace_id):
+            raise ValueError(
+                f"workspace_id must be text without a NUL, got {self.workspace_id!r:.80}"
+            )
+        name = None if self.name is None else str(self.name)
+        created_at = checks.finite("created_at", self.created_at)
+        return About(str(self.workspace_id), name, created_at)
 
     def _all_items(self) -> list[Item]:
         return [item for keys in self._items.values() for item in keys.values()]
@@ -268,6 +277,7 @@ class AnalysisWorkspace:
         path: str | os.PathLike[str],
         *,
         storage_options: Mapping[str, Any] | None = None,
+        progress: bool = False,
     ) -> "AnalysisWorkspace":
         """Load a workspace, saved here or by spikelab 0.1.2.
 
@@ -277,6 +287,8 @@ class AnalysisWorkspace:
             The file, with or without ``.h5``.
         storage_options : mapping, optional
             Handed to ``boto3.client("s3", ...)`` for an S3 URL.
+        progress : bool
+            Show a progress bar during a download.
 
         Raises
         ------
@@ -285,7 +297,9 @@ class AnalysisWorkspace:
         FormatError
             If the file is not that of a workspace, or is damaged.
         """
-        with destinations.local_copy(_found(path), storage_options) as local:
+        with destinations.local_copy(
+            _found(path), storage_options, progress=progress
+        ) as local:
             about, items = file.read(local)
         workspace = cls(about.name)
         workspace.workspace_id = about.workspace_id
@@ -302,6 +316,7 @@ class AnalysisWorkspace:
         key: str,
         *,
         storage_options: Mapping[str, Any] | None = None,
+        progress: bool = False,
     ) -> Any:
         """Load one object of a workspace without reading the others.
 
@@ -313,6 +328,8 @@ class AnalysisWorkspace:
             The name of the object.
         storage_options : mapping, optional
             Handed to ``boto3.client("s3", ...)`` for an S3 URL.
+        progress : bool
+            Show a progress bar during a download.
 
         Raises
         ------
@@ -321,7 +338,9 @@ class AnalysisWorkspace:
         FileNotFoundError, FormatError
             As :meth:`load`.
         """
-        with destinations.local_copy(_found(path), storage_options) as local:
+        with destinations.local_copy(
+            _found(path), storage_options, progress=progress
+        ) as local:
             return file.read_item(local, namespace, key)
 
     def __repr__(self) -> str:

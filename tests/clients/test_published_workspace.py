@@ -95,6 +95,26 @@ def test_the_published_package_opens_any_of_ours(tmp_path, values):
     assert published(LOAD_EACH, tmp_path / "w") == len(values)
 
 
+SHOW_ARRAYS = """
+import json, sys
+from spikelab.workspace import AnalysisWorkspace
+workspace = AnalysisWorkspace.load(sys.argv[1])
+print(json.dumps({k: repr(workspace.get("ns", k)) for k in workspace.list_keys("ns")}))
+"""
+
+
+def test_the_published_package_sees_structured_arrays_and_bytes(tmp_path):
+    """As they are."""
+    workspace = AnalysisWorkspace()
+    events = np.array([(3, 1.5), (4, 2.5)], dtype=[("sample", "<i8"), ("value", "<f4")])
+    workspace.store("ns", "events", events)
+    workspace.store("ns", "bytes", np.array([b"ab", b"\xff"]))
+    workspace.save(tmp_path / "w")
+    assert published(SHOW_ARRAYS, tmp_path / "w") == {
+        key: repr(workspace.get("ns", key)) for key in ("bytes", "events")
+    }
+
+
 MAKE = """
 import json, sys
 import numpy as np

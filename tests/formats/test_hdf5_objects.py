@@ -51,15 +51,37 @@ def test_any_dictionary_comes_back(value):
 
 
 @pytest.mark.parametrize(
-    "dtype", ["<f8", ">i4", "<c8", "?", "<U3", "S2", "<M8[s]", "<f2"]
+    "dtype",
+    [
+        *("<f8", ">i4", "<c8", "?", "<U3", "S2", "<M8[s]", "<f2"),
+        [("sample", "<i8"), ("ok", "?"), ("xy", ">f4", (2,))],
+        [("in", [("a", "u1"), ("b", "<c8")])],
+        np.dtype([("a", "u1"), ("b", "f8")], align=True),
+        [(("title", "a"), "f8")],
+        [("label", "S2"), ("when", "M8[s]")],
+    ],
+    ids=str,
 )
 @pytest.mark.parametrize("shape", [(), (0,), (3,), (2, 0), (40, 50)])
 def test_arrays_come_back(dtype, shape):
     """Of any dtype and shape, single numbers included."""
-    array = np.arange(np.prod(shape, dtype=int)).reshape(shape).astype(dtype)
+    array = np.zeros(shape, dtype)
+    data = array.reshape(-1).view(np.uint8) if array.dtype.names else array.reshape(-1)
+    data[:] = np.arange(data.size) % 2 if array.dtype.names else np.arange(data.size)
     found = there_and_back(array)
     assert same(found, array)
     assert same(there_and_back({"part": array})["part"], array)
+
+
+@pytest.mark.parametrize(
+    "dtype", ["S3", [("sample", "<i8"), ("value", "<f4")]], ids=str
+)
+def test_fields_and_bytes_lie_in_the_layout(dtype):
+    """For h5py and the published package to see, and in the file once."""
+    array = np.array([(3, 1.5) if isinstance(dtype, list) else b"a\0b"] * 200, dtype)
+    file = written(array)
+    assert same(file["layout/data"][()], array)
+    assert sorted(file["exact"]) == ["value"]
 
 
 def test_arrays_that_units_share_in_shape_are_stacked_once():

@@ -68,6 +68,18 @@ def test_values_come_back(value):
 
 
 @pytest.mark.parametrize(
+    ("offset", "name"),
+    [({"hours": 1}, "CET"), ({"hours": 1}, None), ({}, "Greenwich"), ({}, None)],
+)
+def test_the_names_of_time_zones_come_back(offset, name):
+    """Although times that differ in them only are equal to Python."""
+    zone = datetime.timezone(datetime.timedelta(**offset), *([name] if name else []))
+    time = datetime.datetime(2024, 2, 29, 12, tzinfo=zone)
+    found = there_and_back(time)
+    assert (found, found.tzname()) == (time, time.tzname())
+
+
+@pytest.mark.parametrize(
     "array",
     [
         np.arange(1000, dtype=">i2").reshape(10, 100),
@@ -93,6 +105,15 @@ def test_arrays_come_back(array):
     assert same(there_and_back(array), array)
 
 
+def test_bytes_that_h5py_has_read_come_back():
+    """It notes in the dtype how the file encodes them."""
+    array = np.array([b"ab", b"c"], dtype=np.dtype("S2", metadata=ENCODING))
+    assert same(there_and_back(array), array)
+
+
+ENCODING = {"h5py_encoding": "ascii"}
+
+
 class _Listed(list):
     pass
 
@@ -115,6 +136,10 @@ class _Level(enum.IntEnum):
         np.ma.masked_array([1, 2], [True, False]),
         np.array([len], dtype=object),
         np.zeros(2, dtype=[("a", object)]),
+        np.zeros(2, dtype=np.dtype("S2", metadata={"by": "me"})),
+        np.str_("a\0"),
+        np.bytes_(b"a\0"),
+        np.rec.array([(1, 2.0)], dtype=[("a", "i4"), ("b", "f8")])[0],
         datetime.datetime(2024, 1, 1, fold=1),
         type("RateData", (RateData,), {})(np.eye(2), [0, 1]),
     ],

@@ -44,6 +44,15 @@ def test_a_workspace_goes_to_s3_and_back(server):
     assert_same_object(item, recording())
 
 
+def test_a_progress_bar_is_shown_on_request(server, capsys):
+    """While the file comes and goes."""
+    url, options = f"s3://{server.bucket('bars')}/w.h5", server.storage_options
+    filled().save(url, storage_options=options, progress=True)
+    assert "upload w.h5: 100%" in capsys.readouterr().err
+    AnalysisWorkspace.load(url, storage_options=options, progress=True)
+    assert "download w.h5: 100%" in capsys.readouterr().err
+
+
 def test_a_workspace_that_is_not_there_is_an_error(server):
     """Which names the URL."""
     url, options = f"s3://{server.bucket('empty')}/none.h5", server.storage_options

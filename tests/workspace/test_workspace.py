@@ -480,14 +480,21 @@ def test_groups_that_another_program_replaced_win_over_the_index(tmp_path):
     assert found.list_keys("objects") == workspace.list_keys("objects")
 
 
-@pytest.mark.parametrize("name", [5, True, b"a", ("a",)], ids=repr)
-def test_a_name_that_is_no_text_is_refused(name, tmp_path):
+@pytest.mark.parametrize(
+    ("attribute", "value"),
+    [
+        *(("name", value) for value in (5, True, b"a", ("a",))),
+        *(("workspace_id", value) for value in (None, 5, "a\0")),
+        *(("created_at", value) for value in ("today", None, float("nan"))),
+    ],
+)
+def test_what_does_not_describe_a_workspace_is_refused(attribute, value, tmp_path):
     """Before the file is touched, which could not be loaded with it."""
     workspace = filled()
     workspace.save(tmp_path / "w.h5")
     before = (tmp_path / "w.h5").read_bytes()
-    workspace.name = name
-    with pytest.raises(TypeError, match="name must be a string or None, got"):
+    setattr(workspace, attribute, value)
+    with pytest.raises((TypeError, ValueError), match=f"{attribute} must be .*, got"):
         workspace.save(tmp_path / "w.h5")
     assert (tmp_path / "w.h5").read_bytes() == before
 

@@ -7,6 +7,7 @@ from typing import Any
 import attrs
 import h5py
 import numpy as np
+from h5py import h5t
 from numpy.typing import NDArray
 
 from spikelab.formats import hdf5_file
@@ -38,8 +39,25 @@ class Column:
 
 
 def is_native(dtype: np.dtype[Any]) -> bool:
-    """Tell whether HDF5 stores arrays of this dtype as they are."""
+    """Tell whether HDF5 stores numbers of this dtype as they are."""
     return (dtype.kind in "biuf" and dtype.itemsize <= 8) or dtype.char in "FD"
+
+
+def is_stored(dtype: np.dtype[Any]) -> bool:
+    """Tell whether HDF5 stores arrays of numbers, bytes or named fields as they are."""
+    if dtype.names is None:
+        return is_native(dtype) or (dtype.kind == "S" and dtype.itemsize > 0)
+    return (
+        _has_native_fields(dtype) and h5t.py_create(dtype, logical=True).dtype == dtype
+    )
+
+
+def _has_native_fields(dtype: np.dtype[Any]) -> bool:
+    fields = (dtype[name].base for name in dtype.names or ())
+    return all(
+        _has_native_fields(field) if field.names else is_native(field)
+        for field in fields
+    )
 
 
 def is_text(value: Any) -> bool:

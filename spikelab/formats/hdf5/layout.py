@@ -91,14 +91,14 @@ class Planner:
     def _place(self, node: Node, path: str, name: str, array: NDArray[Any]) -> None:
         """Lay an array out, and remember where, if it comes back as it is."""
         name = self._name(name)
-        if hdf5_columns.is_native(array.dtype):
+        if hdf5_columns.is_stored(array.dtype):
             node.datasets[name] = Column(array)
             self.placed[id(array)] = {"$dataset": path + name}
 
     def _array(self, array: NDArray[Any], path: str) -> Node | None:
         node = Node({"__type__": "ndarray"})
-        if hdf5_columns.is_native(array.dtype):
-            self._place(node, path, "data", array)
+        self._place(node, path, "data", array)
+        if node.datasets:
             return node
         column = hdf5_columns.of_values(array)
         if column is None:

@@ -126,7 +126,7 @@ def _check_object(obj: Any, name: str) -> None:
 
 def _stored(array: NDArray[Any]) -> NDArray[Any]:
     """Return the array that HDF5 stores for any other: itself, or its bytes."""
-    if hdf5_columns.is_native(array.dtype):
+    if hdf5_columns.is_stored(array.dtype):
         return array
     return np.frombuffer(array.tobytes(), dtype=np.uint8)
 
@@ -195,9 +195,13 @@ class _Reader:
 
 
 def read_array(group: h5py.Group, name: str) -> NDArray[Any]:
-    """Return a dataset of numbers or truth values, of any shape."""
+    """Return a dataset of numbers, truth values, bytes or fields, of any shape."""
     found = hdf5_file.member(group, name)
     ndim = found.ndim if isinstance(found, h5py.Dataset) else 1
-    stored = hdf5_file.dataset(group, name, ndim=ndim, kinds="biufc")
-    # Of a single number h5py gives a scalar, which forgets the order of its bytes.
-    return np.asarray(stored[()], dtype=stored.dtype)
+    stored = hdf5_file.dataset(group, name, ndim=ndim, kinds="biufcSV")
+    if stored.dtype.hasobject:
+        raise FormatError(f"{found.name} must hold plain numbers in its fields")
+    # h5py notes in the dtype how bytes are encoded; and of a single number it gives
+    # a scalar, which forgets the order of its bytes.
+    plain = np.dtype(stored.dtype.str) if stored.dtype.kind == "S" else stored.dtype
+    return np.asarray(stored[()], dtype=plain)

@@ -19,6 +19,7 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from spikelab import kinds, trains
+from spikelab.comparison import same
 from spikelab.errors import FormatError
 from spikelab.formats.keys import Keys
 from spikelab.kinds import Contents
@@ -79,7 +80,7 @@ class Encoder:
         if id(value) in self.placed:
             return self.placed[id(value)]
         if isinstance(value, np.generic):
-            return {"$scalar": self._array(np.asarray(value), name)}
+            return self._scalar(value, name)
         if type(value) in (np.ndarray, np.memmap):
             return self._array(value, name)
         encode = _ENCODERS.get(type(value))
@@ -97,6 +98,15 @@ class Encoder:
         key = str(len(self.arrays))
         self.arrays[key] = array
         return {"$array": [key, dtype, list(array.shape)]}
+
+    def _scalar(self, value: np.generic, name: str) -> Tree:
+        array = np.asarray(value)
+        if not same(array[()], value):
+            # As numpy.str_ with a NUL at its end, or numpy.record.
+            raise TypeError(
+                f"{name} must be a scalar that an array holds as it is, got {value!r}"
+            )
+        return {"$scalar": self._array(array, name)}
 
     def _object(self, value: Any, name: str) -> Tree:
         if not is_data_object(value):
@@ -152,7 +162,10 @@ class Encoder:
             raise TypeError(
                 f"{name} must have no timezone or a fixed offset, got {value!r}"
             )
-        return {"$datetime": value.isoformat()}
+        text = value.isoformat()
+        if value.tzname() == datetime.datetime.fromisoformat(text).tzname():
+            return {"$datetime": text}
+        return {"$datetime": [text, value.tzname()]}
 
     def _date(self, value: datetime.date, name: str) -> Tree:
         return {"$date": value.isoformat()}
@@ -194,28 +207,36 @@ def _text(data: bytes) -> str:
 
 def _dtype_tree(dtype: np.dtype[Any], name: str) -> Tree:
     """Return the description of a dtype, as a ``.npy`` file has it."""
-    if dtype.hasobject or dtype.metadata:
+    if dtype.hasobject:
         raise TypeError(f"{name} must not hold Python objects in fields, got {dtype}")
+    if set(dtype.metadata or ()) == {"h5py_encoding"}:
+        dtype = np.dtype(dtype.str)  # h5py notes there how a file encodes its text
+    if dtype.metadata:
+        raise TypeError(f"{name} must have a dtype without metadata, got {dtype}")
     described: Tree = npy.dtype_to_descr(dtype)
-    if _dtype(described) != dtype:
+    known = _dtype(described)
+    if known != dtype or known.type is not dtype.type:
         raise TypeError(f"{name} must have a dtype that .npy files know, got {dtype}")
     return described
 
 
 def _dtype(described: Tree) -> np.dtype[Any]:
     """Return the dtype of a description whose tuples may have become lists."""
-    if isinstance(described, list | tuple):
-        described = [_field(*field) for field in described]
-    dtype: np.dtype[Any] = npy.descr_to_dtype(described)
+    dtype: np.dtype[Any] = npy.descr_to_dtype(_with_tuples(described))
     if dtype.hasobject:
         raise ValueError("a dtype of Python objects")
     return dtype
 
 
-def _field(name: Any, described: Tree, shape: Any = None) -> tuple[Any, ...]:
+def _with_tuples(described: Tree) -> Any:
+    if not isinstance(described, list | tuple):
+        return described
+    return [_field(*field) for field in described]
+
+
+def _field(name: Any, described: Tree, *shape: Any) -> tuple[Any, ...]:
     title = tuple(name) if isinstance(name, list) else name
-    inner = _dtype(described) if isinstance(described, list) else described
-    return (title, inner) if shape is None else (title, inner, tuple(shape))
+    return (title, _with_tuples(described), *map(tuple, shape))
 
 
 @attrs.define
@@ -297,6 +318,16 @@ class Decoder:
         return set(map(self._keys.checked, self._decode(tree)))
 
 
+def _datetime(tree: Tree) -> datetime.datetime:
+    """Return a time from its text, or from its text and the name of its zone."""
+    text, *name = [tree] if isinstance(tree, str) else tree
+    time = datetime.datetime.fromisoformat(text)
+    offset = time.utcoffset()
+    if not name or offset is None:
+        return time
+    return time.replace(tzinfo=datetime.timezone(offset, *name))
+
+
 def _of_bytes(data: bytes, dtype: np.dtype[Any], shape: list[int]) -> NDArray[Any]:
     if not dtype.itemsize or not data:
         if math.prod(shape) * dtype.itemsize:
@@ -325,7 +356,7 @@ _DECODERS: dict[str, Callable[[Decoder, Tree], Any]] = {
     "$set": Decoder._set,
     "$frozenset": lambda self, tree: frozenset(self._set(tree)),
     "$bytes": lambda self, tree: base64.b64decode(tree),
-    "$datetime": lambda self, tree: datetime.datetime.fromisoformat(tree),
+    "$datetime": lambda self, tree: _datetime(tree),
     "$date": lambda self, tree: datetime.date.fromisoformat(tree),
     "$timedelta": lambda self, tree: datetime.timedelta(*tree),
 }
