@@ -44,7 +44,7 @@ def staged_file(
     if not store.location.key or store.location.key.endswith("/"):
         raise ValueError(f"filepath must name an object in the bucket, got {url!r}")
     store.check_bucket()
-    with _local_folder() as folder:
+    with _local_folder(url) as folder:
         staged = folder / _file_name(store)
         yield staged
         store.upload(staged)
@@ -62,7 +62,7 @@ def kept(
         If the object cannot be read, or, by the function, not be put back.
     """
     store = Store.at(url, storage_options)
-    with _local_folder() as folder:
+    with _local_folder(url) as folder:
         earlier = folder / "earlier"
         if store.is_file():
             store.download(earlier)
@@ -91,7 +91,7 @@ def staged_folder(
     """
     store = Store.at(url, storage_options, progress=progress)
     store.check_bucket()
-    with _local_folder() as folder:
+    with _local_folder(url) as folder:
         staged = folder / "staged"
         staged.mkdir()
         yield staged
@@ -112,7 +112,7 @@ def local_copy(
         If the folder has no manifest, or not all that its manifest lists.
     """
     store = Store.at(url, storage_options, progress=progress)
-    with _local_folder() as folder:
+    with _local_folder(url) as folder:
         copy = folder / _file_name(store)
         if store.is_file():
             store.download(copy)
@@ -138,13 +138,21 @@ def _naming(url: str, copy: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _local_folder() -> Iterator[Path]:
+def _local_folder(url: str) -> Iterator[Path]:
+    """Yield a temporary folder, which errors name together with the URL."""
     temporary = tempfile.gettempdir()
-    with (
-        naming(temporary, STAGED_SUFFIX),
-        tempfile.TemporaryDirectory(prefix="spikelab-", suffix=STAGED_SUFFIX) as name,
-    ):
-        yield Path(name)
+    try:
+        with (
+            naming(temporary, STAGED_SUFFIX),
+            tempfile.TemporaryDirectory(
+                prefix="spikelab-", suffix=STAGED_SUFFIX
+            ) as name,
+        ):
+            yield Path(name)
+    except OSError as error:
+        if error.filename == temporary:
+            error.filename2 = url
+        raise
 
 
 def _file_name(store: Store) -> str:
@@ -193,7 +201,8 @@ def _entry(name: str) -> str:
 
 def _listed_remotely(store: Store) -> set[str] | None:
     """Return what the manifest that is there lists, None if there is none."""
-    with _local_folder() as folder, _naming(store.location.url, folder):
+    url = store.location.url
+    with _local_folder(url) as folder, _naming(url, folder):
         try:
             store.download(folder / MANIFEST, store.location.inside(MANIFEST))
         except FileNotFoundError:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from contract import publish_in_vain, snapshot
+from contract import files_limited_to, publish_in_vain, snapshot
 from recordings import assert_same_recording, simulated, with_raw
 from s3_server import S3Server
 
@@ -746,6 +746,24 @@ def test_errors_of_a_format_name_the_url_and_not_the_copy(server, bucket):
             f"s3://{bucket}/a.pkl", storage_options=server.storage_options
         )
     assert s3_staging.STAGED_SUFFIX not in str(caught.value)
+
+
+def test_a_full_temporary_folder_is_named_with_the_url(server, bucket):
+    """In both directions; the object that was there stays."""
+    url, options = f"s3://{bucket}/a.h5", server.storage_options
+    simulated().to_hdf5(url, storage_options=options)
+    before = server.objects(bucket)
+    for transfer in (
+        lambda: simulated(seed=1).to_hdf5(url, storage_options=options),
+        lambda: load(url, storage_options=options),
+    ):
+        with (
+            files_limited_to(1000),
+            pytest.raises(OSError, match="too large") as caught,
+        ):
+            transfer()
+        assert str(caught.value).endswith(f"'{tempfile.gettempdir()}' -> '{url}'")
+    assert server.objects(bucket) == before
 
 
 def test_a_failed_check_uploads_nothing(server, bucket):

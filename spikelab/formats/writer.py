@@ -80,6 +80,9 @@ class Writer(abc.ABC):
     def losses(self, obj: Any) -> list[str]:
         """Return, in words, what the format will not carry for this object.
 
+        An attribute of a unit that comes back equal, but as another type of number
+        (one of Python for one of NumPy, a float for an integer), is not lost.
+
         Raises
         ------
         TypeError, ValueError

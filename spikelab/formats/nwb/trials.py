@@ -21,7 +21,7 @@ def windows_ms(times: Any) -> NDArray[np.float64]:
     Raises
     ------
     ValueError
-        If they are not pairs of finite numbers.
+        If they are not pairs of finite numbers, or are rounded as float64.
     """
     try:
         windows = np.asarray(list(times), dtype=np.float64).reshape(len(times), 2)
@@ -31,6 +31,9 @@ def windows_ms(times: Any) -> NDArray[np.float64]:
         ) from error
     if not np.all(np.isfinite(windows)):
         raise ValueError("times must be finite to be written as trials")
+    for window, given in zip(windows.tolist(), times, strict=True):
+        if window != list(given):
+            raise ValueError(f"times must be numbers that a float64 holds, got {given}")
     return windows
 
 
