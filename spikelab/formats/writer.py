@@ -69,13 +69,18 @@ class Writer(abc.ABC):
         LossError
             If the writer is strict and would lose something.
         """
+        self._prepared(obj)
+
+    def _prepared(self, obj: Any) -> Any:
+        """Return what :meth:`_prepare` does for an object that can be written."""
         kinds.check_method(obj, self.method)
         _check_object(obj)
-        self._check(obj)
-        if self.strict and (lost := self.losses(obj)):
+        prepared = self._prepare(obj)
+        if self.strict and (lost := self._losses(obj)):
             raise LossError(
                 f"{self.method} would lose part of the object: " + "; ".join(lost)
             )
+        return prepared
 
     def losses(self, obj: Any) -> list[str]:
         """Return, in words, what the format will not carry for this object.
@@ -92,15 +97,16 @@ class Writer(abc.ABC):
         _check_object(obj)
         return self._losses(obj)
 
-    def _check(self, obj: Any) -> None:  # noqa: B027 (most formats hold any data)
-        """Raise for data that the format cannot hold."""
+    @abc.abstractmethod
+    def _prepare(self, obj: Any) -> Any:
+        """Raise for data that the format cannot hold; return what it makes of others."""
 
     @abc.abstractmethod
     def _losses(self, obj: Any) -> list[str]: ...
 
     @abc.abstractmethod
-    def _write(self, obj: Any, path: Path) -> None:
-        """Write to the staged file or folder `path`."""
+    def _write(self, obj: Any, path: Path, prepared: Any) -> None:
+        """Write to the staged file or folder `path` what :meth:`_prepare` returned."""
 
     @abc.abstractmethod
     def _read_back(self, path: Path) -> Contents:
@@ -114,8 +120,8 @@ class Writer(abc.ABC):
         """Return how far the format may move a time of `obj`."""
         return 0.0
 
-    def _fill(self, obj: Any, staged: Path) -> None:
-        self._write(obj, staged)
+    def _fill(self, obj: Any, staged: Path, prepared: Any) -> None:
+        self._write(obj, staged, prepared)
         if self.verify:
             self._refuse(self._found_wrong(obj, staged))
 
@@ -150,11 +156,11 @@ class FileWriter(Writer):
         str
             `filepath`.
         """
-        self.check(obj)
+        prepared = self._prepared(obj)
         with destinations.staged_file(
             filepath, self.storage_options, progress=self.progress
         ) as staged:
-            self._fill(obj, staged)
+            self._fill(obj, staged, prepared)
         return os.fspath(filepath)
 
 
@@ -166,11 +172,11 @@ class FolderWriter(Writer):
     """Glob patterns of the files that readers of the format would look for."""
 
     def _publish(self, obj: Any, folder: str | os.PathLike[str]) -> None:
-        self.check(obj)
+        prepared = self._prepared(obj)
         with destinations.staged_folder(
             folder,
             self.storage_options,
             contradicting=self.contradicting,
             progress=self.progress,
         ) as staged:
-            self._fill(obj, staged)
+            self._fill(obj, staged, prepared)

@@ -206,7 +206,7 @@ class CSVWriter(FileWriter):
             return []  # a header tells no windows, without which there is no stack
         return self._differences(obj, self._contents(staged, table))
 
-    def _check(self, obj: Any) -> None:
+    def _prepare(self, obj: Any) -> None:
         kind = kind_of(obj)
         if self.units_table is not None and kind != "SpikeData":
             raise ValueError(
@@ -237,7 +237,7 @@ class CSVWriter(FileWriter):
         else:
             _WRITE_TIMES[kind](file, obj, self.time_unit, self.fs_Hz)
 
-    def _write(self, obj: Any, path: Path) -> None:
+    def _write(self, obj: Any, path: Path, prepared: None) -> None:
         with path.open("wb") as file:
             self._write_rows(obj, file)
 

@@ -17,6 +17,7 @@ from spikelab.errors import FormatError
 from spikelab.formats import hdf5_file
 from spikelab.formats.hdf5 import columns as hdf5_columns
 from spikelab.formats.hdf5 import objects as hdf5_objects
+from spikelab.formats.hdf5.objects import Plan
 from spikelab.formats.writer import FileWriter
 from spikelab.kinds import Contents, kind_of
 
@@ -76,14 +77,16 @@ class SiblingWriter(FileWriter):
     def _spike_differences(self, sd: Any, contents: Contents) -> list[str]:
         return comparison.differences(sd, contents, slack_ms=self._rounding_ms(sd))
 
-    def _check(self, obj: Any) -> None:
+    def _prepare(self, obj: Any) -> Plan | None:
+        """Return how all that is not spikes is stored; of a SpikeData that is nothing."""
         kind = kind_of(obj)
         for sd in kinds.recordings_of(obj):
             self._check_spikes(sd)
+        if kind == "SpikeData":
+            return None
         if kind == "SpikeSliceStack":
-            hdf5_objects.plan(_beside_slices(obj), kind)
-        elif kind != "SpikeData":
-            hdf5_objects.plan(obj, kind)
+            return hdf5_objects.plan(_beside_slices(obj), kind)
+        return hdf5_objects.plan(obj, kind, NAMES[kind])
 
     def _losses(self, obj: Any) -> list[str]:
         kind = kind_of(obj)
@@ -94,18 +97,16 @@ class SiblingWriter(FileWriter):
             return lost
         return [loss for loss in dict.fromkeys(lost) if not loss.startswith(_OF_SLICES)]
 
-    def _write(self, obj: Any, path: Path) -> None:
-        kind = kind_of(obj)
+    def _write(self, obj: Any, path: Path, prepared: Plan | None) -> None:
         with hdf5_file.created(path) as file:
-            if kind == "SpikeData":
+            if prepared is None:
                 self.write_group(file, obj)
-            elif kind == "SpikeSliceStack":
+                return
+            if kind_of(obj) == "SpikeSliceStack":
                 self._write_slices(file, obj)
-            else:
-                plan = hdf5_objects.plan(obj, kind, NAMES[kind])
-                if plan.layout is not None:
-                    plan.layout.write(file)
-                plan.write_tree(file.create_group(_EXACT))
+            elif prepared.layout is not None:
+                prepared.layout.write(file)
+            prepared.write_tree(file.create_group(_EXACT))
 
     def _write_slices(self, file: h5py.File, stack: Any) -> None:
         file.attrs["__type__"] = "SpikeSliceStack"
@@ -116,8 +117,6 @@ class SiblingWriter(FileWriter):
         slices = file.create_group(_SLICES)
         for i, sd in enumerate(stack.spike_stack):
             self.write_group(slices.create_group(str(i)), sd)
-        plan = hdf5_objects.plan(_beside_slices(stack), "SpikeSliceStack")
-        plan.write_tree(file.create_group(_EXACT))
 
     def _read_back(self, path: Path) -> Contents:
         with hdf5_file.opened(path) as file:

@@ -81,7 +81,7 @@ class ClusterFolderWriter(FolderWriter):
     def _unit(self) -> str:
         """The time unit of the spike times."""
 
-    def _check(self, obj: Any) -> None:
+    def _prepare(self, obj: Any) -> None:
         cautions = {}
         for name, sd in cluster_slices.recordings(obj).items():
             try:
@@ -124,7 +124,7 @@ class ClusterFolderWriter(FolderWriter):
     @abc.abstractmethod
     def _losses_of_recording(self, sd: Any) -> list[str]: ...
 
-    def _write(self, obj: Any, path: Path) -> None:
+    def _write(self, obj: Any, path: Path, prepared: None) -> None:
         if not is_stack(obj):
             self._write_recording(obj, path)
             return

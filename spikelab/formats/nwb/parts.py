@@ -91,8 +91,7 @@ def write_recording(
     """Write units with their spikes, and the window in ms at the root."""
     file.attrs["start_time"] = float(recording.start_time)
     file.attrs["length_ms"] = float(recording.length)
-    n_units = len(recording.train)
-    table.write(file, n_units, recording.neuron_attributes, recording)
+    table.write(file, len(recording.train), recording)
 
 
 def slack_ms(recording: Any) -> float:

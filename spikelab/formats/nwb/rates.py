@@ -78,7 +78,7 @@ class Rates(nwb_parts.Part):
 
     def write(self, file: h5py.File, obj: Any, table: nwb_units.UnitsTable) -> None:
         """Write series and units."""
-        table.write(file, obj.N, obj.neuron_attributes)
+        table.write(file, obj.N)
         rates = obj.inst_Frate_data
         unit = _unit(obj)
         group = nwb_series.write(
@@ -144,7 +144,7 @@ class RateSlices(nwb_parts.Part):
         """Write series, trials and units."""
         stack = obj.event_stack
         n_units, n_bins, n_windows = stack.shape
-        table.write(file, n_units, obj.neuron_attributes)
+        table.write(file, n_units)
         windows = nwb_trials.windows_ms(obj.times)
         times = windows[:, :1] + np.arange(n_bins) * float(obj.step_size)
         group = nwb_series.write(

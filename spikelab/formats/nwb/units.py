@@ -38,6 +38,13 @@ class UnitsTable:
         Sampling rate.
     electrode_location : str, optional
         Where electrodes lie of which the units do not say it.
+    attributes : sequence of dict, optional
+        What is known about each unit.
+
+    Attributes
+    ----------
+    columns : Columns
+        The columns that hold the attributes.
     """
 
     group: str
@@ -45,6 +52,8 @@ class UnitsTable:
     spike_times_index_dataset: str
     fs_Hz: float | None
     electrode_location: str | None
+    attributes: Attributes
+    columns: nwb_attributes.Columns = attrs.field(init=False)
 
     @property
     def _is_found(self) -> bool:
@@ -58,8 +67,9 @@ class UnitsTable:
         name = self.spike_times_dataset
         return "/" not in name and self.spike_times_index_dataset == f"{name}_index"
 
-    def columns(self, attributes: Attributes) -> nwb_attributes.Columns:
-        """Return the columns that hold the attributes of the units."""
+    @columns.default
+    def _columns(self) -> nwb_attributes.Columns:
+        attributes = self.attributes
         if attributes and _number_rows(attributes):
             attributes = [
                 {key: value for key, value in unit.items() if key != "unit_id"}
@@ -72,13 +82,14 @@ class UnitsTable:
             taken.add("unit_name")
         return nwb_attributes.columns_of(attributes, taken)
 
-    def cautions(self, attributes: Attributes, recording: Any) -> Iterator[str]:
+    def cautions(self, recording: Any) -> Iterator[str]:
         """Yield what the user should know about names and times in the table."""
-        columns = self.columns(attributes)
-        said = [f"{key!r} is left out ({why})" for key, why in columns.left_out.items()]
+        said = [
+            f"{key!r} is left out ({why})" for key, why in self.columns.left_out.items()
+        ]
         said += [
             f"{key!r} is written as {name!r}, which every reader takes"
-            for key, name in columns.renamed.items()
+            for key, name in self.columns.renamed.items()
         ]
         if said:
             yield "neuron_attributes in NWB: " + "; ".join(said)
@@ -98,30 +109,23 @@ class UnitsTable:
                 f"(start_time is {recording.start_time} ms)"
             )
 
-    def losses(self, attributes: Attributes) -> list[str]:
+    def losses(self) -> list[str]:
         """Return, in words, which attributes the table does not carry."""
-        columns = self.columns(attributes)
         lost = [
             f"neuron_attributes[{key!r}] ({why})"
-            for key, why in columns.left_out.items()
+            for key, why in self.columns.left_out.items()
         ]
         lost += [
             f"which units lack neuron_attributes[{key!r}] (NaN or empty in the file)"
-            for key in columns.blurred
+            for key in self.columns.blurred
         ]
-        if _has_invented_ids(attributes):
+        if _has_invented_ids(self.attributes):
             lost.append(
                 "which units lack neuron_attributes['unit_id'] (they get a free number)"
             )
         return lost
 
-    def write(
-        self,
-        file: h5py.File,
-        n_units: int,
-        attributes: Attributes,
-        recording: Any = None,
-    ) -> None:
+    def write(self, file: h5py.File, n_units: int, recording: Any = None) -> None:
         """Write the table, the electrodes, and at the root what the table cannot say.
 
         Parameters
@@ -130,23 +134,21 @@ class UnitsTable:
             The open file.
         n_units : int
             Number of units.
-        attributes : sequence of dict, optional
-            What is known about each.
         recording : SpikeData, optional
             Their spikes.
         """
         self._describe(file, n_units)
-        columns = self.columns(attributes).stored
-        electrodes = nwb_electrodes.electrodes_of(attributes, self.electrode_location)
+        columns = self.columns.stored
+        electrodes = nwb_electrodes.electrodes_of(
+            self.attributes, self.electrode_location
+        )
         if electrodes is not None:
             nwb_electrodes.write(file, electrodes)
         names = []
         if recording is not None:
             names = [self.spike_times_dataset] * self._is_column + ["obs_intervals"]
         names += ["electrodes"] * (electrodes is not None)
-        table = self._create(
-            file, n_units, attributes, [*names, *(c.name for c in columns)]
-        )
+        table = self._create(file, n_units, [*names, *(c.name for c in columns)])
         if recording is not None:
             latest = self._write_spikes(table, recording)
             _write_window(table, n_units, recording.start_time, latest)
@@ -163,13 +165,11 @@ class UnitsTable:
         if self.fs_Hz is not None:
             file.attrs["fs_Hz"] = float(self.fs_Hz)
 
-    def _create(
-        self, file: h5py.File, n_units: int, attributes: Attributes, names: list[str]
-    ) -> h5py.Group:
+    def _create(self, file: h5py.File, n_units: int, names: list[str]) -> h5py.Group:
         return nwb_tables.table(
             file,
             self.group,
-            row_ids(attributes) if attributes else np.arange(n_units),
+            row_ids(self.attributes) if self.attributes else np.arange(n_units),
             names,
             "Sorted units.",
             neurodata_type="Units",

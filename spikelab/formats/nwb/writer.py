@@ -105,8 +105,7 @@ class NWBWriter(FileWriter):
                 f"got {born} and {self.session.session_start_time}"
             )
 
-    @property
-    def _table(self) -> nwb_units.UnitsTable:
+    def _table(self, attributes: nwb_units.Attributes) -> nwb_units.UnitsTable:
         return nwb_units.UnitsTable(
             group=self.group,
             spike_times_dataset=self.spike_times_dataset,
@@ -115,33 +114,36 @@ class NWBWriter(FileWriter):
             electrode_location=self.session.electrode_location
             if self.session
             else None,
+            attributes=attributes,
         )
 
-    def _check(self, obj: Any) -> None:
+    def _prepare(self, obj: Any) -> nwb_units.UnitsTable:
+        """Return the table of the units."""
         part = _part(obj)
         part.check(obj)
-        for caution in self._table.cautions(part.attributes(obj), part.recording(obj)):
+        table = self._table(part.attributes(obj))
+        for caution in table.cautions(part.recording(obj)):
             warn(caution)
+        return table
 
     def _losses(self, obj: Any) -> list[str]:
         part = _part(obj)
-        return self._table.losses(part.attributes(obj)) + part.losses(obj)
+        return self._table(part.attributes(obj)).losses() + part.losses(obj)
 
-    def _write(self, obj: Any, path: Path) -> None:
+    def _write(self, obj: Any, path: Path, prepared: nwb_units.UnitsTable) -> None:
         part = _part(obj)
-        identifier = self._identifier(part, obj)
+        identifier = self._identifier(part, obj, prepared)
         with hdf5_file.created(path) as file:
             nwb_file.start(file, identifier, self.session, self.subject)
             file.attrs["kind"] = part.kind
-            part.write(file, obj, self._table)
+            part.write(file, obj, prepared)
 
-    def _identifier(self, part: Part, obj: Any) -> str:
+    def _identifier(self, part: Part, obj: Any, table: nwb_units.UnitsTable) -> str:
         """Return what the user says, or a text made from all that is written."""
         if self.session and self.session.identifier:
             return self.session.identifier
-        attributes = part.attributes(obj) or []
-        content = [nwb_units.row_ids(attributes)]
-        for column in self._table.columns(attributes).stored:
+        content = [nwb_units.row_ids(table.attributes or [])]
+        for column in table.columns.stored:
             content += column.content()
         known = [nwb_rates.identifier_of(*content), part.identifier(obj)]
         known += [nwb_file.described(self.session), nwb_file.described(self.subject)]
@@ -159,7 +161,7 @@ class NWBWriter(FileWriter):
         attributes = part.attributes(obj)
         if not attributes:
             return found
-        columns = self._table.columns(attributes).stored
+        columns = self._table(attributes).columns.stored
         expected: list[dict[str, Any]] = [
             {"unit_id": number} for number in nwb_units.row_ids(attributes).tolist()
         ]

@@ -66,14 +66,14 @@ class PickleWriter(FileWriter):
 
     protocol: int | None = attrs.field(default=None, validator=_is_protocol)
 
-    def _check(self, obj: Any) -> None:
+    def _prepare(self, obj: Any) -> None:
         if not self.strict and (lost := self._losses(obj)):
             warn(f"to_pickle: {'; '.join(lost)}")
 
     def _losses(self, obj: Any) -> list[str]:
         return list(_untrusted("the object", obj, set()))
 
-    def _write(self, obj: Any, path: Path) -> None:
+    def _write(self, obj: Any, path: Path, prepared: None) -> None:
         protocol = pickle.HIGHEST_PROTOCOL if self.protocol is None else self.protocol
         with path.open("wb") as file:
             try:
