@@ -89,6 +89,7 @@ class Source(io.FileIO):
     def __init__(self, path: str | os.PathLike[str]) -> None:
         super().__init__(path, "r")
         self.size = os.fstat(self.fileno()).st_size
+        self._rest_of_heap = (0, 0)
 
     def __repr__(self) -> str:
         return str(self.name)  # what h5py takes for the name of the file
@@ -98,11 +99,21 @@ class Source(io.FileIO):
         position = self.tell()
         count = super().readinto(buffer) or 0
         view = memoryview(buffer).cast("B")
-        is_heap = bytes(view[:4]) == _HEAP
-        if self._heap(position) is None if is_heap else self._claims_too_much(view):
+        if not self._is_sound(view, position):
             self.damaged = True
             view[:] = bytes(len(view))
         return count
+
+    def _is_sound(self, view: memoryview, position: int) -> bool:
+        # Of a heap the library reads the start, which is judged for all of it, and
+        # then the rest, in which texts and sizes may look like references.
+        is_rest = (position, position + len(view)) == self._rest_of_heap
+        self._rest_of_heap = (0, 0)
+        if bytes(view[:4]) == _HEAP:
+            size = int.from_bytes(view[8:16], "little")
+            self._rest_of_heap = (position + len(view), position + size)
+            return self._heap(position) is not None
+        return is_rest or not self._claims_too_much(view)
 
     def _peek(self, size: int, position: int) -> bytes:
         self.seek(position)
