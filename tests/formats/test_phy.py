@@ -6,6 +6,8 @@ import warnings
 import numpy as np
 import pytest
 from contract import FolderContract, snapshot
+from hypothesis import given
+from hypothesis import strategies as st
 from recordings import assert_same_recording, linear_track, simulated
 
 from spikelab import SpikeData, load, trains
@@ -688,3 +690,33 @@ def test_losses_are_told_in_words():
     assert PhyWriter(fs_Hz=FS, raw_data=True).losses(sd)[-1] == (
         "raw data are rounded from float64 to float32"
     )
+
+
+_VALUES = (
+    st.none()
+    | st.booleans()
+    | st.integers(-100, 100)
+    | st.floats()
+    | st.text(max_size=3)
+    | st.sampled_from(["good", "mua", "3", "True"])
+    | st.lists(st.floats(-1e3, 1e3), min_size=1, max_size=4)
+)
+_NAMES = st.sampled_from(
+    [
+        *("electrode", "channel", "ch", "location", "position", "x", "z"),
+        *("group", "quality", "label", "unit_id", "id", "a b"),
+    ]
+)
+
+
+@given(attributes=st.lists(st.dictionaries(_NAMES, _VALUES), min_size=2, max_size=3))
+def test_attributes_come_back_or_are_said_to_be_lost(attributes, tmp_path):
+    """Whatever their names mean to Phy; each unit has a ``unit_id`` besides."""
+    sd = SpikeData([[1.0, 2.0]] * len(attributes), neuron_attributes=attributes)
+    writer = PhyWriter(fs_Hz=1000.0, verify=True)
+    if any("attributes" in line for line in writer.losses(sd)):
+        return
+    writer.write(sd, tmp_path / "folder")
+    found = load(tmp_path / "folder").neuron_attributes
+    for unit, (known, wanted) in enumerate(zip(found, attributes, strict=True)):
+        assert known == {"unit_id": unit, **wanted}

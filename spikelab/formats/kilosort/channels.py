@@ -49,9 +49,14 @@ def add_places(
     if electrodes is None and positions is None:
         return
     channels = _channels(ids, rows, folder, sidecar)
-    for attributes, channel in zip(found, channels.tolist(), strict=True):
+    exported = set(sidecar.cluster_ids) if sidecar.format == "phy" else set()
+    for attributes, cluster, channel in zip(
+        found, ids.tolist(), channels.tolist(), strict=True
+    ):
         if electrodes is not None:
-            channel = _add_electrode(attributes, channel, electrodes)
+            # The attributes of a unit that was exported come back as they were.
+            named = cluster in exported
+            channel = _add_electrode(attributes, channel, electrodes, named)
         if positions is None or not 0 <= channel < len(positions):
             continue
         if not _has_location(attributes):
@@ -85,12 +90,16 @@ def _has_location(attributes: dict[str, Any]) -> bool:
 
 
 def _add_electrode(
-    attributes: dict[str, Any], channel: int, electrodes: NDArray[Any]
+    attributes: dict[str, Any], channel: int, electrodes: NDArray[Any], named: bool
 ) -> int:
-    """Add the electrode, or find the channel of the one that is already known."""
+    """Add the electrode, or find the channel of the one that is already known.
+
+    One that is known under another key is added unless it is `named` as it was.
+    """
     known = kinds.electrode_of(attributes)
     if known is not None:
-        attributes.setdefault("electrode", known)
+        if not named:
+            attributes.setdefault("electrode", known)
         if type(known) is not int:
             return channel
         matching = np.flatnonzero(electrodes == known).tolist()

@@ -109,12 +109,13 @@ def _add_locations(
     found: list[dict[str, Any]], units: Units, table: Table, sidecar: Sidecar
 ) -> None:
     """Put coordinates together again, where all of a unit are there."""
-    held = sidecar.columns.items()
-    columns = [column for column, (_, kind) in held if kind == "coordinate"]
-    if not columns:
-        return
-    for attributes, cluster in zip(found, units.ids, strict=True):
-        texts = [table.get(column, {}).get(cluster, "") for column in columns]
-        numbers = [cluster_tables.number(text) for text in texts]
-        if None not in numbers and cluster not in units.taken:
-            attributes[sidecar.columns[columns[0]][0]] = numbers
+    places: dict[str, list[str]] = {}
+    for column, (attribute, kind) in sidecar.columns.items():
+        if kind == "coordinate":
+            places.setdefault(attribute, []).append(column)
+    for attribute, columns in places.items():
+        for attributes, cluster in zip(found, units.ids, strict=True):
+            texts = [table.get(column, {}).get(cluster, "") for column in columns]
+            numbers = [cluster_tables.number(text) for text in texts]
+            if None not in numbers and cluster not in units.taken:
+                attributes[attribute] = numbers

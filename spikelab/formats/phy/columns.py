@@ -85,24 +85,47 @@ def _made(key: Any, values: list[Any], used: set[str]) -> Iterator[Column]:
     known = [text for text in texts if text is not None]
     if len(known) == len(texts) and any(known) and name not in used:
         is_text = all(value is None or isinstance(value, str) for value in values)
-        yield Column(name, key, "text" if is_text else "value", known)
+        if is_text or not any(map(_looks_like_another, values)):
+            yield Column(name, key, "text" if is_text else "value", known)
+
+
+def _looks_like_another(value: Any) -> bool:
+    """Tell whether a text would be read as a number or a truth value."""
+    return isinstance(value, str) and cluster_tables.guessed(value) != value
+
+
+def faded(sd: Any, left_out: Sequence[str]) -> list[str]:
+    """Return the attributes of which some values are empty cells, as if there were none."""
+    return [
+        str(key)
+        for key in attribute_names(sd)
+        if str(key) not in left_out
+        and any(key in a and not _has_cell(a[key]) for a in sd.neuron_attributes)
+    ]
+
+
+def _has_cell(value: Any) -> bool:
+    return bool(np.ndim(value) or cluster_tables.as_text(value))
 
 
 def _coordinates(values: list[Any]) -> list[list[str]] | None:
     """Return the coordinates of each unit as text, empty where it has none.
 
-    None if any is not one to three numbers, or they differ in how many.
+    None if any is not an array or list of one to three numbers, or they differ in
+    how many.
     """
     try:
         places = {
-            unit: np.atleast_1d(np.asarray(value, dtype=np.float64))
+            unit: np.asarray(value)
             for unit, value in enumerate(values)
             if value is not None
         }
-    except (TypeError, ValueError):
+    except ValueError:
         return None
     shapes = {place.shape for place in places.values()}
     if len(shapes) != 1 or not shapes <= {(1,), (2,), (3,)}:
+        return None
+    if not all(place.dtype.kind in "iuf" for place in places.values()):
         return None
     if not all(np.all(np.isfinite(place)) for place in places.values()):
         return None

@@ -157,6 +157,10 @@ class PhyWriter(ClusterFolderWriter):
         _, left_out = self._columns(sd, plan.templates)
         if left_out:
             lost.append(f"neuron_attributes {', '.join(left_out)}")
+        lost += [
+            f"neuron_attributes {key} where it is None, NaN or '' (an empty cell)"
+            for key in phy_columns.faded(sd, left_out)
+        ]
         if sd.metadata:
             lost.append("metadata")
         if np.size(sd.raw_data) and not self.raw_data:
