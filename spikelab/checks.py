@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import attrs
+import numpy as np
 
 
 def finite(name: str, value: Any) -> float:
@@ -36,6 +37,15 @@ def positive(name: str, value: Any) -> float:
     if number <= 0:
         raise ValueError(f"{name} must be positive and finite, got {value!s:.40}")
     return number
+
+
+def unmasked(name: str, value: Any) -> None:
+    """Raise for an array with masked values, which would become what they hide."""
+    if np.ma.is_masked(value):
+        raise ValueError(
+            f"{name} must not hold masked values; "
+            "numpy.ma.filled(..., numpy.nan) makes them NaN"
+        )
 
 
 def is_positive(instance: Any, attribute: "attrs.Attribute[Any]", value: Any) -> None:

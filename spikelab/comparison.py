@@ -20,9 +20,10 @@ def same(first: Any, second: Any) -> bool:
     if isinstance(first, np.ndarray):
         return _same_arrays(first, second)
     if isinstance(first, Mapping):
-        return list(first) == list(second) and all(
-            same(first[key], second[key]) for key in first
-        )
+        return same([*first, *first.values()], [*second, *second.values()])
+    if isinstance(first, set | frozenset):
+        # NaN in a set is not found in another one.
+        return same(*(sorted(values, key=repr) for values in (first, second)))
     if isinstance(first, Sequence) and not isinstance(first, str | bytes):
         return len(first) == len(second) and all(map(same, first, second))
     if hasattr(first, "__dict__"):

@@ -48,6 +48,9 @@ class Writer(abc.ABC):
     method: ClassVar[str]
     """The name of the export method, ``to_...``, that uses this writer."""
 
+    keeps_masks: ClassVar[bool] = False
+    """Whether the format knows which values of an array are masked."""
+
     verify: bool = attrs.field(default=False, validator=checks.is_flag)
     strict: bool = attrs.field(default=False, validator=checks.is_flag)
     storage_options: Mapping[str, Any] | None = attrs.field(
@@ -73,8 +76,7 @@ class Writer(abc.ABC):
 
     def _prepared(self, obj: Any) -> Any:
         """Return what :meth:`_prepare` does for an object that can be written."""
-        kinds.check_method(obj, self.method)
-        _check_object(obj)
+        self._check_kind(obj)
         prepared = self._prepare(obj)
         if self.strict and (lost := self._losses(obj)):
             raise LossError(
@@ -93,9 +95,16 @@ class Writer(abc.ABC):
         TypeError, ValueError
             As :meth:`check`, for an object that is not whole.
         """
+        self._check_kind(obj)
+        return self._losses(obj)
+
+    def _check_kind(self, obj: Any) -> None:
         kinds.check_method(obj, self.method)
         _check_object(obj)
-        return self._losses(obj)
+        if not self.keeps_masks:
+            for part in (obj, *kinds.recordings_of(obj)):
+                for name, value in kinds.arguments_of(part).items():
+                    checks.unmasked(name, value)
 
     @abc.abstractmethod
     def _prepare(self, obj: Any) -> Any:
@@ -123,7 +132,10 @@ class Writer(abc.ABC):
     def _fill(self, obj: Any, staged: Path, prepared: Any) -> None:
         self._write(obj, staged, prepared)
         if self.verify:
-            self._refuse(self._found_wrong(obj, staged))
+            try:
+                self._refuse(self._found_wrong(obj, staged))
+            except RecursionError:
+                self._refuse(["it nests too deep to be compared, or holds itself"])
 
     def _found_wrong(self, obj: Any, staged: Path) -> list[str]:
         """Return in words where what was staged differs from `obj`."""

@@ -115,6 +115,8 @@ def train_of_flat(
 
     Returns the arrays, in the order of the times given, and their number.
     """
+    checks.unmasked("idces", idces)
+    checks.unmasked("times", times)
     units, flat = np.asarray(idces), np.asarray(times, dtype=np.float64)
     if units.ndim != 1 or units.shape != flat.shape:
         raise ValueError(

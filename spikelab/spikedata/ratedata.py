@@ -146,6 +146,7 @@ class RateData(UnitSubsets["RateData"], ExportMixin):
 
 
 def _checked_rates(inst_Frate_data: ArrayLike) -> NDArray[np.float64]:
+    checks.unmasked("inst_Frate_data", inst_Frate_data)
     if np.iscomplexobj(inst_Frate_data):
         raise TypeError("inst_Frate_data must hold real numbers, got complex ones")
     try:
@@ -160,6 +161,7 @@ def _checked_rates(inst_Frate_data: ArrayLike) -> NDArray[np.float64]:
 
 
 def _checked_times(times: ArrayLike, columns: int) -> NDArray[Any]:
+    checks.unmasked("times", times)
     checked = np.asarray(times)
     if checked.size and checked.dtype.kind not in "iuf":
         raise TypeError(f"times must be numbers, got dtype {checked.dtype}")

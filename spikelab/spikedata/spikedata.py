@@ -153,6 +153,7 @@ class SpikeData(UnitSubsets["SpikeData"], ExportMixin):
             Further arguments of :class:`SpikeData`; the length is by default
             that of all bins.
         """
+        checks.unmasked("raster", raster)
         counts = np.asarray(raster)
         start = kwargs.get("start_time", 0.0)
         train = construction.train_of_raster(counts, bin_size_ms, start)

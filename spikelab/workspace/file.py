@@ -26,16 +26,24 @@ from spikelab.workspace import published
 _EXACT = "__exact__"
 _INDEX = "index"
 
+_MOST_SLASHES = 8
+"""In a name that spikelab 0.1.2 wrote as groups in groups."""
+
+
+def _as_str(text: Any) -> Any:
+    """Return a text as a plain str: HDF5 knows no numpy.str_."""
+    return str.__str__(text) if isinstance(text, str) else text
+
 
 @attrs.frozen
 class Item:
     """A named object and what is known about it."""
 
-    namespace: str
-    key: str
+    namespace: str = attrs.field(converter=_as_str)
+    key: str = attrs.field(converter=_as_str)
     value: Any
     created_at: float
-    note: str | None
+    note: str | None = attrs.field(converter=_as_str)
 
 
 @attrs.frozen
@@ -261,23 +269,28 @@ def _of_index(file: h5py.File, number: int, stored: Any) -> _Entry:
 def _of_layout(file: h5py.File) -> Iterator[_Entry]:
     """Yield the items that the groups themselves tell of."""
     for namespace in file:
-        if namespace == _EXACT:
-            continue
         group = hdf5_file.member(file, namespace)
-        for key in group if isinstance(group, h5py.Group) else ():
-            described = hdf5_file.scalar_attributes(hdf5_file.member(group, key))
-            created_at, note = (
-                described.get("__created_at__"),
-                described.get("__note__"),
-            )
-            yield _Entry(
-                namespace,
-                key,
-                float(created_at) if isinstance(created_at, float) else 0.0,
-                note if isinstance(note, str) else None,
-                [namespace, key],
-                None,
-            )
+        if namespace != _EXACT and isinstance(group, h5py.Group):
+            yield from _in_namespace(namespace, group, _MOST_SLASHES)
+
+
+def _in_namespace(namespace: str, group: h5py.Group, slashes: int) -> Iterator[_Entry]:
+    """Yield the items in a group, and in those that a slash in a name has made."""
+    for key in group:
+        found = hdf5_file.member(group, key)
+        described = hdf5_file.scalar_attributes(found)
+        if isinstance(found, h5py.Group) and "__type__" not in described and slashes:
+            yield from _in_namespace(f"{namespace}/{key}", found, slashes - 1)
+            continue
+        created_at, note = described.get("__created_at__"), described.get("__note__")
+        yield _Entry(
+            namespace,
+            key,
+            float(created_at) if isinstance(created_at, float) else 0.0,
+            note if isinstance(note, str) else None,
+            [namespace, key],
+            None,
+        )
 
 
 def _item(file: h5py.File, entry: _Entry) -> Item:

@@ -525,6 +525,18 @@ def test_any_stack_comes_back(tmp_path, pcms):
         assert_same_object(load(tmp_path / "m.csv"), expected)
 
 
+def test_rates_are_read_in_the_order_of_units(tmp_path):
+    """Whatever the order of the columns; the same unit twice is an error."""
+    path = tmp_path / "r.csv"
+    path.write_text("time_ms,unit_1,unit_0\n1,2,3\n")
+    assert load(path).inst_Frate_data.tolist() == [[3], [2]]
+    path.write_text("time_ms,CA3,CA1\n1,2,3\n")
+    assert load(path).inst_Frate_data.tolist() == [[2], [3]]
+    path.write_text("time_ms,unit_0,unit_0\n1,2,3\n")
+    with pytest.raises(FormatError, match="columns of different names"):
+        load(path)
+
+
 def test_slices_of_spikes_are_not_read(tmp_path):
     """Without the windows there is no stack; the error says what keeps them."""
     event_slices().to_csv(tmp_path / "s.csv")
@@ -665,6 +677,8 @@ def test_complex_rates_are_refused(tmp_path):
     stack = RateSliceStack(event_matrix=np.array([[[1 + 5j]]]))
     with pytest.raises(ValueError, match="values must be real numbers"):
         stack.to_csv(tmp_path / "s.csv")
+    with pytest.raises(ValueError, match="values must be real numbers"):
+        CSVWriter().losses(stack)
     with pytest.raises(TypeError, match="must hold real numbers"):
         RateData([[1 + 5j]], [0.0])
 

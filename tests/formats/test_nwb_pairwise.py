@@ -152,6 +152,24 @@ def test_labels_that_do_not_come_back_are_said_to_be_lost(labels, tmp_path):
     assert load(tmp_path / "a.nwb").labels != labels
 
 
+@pytest.mark.parametrize(
+    ("times", "lost"),
+    [
+        ([(0.0, 1.0)], []),
+        (np.array([[0.0, 1.0]]), ["times as they are held"]),
+        ([[0.0, 1.0]], ["times as they are held"]),
+        ([(250.824, 256.5)], ["windows are rounded by up to 2.84e-14 ms"]),
+    ],
+)
+def test_what_becomes_of_windows_is_told(times, lost, tmp_path):
+    """They come back as a list of tuples, in milliseconds."""
+    stack = PairwiseCompMatrixStack(np.ones((1, 1, 1)), times=times)
+    told = NWBWriter().losses(stack)
+    assert [line.split(" (")[0] for line in told] == lost
+    stack.to_nwb(tmp_path / "a.nwb", verify=True)
+    np.testing.assert_allclose(load(tmp_path / "a.nwb").times, times, rtol=1e-15)
+
+
 def test_labels_may_be_nan(tmp_path):
     """NaN is the same label as NaN."""
     matrix = PairwiseCompMatrix(np.eye(2), [float("nan"), 1.0])

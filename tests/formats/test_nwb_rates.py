@@ -188,3 +188,26 @@ def test_losses_are_told_in_words():
     assert "rate_unit" in lost
     assert "times" in lost
     assert NWBWriter().losses(RateData(np.ones((1, 2)), [1.0, 2.0])) == []
+
+
+@pytest.mark.parametrize(
+    ("obj", "name"),
+    [
+        (RateData(np.ones((1, 1)), [250.824]), "times"),
+        (
+            RateSliceStack(
+                event_matrix=np.ones((1, 1, 1)),
+                times_start_to_end=[(250.824, 251.824)],
+            ),
+            "windows",
+        ),
+    ],
+)
+def test_what_seconds_move_is_told(obj, name, tmp_path):
+    """By how much, if they do; even times do not move."""
+    (lost,) = NWBWriter().losses(obj)
+    obj.to_nwb(tmp_path / "a.nwb", verify=True)
+    found = load(tmp_path / "a.nwb")
+    moved = np.abs(np.subtract(found.times, obj.times)).max()
+    assert lost == f"{name} are rounded by up to {moved:.3g} ms"
+    assert NWBWriter().losses(RateData(np.ones((1, 2)), [250.824, 251.824])) == []

@@ -11,7 +11,9 @@ from recordings import assert_same_recording
 from siblings import event_slices, spike_slices
 
 from spikelab import SpikeData, load
+from spikelab.errors import VerificationError
 from spikelab.formats import NWBWriter
+from spikelab.formats.nwb import slices as nwb_slices
 from spikelab.formats.nwb.slices import SpikeSlices
 from spikelab.spikedata.spikeslicestack import SpikeSliceStack
 
@@ -106,3 +108,40 @@ def test_the_same_slices_give_the_same_bytes(tmp_path, monkeypatch):
     for name in "ab":
         quietly(spike_slices(), tmp_path / name)
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "covered", "n_lost"),
+    [
+        ([0.0, 3.0], [0.0, 0.0, 1.0], [11, 14, 14, 15], 0),
+        ([0.0, 3.0, 3.0], [0.0, 1.0], [11, 14, 14, 15], 1),
+        ([0.0, 3.0], [1.0], [11, 14, 15], 1),
+        ([0.0], [0.0, 1.0], [11, 14, 15], 0),
+        ([0.0, 3.0], [0.0, 1.0], [11, 14, 15], 0),
+    ],
+)
+def test_spikes_where_windows_meet(first, second, covered, n_lost, tmp_path):
+    """As many as either slice holds; a slice that has fewer is told."""
+    slices = [SpikeData([times], length=3.0) for times in (first, second)]
+    stack = SpikeSliceStack(
+        spike_stack=slices, times_start_to_end=[(11.0, 14.0), (14.0, 17.0)]
+    )
+    quietly(stack, tmp_path / "a.nwb")
+    assert load(tmp_path / "a.nwb").train[0].tolist() == covered
+    told = [line for line in NWBWriter().losses(stack) if "slices" in line]
+    assert told == [
+        f"{n} of 2 slices as they are (they disagree with others that overlap them)"
+        for n in [n_lost]
+        if n
+    ]
+
+
+def test_verify_compares_the_windows(tmp_path, monkeypatch):
+    """Which are read from the file, since the recording does not tell them."""
+    read = nwb_slices.nwb_trials.read
+    monkeypatch.setattr(
+        nwb_slices.nwb_trials, "read", lambda file: [(0.0, 1.0), *read(file)[1:]]
+    )
+    with pytest.raises(VerificationError, match="windows differ"):
+        quietly(spike_slices(), tmp_path / "a.nwb")
+    assert not list(tmp_path.iterdir())

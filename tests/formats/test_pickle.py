@@ -13,6 +13,7 @@ import pickletools
 import struct
 import types
 import warnings
+import zoneinfo
 
 import numpy as np
 import pytest
@@ -289,6 +290,60 @@ def test_losses_name_what_needs_trust(tmp_path):
     assert PickleWriter().losses(MySpikeData([])) == [
         "the object is a MySpikeData, loaded with trusted=True only"
     ]
+
+
+def deep_objects():
+    """An array of objects in another one, which the loader refuses."""
+    inner, outer = np.empty(2, object), np.empty(1, object)
+    inner[:] = [np.arange(2), np.arange(3)]
+    outer[0] = inner
+    return outer
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        deep_objects(),
+        np.array([(1, None)], dtype=[("x", "i4"), ("o", "O")]),
+        datetime.datetime(2020, 1, 1, tzinfo=zoneinfo.ZoneInfo("UTC")),
+        np.ma.array([1, 2], mask=[0, 1]),
+        np.rec.array([(1, 2.0)], dtype=[("a", "i4"), ("b", "f8")])[0],
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_losses_name_what_the_loader_refuses(value, tmp_path):
+    """And without `strict`, a warning does."""
+    obj = PairwiseCompMatrix(np.eye(1), metadata={"v": value})
+    with pytest.raises(LossError, match=r"metadata\['v'\] is a .*trusted=True only"):
+        obj.to_pickle(tmp_path / "x.pkl", strict=True)
+    with pytest.warns(UserWarning, match=r"metadata\['v'\] is a"):
+        obj.to_pickle(tmp_path / "x.pkl")
+    with pytest.raises(FormatError):
+        load_from_pickle(tmp_path / "x.pkl")
+    assert "v" in load_from_pickle(tmp_path / "x.pkl", trusted=True).metadata
+
+
+def test_the_titles_of_fields_come_back(tmp_path):
+    """As names and places of fields do."""
+    array = np.array([(1, 2.5)], dtype=[(("how long", "a"), "i4"), ("b", "f8")])
+    obj = PairwiseCompMatrix(np.eye(1), metadata={"v": array})
+    obj.to_pickle(tmp_path / "x.pkl", verify=True, strict=True)
+    assert same(load_from_pickle(tmp_path / "x.pkl").metadata["v"], array)
+
+
+def test_what_nests_too_deep_is_a_type_error(tmp_path):
+    """Instead of a bare RecursionError; what holds itself cannot be verified."""
+    deep, ring = [], []
+    for _ in range(100_000):
+        deep = [deep]
+    ring.append(ring)
+    with pytest.raises(TypeError, match="must not nest so deep"):
+        PairwiseCompMatrix(np.eye(1), metadata={"v": deep}).to_pickle(tmp_path / "x")
+    with pytest.raises(VerificationError, match="or holds itself"):
+        PairwiseCompMatrix(np.eye(1), metadata={"v": ring}).to_pickle(
+            tmp_path / "x", verify=True
+        )
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_trust_lifts_the_restriction(tmp_path):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from siblings import event_slices, rates
 
-from spikelab import ExportMixin
+from spikelab import ExportMixin, SpikeData, load_from_pickle
 from spikelab.data_loaders import data_exporters
 from spikelab.formats import (
     CSVWriter,
@@ -18,6 +18,9 @@ from spikelab.formats import (
     PhyWriter,
     PickleWriter,
 )
+from spikelab.spikedata.pairwise import PairwiseCompMatrix, PairwiseCompMatrixStack
+from spikelab.spikedata.rateslicestack import RateSliceStack
+from spikelab.spikedata.spikeslicestack import SpikeSliceStack
 
 SESSION = NWBSession(
     session_start_time="2024-05-17T14:03:00+02:00", session_description="x"
@@ -116,3 +119,33 @@ def test_slices_that_went_wrong_later_are_refused(method, tmp_path):
     with pytest.raises(ValueError, match="unit 0: spike times must be finite"):
         getattr(obj, method)(tmp_path / TARGETS[method])
     assert list(tmp_path.iterdir()) == []
+
+
+MASKED = np.ma.array([[1.0, 0.5], [0.5, 1.0]], mask=[[0, 1], [1, 0]])
+"""What ``numpy.ma.corrcoef`` gives of units that never fired together."""
+
+
+@pytest.mark.parametrize("method", ["to_hdf5", "to_nwb", "to_csv"])
+@pytest.mark.parametrize(
+    "obj",
+    [
+        PairwiseCompMatrix(MASKED),
+        PairwiseCompMatrixStack(MASKED[:, :, None]),
+        RateSliceStack(event_matrix=MASKED[:, :, None]),
+        SpikeSliceStack(spike_stack=[SpikeData([[1.0]], raw_data=MASKED, raw_time=1)]),
+    ],
+    ids=lambda obj: type(obj).__name__,
+)
+def test_masked_values_are_not_written_as_what_they_hide(obj, method, tmp_path):
+    """The error says how to make them NaN; a pickle keeps the mask."""
+    with pytest.raises(ValueError, match=r"must not hold masked values; .*NaN"):
+        getattr(obj, method)(tmp_path / TARGETS[method])
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.filterwarnings("ignore:to_pickle")
+def test_a_pickle_keeps_a_mask(tmp_path):
+    """For those who trust it."""
+    PairwiseCompMatrix(MASKED).to_pickle(tmp_path / "a.pkl")
+    found = load_from_pickle(tmp_path / "a.pkl", trusted=True)
+    assert found.matrix.mask.tolist() == MASKED.mask.tolist()

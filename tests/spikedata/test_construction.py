@@ -149,3 +149,16 @@ def test_a_raster_holds_whole_numbers_of_spikes(raster):
     """What is no number of spikes is not rounded to one."""
     with pytest.raises(ValueError, match="raster must hold numbers of spikes"):
         SpikeData.from_raster(raster, 1.0)
+
+
+def test_masked_spikes_are_refused():
+    """Without their mask they would be spikes again."""
+    hidden = np.ma.array([1, 2], mask=[0, 1])
+    with pytest.raises(TypeError, match="got MaskedArray"):
+        SpikeData([hidden])
+    with pytest.raises(ValueError, match="raster must not hold masked"):
+        SpikeData.from_raster(hidden[None], 1.0)
+    with pytest.raises(ValueError, match="times must not hold masked"):
+        SpikeData.from_idces_times([0, 0], hidden)
+    with pytest.raises(ValueError, match="idces must not hold masked"):
+        SpikeData.from_idces_times(hidden, [0, 0])

@@ -63,6 +63,16 @@ def test_rates_are_copied_and_times_are_not():
         ),
         ({"times": [0, 1, 3, 2, 4, 5]}, ValueError, "not decrease, got 2 after 3"),
         ({"neuron_attributes": [{}]}, ValueError, "got 1 for 2 units"),
+        (
+            {"inst_Frate_data": np.ma.masked_less(np.eye(2, 6), 1)},
+            ValueError,
+            "inst_Frate_data must not hold masked",
+        ),
+        (
+            {"times": np.ma.masked_less(np.arange(6), 1)},
+            ValueError,
+            "times must not hold masked",
+        ),
     ],
 )
 def test_what_is_refused(changes, error, message):

@@ -217,3 +217,16 @@ def test_structured_arrays_load(dtype, tmp_path):
         file.attrs.update({"__workspace_id__": "id", "__created_at__": 1.0})
         group(group(file, "n"), "k", "ndarray", __created_at__=2.0)["data"] = array
     assert same(AnalysisWorkspace.load(tmp_path / "w.h5").get("n", "k"), array)
+
+
+def test_a_slash_in_a_name_of_the_published_version(tmp_path):
+    """It made groups in groups there, which that version itself cannot load."""
+    with h5py.File(tmp_path / "w.h5", "w") as file:
+        file.attrs.update({"__workspace_id__": "id", "__created_at__": 1.0})
+        for name in ("day/1", "day/1/deep", "plain"):
+            made = file.require_group(name)
+            group(made, "k", "ndarray", __created_at__=2.0)["data"] = np.arange(3)
+    found = AnalysisWorkspace.load(tmp_path / "w")
+    assert found.list_keys() == {"day/1": ["k"], "day/1/deep": ["k"], "plain": ["k"]}
+    assert same(found.get("day/1/deep", "k"), np.arange(3))
+    assert same(AnalysisWorkspace.load_item(tmp_path / "w", "day/1", "k"), np.arange(3))

@@ -1,6 +1,8 @@
 """The workspace: names, notes, and what is in the file."""
 
+import functools
 import json
+import math
 import os
 import time
 from pathlib import Path
@@ -20,6 +22,7 @@ from siblings import (
     assert_same_workspace,
     filled,
     rates,
+    spike_slices,
 )
 
 from spikelab import PairwiseCompMatrix, SpikeData, load
@@ -497,6 +500,58 @@ def test_what_does_not_describe_a_workspace_is_refused(attribute, value, tmp_pat
     with pytest.raises((TypeError, ValueError), match=f"{attribute} must be .*, got"):
         workspace.save(tmp_path / "w.h5")
     assert (tmp_path / "w.h5").read_bytes() == before
+
+
+def test_names_of_numpy_are_names(tmp_path):
+    """An array of text gives them to a loop."""
+    workspace = AnalysisWorkspace()
+    for name in np.array(["CA1", "CA3"]):
+        workspace.store(name, name, {}, note=name)
+    workspace.save(tmp_path / "w", verify=True)
+    found = AnalysisWorkspace.load(tmp_path / "w")
+    assert found.list_keys() == {"CA1": ["CA1"], "CA3": ["CA3"]}
+    assert type(found.get_info("CA1", "CA1")["note"]) is str
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {math.nan: 1, (math.nan, 1): {2}},
+        {"set": {math.nan, 1.0}, "frozen": frozenset([math.nan])},
+        np.zeros((1,) * 33),
+        np.full((1,) * 40, "x"),
+        np.zeros(2, []),
+        {
+            "deep": [[[[[1.0]]]]] * 2,
+            "deeper": functools.reduce(lambda v, _: [v], range(60), 1),
+        },
+    ],
+    ids=["keys", "sets", "33-D", "40-D", "no fields", "deep"],
+)
+def test_unusual_values_are_verified_and_come_back(value, tmp_path):
+    """NaN is no key that another NaN finds, and HDF5 has 32 dimensions."""
+    workspace = AnalysisWorkspace()
+    workspace.store("n", "k", value)
+    workspace.save(tmp_path / "w", verify=True)
+    assert same(AnalysisWorkspace.load(tmp_path / "w").get("n", "k"), value)
+
+
+def test_a_slice_that_was_changed_is_refused_by_name(tmp_path):
+    """As a recording by itself is."""
+    workspace, stack = AnalysisWorkspace(), spike_slices()
+    stack.spike_stack[1].mine = 1
+    workspace.store("n", "k", stack)
+    with pytest.raises(ValueError, match=r"'k'\.spike_stack\[1\] .* 'mine' is not"):
+        workspace.save(tmp_path / "w")
+
+
+def test_fields_out_of_order_are_refused_by_name(tmp_path):
+    """A selection of fields of an array."""
+    workspace = AnalysisWorkspace()
+    array = np.zeros(2, [("a", "i4"), ("b", "f8")])[["b", "a"]]
+    workspace.store("n", "k", array)
+    with pytest.raises(TypeError, match="'n' / 'k' must have a dtype"):
+        workspace.save(tmp_path / "w")
 
 
 def test_values_that_no_plain_dataset_holds_come_back(tmp_path):

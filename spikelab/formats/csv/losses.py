@@ -79,6 +79,7 @@ _NO_CELL = "the table holds times and rates only"
 
 
 def _of_rate_slices(stack: Any, _: bool) -> list[str]:
+    csv_tables.check_dtype(stack.event_stack)
     lost = [f"neuron_attributes ({_NO_CELL})"] if stack.neuron_attributes else []
     if stack.event_stack.dtype != np.float64:
         lost.append(f"rates as {stack.event_stack.dtype} (they come back as float64)")

@@ -32,8 +32,10 @@ def write_rates(file: IO[bytes], rd: Any, time_unit: str, fs_Hz: float | None) -
 
 
 def read_rates(path: Path, columns: list[str], to_ms: Any) -> Contents:
-    """Return the rates in the columns after that of the times."""
-    times, *rates = read_columns(path, columns, columns)
+    """Return the rates in the columns after that of the times, in the order of units."""
+    if len(set(columns)) < len(columns):
+        raise FormatError(f"{path} must have columns of different names")
+    times, *rates = read_columns(path, columns, [columns[0], *_by_unit(columns[1:])])
     return Contents(
         "RateData",
         {
@@ -41,6 +43,12 @@ def read_rates(path: Path, columns: list[str], to_ms: Any) -> Contents:
             "times": to_ms(times),
         },
     )
+
+
+def _by_unit(names: list[str]) -> list[str]:
+    """Return ``unit_0``, ``unit_1``, ... in this order, other names as they come."""
+    in_order = [f"unit_{unit}" for unit in range(len(names))]
+    return in_order if set(names) == set(in_order) else names
 
 
 def write_rate_slices(

@@ -15,6 +15,9 @@ from spikelab.formats import hdf5_file
 _EXACT = 2**53
 """Integers up to here are floats too."""
 
+_MOST_NDIM = 32
+"""Dimensions that HDF5 allows, and functions of h5py."""
+
 
 @attrs.define
 class Column:
@@ -43,10 +46,13 @@ def is_native(dtype: np.dtype[Any]) -> bool:
     return (dtype.kind in "biuf" and dtype.itemsize <= 8) or dtype.char in "FD"
 
 
-def is_stored(dtype: np.dtype[Any]) -> bool:
-    """Tell whether HDF5 stores arrays of numbers, bytes or named fields as they are."""
+def is_stored(array: NDArray[Any]) -> bool:
+    """Tell whether HDF5 stores an array of numbers, bytes or named fields as it is."""
+    dtype = array.dtype
+    if array.ndim > _MOST_NDIM or not dtype.itemsize:
+        return False
     if dtype.names is None:
-        return is_native(dtype) or (dtype.kind == "S" and dtype.itemsize > 0)
+        return is_native(dtype) or dtype.kind == "S"
     return (
         _has_native_fields(dtype) and h5t.py_create(dtype, logical=True).dtype == dtype
     )
@@ -90,7 +96,7 @@ def _of_texts(values: Sequence[str], shape: tuple[int, ...]) -> Column:
 def of_values(values: Any) -> Column | None:
     """Return numbers, or text, of one shape; None for anything else."""
     array = values if isinstance(values, np.ndarray) else _array(values)
-    if array is None:
+    if array is None or array.ndim > _MOST_NDIM:
         return None
     if is_native(array.dtype):
         return Column(array)
@@ -191,7 +197,7 @@ def _stacked(values: list[Any]) -> Column | None:
     first = known[0]
     if (
         not is_native(first.dtype)
-        or not first.ndim
+        or not 0 < first.ndim < _MOST_NDIM
         or any(
             (array.dtype, array.shape) != (first.dtype, first.shape) for array in known
         )

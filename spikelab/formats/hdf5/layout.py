@@ -91,7 +91,7 @@ class Planner:
     def _place(self, node: Node, path: str, name: str, array: NDArray[Any]) -> None:
         """Lay an array out, and remember where, if it comes back as it is."""
         name = self._name(name)
-        if hdf5_columns.is_stored(array.dtype):
+        if hdf5_columns.is_stored(array):
             node.datasets[name] = Column(array)
             self.placed[id(array)] = {"$dataset": path + name}
 

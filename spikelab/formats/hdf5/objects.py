@@ -103,6 +103,9 @@ def _check_objects(value: Any, name: str) -> None:
             _check_objects(part, f"{name}[{i}]")
     elif is_data_object(value):
         _check_object(value, name)
+        for i, sd in enumerate(kinds.recordings_of(value)):
+            if sd is not value:
+                _check_object(sd, f"{name}.spike_stack[{i}]")
 
 
 def _check_object(obj: Any, name: str) -> None:
@@ -126,7 +129,7 @@ def _check_object(obj: Any, name: str) -> None:
 
 def _stored(array: NDArray[Any]) -> NDArray[Any]:
     """Return the array that HDF5 stores for any other: itself, or its bytes."""
-    if hdf5_columns.is_stored(array.dtype):
+    if hdf5_columns.is_stored(array):
         return array
     return np.frombuffer(array.tobytes(), dtype=np.uint8)
 

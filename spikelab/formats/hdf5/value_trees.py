@@ -160,7 +160,8 @@ class Encoder:
     def _datetime(self, value: datetime.datetime, name: str) -> Tree:
         if not isinstance(value.tzinfo, datetime.timezone | None) or value.fold:
             raise TypeError(
-                f"{name} must have no timezone or a fixed offset, got {value!r}"
+                f"{name} must have no timezone or a fixed offset, and no fold, "
+                f"got {value!r}"
             )
         text = value.isoformat()
         if value.tzname() == datetime.datetime.fromisoformat(text).tzname():
@@ -208,14 +209,17 @@ def _text(data: bytes) -> str:
 def _dtype_tree(dtype: np.dtype[Any], name: str) -> Tree:
     """Return the description of a dtype, as a ``.npy`` file has it."""
     if dtype.hasobject:
-        raise TypeError(f"{name} must not hold Python objects in fields, got {dtype}")
+        raise TypeError(f"{name} must hold values of fixed size, got {dtype}")
     if set(dtype.metadata or ()) == {"h5py_encoding"}:
         dtype = np.dtype(dtype.str)  # h5py notes there how a file encodes its text
     if dtype.metadata:
         raise TypeError(f"{name} must have a dtype without metadata, got {dtype}")
-    described: Tree = npy.dtype_to_descr(dtype)
-    known = _dtype(described)
-    if known != dtype or known.type is not dtype.type:
+    try:
+        described: Tree = npy.dtype_to_descr(dtype)
+        known = _dtype(described)
+    except ValueError:  # fields that overlap, or are not in their order
+        known = None
+    if known is None or known != dtype or known.type is not dtype.type:
         raise TypeError(f"{name} must have a dtype that .npy files know, got {dtype}")
     return described
 

@@ -49,6 +49,10 @@ class Part(abc.ABC):
         """Return the constructor's arguments beside the attributes of the units."""
         raise NotImplementedError
 
+    def found_wrong(self, file: h5py.File, obj: Any) -> list[str]:
+        """Return, in words, where the file differs beyond what :meth:`read` gives."""
+        return []
+
     @abc.abstractmethod
     def differences(self, obj: Any, contents: Contents) -> list[str]:
         """Return, in words, where `contents` differs from the object."""
@@ -104,6 +108,13 @@ def rounding(recording: Any) -> list[str]:
     """Return, in words, how far seconds move the spikes."""
     moved = slack_ms(recording)
     return [f"spike times are rounded by up to {moved:.3g} ms"] if moved else []
+
+
+def moved(name: str, times_ms: NDArray[np.float64]) -> list[str]:
+    """Return, in words, how far seconds move these times; nothing if they do not."""
+    back = units.to_ms(units.from_ms(times_ms, "s", None), "s", None)
+    shift = float(np.abs(back - times_ms).max(initial=0.0))
+    return [f"{name} are rounded by up to {shift:.3g} ms"] if shift else []
 
 
 def identifier_of_spikes(recording: Any) -> str:

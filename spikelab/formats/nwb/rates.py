@@ -74,6 +74,9 @@ class Rates(nwb_parts.Part):
             lost.append("rate_unit (it is not a text that HDF5 can hold)")
         if np.asarray(obj.times).dtype != np.float64:
             lost.append("the dtype of times (they come back as float64)")
+        times = np.asarray(obj.times, dtype=np.float64)
+        if nwb_series.even_step(times) is None:
+            lost += nwb_parts.moved("times", times)
         return lost
 
     def write(self, file: h5py.File, obj: Any, table: nwb_units.UnitsTable) -> None:
@@ -137,8 +140,8 @@ class RateSlices(nwb_parts.Part):
         return identifier_of(obj.event_stack, obj.times, obj.step_size)
 
     def losses(self, obj: Any) -> list[str]:
-        """Return nothing: series and trials tell all."""
-        return []
+        """Return how far the windows are moved: series and trials tell all else."""
+        return nwb_parts.moved("windows", nwb_trials.windows_ms(obj.times))
 
     def write(self, file: h5py.File, obj: Any, table: nwb_units.UnitsTable) -> None:
         """Write series, trials and units."""

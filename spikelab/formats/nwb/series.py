@@ -59,7 +59,7 @@ def write(
     data.attrs["unit"] = unit
     data.attrs["conversion"] = 1.0
     data.attrs["resolution"] = -1.0
-    step_ms = _even_step(times_ms)
+    step_ms = even_step(times_ms)
     if step_ms is None:
         times = group.create_dataset("timestamps", data=times_ms / 1000.0)
         times.attrs["interval"] = np.int32(1)
@@ -71,7 +71,7 @@ def write(
     return group
 
 
-def _even_step(times_ms: NDArray[np.float64]) -> float | None:
+def even_step(times_ms: NDArray[np.float64]) -> float | None:
     """Return the step of times that multiples of it give exactly, else None."""
     if len(times_ms) < 2 or not times_ms[1] > times_ms[0]:
         return None

@@ -95,8 +95,14 @@ class SpikeSlices(nwb_parts.Part):
         zeros = windows[:, 0] - offsets if np.any(offsets) else None
         nwb_trials.write(file, windows, zeros)
 
+    def found_wrong(self, file: h5py.File, obj: Any) -> list[str]:
+        """Compare the windows, which are not part of the recording that is read."""
+        windows = nwb_trials.windows_ms(obj.times)
+        differ = nwb_trials.differ(windows, nwb_trials.read(file))
+        return ["windows differ"] * differ
+
     def differences(self, obj: Any, contents: Contents) -> list[str]:
-        """Compare the spikes; the windows are read with the file."""
+        """Compare the spikes."""
         covered = self.recording(obj)
         shift = comparison.largest_shift_ms(covered.train, contents.arguments["train"])
         slack = nwb_parts.slack_ms(covered)
@@ -124,31 +130,30 @@ def _union(
     covered_to = -np.inf
     for times, (_, stop) in zip(pieces, windows, strict=True):
         fresh = times[times >= covered_to - _SAME_MS]
-        doubtful = fresh < covered_to + _SAME_MS
-        if doubtful.any():
-            doubtful &= _near(fresh, np.concatenate(taken))
-            fresh = fresh[~doubtful]
+        if n_at_edge := np.searchsorted(fresh, covered_to + _SAME_MS):
+            # As many of them as are known there already are the same spikes.
+            edge = (covered_to - _SAME_MS, covered_to + _SAME_MS)
+            known = np.searchsorted(np.sort(np.concatenate(taken)), edge)
+            fresh = fresh[min(n_at_edge, known[1] - known[0]) :]
         taken.append(fresh)
         covered_to = max(covered_to, stop)
     return np.sort(np.concatenate([np.empty(0), *taken]))
 
 
-def _near(times: NDArray[np.float64], known: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Tell which times are, rounding aside, among the known ones."""
-    known = np.sort(known)
-    first = np.searchsorted(known, times - _SAME_MS)
-    return first < np.searchsorted(known, times + _SAME_MS, side="right")
-
-
 def _is_cut(
     whole: NDArray[np.float64], part: NDArray[np.float64], start: float, stop: float
 ) -> bool:
-    """Tell whether `part` is what lies in a window of `whole`, the edges aside."""
+    """Tell whether `part` is what lies in a window of `whole`.
+
+    A spike at the end may be in it or not; at the start it must be.
+    """
     inner = [
         _between(times, start + _SAME_MS, stop - _SAME_MS) for times in (whole, part)
     ]
+    at_start = len(_between(part, start - _SAME_MS, start + _SAME_MS))
     return (
         len(_between(part, start - _SAME_MS, stop + _SAME_MS)) == len(part)
+        and bool(np.count_nonzero(whole == start) <= at_start)
         and len(inner[0]) == len(inner[1])
         and bool(np.all(np.abs(inner[0] - inner[1]) <= _SAME_MS))
     )

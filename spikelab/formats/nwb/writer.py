@@ -152,6 +152,11 @@ class NWBWriter(FileWriter):
     def _read_back(self, path: Path) -> Contents:
         return read(path)
 
+    def _found_wrong(self, obj: Any, staged: Path) -> list[str]:
+        with hdf5_file.opened(staged) as file:
+            beside = _part(obj).found_wrong(file, obj)
+        return super()._found_wrong(obj, staged) + beside
+
     def _differences(self, obj: Any, contents: Contents) -> list[str]:
         part = _part(obj)
         expected_kind = part.kind if part.is_read else "SpikeData"

@@ -94,12 +94,12 @@ def _looks_like_another(value: Any) -> bool:
     return isinstance(value, str) and cluster_tables.guessed(value) != value
 
 
-def faded(sd: Any, left_out: Sequence[str]) -> list[str]:
-    """Return the attributes of which some values are empty cells, as if there were none."""
+def faded(sd: Any, others: Sequence[str]) -> list[str]:
+    """Return the attributes, but for `others`, of which some values are empty cells."""
     return [
         str(key)
         for key in attribute_names(sd)
-        if str(key) not in left_out
+        if str(key) not in others
         and any(key in a and not _has_cell(a[key]) for a in sd.neuron_attributes)
     ]
 

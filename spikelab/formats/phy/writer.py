@@ -159,7 +159,7 @@ class PhyWriter(ClusterFolderWriter):
             lost.append(f"neuron_attributes {', '.join(left_out)}")
         lost += [
             f"neuron_attributes {key} where it is None, NaN or '' (an empty cell)"
-            for key in phy_columns.faded(sd, left_out)
+            for key in phy_columns.faded(sd, [*left_out, str(plan.templates.key)])
         ]
         if sd.metadata:
             lost.append("metadata")

@@ -228,13 +228,16 @@ def _structured(names: Any, fields: Any, itemsize: Any) -> Any:
     formats = [fields[name][0] for name in names]
     if not all(isinstance(field, np.dtype) for field in formats):
         raise TypeError("a structured dtype with fields that are no dtypes")
-    offsets = [fields[name][1] for name in names]
+    titles = [fields[name][2] if len(fields[name]) > 2 else None for name in names]
+    if not all(isinstance(title, str | None) for title in titles):
+        raise TypeError("a structured dtype with titles that are no text")
     return _nested(
         np.dtype(
             {
                 "names": list(names),
                 "formats": formats,
-                "offsets": offsets,
+                "offsets": [fields[name][1] for name in names],
+                "titles": titles,
                 "itemsize": itemsize,
             }
         )

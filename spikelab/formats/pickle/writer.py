@@ -27,10 +27,13 @@ _SPOOLED = 2**25
 
 _PLAIN = (
     *(type(None), bool, int, float, complex, str, bytes, bytearray, slice, range),
-    *(datetime.datetime, datetime.date, datetime.time),
-    *(datetime.timedelta, datetime.timezone),
+    *(datetime.date, datetime.timedelta, datetime.timezone),
     *(pathlib.PosixPath, pathlib.WindowsPath, np.dtype),
 )
+
+_TIMES = (datetime.datetime, datetime.time)
+
+_TOO_DEEP = "the object must not nest so deep to be pickled"
 
 _MAPPINGS = (dict, collections.OrderedDict, collections.defaultdict)
 
@@ -63,6 +66,7 @@ class PickleWriter(FileWriter):
     """
 
     method: ClassVar[str] = "to_pickle"
+    keeps_masks: ClassVar[bool] = True
 
     protocol: int | None = attrs.field(default=None, validator=_is_protocol)
 
@@ -71,13 +75,18 @@ class PickleWriter(FileWriter):
             warn(f"to_pickle: {'; '.join(lost)}")
 
     def _losses(self, obj: Any) -> list[str]:
-        return list(_untrusted("the object", obj, set()))
+        try:
+            return list(_untrusted("the object", obj, set()))
+        except RecursionError:
+            raise TypeError(_TOO_DEEP) from None
 
     def _write(self, obj: Any, path: Path, prepared: None) -> None:
         protocol = pickle.HIGHEST_PROTOCOL if self.protocol is None else self.protocol
         with path.open("wb") as file:
             try:
                 _Pickler(file, protocol, path.parent).dump(obj)
+            except RecursionError:
+                raise TypeError(_TOO_DEEP) from None
             except (pickle.PicklingError, AttributeError, TypeError) as error:
                 raise TypeError(
                     f"the object holds what cannot be pickled: {error}"
@@ -132,12 +141,15 @@ def _spooled(array: NDArray[Any], folder: Path) -> NDArray[Any]:
 def _untrusted(where: str, value: Any, seen: set[int]) -> Iterator[str]:
     """Yield in words what a loader without trust would refuse or leave out."""
     cls = type(value)
-    if cls in _PLAIN or isinstance(value, np.generic | np.dtype) or id(value) in seen:
+    is_scalar = isinstance(value, np.generic | np.dtype) and cls is not np.record
+    if cls in _PLAIN or is_scalar or id(value) in seen:
         return
     seen.add(id(value))
-    if cls in (np.ndarray, np.memmap) and value.dtype.kind in "biufcSUVmMO":
+    if cls in (np.ndarray, np.memmap) and _is_loaded(value):
         if value.dtype == object:
             yield from _untrusted(where, value.ravel().tolist(), seen)
+    elif cls in _TIMES and isinstance(value.tzinfo, datetime.timezone | None):
+        return
     elif cls in _MAPPINGS:
         for key, item in value.items():
             yield from _untrusted(f"{where}[{key!r}]", item, seen)
@@ -151,6 +163,16 @@ def _untrusted(where: str, value: Any, seen: set[int]) -> Iterator[str]:
             yield from _untrusted(name, item, seen)
     else:
         yield f"{where} is a {cls.__qualname__}, loaded with trusted=True only"
+
+
+def _is_loaded(array: NDArray[Any]) -> bool:
+    """Tell whether arrays of this dtype are loaded, objects aside that are in them."""
+    if array.dtype.kind not in "biufcSUVmMO":
+        return False
+    if array.dtype == object:
+        items = array.ravel().tolist()
+        return not any(isinstance(i, np.ndarray) and i.dtype.hasobject for i in items)
+    return not array.dtype.hasobject
 
 
 def export_to_pickle(
