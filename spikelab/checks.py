@@ -9,10 +9,13 @@ import math
 import numbers
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import attrs
 import numpy as np
+
+from spikelab.errors import FormatError
 
 
 def finite(name: str, value: Any) -> float:
@@ -122,6 +125,12 @@ def file_name(name: str, value: Any) -> str:
     if not value or value in (".", "..") or re.search(r"[/\\\0]", value):
         raise ValueError(f"{name} must be a file name without a folder, got {value!r}")
     return value
+
+
+def regular_file(path: Path) -> None:
+    """Raise FormatError for a device or a pipe: reading it may never end."""
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise FormatError(f"{path} must be a regular file, got a device or pipe")
 
 
 def is_flag(instance: Any, attribute: "attrs.Attribute[Any]", value: Any) -> None:

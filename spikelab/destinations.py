@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from spikelab import s3_staging
+from spikelab import checks, s3_staging
 from spikelab.errors import naming
 from spikelab.manifest import (
     MANIFEST,
@@ -252,6 +252,7 @@ def local_copy(
     path = resolved("filepath", source)
     if not path.exists():
         raise FileNotFoundError(errno.ENOENT, "no such file or folder", str(source))
+    checks.regular_file(path)
     yield path
 
 

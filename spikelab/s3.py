@@ -7,7 +7,6 @@ import base64
 import contextlib
 import errno
 import math
-import os
 import re
 import zlib
 from collections.abc import Callable, Iterator, Mapping
@@ -147,7 +146,7 @@ class Store:
         head = self._head(source)
         if head is None:
             raise FileNotFoundError(errno.ENOENT, "no such object", source.url)
-        size = head["ContentLength"]
+        size = int(head.get("ContentLength", 0))
         with self._errors("read", source), self._bar("download", source, size) as moved:
             self.client.download_file(
                 source.bucket,
@@ -195,10 +194,10 @@ class Store:
         """Raise S3Error if the object and the file do not hold the same."""
         head = self._head(location)
         size = path.stat().st_size
-        if head is None or head["ContentLength"] != size:
-            remote = "nothing" if head is None else f"{head['ContentLength']} bytes"
+        remote = None if head is None else head.get("ContentLength")
+        if head is None or remote != size:
             raise S3Error(
-                f"{location.url} holds {remote}, not the {size} bytes of the file"
+                f"{location.url} holds {remote or 'no'} bytes, not the {size} of the file"
             )
         expected = head.get("ChecksumCRC32")
         if expected is None or ("-" in expected and not composite):
@@ -211,10 +210,16 @@ class Store:
         """Turn what boto3 raises into an S3Error that names URL and cause."""
         from boto3.exceptions import Boto3Error
         from botocore.exceptions import BotoCoreError, ClientError
+        from botocore.parsers import ResponseParserError
+        from s3transfer.exceptions import S3ValidationError
 
+        answers = (ResponseParserError, S3ValidationError, ValueError, LookupError)
         try:
             yield
-        except (Boto3Error, BotoCoreError, ClientError) as error:
+        except RecursionError:
+            cause = "the store answers each request with a redirection"
+            raise S3Error(f"cannot {verb} {location.url}: {cause}") from None
+        except (Boto3Error, BotoCoreError, ClientError, *answers) as error:
             cause = _without(self.secrets, _cause(error))
             raise S3Error(f"cannot {verb} {location.url}: {cause}") from None
 
@@ -258,14 +263,20 @@ def _client(location: Location, options: dict[str, Any]) -> tuple[Any, tuple[str
         if found is not None:
             frozen = found.get_frozen_credentials()
             given += [frozen.access_key, frozen.secret_key, frozen.token]
-    except (BotoCoreError, ValueError) as error:
+    except (BotoCoreError, ValueError, OSError) as error:
         cause = _without(tuple(given), str(error))
         raise S3Error(f"cannot reach {location.url}: {cause}") from None
     except (AttributeError, TypeError) as error:
         raise TypeError(
             f"storage_options must be arguments of boto3.client: {error}"
         ) from None
-    return client, tuple(value for value in given if value)
+    secrets = tuple(value for value in given if value)
+    if not all(secret.isprintable() and secret == secret.strip() for secret in secrets):
+        raise S3Error(
+            f"cannot reach {location.url}: the credentials begin or end with a space, "
+            "or hold the end of a line"
+        )
+    return client, secrets
 
 
 def _transfer(size: int) -> Any:
@@ -323,7 +334,9 @@ def _no_bucket(location: Location) -> S3Error:
 def _without(secrets: tuple[str, ...], text: str) -> str:
     for secret in secrets:
         text = text.replace(secret, "***")
-    return re.sub(r"//\S*@", "//***@", text).replace(os.linesep, " ")
+    # Users, passwords and signatures in the address of a store.
+    text = re.sub(r"(//.*|\S*)@", r"***@", " ".join(text.split()))
+    return re.sub(r"\?[^\s\"']*", "?***", text)
 
 
 def _progress_bar() -> Any:

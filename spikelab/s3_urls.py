@@ -106,7 +106,8 @@ def refuse_other_urls(name: str, target: str | os.PathLike[str]) -> None:
     """
     text = os.fspath(target)
     scheme = _ANY_SCHEME.match(text) if isinstance(text, str) else None
-    if scheme and scheme["scheme"].lower() == "s3" and "://" not in text:
+    is_collapsed = isinstance(target, os.PathLike) and "://" not in text
+    if scheme and is_collapsed and scheme["scheme"].lower() in ("s3", "http", "https"):
         raise ValueError(
             f"{name} must be the S3 URL as a string, not as a Path, got {shown(text)}"
         )
@@ -132,7 +133,10 @@ def _location(url: str) -> Location | None:
 
 
 def _at_amazon(url: str) -> Location | None:
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # brackets that hold no address
+        return None
     host = _HOST.fullmatch(parts.netloc.lower())
     if host is None or parts.query or parts.fragment:
         return None

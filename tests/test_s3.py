@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import http.server
 import json
 import os
 import socket
@@ -187,6 +188,8 @@ def test_the_region_of_a_url_is_used():
         "ftp://host/a.pkl",
         Path("s3://bucket/a.pkl"),
         Path("s3://b/a.pkl"),
+        Path("https://lab.s3.amazonaws.com/a.pkl"),
+        "https://[::1/a.pkl",
     ],
 )
 def test_other_urls_are_no_files(target, tmp_path, monkeypatch):
@@ -583,6 +586,12 @@ WRONG = {
     "no such host": {"endpoint_url": "http://user:hidden@no-such-host.invalid"},
     "not a URL": {"endpoint_url": "no-such-host"},
     "odd password": {"endpoint_url": "http://user:p@/hidden@127.0.0.1:9"},
+    "password without scheme": {"endpoint_url": "user:hidden@127.0.0.1:9"},
+    "password with a space": {"endpoint_url": "http://user:hidden x@127.0.0.1:9"},
+    "signed endpoint": {"endpoint_url": "http://127.0.0.1:9/?token=hidden"},
+    "key with a line end": {"aws_access_key_id": "hiddenkey\n"},
+    "secret with a line end": {"aws_secret_access_key": "hiddensecret\n"},
+    "token with a line end": {"aws_session_token": "hiddentoken\n"},
 }
 
 
@@ -610,6 +619,67 @@ def test_a_wrong_way_to_the_store_is_one_clear_error(wrong, form, server, bucket
                 assert value not in str(caught.value)
         assert "hidden" not in str(caught.value)
     assert server.objects(bucket) == before
+
+
+ODD_ANSWERS = {
+    "redirection": (301, {"Location": "https://127.0.0.1:9/x"}, b""),
+    "no length": (200, {}, b""),
+    "no XML": (201, {"Content-Length": "5"}, b"hello"),
+    "no date": (200, {"Content-Length": "0", "Last-Modified": "yesterday"}, b""),
+    "wrong range": (
+        206,
+        {"Content-Range": "bytes 5-9/3", "Content-Length": "5"},
+        b"hello",
+    ),
+}
+
+
+@contextlib.contextmanager
+def odd_server(status, headers, body):
+    """An address where something answers that is no store."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def answer(self):
+            self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            self.send_response(status)
+            for name, value in headers.items():
+                self.send_header(name, value)
+            self.end_headers()
+            if self.command != "HEAD":
+                self.wfile.write(body)
+
+        do_GET = do_PUT = do_HEAD = do_POST = do_DELETE = answer
+
+        def log_message(self, *arguments):
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as started:
+        thread = threading.Thread(target=started.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{started.server_port}"
+        started.shutdown()
+        thread.join()
+
+
+@pytest.mark.parametrize("name", ODD_ANSWERS)
+def test_what_answers_like_no_store_is_one_clear_error(name, server):
+    """Whatever boto3 makes of it."""
+    with odd_server(*ODD_ANSWERS[name]) as address:
+        options = {**server.storage_options, "endpoint_url": address}
+        for call in (simulated().to_pickle, load):
+            with pytest.raises((S3Error, FormatError), match=r"s3://lab/a\.pkl"):
+                call("s3://lab/a.pkl", storage_options=options)
+
+
+def test_a_profile_that_fails_is_no_missing_object(monkeypatch, tmp_path):
+    """Its program is not there."""
+    config = tmp_path / "config"
+    config.write_text("[profile w]\ncredential_process = /nonexistent/program\n")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
+    options = {"profile_name": "w", "region_name": "us-east-1"}
+    for call in (simulated().to_pickle, load):
+        with pytest.raises(S3Error, match=r"cannot reach s3://lab/a\.pkl"):
+            call("s3://lab/a.pkl", storage_options=options)
 
 
 class Interrupter:

@@ -2,7 +2,9 @@
 
 import io
 import os
+import re
 import struct
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -15,6 +17,21 @@ _HEAP = b"GCOL"
 
 _REFERENCES = 2**20
 """Bytes of a read in which references to such texts are looked for."""
+
+_HEADER = 2**16
+"""Bytes of a read that may be an object's header, with references in attributes."""
+
+_LONG = 2**24
+"""Bytes of a text that only a reference to one that is not there may claim."""
+
+_REFERENCE = re.compile(
+    rb"(?s)(?=(.{4}(?!\0{8})[%s].{4}\0{3}(?!\0\0)..\0\0))"
+    % b"".join(re.escape(bytes([low])) for low in range(0, 256, 8))
+)
+"""A length, an address below a terabyte that 8 divides, and a number below 2**16."""
+
+_MOST_KNOWN = 1000
+"""Addresses of which it is kept in mind what is there."""
 
 _NO_REFERENCES = (b"SNOD", b"TREE", b"HEAP", b"\x89HDF")
 """How parts of a file begin that hold none."""
@@ -90,6 +107,7 @@ class Source(io.FileIO):
         super().__init__(path, "r")
         self.size = os.fstat(self.fileno()).st_size
         self._rest_of_heap = (0, 0)
+        self._known: dict[int, dict[int, int]] = {}
 
     def __repr__(self) -> str:
         return str(self.name)  # what h5py takes for the name of the file
@@ -137,26 +155,49 @@ class Source(io.FileIO):
         return sizes
 
     def _claims_too_much(self, view: memoryview) -> bool:
-        """Tell whether a reference to a text says more than its heap holds.
+        """Tell whether references to texts say more than the heaps of the file hold.
 
         A reference is a length (4 bytes), the address of a heap (8) and the
         number of an object there (4), at any place of what was read. Other
-        bytes may look like one by chance, so only what could do harm counts.
+        bytes may look like one by chance, so only what could do harm counts:
+        a very long text, or, in a header, texts longer than the file together.
         """
         if not 16 <= len(view) <= _REFERENCES or bytes(view[:4]) in _NO_REFERENCES:
             return False
+        find = self._short if len(view) <= _HEADER else self._long
+        total = 0
+        for length, address, index in find(view):
+            size = self._sizes(address).get(index)
+            if size is None or index == 0:
+                continue
+            if length > size and length >= _LONG:
+                return True
+            total += length if length <= size else 0
+        return total > self.size
+
+    def _short(self, view: memoryview) -> Iterator[tuple[int, int, int]]:
+        """Yield all that may be references in a few bytes."""
+        for found in _REFERENCE.finditer(bytes(view)):
+            yield struct.unpack("<IQI", found[1])
+
+    def _long(self, view: memoryview) -> Iterator[tuple[int, int, int]]:
+        """Yield what may be references to long texts: the fourth byte is not 0.
+
+        Datasets of shorter ones are read some at a time.
+        """
         data = np.frombuffer(view, np.uint8)
-        # The length comes first, its lowest byte first: below 2**24, the fourth is 0.
-        claims = np.flatnonzero(data[3:-12])
-        windows = np.lib.stride_tricks.sliding_window_view(data, 16)[claims]
+        windows = np.lib.stride_tricks.sliding_window_view(data, 16)
+        windows = windows[np.flatnonzero(data[3:-12])]
         addresses = np.ascontiguousarray(windows[:, 4:12]).view("<u8")[:, 0]
         inside = (addresses > 0) & (addresses < self.size) & (addresses % 8 == 0)
-        for address in np.unique(addresses[inside]).tolist():
-            if self._peek(4, address) != _HEAP:
-                continue
-            sizes = self._heap(address) or {}
-            for reference in windows[inside & (addresses == address)]:
-                length, _, index = struct.unpack("<IQI", reference.tobytes())
-                if index and length > sizes.get(index, length):
-                    return True
-        return False
+        for window in windows[inside]:
+            yield struct.unpack("<IQI", window.tobytes())
+
+    def _sizes(self, address: int) -> dict[int, int]:
+        """Return the sizes of the objects of the heap that is at an address, if one is."""
+        if address not in self._known:
+            is_heap = address < self.size and self._peek(4, address) == _HEAP
+            if len(self._known) > _MOST_KNOWN:
+                self._known.clear()
+            self._known[address] = (self._heap(address) or {}) if is_heap else {}
+        return self._known[address]

@@ -3,6 +3,7 @@
 import contextlib
 import contextvars
 import functools
+import math
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 import attrs
 import h5py
 import numpy as np
-from h5py import h5a, h5d, h5p, h5s, h5t
+from h5py import h5a, h5d, h5l, h5p, h5s, h5t
 from numpy.typing import NDArray
 
 from spikelab import trains
@@ -26,8 +27,14 @@ _UNWRITTEN = 2**24
 _INFLATION = 1100
 """How many times larger than its stored bytes a compressed dataset can be."""
 
-_LEAST_READ, _READ_PER_BYTE = 2**28, 4 * _INFLATION
+_LEAST_READ, _READ_PER_BYTE = 2**28, 2 * _INFLATION
 """Bytes that may be read of any file in all, and more for each of its own."""
+
+_UNIT = 1000
+"""Bytes that the array and the attributes of a unit take, rounded up."""
+
+_TEXTS = 2**22
+"""Bytes of texts that are read at a time."""
 
 _MOST_LINKS = 8
 """Soft links in a row that are followed before they are taken for a ring."""
@@ -145,21 +152,35 @@ def member(group: h5py.Group, name: str) -> Any:
 
 def _member(group: h5py.Group, name: str, links: int) -> Any:
     """Follow `name`, through no more than `links` soft links."""
-    file = group.file
-    found: Any = file["/"] if name.startswith("/") else group
+    found: Any = group.file["/"] if name.startswith("/") else group
     for part in filter(lambda part: part not in ("", "."), name.split("/")):
-        link = found.get(part, getlink=True) if isinstance(found, h5py.Group) else None
+        link = _link_type(found, part)
         if link is None:
-            raise FormatError(f"{file.filename} has no {name!r} in {group.name}")
-        if isinstance(link, h5py.ExternalLink) or links == 0:
+            raise FormatError(f"{group.file.filename} has no {name!r} in {group.name}")
+        if link not in (h5l.TYPE_HARD, h5l.TYPE_SOFT) or links == 0:
             raise FormatError(
-                f"{file.filename}: {name!r} must not lead out of the file, nor in a ring"
+                f"{group.file.filename}: {name!r} must not lead out of the file, "
+                "nor in a ring"
             )
-        if isinstance(link, h5py.SoftLink):
-            found = _member(found, link.path, links - 1)
+        if link == h5l.TYPE_SOFT:
+            path = found.get(part, getlink=True).path
+            found = _member(found, path, links - 1)
         else:
             found = found[part]
     return found
+
+
+def _link_type(group: Any, name: str) -> int | None:
+    """Return what kind of link a name in a group is, None if there is none."""
+    if not isinstance(group, h5py.Group):
+        return None
+    try:
+        encoded = name.encode()
+        return (
+            int(group.id.links.get_info(encoded).type) if encoded in group.id else None
+        )
+    except (KeyError, UnicodeEncodeError):
+        return None
 
 
 def has_member(group: h5py.Group, name: str) -> bool:
@@ -201,10 +222,11 @@ def dataset(
         raise FormatError(f"{where} must be a dataset, got a group")
     if found.external or found.is_virtual:
         raise FormatError(f"{where} must keep its data in this file")
-    if found.ndim != ndim or found.dtype.kind not in kinds:
+    shape, dtype = found.shape, found.dtype
+    if shape is None or len(shape) != ndim or dtype.kind not in kinds:
         raise FormatError(
             f"{where} must have {ndim} dimension(s) and a dtype of kind {kinds!r}, "
-            f"got shape {found.shape} and {found.dtype}"
+            f"got shape {shape} and {dtype}"
         )
     if not sparse:
         check_size(found, where)
@@ -216,17 +238,50 @@ def check_size(found: h5py.Dataset, where: str) -> None:
 
     Chunks that were never written cost a file nothing and memory everything.
     """
-    stored = found.id.get_storage_size()
-    if found.nbytes > _UNWRITTEN + _INFLATION * stored:
+    stored, dtype, shape = found.id.get_storage_size(), found.dtype, found.shape
+    n_bytes = math.prod(shape) * dtype.itemsize
+    if n_bytes > _UNWRITTEN + _INFLATION * stored:
         raise FormatError(
-            f"{where} must not claim {found.nbytes} bytes where {stored} are stored"
+            f"{where} must not claim {n_bytes} bytes where {stored} are stored"
         )
+    # Small numbers along one axis are times or indices, and become large ones.
+    becomes = 8 if len(shape) == 1 and dtype.kind in "iuf" else 0
+    spend(max(n_bytes, becomes * math.prod(shape)), where)
+
+
+def spend(n_bytes: int, where: str) -> None:
+    """Count memory that a file asks for; raise FormatError if it is too much for it."""
     budget = _BUDGET.get()
     if budget is None:
         return
-    budget.left -= found.nbytes
+    budget.left -= n_bytes
     if budget.left < 0:
-        raise FormatError(f"{where}: the datasets claim much more than the file holds")
+        raise FormatError(f"{where} claims much more than the file holds")
+
+
+def spend_on_units(count: int, where: str) -> None:
+    """Count the memory of so many units, or other small arrays."""
+    spend(_UNIT * count, where)
+
+
+def texts(found: h5py.Dataset) -> NDArray[Any]:
+    """Return a dataset of texts of any length, as an object array of str.
+
+    Many of them may be the same, long one, of which the file holds but one.
+    """
+    stored = found.asstr("utf-8", "replace")
+    flat: list[str] = [] if found.ndim else [stored[()]]
+    row, step = 0, 1
+    while found.ndim and row < len(found):
+        block = np.ravel(stored[row : row + step]).tolist()
+        size = sum(map(len, block))
+        spend(size + 50 * len(block), f"{found.file.filename}: {found.name!r}")
+        flat += block
+        row += step
+        step = min(max(_TEXTS * step // max(size, 1), 1), 2 * step)
+    array = np.empty(len(flat), dtype=object)
+    array[:] = flat
+    return array.reshape(found.shape)
 
 
 def _corners(found: h5py.Dataset) -> list[tuple[int, ...]]:

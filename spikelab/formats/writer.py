@@ -134,6 +134,8 @@ class Writer(abc.ABC):
         if self.verify:
             try:
                 self._refuse(self._found_wrong(obj, staged))
+            except FormatError as error:
+                self._refuse([f"it cannot be read: {error}"])
             except RecursionError:
                 self._refuse(["it nests too deep to be compared, or holds itself"])
 

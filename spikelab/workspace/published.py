@@ -18,6 +18,9 @@ from spikelab.formats import hdf5_file
 from spikelab.formats.hdf5 import objects as hdf5_objects
 from spikelab.kinds import Contents
 
+_GROUP = 100_000
+"""What a group counts for, which takes a file some hundred bytes."""
+
 
 def read(group: h5py.Group) -> Any:
     """Return the value of a group.
@@ -27,6 +30,8 @@ def read(group: h5py.Group) -> Any:
     FormatError
         If the group does not hold one.
     """
+    # Several names may lead to one group, and names in it to another one.
+    hdf5_file.spend(_GROUP, _place(group))
     kind = group.attrs.get("__type__")
     if not isinstance(kind, str) or kind not in _READERS:
         raise FormatError(f"{_place(group)} has no known __type__, got {kind!r:.80}")
@@ -44,6 +49,7 @@ def _place(group: h5py.Group) -> str:
 def _spikes(group: h5py.Group) -> dict[str, Any]:
     times = hdf5_file.dataset(group, "spike_times")[()].astype(np.float64)
     index = hdf5_file.dataset(group, "spike_times_index", kinds="iu")[()]
+    hdf5_file.spend_on_units(len(index), _place(group))
     train = list(trains.split(times, index, "spike_times_index"))
     n_units = int(group.attrs["N"])
     if n_units != len(train):
@@ -133,6 +139,7 @@ def _array_of_json(parts: dict[str, Any]) -> Any:
     dtype = np.dtype(str(parts["dtype"]))
     if dtype.hasobject:
         raise ValueError(f"an array of {dtype} in the metadata")
+    hdf5_file.spend(dtype.itemsize * math.prod(parts["shape"]), "the metadata")
     return np.array(parts["values"], dtype=dtype).reshape(parts["shape"])
 
 
@@ -147,14 +154,19 @@ def _column(group: h5py.Group, name: str) -> NDArray[Any]:
     stored = hdf5_file.dataset(group, name, ndim=found.ndim, kinds="OS")
     if found.dtype.kind == "S":
         return np.asarray(stored[()])
-    texts = np.asarray(stored.asstr()[()], dtype=object)
-    return texts.astype(str) if found.attrs.get("__string_array__", False) else texts
+    texts = hdf5_file.texts(stored)
+    if not found.attrs.get("__string_array__", False):
+        return texts
+    longest = max(map(len, texts.ravel()), default=0)
+    hdf5_file.spend(4 * longest * texts.size, _place(group))  # each as wide as that
+    return texts.astype(str)
 
 
 def _units(group: h5py.Group, n_units: int) -> list[dict[str, Any]] | None:
     """Return the attributes of the units; what is missing is left out."""
     if "neuron_attributes" not in group:
         return None
+    hdf5_file.spend_on_units(n_units, _place(group))
     table = hdf5_file.member(group, "neuron_attributes")
     units: list[dict[str, Any]] = [{} for _ in range(n_units)]
     for name in table:

@@ -24,6 +24,7 @@ from siblings import (
 from spikelab import SpikeData, load
 from spikelab.errors import FormatError, VerificationError
 from spikelab.formats import RaggedWriter, RasterWriter, hdf5_file
+from spikelab.formats.hdf5 import objects as hdf5_objects
 from spikelab.formats.hdf5 import siblings as hdf5_siblings
 from spikelab.spikedata.spikeslicestack import SpikeSliceStack
 
@@ -231,3 +232,35 @@ def test_links_out_of_the_file_are_not_followed(tmp_path):
         file["rates"] = h5py.ExternalLink("other.h5", "/rates")
     with pytest.raises(FormatError, match="must not lead out of the file"):
         load(tmp_path / "r.h5")
+
+
+def replaced(monkeypatch, old, new):
+    """Let the writer leave another text in the tree than it should."""
+    write = hdf5_objects.write_json
+
+    def write_other(group, name, tree):
+        text = json.dumps(tree)
+        assert old in text
+        write(group, name, json.loads(text.replace(old, new)))
+
+    monkeypatch.setattr(hdf5_objects, "write_json", write_other)
+
+
+@pytest.mark.parametrize(
+    ("make", "old", "new", "message"),
+    [
+        (spike_slices, '"good"', '"bad"', "neuron_attributes differ"),
+        (event_slices, '"subject"', '"object"', "slice 0: metadata differ"),
+        (event_slices, '"snr"', '"SNR"', "slice 0: neuron_attributes differ"),
+        (rates, '"rate_unit"', '"rate_unix"', "rate_unix is unknown"),
+        (comparison_matrix, "sessions", "session", "metadata differs"),
+    ],
+)
+def test_verify_finds_what_is_not_spikes(
+    make, old, new, message, monkeypatch, tmp_path
+):
+    """Attributes, metadata, and names that the loader does not know."""
+    replaced(monkeypatch, old, new)
+    with pytest.raises(VerificationError, match=message):
+        make().to_hdf5(tmp_path / "o.h5", verify=True)
+    assert list(tmp_path.iterdir()) == []

@@ -161,6 +161,19 @@ def test_no_params_where_they_would_mislead(options, tmp_path):
     assert not (tmp_path / "params.py").exists()
 
 
+@pytest.mark.parametrize(
+    ("key", "lost"),
+    [("electrode", []), ("channel", ["'electrode'"]), ("ch", ["'electrode'"])],
+)
+def test_the_key_of_electrodes_is_told_to_change(key, lost, tmp_path):
+    """Their numbers come back, as attribute ``electrode``."""
+    sd = SpikeData([[1.0], [2.0]], neuron_attributes=[{key: 3}, {key: 4}])
+    told = KiloSortWriter(fs_Hz=1000.0).losses(sd)
+    assert [line.split(" as ")[-1].rstrip(")") for line in told] == lost
+    sd.to_kilosort(tmp_path, fs_Hz=1000.0)
+    assert load(tmp_path).electrodes.tolist() == [3, 4]
+
+
 def test_electrodes_become_the_channel_map(tmp_path):
     """One entry per unit, silent ones too, and back."""
     sd = simulated()

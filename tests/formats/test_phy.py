@@ -3,6 +3,7 @@
 import json
 import warnings
 
+import attrs
 import numpy as np
 import pytest
 from contract import FolderContract, snapshot
@@ -12,8 +13,9 @@ from recordings import assert_same_recording, linear_track, simulated
 
 from spikelab import SpikeData, load, trains
 from spikelab.data_loaders.data_exporters import export_spikedata_to_phy
-from spikelab.errors import LossError
+from spikelab.errors import LossError, VerificationError
 from spikelab.formats import PhyWriter
+from spikelab.formats.kilosort.sidecar import Sidecar
 from spikelab.formats.kilosort.tables import as_text, guessed
 
 FS = 30_000.0
@@ -690,6 +692,20 @@ def test_losses_are_told_in_words():
     assert PhyWriter(fs_Hz=FS, raw_data=True).losses(sd)[-1] == (
         "raw data are rounded from float64 to float32"
     )
+
+
+def test_verify_compares_the_names_of_attributes(tmp_path, monkeypatch):
+    """That they come back under their own."""
+    write = Sidecar.write
+
+    def write_other(self, folder):
+        columns = {**self.columns, "snr": ("SNR", "value")}
+        write(attrs.evolve(self, columns=columns), folder)
+
+    monkeypatch.setattr(Sidecar, "write", write_other)
+    with pytest.raises(VerificationError, match="attribute 'snr' differs"):
+        simulated().to_phy(tmp_path / "folder", fs_Hz=FS, verify=True)
+    assert list(tmp_path.iterdir()) == []
 
 
 _VALUES = (

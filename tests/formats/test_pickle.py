@@ -355,7 +355,7 @@ def test_trust_lifts_the_restriction(tmp_path):
         load_from_pickle(tmp_path / "x.pkl")
     with (
         pytest.warns(UserWarning, match="trusted=True only"),
-        pytest.raises(UnsafePickleError, match=r"test_pickle\.Foreign"),
+        pytest.raises(VerificationError, match=r"names .*test_pickle\.Foreign"),
     ):
         obj.to_pickle(tmp_path / "x.pkl", verify=True)
     loaded = load_from_pickle(tmp_path / "x.pkl", trusted=True)
@@ -661,6 +661,11 @@ def huge_pickles():
     # Each number is a multiple of 2**61 - 1, of which Python's hash is the rest.
     numbers = [(i * (2**61 - 1)).to_bytes(12, "little") for i in range(1, 100_000)]
     alike = b"".join(b"\x8a\x0c" + number + b"K\x01" for number in numbers)
+    # A unit of time that would be read as further dtypes.
+    unit = b"s],(01)f8,m8[s"
+    odd_dtype = named("numpy", "dtype") + text("M8") + b"\x89\x88\x87R(K\x04"
+    odd_dtype += text("<") + b"NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00}(C"
+    odd_dtype += bytes([len(unit)]) + unit + b"K\x01K\x01K\x01t\x86tb"
     wide = b"K\x01\x85\x94" + b"".join(b"0h%ch%c\x86\x94" % (i, i) for i in range(60))
     return {
         "BINBYTES8": b"\x8e" + size + b"abc",
@@ -715,6 +720,8 @@ def huge_pickles():
         "key that grows by sharing": wide + b"}" + b"h\x3b" + b"K\x01s",
         "key of a huge number": b"}\x8b\x00\x00\x01\x00" + b"\x7f" * 2**16 + b"K\x01s",
         "keys of one hash": b"}(" + alike + b"u",
+        "sets in sets": b"(" * 1_500_000 + b"\x91" * 1_500_000,
+        "dtype in a unit of time": odd_dtype,
         "unhashable key": b"}]K\x01s",
         "fills a tuple": b")K\x01a",
         "stack underflow": b"00000",

@@ -25,6 +25,9 @@ from spikelab.formats.hdf5.layout import Node, Planner
 from spikelab.formats.hdf5.value_trees import Decoder, Encoder, is_data_object
 from spikelab.kinds import Contents
 
+_ARRAY = 200
+"""Bytes that an array takes beside its values, rounded up."""
+
 VALUE = "value"
 """The dataset that holds the tree."""
 
@@ -190,10 +193,13 @@ class _Reader:
         path, row = tree
         if path not in self.columns:
             self.columns[path] = self._dataset(path)
-        return np.array(self.columns[path][row])
+        found = np.array(self.columns[path][row])
+        hdf5_file.spend(found.nbytes + _ARRAY, f"{self.group.name}: {path!r}")
+        return found
 
     def _train(self, tree: Any) -> trains.Pieces:
         times, ends = map(self._dataset, tree)
+        hdf5_file.spend_on_units(ends.size, f"{self.group.name}: {tree[1]!r}")
         return trains.split(times, ends, str(tree[1]))
 
 

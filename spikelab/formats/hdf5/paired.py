@@ -78,6 +78,7 @@ class PairedWriter(HDF5Writer):
                 f"{self.idces_dataset} must not claim {n_units} units "
                 f"for {len(idces)} spikes"
             )
+        hdf5_file.spend_on_units(n_units, group.file.filename)
         return trains.gather(idces, times, n_units)
 
 

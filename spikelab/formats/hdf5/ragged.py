@@ -51,4 +51,5 @@ class RaggedWriter(HDF5Writer):
         """Return the spike times in ms of each unit."""
         times = self._read_times(group, self.spike_times_dataset)
         index = hdf5_file.dataset(group, self.spike_times_index_dataset)[()]
+        hdf5_file.spend_on_units(len(index), group.file.filename)
         return trains.split(times, index, self.spike_times_index_dataset)

@@ -156,6 +156,7 @@ def _occupied(raster: h5py.Dataset) -> Iterator[_Counts]:
         raise FormatError(
             f"{raster.file.filename}: {raster.shape[0]} units in {stored} bytes"
         )
+    hdf5_file.spend_on_units(raster.shape[0], raster.file.filename)
     height = raster.chunks[0] if raster.chunks else raster.shape[0]
     regions = itertools.groupby(
         hdf5_file.written_chunks(raster), key=lambda region: region[0].start // height

@@ -137,7 +137,13 @@ class SiblingWriter(FileWriter):
             for i, (sd, read_sd) in enumerate(pairs):
                 read_contents = Contents("SpikeData", kinds.arguments_of(read_sd))
                 found_in = self._spike_differences(sd, read_contents)
+                found_in += [
+                    f"{name} differ"
+                    for name in _OF_SLICES
+                    if not comparison.same(getattr(sd, name), getattr(read_sd, name))
+                ]
                 differing += [f"slice {i}: {difference}" for difference in found_in]
+        differing += [f"{name} is unknown" for name in found.keys() - written.keys()]
         return differing + [
             f"{name} differs"
             for name, value in written.items()

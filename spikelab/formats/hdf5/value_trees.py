@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from spikelab import kinds, trains
 from spikelab.comparison import same
 from spikelab.errors import FormatError
+from spikelab.formats import hdf5_file
 from spikelab.formats.keys import Keys
 from spikelab.kinds import Contents
 
@@ -342,8 +343,10 @@ def _of_bytes(data: bytes, dtype: np.dtype[Any], shape: list[int]) -> NDArray[An
 
 def _small(shape: list[int]) -> list[int]:
     """Return a shape that has no bytes to vouch for it, if it asks for few."""
-    if math.prod(max(extent, 1) for extent in shape) > _MOST_EMPTY:
+    claimed = math.prod(max(extent, 1) for extent in shape)
+    if claimed > _MOST_EMPTY:
         raise ValueError(f"an array without a byte of shape {shape}")
+    hdf5_file.spend(4 * claimed, "an array without a byte")  # NumPy's empty texts
     return shape
 
 

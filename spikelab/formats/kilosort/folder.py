@@ -138,7 +138,7 @@ class ClusterFolderWriter(FolderWriter):
 
     def _differences(self, obj: Any, contents: Contents) -> list[str]:
         if not is_stack(obj):
-            return super()._differences(obj, contents)
+            return self._recording_differences(obj, contents)
         read = contents.arguments
         found = []
         if read["times_start_to_end"] != [tuple(map(float, w)) for w in obj.times]:
@@ -147,8 +147,12 @@ class ClusterFolderWriter(FolderWriter):
             zip(obj.spike_stack, read["spike_stack"], strict=True)
         ):
             as_read = Contents("SpikeData", kinds.arguments_of(other))
-            found += [f"slice {i}: {d}" for d in super()._differences(sd, as_read)]
+            differing = self._recording_differences(sd, as_read)
+            found += [f"slice {i}: {difference}" for difference in differing]
         return found
+
+    def _recording_differences(self, sd: Any, contents: Contents) -> list[str]:
+        return super()._differences(sd, contents)
 
     def _found_wrong(self, obj: Any, staged: Path) -> list[str]:
         found = super()._found_wrong(obj, staged)

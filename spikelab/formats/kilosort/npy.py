@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from spikelab import checks
 from spikelab.errors import FormatError
 
 Append = Callable[[NDArray[Any]], None]
@@ -64,6 +65,7 @@ def read(path: Path, kinds: str = "iu", ndim: int | None = None) -> NDArray[Any]
     FormatError
         If the file is not a ``.npy`` file, is cut short, or holds something else.
     """
+    checks.regular_file(path)
     try:
         with warnings.catch_warnings():
             # Of headers by Python 2, and of dtypes that will be refused below.

@@ -82,7 +82,10 @@ def read(folder: Path, read_slice: Callable[[Path], Contents]) -> Contents:
     """
     manifest = destinations.read_manifest(folder) or {}
     slices, windows = [], []
-    for name, window in _windows(folder / WINDOWS_FILE):
+    listed = _windows(folder / WINDOWS_FILE)
+    if len({name for name, _ in listed}) < len(listed):
+        raise FormatError(f"{folder / WINDOWS_FILE} must name each folder once")
+    for name, window in listed:
         if name not in manifest["files"]:
             raise FormatError(
                 f"{folder / WINDOWS_FILE} must name folders that "
@@ -101,6 +104,7 @@ def read(folder: Path, read_slice: Callable[[Path], Contents]) -> Contents:
 
 def _windows(path: Path) -> list[tuple[str, tuple[float, float]]]:
     """Return the name of each slice's folder, and its window in ms."""
+    checks.regular_file(path)
     try:
         with path.open(encoding="utf-8", newline="") as file:
             rows = list(csv.DictReader(file, delimiter="\t"))

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from spikelab import checks
 from spikelab.errors import FormatError
 
 Table = dict[str, dict[int, str]]
@@ -85,6 +86,7 @@ def read_table(path: Path) -> Table:
     FormatError
         If it is not UTF-8, or an id is not a whole number.
     """
+    checks.regular_file(path)
     table: Table = {}
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
@@ -159,7 +161,7 @@ def read_params(path: Path) -> dict[str, Any]:
         if isinstance(node, ast.Assign):
             names = [t.id for t in node.targets if isinstance(t, ast.Name)]
             with contextlib.suppress(
-                ValueError, TypeError, MemoryError, RecursionError
+                ArithmeticError, ValueError, TypeError, MemoryError, RecursionError
             ):
                 found.update(dict.fromkeys(names, ast.literal_eval(node.value)))
     return found

@@ -133,6 +133,8 @@ class KiloSortWriter(ClusterFolderWriter):
             kept.add(group_key(sd))
         if left := sorted(names - {str(name) for name in kept}):
             lost.append(f"neuron_attributes {', '.join(left)}")
+        if key := kept - {"electrode", group_key(sd), None}:
+            lost.append(f"neuron_attributes {key.pop()} (it comes back as 'electrode')")
         if sd.metadata:
             lost.append("metadata")
         if np.size(sd.raw_data):

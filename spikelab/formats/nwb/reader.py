@@ -166,6 +166,7 @@ def _train(found: Found) -> tuple[NDArray[Any], list[NDArray[np.float64]]]:
         if index is not None
         else np.arange(1, len(times) + 1)
     )
+    hdf5_file.spend_on_units(len(stops), str(data.name))
     train = trains.split(times, stops, f"{found.spike_times} index")
     return _ids(found, len(train)), train
 

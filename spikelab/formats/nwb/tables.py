@@ -141,6 +141,8 @@ def values(dataset: h5py.Dataset) -> NDArray[Any]:
     if dataset.shape is None:
         raise FormatError(f"{dataset.name} must not be empty of shape")
     hdf5_file.check_size(dataset, str(dataset.name))
+    if h5py.check_string_dtype(dataset.dtype) is not None and dataset.dtype.kind == "O":
+        return hdf5_file.texts(dataset)
     if dataset.dtype.kind in "OS":
         texts = [text(value) for value in np.ravel(dataset[()])]
         return np.array(texts, dtype=object).reshape(dataset.shape)
@@ -153,6 +155,7 @@ def read_ends(index: h5py.Dataset) -> NDArray[np.int64]:
         raise FormatError(
             f"{index.name} must be 1-D and hold integers, got {index.shape} {index.dtype}"
         )
+    hdf5_file.spend_on_units(len(index), str(index.name))
     return values(index).astype(np.int64)
 
 

@@ -100,11 +100,12 @@ def faded(sd: Any, others: Sequence[str]) -> list[str]:
         str(key)
         for key in attribute_names(sd)
         if str(key) not in others
-        and any(key in a and not _has_cell(a[key]) for a in sd.neuron_attributes)
+        and any(key in a and not has_cell(a[key]) for a in sd.neuron_attributes)
     ]
 
 
-def _has_cell(value: Any) -> bool:
+def has_cell(value: Any) -> bool:
+    """Tell whether a value is one, and not an empty cell."""
     return bool(np.ndim(value) or cluster_tables.as_text(value))
 
 

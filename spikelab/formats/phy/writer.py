@@ -232,6 +232,20 @@ class PhyWriter(ClusterFolderWriter):
     def _read_back(self, path: Path) -> Contents:
         return kilosort.read(path)
 
+    def _recording_differences(self, sd: Any, contents: Contents) -> list[str]:
+        found = super()._recording_differences(sd, contents)
+        columns, _ = self._columns(sd, self._plan(sd).templates)
+        read = contents.arguments["neuron_attributes"] or []
+        for column in columns:
+            for written, loaded in zip(sd.neuron_attributes, read, strict=False):
+                value = written.get(column.attribute)
+                if phy_columns.has_cell(value) and not np.array_equal(
+                    value, loaded.get(column.attribute)
+                ):
+                    found.append(f"attribute {column.attribute!r} differs")
+                    break
+        return found
+
     def _found_wrong_beside_spikes(self, sd: Any, folder: Path) -> list[str]:
         plan, table = self._plan(sd), cluster_tables.read_tables(folder)
         found = groups_differ(folder, sd, range(sd.N))

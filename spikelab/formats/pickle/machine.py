@@ -32,6 +32,9 @@ _MEMORY_PER_BYTE = 32
 _CONTAINER = 200
 """Bytes that an empty list, dictionary, set or object takes, rounded up."""
 
+_TUPLE = 60
+"""Bytes that a tuple takes beside its items."""
+
 _DEFAULTDICT = 2**20
 """What one of these counts: Python crashes when it frees a deep chain of them."""
 
@@ -201,11 +204,14 @@ class _Machine:
         self._stack.append(found)
 
     def make_tuple(self, argument: Any) -> None:
-        self._stack.append(_tuple(self._pop_marked()))
+        self._put_tuple(self._pop_marked())
 
     def tuple_of(self, count: int) -> None:
-        items = [self._pop_part() for _ in range(count)]
-        self._stack.append(_tuple(items[::-1]))
+        self._put_tuple([self._pop_part() for _ in range(count)][::-1])
+
+    def _put_tuple(self, items: list[Any]) -> None:
+        self._spend(_TUPLE)
+        self._stack.append(_tuple(items))
 
     def append(self, argument: Any) -> None:
         item = self._pop()
@@ -216,6 +222,7 @@ class _Machine:
         self._top(list).extend(map(_checked, items))
 
     def make_list(self, argument: Any) -> None:
+        self._spend(_CONTAINER)
         self._stack.append([_checked(item) for item in self._pop_marked()])
 
     def set_item(self, argument: Any) -> None:
@@ -227,6 +234,7 @@ class _Machine:
         self._top(*_DICTIONARIES).update(self._pairs(items))
 
     def make_dict(self, argument: Any) -> None:
+        self._spend(_CONTAINER)
         self._stack.append(dict(self._pairs(self._pop_marked())))
 
     def add_items(self, argument: Any) -> None:
@@ -234,6 +242,7 @@ class _Machine:
         self._top(set).update(map(self._key, items))
 
     def make_frozenset(self, argument: Any) -> None:
+        self._spend(_CONTAINER)
         items = self._pop_marked()
         self._stack.append(frozenset(map(self._key, items)))
 

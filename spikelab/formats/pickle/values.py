@@ -52,6 +52,11 @@ _LARGEST_EMPTY = 2**26
 
 _DTYPE = re.compile(r"[biufcSUVO]\d{1,9}|[mM]8")
 
+_TIME_UNITS = (
+    *(b"Y", b"M", b"W", b"D", b"h", b"m"),
+    *(b"s", b"ms", b"us", b"ns", b"ps", b"fs", b"as"),
+)
+
 _DTYPE_DEPTH = 8
 
 _DTYPE_PARTS = 1000
@@ -221,6 +226,8 @@ def _dated(kind: str, state: Any) -> Any:
     unit, number = state[1][:2]
     if unit == b"generic":
         return np.dtype(f"{kind}8")
+    if unit not in _TIME_UNITS:
+        raise ValueError(f"times in {reprlib.repr(unit)}")
     return np.dtype(f"{kind}8[{int(number)}{unit.decode('ascii')}]")
 
 
