@@ -217,7 +217,7 @@ def dataset(
         that is much larger than what is stored of it is refused.
     """
     found = member(group, name)
-    where = f"{group.file.filename}: {name!r}"
+    where = repr(name)  # the path is added where the file was opened
     if not isinstance(found, h5py.Dataset):
         raise FormatError(f"{where} must be a dataset, got a group")
     if found.external or found.is_virtual:
