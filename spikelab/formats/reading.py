@@ -32,7 +32,9 @@ class RecordingOptions:
     )
 
     def described(self, contents: Contents, **source: Any) -> Contents:
-        """Return what was read with the metadata, those of the file and `source`.
+        """Return what was read with the metadata: `source`, the file's, the caller's.
+
+        Of those under one key the last counts.
 
         Raises
         ------
@@ -48,8 +50,8 @@ class RecordingOptions:
                     )
             return contents
         about = {
-            **(self.metadata or {}),
             **source,
             **(contents.arguments.get("metadata") or {}),
+            **(self.metadata or {}),
         }
         return Contents(contents.kind, {**contents.arguments, "metadata": about})

@@ -42,7 +42,7 @@ class Writer(abc.ABC):
     storage_options : mapping, optional
         Handed to ``boto3.client("s3", ...)`` when the target is an S3 URL.
     progress : bool
-        Show a progress bar while a long export runs.
+        Show a progress bar during a transfer to S3.
     """
 
     method: ClassVar[str]
@@ -133,13 +133,13 @@ class Writer(abc.ABC):
         self._write(obj, staged, prepared)
         if self.verify:
             try:
-                self._refuse(self._found_wrong(obj, staged))
+                self._refuse(self._found_wrong(obj, staged, prepared))
             except FormatError as error:
                 self._refuse([f"it cannot be read: {error}"])
             except RecursionError:
                 self._refuse(["it nests too deep to be compared, or holds itself"])
 
-    def _found_wrong(self, obj: Any, staged: Path) -> list[str]:
+    def _found_wrong(self, obj: Any, staged: Path, prepared: Any) -> list[str]:
         """Return in words where what was staged differs from `obj`."""
         return self._differences(obj, self._read_back(staged))
 

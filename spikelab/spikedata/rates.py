@@ -27,6 +27,7 @@ def isi_rates(
 
 
 def _checked_grid(times: ArrayLike) -> NDArray[np.float64]:
+    checks.unmasked("times", times)
     grid = np.asarray(times, dtype=np.float64)
     if grid.ndim != 1 or not np.isfinite(grid).all():
         raise ValueError(

@@ -86,6 +86,7 @@ class RateSliceStack(UnitSubsets["RateSliceStack"], ExportMixin):
                 f"exactly one of data_obj and event_matrix must be given, got {given}"
             )
         step_ms = 1.0 if step_size is None else checks.positive("step_size", step_size)
+        checks.finite("sigma_ms", sigma_ms)
         found = windows.chosen_windows(times_start_to_end, time_peaks, time_bounds)
         if event_matrix is not None:
             stack, times = _from_matrix(event_matrix, found, step_ms)

@@ -133,6 +133,7 @@ def _windows_around(time_peaks: ArrayLike, time_bounds: Any) -> Windows:
     before, after = (checks.finite("time_bounds", value) for value in time_bounds)
     if not before + after > 0:
         raise ValueError(f"time_bounds must span some time, got {time_bounds}")
+    checks.unmasked("time_peaks", time_peaks)
     peaks = np.asarray(time_peaks)
     if peaks.ndim != 1 or not peaks.size:
         raise ValueError(
@@ -205,10 +206,14 @@ def events_inside(
 
 
 def _event_times(events: Any) -> NDArray[np.float64]:
+    checks.unmasked("events", events)
     try:
-        return np.sort(np.asarray(events, dtype=np.float64).ravel())
+        times = np.sort(np.asarray(events, dtype=np.float64).ravel())
     except (TypeError, ValueError) as error:
         raise TypeError(f"events must be numbers: {error}") from error
+    if not np.isfinite(times).all():
+        raise ValueError(f"events must be finite, got {times[~np.isfinite(times)][0]}")
+    return times
 
 
 def consecutive_windows(lengths: Iterable[float]) -> list[Window]:

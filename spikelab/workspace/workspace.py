@@ -230,7 +230,7 @@ class AnalysisWorkspace:
         storage_options : mapping, optional
             Handed to ``boto3.client("s3", ...)`` for an S3 URL.
         progress : bool
-            Show a progress bar for an upload.
+            Show a progress bar during a transfer to S3.
 
         Returns
         -------

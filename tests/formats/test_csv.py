@@ -34,6 +34,7 @@ from spikelab.errors import FormatError, LossError, VerificationError
 from spikelab.formats import CSVWriter
 from spikelab.formats.csv import cells as csv_cells
 from spikelab.formats.csv import tables as csv_tables
+from spikelab.formats.csv import units as csv_units
 from spikelab.formats.csv import writer as csv_writer
 from spikelab.spikedata.pairwise import PairwiseCompMatrix, PairwiseCompMatrixStack
 from spikelab.spikedata.ratedata import RateData
@@ -681,6 +682,27 @@ def test_complex_rates_are_refused(tmp_path):
         CSVWriter().losses(stack)
     with pytest.raises(TypeError, match="must hold real numbers"):
         RateData([[1 + 5j]], [0.0])
+
+
+def test_labels_that_make_a_header_of_spikes_are_refused(tmp_path):
+    """The loader would look for spikes; a stack has its labels in rows."""
+    with pytest.raises(ValueError, match="labels must not hold 'unit' beside"):
+        PairwiseCompMatrix(np.eye(2), ["time_s", "unit"]).to_csv(tmp_path / "m.csv")
+    stack = PairwiseCompMatrixStack(np.ones((2, 2, 1)), ["time_s", "unit"])
+    stack.to_csv(tmp_path / "m.csv", strict=True, verify=True)
+    assert load(tmp_path / "m.csv").labels == ["time_s", "unit"]
+
+
+def test_what_cannot_be_read_back_is_a_verification_error(tmp_path, monkeypatch):
+    """Of both files, as in every format."""
+    monkeypatch.setattr(csv_units, "text", lambda *arguments: 'unit\n0"\n')
+    with pytest.raises(
+        VerificationError, match=r"cannot be read: .*a quote is out of place"
+    ):
+        simulated().to_csv(
+            tmp_path / "s.csv", units_table=tmp_path / "u.csv", verify=True
+        )
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("labels", [["time_ms", "a"], ["time", "x"]])

@@ -87,7 +87,7 @@ def test_slices_that_disagree_are_told():
     stack = SpikeSliceStack(
         spike_stack=slices, times_start_to_end=[(0.0, 10.0), (5.0, 15.0)]
     )
-    (lost, _) = NWBWriter().losses(stack)
+    (_, lost, _) = NWBWriter().losses(stack)
     assert lost.startswith("1 of 2 slices as they are")
     apart = SpikeSliceStack(
         spike_stack=slices, times_start_to_end=[(0.0, 10.0), (10.0, 20.0)]
@@ -128,7 +128,7 @@ def test_spikes_where_windows_meet(first, second, covered, n_lost, tmp_path):
     )
     quietly(stack, tmp_path / "a.nwb")
     assert load(tmp_path / "a.nwb").train[0].tolist() == covered
-    told = [line for line in NWBWriter().losses(stack) if "slices" in line]
+    told = [line for line in NWBWriter().losses(stack) if "disagree" in line]
     assert told == [
         f"{n} of 2 slices as they are (they disagree with others that overlap them)"
         for n in [n_lost]

@@ -334,7 +334,13 @@ def test_align_to_events():
     ("arguments", "error", "message"),
     [
         (("nope", 1, 1), KeyError, "events must be a key of metadata"),
-        (([np.nan], 1, 1), ValueError, "events must hold a time whose window"),
+        (([np.nan], 1, 1), ValueError, "events must be finite, got nan"),
+        (([900.0], 1, 1e9), ValueError, "events must hold a time whose window"),
+        (
+            (np.ma.masked_less([1.0], 2), 1, 1),
+            ValueError,
+            "events must not hold masked",
+        ),
         (([5.0], 0, 0), ValueError, "must span some time, got 0 and 0"),
         (([5.0], np.nan, 1), ValueError, "pre_ms must be finite, got nan"),
         ((["a"], 1, 1), TypeError, "events must be numbers"),

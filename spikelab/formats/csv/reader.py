@@ -20,8 +20,6 @@ from spikelab.formats.reading import RecordingOptions
 from spikelab.kinds import Contents
 from spikelab.units import TimeUnit
 
-_TIMES = tuple(f"time_{unit}" for unit in units.TIME_UNITS)
-
 
 @attrs.frozen(kw_only=True)
 class Options(RecordingOptions):
@@ -115,14 +113,13 @@ def read_files(path: Path, table: Path | None, options: Options) -> Contents:
     if path.is_dir():
         raise IsADirectoryError(f"filepath must name a file, got a folder: {path}")
     columns = csv_file.header(path)
-    has_times = _time_column(columns) is not None
-    if columns[0] == "label" and not (has_times and "unit" in columns):
+    time_column = csv_tables.time_column(columns)
+    if columns[0] == "label" and not csv_tables.looks_like_spikes(columns):
         return csv_tables.read_matrix(path)
-    if columns[0] == "unit" and not has_times:
+    if columns[0] == "unit" and time_column is None:
         return csv_tables.read_matrix(path)
     if columns == ["window", "row", "column", "value"]:
         return csv_tables.read_matrices(path)
-    time_column = _time_column(columns)
     if time_column is None:
         raise FormatError(
             f"{path} must have a column time_ms, time_s or time_samples, got {reprlib.repr(columns)}"
@@ -139,10 +136,6 @@ def read_files(path: Path, table: Path | None, options: Options) -> Contents:
             "SpikeSliceStack cannot be made of it; to_hdf5 and to_pickle keep them"
         )
     return _read_spikes(path, columns, time_column, table, options)
-
-
-def _time_column(columns: list[str]) -> str | None:
-    return next((name for name in columns if name in (*_TIMES, "time")), None)
 
 
 def _to_ms(

@@ -19,6 +19,8 @@ from spikelab.formats.csv import file as csv_file
 from spikelab.formats.csv.spikes import read_columns
 from spikelab.kinds import Contents
 
+_TIMES = tuple(f"time_{unit}" for unit in units.TIME_UNITS)
+
 
 def write_rates(file: IO[bytes], rd: Any, time_unit: str, fs_Hz: float | None) -> None:
     """Write a time column and a column per unit."""
@@ -138,12 +140,31 @@ def check_dtype(values: NDArray[Any]) -> None:
 def check_values(obj: Any) -> None:
     """Raise ValueError for values or labels that have no place in a cell."""
     check_dtype(values_of(obj))
+    if hasattr(obj, "matrix") and _make_a_header_of_spikes(obj.labels):
+        raise ValueError(
+            "labels must not hold 'unit' beside the name of a column of times, by which "
+            f"a table of spikes is known, got {obj.labels!r:.80}"
+        )
     for label in [] if obj.labels is None else obj.labels:
         if not csv_cells.is_scalar(label):
             raise ValueError(
                 f"labels must be numbers, truth values or text to fit into CSV, "
                 f"got {' '.join(repr(label).split()):.80}"
             )
+
+
+def _make_a_header_of_spikes(labels: Sequence[Any] | None) -> bool:
+    return labels is not None and looks_like_spikes(list(labels))
+
+
+def looks_like_spikes(columns: Sequence[Any]) -> bool:
+    """Tell whether a header has the columns of a table of spikes."""
+    return "unit" in columns and time_column(columns) is not None
+
+
+def time_column(columns: Sequence[Any]) -> str | None:
+    """Return the name of the column of times, None if there is none."""
+    return next((name for name in columns if name in (*_TIMES, "time")), None)
 
 
 def write_matrix(file: IO[bytes], pcm: Any) -> None:

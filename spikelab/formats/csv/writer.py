@@ -82,7 +82,7 @@ def export_spikedata_to_csv(
     storage_options : mapping, optional
         Handed to ``boto3.client("s3", ...)`` for an S3 URL.
     progress : bool
-        Show a progress bar.
+        Show a progress bar during a transfer to S3.
 
     Returns
     -------
@@ -125,6 +125,15 @@ def _is_optional_path(
         raise TypeError(f"{attribute.name} must be a path or None, got {value!r}")
 
 
+@attrs.frozen
+class _Files:
+    """Whether the file is compressed; the staged table of units, and whether it is."""
+
+    packed: bool
+    table: Path | None = None
+    table_packed: bool = False
+
+
 @attrs.frozen(kw_only=True)
 class CSVWriter(FileWriter):
     """Write a table of spikes, rates or comparisons.
@@ -159,38 +168,35 @@ class CSVWriter(FileWriter):
         See :func:`~spikelab.data_loaders.data_exporters.export_spikedata_to_csv`.
         """
         self.check(obj)
+        packed = csv_file.is_compressed(filepath)
         if self.units_table is None:
             with destinations.staged_file(
                 filepath, self.storage_options, progress=self.progress
             ) as staged:
-                self._fill_files(obj, filepath, staged, None)
+                self._fill(obj, staged, _Files(packed))
             return os.fspath(filepath)
         _check_different(filepath, self.units_table)
         with destinations.staged_pair(
             filepath, self.units_table, self.storage_options, progress=self.progress
         ) as (staged, table):
-            self._fill_files(obj, filepath, staged, table)
+            is_packed = csv_file.is_compressed(self.units_table)
+            self._fill(obj, staged, _Files(packed, table, is_packed))
         return os.fspath(filepath)
 
-    def _fill_files(
-        self,
-        obj: Any,
-        filepath: str | os.PathLike[str],
-        staged: Path,
-        table: Path | None,
-    ) -> None:
-        compressed = csv_file.is_compressed(filepath)
-        with csv_file.created(staged, compressed=compressed) as file:
+    def _write(self, obj: Any, path: Path, prepared: _Files) -> None:
+        with csv_file.created(path, compressed=prepared.packed) as file:
             self._write_rows(obj, file)
-        if table is not None and self.units_table is not None:
-            compressed = csv_file.is_compressed(self.units_table)
-            with csv_file.created(table, compressed=compressed) as file:
-                checksums = csv_spikes.checksums(obj.train, self.time_unit, self.fs_Hz)
+        if prepared.table is not None:
+            checksums = csv_spikes.checksums(obj.train, self.time_unit, self.fs_Hz)
+            with csv_file.created(
+                prepared.table, compressed=prepared.table_packed
+            ) as file:
                 file.write(csv_units.text(obj, self.fs_Hz, checksums).encode())
-        if self.verify:
-            self._refuse(self._differences_in(obj, staged, table))
 
-    def _differences_in(self, obj: Any, staged: Path, table: Path | None) -> list[str]:
+    def _read_back(self, path: Path, table: Path | None = None) -> Contents:
+        return csv_reader.read_files(path, table, csv_reader.Options(fs_Hz=self.fs_Hz))
+
+    def _found_wrong(self, obj: Any, staged: Path, prepared: _Files) -> list[str]:
         if kind_of(obj) == "SpikeSliceStack":
             column = f"time_{self.time_unit}"
             to_ms = functools.partial(
@@ -204,7 +210,7 @@ class CSVWriter(FileWriter):
             )
         if kind_of(obj) == "RateSliceStack" and not obj.event_stack.size:
             return []  # a header tells no windows, without which there is no stack
-        return self._differences(obj, self._contents(staged, table))
+        return self._differences(obj, self._read_back(staged, prepared.table))
 
     def _prepare(self, obj: Any) -> None:
         kind = kind_of(obj)
@@ -237,19 +243,11 @@ class CSVWriter(FileWriter):
         else:
             _WRITE_TIMES[kind](file, obj, self.time_unit, self.fs_Hz)
 
-    def _write(self, obj: Any, path: Path, prepared: None) -> None:
-        with path.open("wb") as file:
-            self._write_rows(obj, file)
-
-    def _read_back(self, path: Path) -> Contents:
-        return self._contents(path, None)
-
-    def _contents(self, path: Path, table: Path | None) -> Contents:
-        return csv_reader.read_files(path, table, csv_reader.Options(fs_Hz=self.fs_Hz))
-
     def _differences(self, obj: Any, contents: Contents) -> list[str]:
-        slack_ms = self._rounding_ms(obj)
-        if contents.kind == "SpikeData":
+        kind, slack_ms = kind_of(obj), self._rounding_ms(obj)
+        if contents.kind != kind:
+            return [f"a {kind} was written, a {contents.kind} was read"]
+        if kind == "SpikeData":
             return csv_losses.spike_differences(
                 obj, contents, slack_ms, with_units=self.units_table is not None
             )

@@ -139,7 +139,7 @@ def export_spikedata_to_hdf5(
     storage_options : mapping, optional
         Handed to ``boto3.client("s3", ...)`` for an S3 URL.
     progress : bool
-        Show a progress bar.
+        Show a progress bar during a transfer to S3.
 
     Returns
     -------
@@ -245,8 +245,8 @@ def read(
     raw_time_unit : {"s", "ms", "samples"}, optional
         Time unit of the raw times.
     length_ms, start_time_ms : float, optional
-        The recording window in ms. If nothing tells it, it goes from 0 to the
-        last spike.
+        The recording window in ms. If nothing tells it, it goes from 0, or
+        the first spike if that is negative, to the last spike.
     metadata : mapping, optional
         Metadata of the recording; ``source_file`` is added.
     storage_options : mapping, optional

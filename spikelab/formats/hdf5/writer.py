@@ -206,15 +206,15 @@ class HDF5Writer(SiblingWriter):
             Read the raw data too, if there are any.
         """
         recorded = hdf5_file.scalar_attributes(group)
-        start = (
-            start_time_ms
-            if start_time_ms is not None
-            else recorded.get("start_time", 0.0)
-        )
         length = length_ms if length_ms is not None else recorded.get("length_ms")
         if length is None:
             length = self._length_ms(group)
         train = self.read_train(group)
+        start = (
+            start_time_ms if start_time_ms is not None else recorded.get("start_time")
+        )
+        if start is None:
+            start = min(trains.extremes(train)[0], 0.0)
         n_units = recorded.get("n_units", len(train))
         if n_units != len(train):
             raise FormatError(
@@ -230,8 +230,8 @@ class HDF5Writer(SiblingWriter):
     def _length_ms(self, group: h5py.Group) -> float | None:
         """Return the length of a recording whose file does not record it, if known."""
 
-    def _found_wrong(self, obj: Any, staged: Path) -> list[str]:
-        found = super()._found_wrong(obj, staged)
+    def _found_wrong(self, obj: Any, staged: Path, prepared: Any) -> list[str]:
+        found = super()._found_wrong(obj, staged, prepared)
         with hdf5_file.opened(staged) as file:
             for group, sd in hdf5_siblings.groups(file, obj):
                 said = hdf5_file.scalar_attributes(group)

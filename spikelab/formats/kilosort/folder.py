@@ -154,8 +154,8 @@ class ClusterFolderWriter(FolderWriter):
     def _recording_differences(self, sd: Any, contents: Contents) -> list[str]:
         return super()._differences(sd, contents)
 
-    def _found_wrong(self, obj: Any, staged: Path) -> list[str]:
-        found = super()._found_wrong(obj, staged)
+    def _found_wrong(self, obj: Any, staged: Path, prepared: None) -> list[str]:
+        found = super()._found_wrong(obj, staged, prepared)
         for name, sd in cluster_slices.recordings(obj).items():
             found += self._found_wrong_beside_spikes(sd, staged / name)
         return found

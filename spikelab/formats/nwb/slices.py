@@ -58,7 +58,7 @@ class SpikeSlices(nwb_parts.Part):
 
     def losses(self, obj: Any) -> list[str]:
         """Return what units and windows do not tell."""
-        lost = []
+        lost = ["the slices as such (the file is read as the recording they cover)"]
         if differing := self._inconsistent(obj):
             lost.append(
                 f"{differing} of {len(obj.spike_stack)} slices as they are (they disagree "

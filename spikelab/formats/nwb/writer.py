@@ -152,10 +152,10 @@ class NWBWriter(FileWriter):
     def _read_back(self, path: Path) -> Contents:
         return read(path)
 
-    def _found_wrong(self, obj: Any, staged: Path) -> list[str]:
+    def _found_wrong(self, obj: Any, staged: Path, prepared: Any) -> list[str]:
         with hdf5_file.opened(staged) as file:
             beside = _part(obj).found_wrong(file, obj)
-        return super()._found_wrong(obj, staged) + beside
+        return super()._found_wrong(obj, staged, prepared) + beside
 
     def _differences(self, obj: Any, contents: Contents) -> list[str]:
         part = _part(obj)
@@ -231,7 +231,7 @@ def export_spikedata_to_nwb(
     storage_options : mapping, optional
         Handed to ``boto3.client("s3", ...)`` for an S3 URL.
     progress : bool
-        Show a progress bar.
+        Show a progress bar during a transfer to S3.
 
     Returns
     -------
@@ -348,7 +348,8 @@ def read(
     length_ms, start_time_ms : float, optional
         The recording window in ms. By default what the file tells: its
         attributes, or the intervals in which the units were observed; if it
-        tells nothing, from 0 to the last spike.
+        tells nothing, from 0, or the first spike if that is negative, to the
+        last spike.
     metadata : mapping, optional
         Metadata of the recording; ``source_file``, ``format`` and, if known,
         ``fs_Hz`` are added.

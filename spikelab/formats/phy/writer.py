@@ -345,7 +345,7 @@ def export_spikedata_to_phy(
     storage_options : mapping, optional
         Handed to ``boto3.client("s3", ...)`` for an S3 URL.
     progress : bool
-        Show a progress bar.
+        Show a progress bar during a transfer to S3.
 
     Returns
     -------
