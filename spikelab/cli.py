@@ -11,6 +11,7 @@ import types
 import typing
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -67,6 +68,9 @@ def _parser() -> argparse.ArgumentParser:
         prog="spikelab",
         description="Take spike-sorted data into the files that other tools read.",
     )
+    parser.add_argument(
+        "--version", action="version", version=f"spikelab {version('spikelab')}"
+    )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_convert(commands.add_parser("convert", help="write a file in another format"))
     _add_demo(
@@ -122,11 +126,21 @@ def _add_convert(parser: argparse.ArgumentParser) -> None:
 
 @attrs.frozen
 class _Option:
-    """An option of some formats: its type, who takes it, and what it is."""
+    """An option: its type, and what it is, with the formats of which that is true."""
 
     hint: Any
-    formats: tuple[str, ...]
-    text: str
+    texts: dict[str, list[str]] = attrs.Factory(dict)
+
+    def help(self) -> str:
+        """Return what the option is, with the formats that take it."""
+        if len(self.formats) == len(FORMATS):
+            return f"{next(iter(self.texts))} (every format)"
+        return "; ".join(f"{text} ({', '.join(of)})" for text, of in self.texts.items())
+
+    @property
+    def formats(self) -> list[str]:
+        """The formats that take it."""
+        return [name for of in self.texts.values() for name in of]
 
 
 def _all_options() -> dict[str, _Option]:
@@ -135,8 +149,8 @@ def _all_options() -> dict[str, _Option]:
     for entry in FORMATS.values():
         texts = _texts(entry.export)
         for name, hint in _options(entry).items():
-            known = found.get(name, _Option(hint, (), texts.get(name, "")))
-            found[name] = attrs.evolve(known, formats=(*known.formats, entry.name))
+            option = found.setdefault(name, _Option(hint))
+            option.texts.setdefault(texts.get(name, ""), []).append(entry.name)
     return found
 
 
@@ -164,9 +178,7 @@ def _add_option(parser: argparse.ArgumentParser, name: str, option: _Option) -> 
     flags = [f"--{name.replace('_', '-')}"]
     if "_" in name:
         flags.append(f"--{name}")
-    everywhere = len(option.formats) == len(FORMATS)
-    formats = "every format" if everywhere else ", ".join(option.formats)
-    how: dict[str, Any] = {"dest": name, "help": f"{option.text} ({formats})"}
+    how: dict[str, Any] = {"dest": name, "help": option.help()}
     kind = _kind(option.hint)
     if kind is bool:
         parser.add_argument(*flags, action=argparse.BooleanOptionalAction, **how)

@@ -235,9 +235,10 @@ def local_copy(
     source: str | os.PathLike[str],
     storage_options: Mapping[str, Any] | None = None,
     *,
+    name: str = "filepath",
     progress: bool = False,
 ) -> Iterator[Path]:
-    """Yield a local path from which `source` can be read.
+    """Yield a local path from which `source`, called `name` in errors, can be read.
 
     Raises
     ------
@@ -249,7 +250,7 @@ def local_copy(
         with s3_staging.local_copy(url, storage_options, progress=progress) as path:
             yield path
         return
-    path = resolved("filepath", source)
+    path = resolved(name, source)
     if not path.exists():
         raise FileNotFoundError(errno.ENOENT, "no such file or folder", str(source))
     checks.regular_file(path)

@@ -130,6 +130,11 @@ def recordings_of(obj: Any) -> list[Any]:
     return [obj] if kind == "SpikeData" else []
 
 
+def is_data_object(value: Any) -> bool:
+    """Tell whether a value is of one of the six classes itself, not of a subclass."""
+    return MODULES.get(type(value).__name__) == type(value).__module__
+
+
 def kind_of(obj: object) -> str:
     """Return the name of the data class that `obj` is an instance of.
 

@@ -11,7 +11,7 @@ from spikelab import checks
 from spikelab.errors import FormatError
 
 BLOCK = 2**20
-"""Number of spikes that are written to HDF5 at a time (8 MB as float64)."""
+"""How many numbers are read or written at a time (8 MB as float64)."""
 
 CACHED = 2**16
 """Number of spikes that are worked on at a time elsewhere: their arrays stay cached."""

@@ -1,3 +1,5 @@
+"""Spikes in bins, and back."""
+
 import numpy as np
 import pytest
 from hypothesis import given

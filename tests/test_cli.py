@@ -7,6 +7,7 @@ import sys
 import pytest
 from recordings import assert_same_recording, linear_track, simulated
 
+import spikelab
 from spikelab import cli, demo, load
 from spikelab.formats.registry import FORMATS
 
@@ -185,5 +186,18 @@ def test_a_source_may_need_arguments(tmp_path):
 def test_every_option_has_a_text():
     """The help says what an option is, and of which formats."""
     for name, option in cli._all_options().items():
-        assert option.text, name
+        assert all(option.texts), name
         assert option.formats, name
+
+
+def test_an_option_says_what_it_is_in_each_format():
+    """Where it is not the same."""
+    options = cli._all_options()
+    assert "Sampling rate in Hz (kilosort, nwb, phy)" in options["fs_Hz"].help()
+    assert 'needed for "samples" (csv)' in options["fs_Hz"].help()
+    assert options["verify"].help().endswith("(every format)")
+
+
+def test_the_version_is_told():
+    """As the package says it."""
+    assert run("--version").stdout == f"spikelab {spikelab.__version__}\n"

@@ -45,16 +45,11 @@ def _built(contents: Any, source: str | os.PathLike[str]) -> Any:
 
 def _loader(name: str, read: Callable[_P, Any], cls: Any = None) -> Callable[_P, Any]:
     """Return the loader called `name` that builds what `read` returns, a `cls`."""
-    signature = inspect.signature(read)
 
     @functools.wraps(read)
-    def load(*args: _P.args, **kwargs: _P.kwargs) -> Any:
-        try:
-            given = signature.bind(*args, **kwargs)
-        except TypeError as error:
-            raise TypeError(f"{name}: {error}") from None
+    def loader(*args: _P.args, **kwargs: _P.kwargs) -> Any:
+        source = _bound(name, read, *args, **kwargs)
         contents = read(*args, **kwargs)
-        source: Any = next(iter(given.arguments.values()))
         loaded = _built(contents, source)
         if cls is not None and not isinstance(loaded, cls):
             raise FormatError(
@@ -63,12 +58,22 @@ def _loader(name: str, read: Callable[_P, Any], cls: Any = None) -> Callable[_P,
             )
         return loaded
 
-    load.__name__ = load.__qualname__ = name
-    load.__module__ = __name__
+    loader.__name__ = loader.__qualname__ = name
+    loader.__module__ = __name__
     returned = cls or Any
-    load.__annotations__ = {**read.__annotations__, "return": returned}
-    load.__signature__ = signature.replace(return_annotation=returned)  # type: ignore[attr-defined]
-    return load
+    loader.__annotations__ = {**read.__annotations__, "return": returned}
+    signature = inspect.signature(read).replace(return_annotation=returned)
+    loader.__signature__ = signature  # type: ignore[attr-defined] # of any function
+    return loader
+
+
+def _bound(name: str, read: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """Return the source that `read` is given, or raise TypeError in the name of a loader."""
+    try:
+        given = inspect.signature(read).bind(*args, **kwargs)
+    except TypeError as error:
+        raise TypeError(f"{name}: {error}") from None
+    return next(iter(given.arguments.values()))
 
 
 def _spikedata_loader(name: str, read: Callable[_P, Any]) -> Callable[_P, SpikeData]:
@@ -119,12 +124,14 @@ def load(
         If the format is not one of those, or the file does not hold what its
         format promises.
     """
-    with destinations.local_copy(path, storage_options, progress=progress) as local:
+    with destinations.local_copy(
+        path, storage_options, name="path", progress=progress
+    ) as local:
+        found = registry.recognised(local)
         # A second file that an option names may be on S3 too.
-        read = functools.partial(
-            registry.recognised(local).read, storage_options=storage_options
-        )
-        loaded = _built(read(local, **options), path)
+        arguments = {**options, "storage_options": storage_options}
+        _bound(f"load of a {found.name} file", found.read, local, **arguments)
+        loaded = _built(found.read(local, **arguments), path)
         metadata = getattr(loaded, "metadata", None) or {}
         for key in ("source_file", "source_folder"):
             # Of an S3 object, readers know the temporary copy only.

@@ -54,7 +54,12 @@ def set_values(
     for unit in units:
         if not -len(neuron_attributes) <= unit < len(neuron_attributes):
             raise IndexError(
-                f"neuron_indices must lie below {len(neuron_attributes)}, got {unit}"
+                out_of_range(
+                    "neuron_indices",
+                    len(neuron_attributes),
+                    unit,
+                    -len(neuron_attributes),
+                )
             )
     for unit, value in zip(units, each, strict=True):
         neuron_attributes[unit][key] = value
@@ -138,7 +143,7 @@ def select_units(
     chosen = as_indices("units", units, n_units)
     for unit in chosen:
         if not 0 <= unit < n_units:
-            raise ValueError(_out_of_range("units", n_units, unit))
+            raise ValueError(out_of_range("units", n_units, unit))
     unique = dict.fromkeys(chosen)
     return list(unique) if preserve_order else sorted(unique)
 
@@ -151,17 +156,18 @@ def select_slices(slices: Any, n_slices: int) -> list[int]:
     chosen = set()
     for index in as_indices("slices", slices, n_slices):
         if not -n_slices <= index < n_slices:
-            raise ValueError(_out_of_range("slices", n_slices, index))
+            raise ValueError(out_of_range("slices", n_slices, index, -n_slices))
         chosen.add(index % n_slices)
     if not chosen:
         raise ValueError("slices must name at least one slice, got none")
     return sorted(chosen)
 
 
-def _out_of_range(name: str, count: int, index: int) -> str:
+def out_of_range(name: str, count: int, index: int, lowest: int = 0) -> str:
+    """Return the message for an index that `count` items do not have."""
     if count == 0:
         return f"{name} must be empty, because there are none, got {index}"
-    return f"{name} must lie in 0..{count - 1}, got {index}"
+    return f"{name} must lie in {lowest}..{count - 1}, got {index}"
 
 
 def as_indices(name: str, chosen: Any, count: int) -> list[int]:

@@ -133,7 +133,9 @@ class PairwiseCompMatrixStack(ExportMixin):
         positions = attributes.as_indices(name, indices, len(self))
         for i in positions:
             if not -len(self) <= i < len(self):
-                raise IndexError(f"{name} must lie in 0..{len(self) - 1}, got {i}")
+                raise IndexError(
+                    attributes.out_of_range(name, len(self), i, -len(self))
+                )
         return positions
 
     def _matrix(self, stack_index: int, position: int) -> PairwiseCompMatrix:

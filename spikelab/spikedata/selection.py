@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spikelab import checks, trains
+from spikelab import checks, kinds, trains
 from spikelab.spikedata.construction import Train
 
 if TYPE_CHECKING:
@@ -14,16 +14,7 @@ if TYPE_CHECKING:
 
 def arguments(recording: "SpikeData", **changes: Any) -> dict[str, Any]:
     """Return the arguments that make `recording` again, but for `changes`."""
-    return {
-        "train": recording.train,
-        "length": recording.length,
-        "start_time": recording.start_time,
-        "neuron_attributes": recording.neuron_attributes,
-        "metadata": recording.metadata,
-        "raw_data": recording.raw_data,
-        "raw_time": recording.raw_time,
-        **changes,
-    }
+    return {**kinds.arguments_of(recording), **changes}
 
 
 def window_times(recording: "SpikeData", start: Any, end: Any) -> tuple[float, float]:

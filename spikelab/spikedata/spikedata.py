@@ -43,7 +43,8 @@ class SpikeData(UnitSubsets["SpikeData"], ExportMixin):
         Raw voltages, shape (channels, samples) or (samples,). Not copied, so
         that a :class:`numpy.memmap` stays on the disk.
     raw_time : array or float, optional
-        Time of each raw sample in ms, or their sampling rate in kHz.
+        Time of each raw sample in ms, in any order, or their sampling rate in kHz;
+        the first sample is then at 0.
 
     Attributes
     ----------
@@ -110,6 +111,12 @@ class SpikeData(UnitSubsets["SpikeData"], ExportMixin):
             Number of units; by default the largest index plus one.
         **kwargs
             Further arguments of :class:`SpikeData`.
+
+        Raises
+        ------
+        ValueError
+            If the arrays differ in length, an index is no whole number or not
+            below `N`, or :class:`SpikeData` refuses the times.
         """
         n_units = None if N is None else _index("N", N)
         train, n_units = construction.train_of_flat(idces, times, n_units)
@@ -152,6 +159,12 @@ class SpikeData(UnitSubsets["SpikeData"], ExportMixin):
         **kwargs
             Further arguments of :class:`SpikeData`; the length is by default
             that of all bins.
+
+        Raises
+        ------
+        ValueError
+            If the counts are not whole, negative or not 2-D, or the width is
+            not positive.
         """
         checks.unmasked("raster", raster)
         counts = np.asarray(raster)
@@ -292,7 +305,16 @@ class SpikeData(UnitSubsets["SpikeData"], ExportMixin):
         drop_neuron_attributes : bool
             Leave the attributes out. By default they are those of this
             recording, or of the other one if only that has them.
+
+        Raises
+        ------
+        TypeError
+            If `spikeData` is not a SpikeData.
+        ValueError
+            If the numbers of units or of raw channels differ.
         """
+        if not isinstance(spikeData, SpikeData):
+            raise TypeError(f"spikeData must be a SpikeData, got {spikeData!r:.80}")
         if spikeData.N != self.N:
             raise ValueError(
                 f"spikeData must have the same number of units, "
@@ -332,6 +354,11 @@ class SpikeData(UnitSubsets["SpikeData"], ExportMixin):
         -------
         ndarray
             Counts, int64, shape (N, ceil((length + time_offset) / bin_size)).
+
+        Raises
+        ------
+        ValueError
+            If the width is not positive, or there would be no bin.
         """
         origin, bins = self._bins(bin_size, time_offset)
         return binning.counts(self.train, origin, float(bin_size), bins)
@@ -405,6 +432,12 @@ class SpikeData(UnitSubsets["SpikeData"], ExportMixin):
         -------
         RateData
             Rates of shape (N, number of times), with ``rate_unit="Hz"``.
+
+        Raises
+        ------
+        ValueError
+            If the times are not finite, ascending and evenly spaced, or
+            `sigma_ms` is not finite.
         """
         return RateData(
             *isi_rates(self.train, times, sigma_ms),
@@ -421,7 +454,14 @@ class SpikeData(UnitSubsets["SpikeData"], ExportMixin):
             Length of a window in ms.
         overlap : float
             How far, in ms, each window reaches into the next.
+
+        Raises
+        ------
+        ValueError
+            If the length is not positive or exceeds that of the recording, or
+            the overlap is not below it.
         """
+        # The stack is made of recordings, and imports this module.
         from spikelab.spikedata.spikeslicestack import SpikeSliceStack
 
         frames = windows.frame_windows(self.start_time, self.length, length, overlap)
@@ -450,7 +490,21 @@ class SpikeData(UnitSubsets["SpikeData"], ExportMixin):
             Cut out spikes, or rates as :meth:`resampled_isi` gives them.
         bin_size_ms, sigma_ms : float
             Step and smoothing of the rates, in ms.
+
+        Raises
+        ------
+        KeyError
+            If `metadata` has no such key.
+        ValueError
+            If the window is empty, an event is not finite, or no window lies in
+            the recording.
+
+        Warns
+        -----
+        UserWarning
+            If events are left out.
         """
+        # Stacks are made of recordings, and import this module.
         from spikelab.spikedata.rateslicestack import RateSliceStack
         from spikelab.spikedata.spikeslicestack import SpikeSliceStack
 

@@ -167,8 +167,11 @@ def frame_windows(
             f"got {length}"
         )
     step = length - overlap
+    # What rounding the step has cost adds up with each of them.
+    slack += float(np.spacing(length)) * recording_length / step
     count = int((recording_length + slack - length) / step) + 1
-    starts = [float(start_time + i * step) for i in range(count)]
+    latest = max(stop - length, start_time)
+    starts = [float(min(start_time + i * step, latest)) for i in range(count)]
     return [(start, float(start + length)) for start in starts]
 
 

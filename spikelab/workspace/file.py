@@ -14,13 +14,13 @@ import attrs
 import h5py
 import numpy as np
 
+from spikelab import kinds
 from spikelab.errors import FormatError
 from spikelab.formats import hdf5_file
 from spikelab.formats.hdf5 import columns as hdf5_columns
 from spikelab.formats.hdf5 import objects as hdf5_objects
 from spikelab.formats.hdf5.columns import is_text
 from spikelab.formats.hdf5.objects import Plan
-from spikelab.formats.hdf5.value_trees import is_data_object
 from spikelab.workspace import published
 
 _EXACT = "__exact__"
@@ -85,7 +85,7 @@ def _plan(item: Item) -> Plan:
     if not isinstance(item.note, str | None):
         raise TypeError(f"the note of {_title(item)} must be a string or None")
     allowed = type(item.value) in (np.ndarray, np.memmap, dict)
-    if not allowed and not is_data_object(item.value):
+    if not allowed and not kinds.is_data_object(item.value):
         raise TypeError(
             f"{_title(item)} must be a spikelab data object, a numpy array or a "
             f"dictionary to be saved, got {type(item.value).__name__}; "

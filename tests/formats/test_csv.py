@@ -242,7 +242,8 @@ def test_losses_say_why_an_attribute_is_lost(tmp_path, attributes, found, reason
     lost = CSVWriter(units_table=files[1]).losses(sd)
     assert len(lost) == len(reasons)
     for line, reason in zip(lost, reasons, strict=True):
-        assert line.startswith(f"neuron_attributes {reason}")
+        key, _, why = reason.partition(" ")
+        assert line.startswith(f"neuron_attributes[{key}] {why}")
     sd.to_csv(files[0], units_table=files[1], verify=True)
     assert load(files[0], units_table=files[1]).neuron_attributes == found
 
@@ -667,7 +668,7 @@ def test_a_difference_of_time_is_no_number(unit, tmp_path):
     """Its unit would be gone, so that it is said to be lost."""
     sd = SpikeData([[1.0]], neuron_attributes=[{"q": np.timedelta64(3, unit)}])
     table = tmp_path / "u.csv"
-    with pytest.raises(LossError, match="neuron_attributes 'q'"):
+    with pytest.raises(LossError, match=r"neuron_attributes\['q'\]"):
         sd.to_csv(tmp_path / "s.csv", units_table=table, strict=True)
     sd.to_csv(tmp_path / "s.csv", units_table=table)
     assert load(tmp_path / "s.csv", units_table=table).neuron_attributes is None

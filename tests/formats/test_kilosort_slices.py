@@ -114,7 +114,12 @@ def test_one_warning_for_all_slices(method, tmp_path):
 def test_losses_of_slices(tmp_path):
     """What all lose is told once, what some lose with their names."""
     lost = KiloSortWriter(fs_Hz=FS).losses(slices())
-    assert lost == ["neuron_attributes location, quality, snr", "metadata"]
+    assert [line.split(" (")[0] for line in lost] == [
+        "neuron_attributes['location']",
+        "neuron_attributes['quality']",
+        "neuron_attributes['snr']",
+        "metadata",
+    ]
     lost = PhyWriter(fs_Hz=FS).losses(centred())
     assert sum("are rounded" in loss for loss in lost) == 1
     assert any(loss.startswith("slice_0001: spike times are rounded") for loss in lost)

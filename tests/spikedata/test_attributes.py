@@ -1,3 +1,5 @@
+"""What is known about units: read, set, and checked."""
+
 import numpy as np
 import pytest
 

@@ -1,3 +1,5 @@
+"""What a recording is made of, and what it refuses."""
+
 import numpy as np
 import pytest
 

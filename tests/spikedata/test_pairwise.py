@@ -1,3 +1,5 @@
+"""Comparisons of units, and stacks of them."""
+
 import pickle
 
 import numpy as np
@@ -158,8 +160,8 @@ def test_subslice_of_one():
 @pytest.mark.parametrize(
     ("index", "error", "message"),
     [
-        (3, IndexError, r"index must lie in 0\.\.2, got 3"),
-        ([0, -4], IndexError, r"indices must lie in 0\.\.2, got -4"),
+        (3, IndexError, r"index must lie in -3\.\.2, got 3"),
+        ([0, -4], IndexError, r"indices must lie in -3\.\.2, got -4"),
         (True, TypeError, "index must be integers or a mask, got True"),
         ("a", TypeError, "integers or a mask, got 'a'"),
         ([True], ValueError, "indices must have 3 entries as a mask, got 1"),

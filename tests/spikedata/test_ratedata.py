@@ -1,3 +1,5 @@
+"""Rates over time, and parts of them."""
+
 import pickle
 
 import numpy as np

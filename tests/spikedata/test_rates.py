@@ -1,3 +1,5 @@
+"""Rates from intervals between spikes."""
+
 import itertools
 
 import numpy as np

@@ -1,3 +1,5 @@
+"""Rates in windows of one length."""
+
 import pickle
 
 import numpy as np
@@ -217,7 +219,7 @@ def test_subslice():
         assert part.times == [stack.times[i] for i in expected]
         assert columns(part) == [columns(stack)[i] for i in expected]
         assert part.neuron_attributes == ATTRIBUTES
-    with pytest.raises(ValueError, match=r"slices must lie in 0\.\.2, got 3"):
+    with pytest.raises(ValueError, match=r"slices must lie in -3\.\.2, got 3"):
         stack.subslice(3)
 
 

@@ -1,3 +1,5 @@
+"""Parts and chains of recordings."""
+
 import numpy as np
 import pytest
 from hypothesis import given

@@ -1,3 +1,5 @@
+"""Recordings: made, counted, sliced."""
+
 import builtins
 import pickle
 
@@ -287,7 +289,7 @@ def test_neuron_attributes_refuse_what_does_not_fit():
     sd = SpikeData([[], []], neuron_attributes=[{}, {}])
     with pytest.raises(ValueError, match="one value per unit, got 3 for 2"):
         sd.set_neuron_attribute("a", [1, 2, 3])
-    with pytest.raises(IndexError, match="neuron_indices must lie below 2, got 5"):
+    with pytest.raises(IndexError, match=r"neuron_indices must lie in -2\.\.1, got 5"):
         sd.set_neuron_attribute("a", [1, 2], [0, 5])
     assert sd.neuron_attributes == [{}, {}]
 

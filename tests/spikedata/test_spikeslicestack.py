@@ -1,3 +1,5 @@
+"""Slices of recordings."""
+
 import pickle
 
 import numpy as np
@@ -262,7 +264,7 @@ def test_subslice():
         assert part.times == [stack.times[i] for i in expected]
         assert spikes(part) == [spikes(stack)[i] for i in expected]
         assert part.neuron_attributes == ATTRIBUTES
-    with pytest.raises(ValueError, match=r"slices must lie in 0\.\.2, got 3"):
+    with pytest.raises(ValueError, match=r"slices must lie in -3\.\.2, got 3"):
         stack.subslice(3)
 
 

@@ -1,6 +1,8 @@
+"""Windows of slices, as users give them."""
+
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from spikelab.spikedata import windows
@@ -107,6 +109,8 @@ def test_windows_leave_the_recording():
     st.integers(0, 39),
     st.sampled_from([1.0, 10.0, 30.0]),
 )
+@example(-13, 172, 11, 10, 10.0)
+@example(-12, 86, 11, 10, 10.0)
 def test_frames_against_whole_numbers(start, total, length, overlap, parts):
     """Frames in fractions of a ms are those in whole numbers, at any start."""
     if not (overlap < length <= total):

@@ -122,7 +122,7 @@ def losses(neuron_attributes: Sequence[_Row] | None) -> list[str]:
     attributes = neuron_attributes or []
     has_axes = _have_axes(attributes)
     lost = {
-        f"neuron_attributes {key!r} ({reason})": None
+        f"neuron_attributes[{key!r}] ({reason})": None
         for known in attributes
         for key in known
         if (reason := _why_lost(known, key, has_axes))

@@ -78,7 +78,7 @@ def export_spikedata_to_csv(
     verify : bool
         Read the files back and compare, before they replace earlier ones.
     strict : bool
-        Raise an error if the files cannot carry all that `sd` holds.
+        Raise an error if the files cannot carry all that the object holds.
     storage_options : mapping, optional
         Handed to ``boto3.client("s3", ...)`` for an S3 URL.
     progress : bool

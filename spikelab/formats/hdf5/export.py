@@ -120,7 +120,7 @@ def export_spikedata_to_hdf5(
     fs_Hz : float, optional
         Sampling rate, needed if a unit is ``"samples"``.
     group_per_unit : str
-        Name of the group of ``group``; its datasets are named 0 to N - 1.
+        Name of the group with a dataset for each unit, which are named 0 to N - 1.
     group_time_unit : {"s", "ms", "samples"}
         Time unit of ``group``.
     idces_dataset, times_dataset : str
@@ -135,7 +135,7 @@ def export_spikedata_to_hdf5(
     verify : bool
         Read the file back and compare, before it replaces an earlier one.
     strict : bool
-        Raise an error if the file cannot carry all that `sd` holds.
+        Raise an error if the file cannot carry all that the object holds.
     storage_options : mapping, optional
         Handed to ``boto3.client("s3", ...)`` for an S3 URL.
     progress : bool

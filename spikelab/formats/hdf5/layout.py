@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 from spikelab import kinds, trains
 from spikelab.formats import hdf5_file
 from spikelab.formats.hdf5 import columns as hdf5_columns
-from spikelab.formats.hdf5 import value_trees
 from spikelab.formats.hdf5.columns import Column
 
 _INT64 = range(-(2**63), 2**63)
@@ -78,7 +77,7 @@ class Planner:
             return self._array(value, path)
         if type(value) is dict:
             return self._dict(value, path)
-        if not value_trees.is_data_object(value):
+        if not kinds.is_data_object(value):
             return _plain(value)
         kind = kinds.kind_of(value)
         node = _LAYOUTS[kind](self, value, path)

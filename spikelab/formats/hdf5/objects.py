@@ -22,7 +22,7 @@ from spikelab.errors import FormatError
 from spikelab.formats import hdf5_file
 from spikelab.formats.hdf5 import columns as hdf5_columns
 from spikelab.formats.hdf5.layout import Node, Planner
-from spikelab.formats.hdf5.value_trees import Decoder, Encoder, is_data_object
+from spikelab.formats.hdf5.value_trees import Decoder, Encoder
 from spikelab.kinds import Contents
 
 _ARRAY = 200
@@ -104,7 +104,7 @@ def _check_objects(value: Any, name: str) -> None:
     elif isinstance(value, list | tuple):
         for i, part in enumerate(value):
             _check_objects(part, f"{name}[{i}]")
-    elif is_data_object(value):
+    elif kinds.is_data_object(value):
         _check_object(value, name)
         for i, sd in enumerate(kinds.recordings_of(value)):
             if sd is not value:

@@ -39,11 +39,6 @@ _PLAIN = (type(None), bool, str)
 Tree = Any
 
 
-def is_data_object(value: Any) -> bool:
-    """Tell whether a value is of one of the six classes itself, not of a subclass."""
-    return kinds.MODULES.get(type(value).__name__) == type(value).__module__
-
-
 @attrs.define
 class Encoder:
     """Makes trees of values, and collects the arrays in them.
@@ -110,7 +105,7 @@ class Encoder:
         return {"$scalar": self._array(array, name)}
 
     def _object(self, value: Any, name: str) -> Tree:
-        if not is_data_object(value):
+        if not kinds.is_data_object(value):
             raise TypeError(
                 f"{name} must be of a type that can be stored without a change, "
                 f"got {type(value).__module__}.{type(value).__qualname__}"

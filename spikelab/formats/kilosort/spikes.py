@@ -30,7 +30,7 @@ def in_unit_order(train: Train, convert: Convert) -> Stream:
 def in_time_order(train: Train, convert: Convert) -> Stream:
     """Yield the spikes chronologically, those at the same time by unit.
 
-    Takes 12 bytes a spike where sample and unit fit together into 64 bits, and
+    Takes some 9 bytes a spike where sample and unit fit together into 64 bits, and
     at most 24 where not.
     """
     bits = max(len(train) - 1, 1).bit_length()

@@ -88,8 +88,8 @@ class KiloSortWriter(ClusterFolderWriter):
 
         Parameters
         ----------
-        sd : SpikeData
-            The recording.
+        sd : SpikeData or SpikeSliceStack
+            The recording, or slices of one.
         folder : path or S3 URL
             Made if it is not there; see :func:`~spikelab.data_loaders.data_exporters.export_spikedata_to_kilosort`.
 
@@ -131,10 +131,12 @@ class KiloSortWriter(ClusterFolderWriter):
         names = {str(name) for a in sd.neuron_attributes or () for name in a}
         if self._opens_elsewhere:
             kept.add(group_key(sd))
-        if left := sorted(names - {str(name) for name in kept}):
-            lost.append(f"neuron_attributes {', '.join(left)}")
+        left = sorted(names - {str(name) for name in kept})
+        lost += [f"neuron_attributes[{name!r}] (no array holds it)" for name in left]
         if key := kept - {"electrode", group_key(sd), None}:
-            lost.append(f"neuron_attributes {key.pop()} (it comes back as 'electrode')")
+            lost.append(
+                f"neuron_attributes[{key.pop()!r}] (it comes back as 'electrode')"
+            )
         if sd.metadata:
             lost.append("metadata")
         if np.size(sd.raw_data):
@@ -256,7 +258,7 @@ def export_spikedata_to_kilosort(
     verify : bool
         Read the folder back and compare, before it replaces an earlier one.
     strict : bool
-        Raise an error if the folder cannot carry all that `sd` holds.
+        Raise an error if the folder cannot carry all that the object holds.
     storage_options : mapping, optional
         Handed to ``boto3.client("s3", ...)`` for an S3 URL.
     progress : bool
@@ -382,7 +384,9 @@ def read(
     ValueError
         If an argument is wrong.
     """
-    with destinations.local_copy(folder, storage_options, progress=progress) as path:
+    with destinations.local_copy(
+        folder, storage_options, name="folder", progress=progress
+    ) as path:
         reader = cluster_reader.ClusterReader(
             folder=path,
             fs_Hz=fs_Hz,

@@ -51,7 +51,7 @@ def is_own(file: h5py.File) -> bool:
 
 
 def find(file: h5py.File) -> Found:
-    """Return where the Units table of a file lies, following hard links only."""
+    """Return where the Units table of a file lies, following links inside of it."""
     recorded = hdf5_file.scalar_attributes(file)
     times = str(recorded.get("spike_times_dataset", "spike_times"))
     index = str(recorded.get("spike_times_index_dataset", "spike_times_index"))

@@ -227,7 +227,7 @@ def export_spikedata_to_nwb(
     verify : bool
         Read the file back and compare, before it replaces an earlier one.
     strict : bool
-        Raise an error if the file cannot carry all that `sd` holds.
+        Raise an error if the file cannot carry all that the object holds.
     storage_options : mapping, optional
         Handed to ``boto3.client("s3", ...)`` for an S3 URL.
     progress : bool

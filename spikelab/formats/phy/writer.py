@@ -66,8 +66,8 @@ class PhyWriter(ClusterFolderWriter):
 
         Parameters
         ----------
-        sd : SpikeData
-            The recording.
+        sd : SpikeData or SpikeSliceStack
+            The recording, or slices of one.
         folder : path or S3 URL
             Made if it is not there; see :func:`~spikelab.data_loaders.data_exporters.export_spikedata_to_phy`.
 
@@ -155,10 +155,12 @@ class PhyWriter(ClusterFolderWriter):
         lost += phy_templates.losses(plan.templates, len(plan.channels.numbers))
         lost += plan.channels.losses()
         _, left_out = self._columns(sd, plan.templates)
-        if left_out:
-            lost.append(f"neuron_attributes {', '.join(left_out)}")
         lost += [
-            f"neuron_attributes {key} where it is None, NaN or '' (an empty cell)"
+            f"neuron_attributes[{key!r}] (no table of Phy can hold it)"
+            for key in left_out
+        ]
+        lost += [
+            f"neuron_attributes[{key!r}] where it is None, NaN or '' (an empty cell)"
             for key in phy_columns.faded(sd, [*left_out, str(plan.templates.key)])
         ]
         if sd.metadata:
@@ -341,7 +343,7 @@ def export_spikedata_to_phy(
     verify : bool
         Read the folder back and compare, before it replaces an earlier one.
     strict : bool
-        Raise an error if the folder cannot carry all that `sd` holds.
+        Raise an error if the folder cannot carry all that the object holds.
     storage_options : mapping, optional
         Handed to ``boto3.client("s3", ...)`` for an S3 URL.
     progress : bool

@@ -156,7 +156,7 @@ def _untrusted(where: str, value: Any, seen: set[int]) -> Iterator[str]:
     elif cls in (list, trains.Pieces, tuple, set, frozenset):
         for i, item in enumerate(value):
             yield from _untrusted(f"{where}[{i}]", item, seen)
-    elif kinds.MODULES.get(cls.__name__) == cls.__module__:
+    elif kinds.is_data_object(value):
         for name in pickle_values.additional(cls.__name__, vars(value)):
             yield f"{where} has an attribute {name}, kept with trusted=True only"
         for name, item in vars(value).items():
@@ -217,7 +217,7 @@ def export_to_pickle(
     verify : bool
         Read the file back and compare, before it replaces an earlier one.
     strict : bool
-        Raise an error if the loader would not give back all that `obj` holds.
+        Raise an error if the loader would not give back all that the object holds.
     storage_options : mapping, optional
         Handed to ``boto3.client("s3", ...)`` for an S3 URL.
     progress : bool
