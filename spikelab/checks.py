@@ -42,6 +42,14 @@ def positive(name: str, value: Any) -> float:
     return number
 
 
+def not_negative(name: str, value: Any) -> float:
+    """Return `value` as a float, or raise if it is not finite or below zero."""
+    number = finite(name, value)
+    if number < 0:
+        raise ValueError(f"{name} must not be negative, got {value}")
+    return number
+
+
 def unmasked(name: str, value: Any) -> None:
     """Raise for an array with masked values, which would become what they hide."""
     if np.ma.is_masked(value):
@@ -65,8 +73,7 @@ def is_not_negative(
     instance: Any, attribute: "attrs.Attribute[Any]", value: Any
 ) -> None:
     """Validate a finite number that may be zero, but not less."""
-    if finite(attribute.name, value) < 0:
-        raise ValueError(f"{attribute.name} must not be negative, got {value}")
+    not_negative(attribute.name, value)
 
 
 def is_mapping(instance: Any, attribute: "attrs.Attribute[Any]", value: Any) -> None:

@@ -43,7 +43,7 @@ __all__ = [
 try:
     import fcntl
 except ImportError:  # not on Windows: there, two exports at once are not kept apart
-    fcntl = None  # type: ignore[assignment]
+    fcntl = None  # type: ignore[assignment] # a module
 
 
 @contextlib.contextmanager

@@ -207,7 +207,7 @@ def _listed_remotely(store: Store) -> set[str] | None:
             store.download(folder / MANIFEST, store.location.inside(MANIFEST))
         except FileNotFoundError:
             return None
-        return set((load_manifest(folder) or {})["files"])
+        return set(_files_of(folder))
 
 
 def _download(store: Store, copy: Path) -> None:
@@ -223,13 +223,21 @@ def _download(store: Store, copy: Path) -> None:
             "last; a folder of another program must be downloaded to be loaded"
         )
     store.download(copy / MANIFEST, store.location.inside(MANIFEST))
-    listed = (load_manifest(copy) or {})["files"]
+    listed = _files_of(copy)
     for name in names:
         if _entry(name) in listed or name.endswith(".tsv"):
             target = _inside(copy, name)
             target.parent.mkdir(parents=True, exist_ok=True)
             store.download(target, store.location.inside(name))
     read_manifest(copy)
+
+
+def _files_of(folder: Path) -> list[str]:
+    """Return what the manifest of a folder, which was just downloaded, lists."""
+    manifest = load_manifest(folder)
+    if manifest is None:
+        raise FormatError(f"{folder} has no {MANIFEST}")
+    return list(manifest["files"])
 
 
 def _inside(folder: Path, name: str) -> Path:

@@ -261,8 +261,7 @@ def check_recording(sd: Any) -> None:
         If numbers of units differ, or the window or a spike time is not valid.
     """
     start, length = checks.finite("start_time", sd.start_time), sd.length
-    if checks.finite("length", length) < 0:
-        raise ValueError(f"length must not be negative, got {length}")
+    checks.not_negative("length", length)
     if len(sd.train) != sd.N:
         raise ValueError(
             f"train must hold one array per unit, got {len(sd.train)} for N={sd.N}"

@@ -342,6 +342,20 @@ def _attributes(group: h5py.Group) -> Iterator[tuple[str, Any]]:
             yield name, group.attrs[name]
 
 
+def is_text(value: Any) -> bool:
+    """Tell whether HDF5 stores a value as text: UTF-8 without a NUL."""
+    return isinstance(value, str) and why_no_text(value) is None
+
+
+def why_no_text(text: str) -> str | None:
+    """Return what HDF5 cannot store in a text, None if it can store it."""
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return "half of a surrogate pair"
+    return "text with a NUL character" if "\0" in text else None
+
+
 def write_blocks(
     group: h5py.Group,
     name: str,

@@ -59,10 +59,7 @@ def _spike_times(unit: int, times: ArrayLike) -> NDArray[np.float64]:
 def checked_length(given: float | None, train: Train, start_ms: float) -> float:
     """Return the length in ms: as given, or from the start to the last spike."""
     if given is not None:
-        length = checks.finite("length", given)
-        if length < 0:
-            raise ValueError(f"length must not be negative, got {given}")
-        return length
+        return checks.not_negative("length", given)
     if not any(len(times) for times in train):
         return 0.0
     last = trains.extremes(train)[1]

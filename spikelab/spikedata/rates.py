@@ -13,8 +13,7 @@ def isi_rates(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return rates in Hz, shape (units, times), and the checked times in ms."""
     grid = _checked_grid(times)
-    if checks.finite("sigma_ms", sigma_ms) < 0:
-        raise ValueError(f"sigma_ms must not be negative, got {sigma_ms}")
+    checks.not_negative("sigma_ms", sigma_ms)
     rates = np.zeros((len(train), grid.size))
     kernel = _gaussian(sigma_ms / (grid[1] - grid[0])) if grid.size > 1 else np.ones(1)
     radius = kernel.size // 2

@@ -127,7 +127,7 @@ class RateSliceStack(UnitSubsets["RateSliceStack"], ExportMixin):
         return RateData(self.event_stack[..., i], times, self.neuron_attributes)
 
     @property
-    def N(self) -> int:  # type: ignore[override]
+    def N(self) -> int:  # type: ignore[override] # an attribute of the mixin
         """Number of units."""
         return int(self.event_stack.shape[0])
 

@@ -320,8 +320,7 @@ class SpikeData(UnitSubsets["SpikeData"], ExportMixin):
                 f"spikeData must have the same number of units, "
                 f"got {spikeData.N} for {self.N}"
             )
-        if checks.finite("offset", offset) < 0:
-            raise ValueError(f"offset must not be negative, got {offset}")
+        checks.not_negative("offset", offset)
         known = self.neuron_attributes
         if known is None and spikeData.neuron_attributes and not drop_neuron_attributes:
             known = spikeData.neuron_attributes

@@ -19,7 +19,6 @@ from spikelab.errors import FormatError
 from spikelab.formats import hdf5_file
 from spikelab.formats.hdf5 import columns as hdf5_columns
 from spikelab.formats.hdf5 import objects as hdf5_objects
-from spikelab.formats.hdf5.columns import is_text
 from spikelab.formats.hdf5.objects import Plan
 from spikelab.workspace import published
 
@@ -104,7 +103,7 @@ def write(path: Path, about: About, items: list[Item], plans: list[Plan]) -> Non
     with hdf5_file.created(path) as file:
         name = about.name or ""
         file.attrs["__workspace_id__"] = about.workspace_id
-        file.attrs["__workspace_name__"] = name if is_text(name) else ""
+        file.attrs["__workspace_name__"] = name if hdf5_file.is_text(name) else ""
         file.attrs["__created_at__"] = float(about.created_at)
         exact = file.create_group(_EXACT)
         entries = []
@@ -124,7 +123,7 @@ def write(path: Path, about: About, items: list[Item], plans: list[Plan]) -> Non
 def _write_layout(file: h5py.File, item: Item, place: list[str], plan: Plan) -> None:
     group = file.require_group(place[0]).create_group(place[1])
     group.attrs["__created_at__"] = float(item.created_at)
-    if item.note is not None and is_text(item.note):
+    if item.note is not None and hdf5_file.is_text(item.note):
         group.attrs["__note__"] = item.note
     if plan.layout is not None:
         plan.layout.write(group)
@@ -158,7 +157,9 @@ def _links(names: list[str], reserved: str = "") -> dict[str, str]:
 
 def _quoted(name: str) -> str:
     """Return a name with what HDF5 does not allow as its code after a ``%``."""
-    quoted = "".join(c if is_text(c) and c != "/" else f"%{ord(c):02X}" for c in name)
+    quoted = "".join(
+        c if hdf5_file.is_text(c) and c != "/" else f"%{ord(c):02X}" for c in name
+    )
     return f"%{quoted}" if quoted == name else quoted
 
 

@@ -66,22 +66,11 @@ def _has_native_fields(dtype: np.dtype[Any]) -> bool:
     )
 
 
-def is_text(value: Any) -> bool:
-    """Tell whether HDF5 stores this text: UTF-8 without a NUL."""
-    if not isinstance(value, str) or "\0" in value:
-        return False
-    try:
-        value.encode("utf-8")
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
 def is_link_name(name: Any) -> bool:
     """Tell whether a group can have a member of this name."""
     return (
         type(name) is str
-        and is_text(name)
+        and hdf5_file.is_text(name)
         and name not in ("", ".")
         and "/" not in name
     )
@@ -101,7 +90,7 @@ def of_values(values: Any) -> Column | None:
     if is_native(array.dtype):
         return Column(array)
     texts = array.ravel().tolist()
-    if array.dtype.kind != "U" or not all(map(is_text, texts)):
+    if array.dtype.kind != "U" or not all(map(hdf5_file.is_text, texts)):
         return None
     column = _of_texts(texts, array.shape)
     column.attributes["__string_array__"] = True
@@ -130,7 +119,11 @@ def of_labels(labels: list[Any]) -> Column | None:
     if any(isinstance(label, str) for label in labels):
         if all(isinstance(label, str | int | float | bool) for label in labels):
             texts = list(map(str, labels))
-            return _of_texts(texts, (len(texts),)) if all(map(is_text, texts)) else None
+            return (
+                _of_texts(texts, (len(texts),))
+                if all(map(hdf5_file.is_text, texts))
+                else None
+            )
         return None
     column = of_values(labels)
     return column if column is not None and column.values.ndim == 1 else None
@@ -159,7 +152,11 @@ def of_units(key: Any, values: list[Any]) -> Column | None:
         return None
     if all(isinstance(value, str) for value in known):
         texts = ["" if value is None else value for value in values]
-        return _of_texts(texts, (len(texts),)) if all(map(is_text, texts)) else None
+        return (
+            _of_texts(texts, (len(texts),))
+            if all(map(hdf5_file.is_text, texts))
+            else None
+        )
     if all(isinstance(value, np.ndarray | list | tuple) for value in known):
         return _stacked(values)
     return _numbers(values, known)

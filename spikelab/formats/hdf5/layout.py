@@ -138,7 +138,7 @@ class Planner:
         node = Node()
         self._place(node, path, "inst_Frate_data", rd.inst_Frate_data)
         self._place(node, path, "times", rd.times)
-        if isinstance(rd.rate_unit, str) and hdf5_columns.is_text(rd.rate_unit):
+        if isinstance(rd.rate_unit, str) and hdf5_file.is_text(rd.rate_unit):
             node.attributes["rate_unit"] = rd.rate_unit
         self._units(node, path, rd.neuron_attributes)
         return node
@@ -220,7 +220,7 @@ def _plain(value: Any) -> Node | None:
     if value is None:
         return Node({"__type__": "none"})
     if type(value) is str:
-        if not hdf5_columns.is_text(value):
+        if not hdf5_file.is_text(value):
             return None
         return Node({"__type__": "scalar_str", "__scalar_value__": value})
     if isinstance(value, list | tuple | set | frozenset):

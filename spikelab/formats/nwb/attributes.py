@@ -7,6 +7,7 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 
+from spikelab.formats import hdf5_file
 from spikelab.formats.nwb import names as nwb_names
 from spikelab.formats.nwb.columns import MISSING, Column
 
@@ -289,23 +290,9 @@ def _check_dtype(dtype: np.dtype[Any]) -> None:
         raise _UnstorableError(f"it holds values of type {dtype}")
 
 
-def is_storable_text(value: Any) -> bool:
-    """Tell whether HDF5 can hold a value as text."""
-    try:
-        _check_text([value] if isinstance(value, str) else ["\0"])
-    except _UnstorableError:
-        return False
-    return True
-
-
 def _check_text(texts: list[str]) -> None:
-    joined = "".join(texts)
-    try:
-        joined.encode("utf-8")
-    except UnicodeEncodeError as error:
-        raise _UnstorableError("it holds half of a surrogate pair") from error
-    if "\0" in joined:
-        raise _UnstorableError("it holds text with a NUL character")
+    if reason := hdf5_file.why_no_text("".join(texts)):
+        raise _UnstorableError(f"it holds {reason}")
 
 
 def _common_dtype(arrays: list[NDArray[Any]]) -> np.dtype[Any]:

@@ -35,7 +35,7 @@ class Part(abc.ABC):
 
     def attributes(self, obj: Any) -> nwb_units.Attributes:
         """Return what is known about each unit."""
-        return obj.neuron_attributes  # type: ignore[no-any-return]
+        return obj.neuron_attributes  # type: ignore[no-any-return] # of any class
 
     @abc.abstractmethod
     def losses(self, obj: Any) -> list[str]:

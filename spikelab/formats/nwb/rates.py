@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from spikelab import trains
 from spikelab.errors import FormatError
 from spikelab.formats import hdf5_file
-from spikelab.formats.nwb import attributes as nwb_attributes
 from spikelab.formats.nwb import file as nwb_file
 from spikelab.formats.nwb import parts as nwb_parts
 from spikelab.formats.nwb import series as nwb_series
@@ -121,7 +120,7 @@ class Rates(nwb_parts.Part):
 def _unit(obj: Any) -> str | None:
     """Return the unit of the rates if it can be written."""
     unit = obj.rate_unit
-    return str(unit) if nwb_attributes.is_storable_text(unit) else None
+    return str(unit) if hdf5_file.is_text(unit) else None
 
 
 class RateSlices(nwb_parts.Part):

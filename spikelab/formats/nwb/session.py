@@ -7,7 +7,7 @@ from typing import Any
 
 import attrs
 
-from spikelab.formats.nwb.attributes import is_storable_text
+from spikelab.formats import hdf5_file
 
 _PERSON = re.compile(r"([\w\s\-.']+),\s+([\w\s\-.']+)")
 _SPECIES = re.compile(
@@ -27,7 +27,7 @@ _WORMS = ("Caenorhabditis elegans", "C. elegans")
 def _text(name: str, value: Any) -> str:
     if not isinstance(value, str):
         raise TypeError(f"{name} must be a text, got {value!r}")
-    if not value.strip() or not is_storable_text(value):
+    if not value.strip() or not hdf5_file.is_text(value):
         raise ValueError(
             f"{name} must not be empty nor hold NUL or half a surrogate pair, "
             f"got {value!r}"
@@ -112,7 +112,7 @@ def _is_age(instance: Any, attribute: "attrs.Attribute[Any]", value: Any) -> Non
             f"{attribute.name} must be an ISO 8601 duration ('P90D', 'P23W', 'P2Y') "
             f"or a range of two ('P1D/P3D'), got {value!r}"
         )
-    if len(days) == 2 and not days[0] < days[1]:  # type: ignore[operator]
+    if len(days) == 2 and not days[0] < days[1]:  # type: ignore[operator] # two of them
         raise ValueError(
             f"{attribute.name} must be a range that increases, got {value!r}"
         )

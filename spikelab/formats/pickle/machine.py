@@ -118,7 +118,7 @@ def _operations(file: _Bounded) -> Iterator[tuple[str, Any]]:
         if operation == "BYTEARRAY8":
             argument = file.read_bytearray()
         elif known.arg is not None:
-            argument = known.arg.reader(file)  # type: ignore[arg-type]
+            argument = known.arg.reader(file)  # type: ignore[arg-type] # as a file
         yield operation, argument
 
 
@@ -267,7 +267,7 @@ class _Machine:
 
     def call(self, argument: Any) -> None:
         arguments, function = self._arguments(), self._stack.pop()
-        called = values.CALLS.get(getattr(function, "text", None))  # type: ignore[arg-type]
+        called = values.CALLS.get(getattr(function, "text", None))  # type: ignore[arg-type] # or None
         if type(function) is not Name or called is None:
             raise UnsafePickleError(f"calls {_shown(function)}")
         made = called(*arguments)

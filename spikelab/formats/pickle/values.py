@@ -139,11 +139,11 @@ def array(dtype: Any, shape: Any, data: Any, order: str = "C") -> NDArray[Any]:
     if not isinstance(data, bytes | bytearray) or len(data) != count * dtype.itemsize:
         raise ValueError(f"{len(data)} bytes for an array of {count} {dtype}")
     if count * dtype.itemsize == 0:
-        return np.zeros(shape if count == 0 else _counted(shape, count), dtype, order)  # type: ignore[call-overload, no-any-return]
+        return np.zeros(shape if count == 0 else _counted(shape, count), dtype, order)  # type: ignore[call-overload, no-any-return] # order
     flat = np.frombuffer(data, dtype)
     if dtype.kind == "b" and flat.view(np.uint8).max() > 1:
         raise ValueError("a truth value that is neither 0 nor 1")
-    return flat.reshape(shape, order=order)  # type: ignore[call-overload, no-any-return]
+    return flat.reshape(shape, order=order)  # type: ignore[call-overload, no-any-return] # order
 
 
 def _counted(shape: tuple[int, ...], count: int) -> tuple[int, ...]:
@@ -163,7 +163,7 @@ def _object_array(
             # Freeing a deep chain of them would overflow the stack.
             raise ValueError("an array of objects inside another one")
         flat[i] = value
-    return flat.reshape(shape, order=order)  # type: ignore[call-overload, no-any-return]
+    return flat.reshape(shape, order=order)  # type: ignore[call-overload, no-any-return] # order
 
 
 def _split(flat: Any, stops: Any) -> trains.Pieces:
@@ -328,15 +328,15 @@ def _default(factory: Any = None) -> collections.defaultdict[Any, Any]:
 
 def _datetime(state: Any, tz: Any = None) -> datetime.datetime:
     # Replacing nothing makes datetime check each part.
-    return datetime.datetime(_bytes(state, 10), tz).replace()  # type: ignore[arg-type, call-arg]
+    return datetime.datetime(_bytes(state, 10), tz).replace()  # type: ignore[arg-type, call-arg] # a state
 
 
 def _date(state: Any) -> datetime.date:
-    return datetime.date(_bytes(state, 4)).replace()  # type: ignore[call-arg, arg-type]
+    return datetime.date(_bytes(state, 4)).replace()  # type: ignore[call-arg, arg-type] # a state
 
 
 def _time(state: Any, tz: Any = None) -> datetime.time:
-    return datetime.time(_bytes(state, 6), tz).replace()  # type: ignore[arg-type]
+    return datetime.time(_bytes(state, 6), tz).replace()  # type: ignore[arg-type] # a state
 
 
 def _bytes(state: Any, length: int) -> bytes:
