@@ -135,9 +135,9 @@ def file_name(name: str, value: Any) -> str:
 
 
 def regular_file(path: Path) -> None:
-    """Raise FormatError for a device or a pipe: reading it may never end."""
-    if path.exists() and not (path.is_file() or path.is_dir()):
-        raise FormatError(f"{path} must be a regular file, got a device or pipe")
+    """Raise FormatError for a folder, a device or a pipe: reading may never end."""
+    if path.exists() and not path.is_file():
+        raise FormatError(f"{path} must be a regular file")
 
 
 def is_flag(instance: Any, attribute: "attrs.Attribute[Any]", value: Any) -> None:

@@ -78,7 +78,7 @@ def differences(obj: Any, contents: Contents, *, slack_ms: float = 0.0) -> list[
     read = contents.arguments
     found = []
     for name in ("start_time", "length"):
-        if float(read[name]) != float(getattr(obj, name)):
+        if read[name] is None or float(read[name]) != float(getattr(obj, name)):
             found.append(f"{name} is {read[name]}, not {getattr(obj, name)}")
     if len(read["train"]) != obj.N:
         found.append(f"{len(read['train'])} units were read, not {obj.N}")

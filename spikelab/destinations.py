@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from spikelab import checks, s3_staging
-from spikelab.errors import naming
+from spikelab.errors import IncompleteExportError, naming
 from spikelab.manifest import (
     MANIFEST,
     load_manifest,
@@ -31,6 +31,7 @@ from spikelab.s3_urls import is_s3_url, refuse_other_urls
 __all__ = [
     "MANIFEST",
     "STAGED_SUFFIX",
+    "identity",
     "local_copy",
     "read_manifest",
     "resolved",
@@ -111,12 +112,22 @@ def staged_pair(
     """
     with (
         contextlib.ExitStack() as published,
+        _folders_of(second),
         staged_file(first, storage_options, progress=progress) as staged,
     ):
         with staged_file(second, storage_options, progress=progress) as other:
             yield staged, other
-            put_back = published.enter_context(_kept(second, storage_options))
+            put_back = published.enter_context(_kept(second, other, storage_options))
         published.enter_context(_undone_on_error(put_back))
+
+
+def _folders_of(
+    target: str | os.PathLike[str],
+) -> contextlib.AbstractContextManager[None]:
+    """Make the folders of a local target, and remove them again if the block fails."""
+    if is_s3_url(target):
+        return contextlib.nullcontext()
+    return _new_folders(resolved("filepath", target).parent)
 
 
 @contextlib.contextmanager
@@ -130,11 +141,16 @@ def _undone_on_error(undo: Callable[[], None]) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _kept(
-    target: str | os.PathLike[str], storage_options: Mapping[str, Any] | None
+    target: str | os.PathLike[str],
+    new: Path,
+    storage_options: Mapping[str, Any] | None,
 ) -> Iterator[Callable[[], None]]:
-    """Keep what is at `target` for the block, and yield a function that puts it back."""
+    """Keep what is at `target` for the block, and yield a function that puts it back.
+
+    It is put back if `new`, which the block publishes there, is still there.
+    """
     if is_s3_url(target):
-        with s3_staging.kept(os.fspath(target), storage_options) as kept:
+        with s3_staging.kept(os.fspath(target), new, storage_options) as kept:
             yield kept
         return
     path = resolved("filepath", target)
@@ -226,7 +242,7 @@ def staged_folder(
                 with _locked(path):
                     _replace_entries(staged, path, contradicting)
         finally:
-            shutil.rmtree(staged, ignore_errors=True)
+            _remove(staged)
     _flush(path.parent)
 
 
@@ -253,8 +269,26 @@ def local_copy(
     path = resolved(name, source)
     if not path.exists():
         raise FileNotFoundError(errno.ENOENT, "no such file or folder", str(source))
-    checks.regular_file(path)
-    yield path
+    if not path.is_dir():
+        checks.regular_file(path)
+        yield path
+        return
+    with _locked(path, shared=True):
+        before = identity(path / MANIFEST)
+        yield path
+        # Where there are no locks.
+        if identity(path / MANIFEST) != before:
+            raise IncompleteExportError(
+                f"{source} was exported again while it was read; load it again"
+            )
+
+
+def identity(file: Path) -> tuple[int, ...]:
+    """Return what changes when a file is replaced; nothing if there is none."""
+    if not file.exists():
+        return ()
+    status = file.stat()
+    return status.st_ino, status.st_size, status.st_mtime_ns
 
 
 def resolved(name: str, target: str | os.PathLike[str]) -> Path:
@@ -311,7 +345,8 @@ def _replace_entries(staged: Path, path: Path, contradicting: Sequence[str]) -> 
     except ValueError as error:
         raise FileExistsError(errno.EEXIST, str(error), str(path)) from None
     for name in (*old, MANIFEST):
-        _check_writable(path / name, path / name)
+        for entry in (path / name, *(path / name).rglob("*")):
+            _check_writable(entry, entry)
     for entry in staged.rglob("*"):
         _keep_permissions(path / entry.relative_to(staged), entry)
     backup = _staging_path(path)
@@ -362,6 +397,15 @@ def _exchange(
     _flush(manifest.parent)
 
 
+def _remove(folder: Path) -> None:
+    """Remove a folder and what is in it, also where that may not be written."""
+    for entry in (folder, *folder.rglob("*")):
+        if entry.is_dir() and not entry.is_symlink():
+            with contextlib.suppress(OSError):
+                entry.chmod(stat.S_IRWXU)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
 def _check_writable(path: Path, target: str | os.PathLike[str]) -> None:
     """Raise for a file that is there and write-protected: a rename would not ask."""
     if path.is_file() and not os.access(path, os.W_OK):
@@ -405,8 +449,8 @@ def _new_folders(parent: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Keep other exports into `folder` waiting while the block runs."""
+def _locked(folder: Path, *, shared: bool = False) -> Iterator[None]:
+    """Keep exports into `folder` waiting while the block runs, and loaders, if not shared."""
     with contextlib.ExitStack() as stack:
         # Not every folder that may be written may be read, and network file
         # systems may not know locks of folders.
@@ -414,7 +458,8 @@ def _locked(folder: Path) -> Iterator[None]:
             descriptor = os.open(folder, os.O_RDONLY)
             stack.callback(os.close, descriptor)
             if fcntl is not None:
-                fcntl.flock(descriptor, fcntl.LOCK_EX)
+                how = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
+                fcntl.flock(descriptor, how)
         yield
 
 

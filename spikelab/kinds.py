@@ -135,6 +135,15 @@ def is_data_object(value: Any) -> bool:
     return MODULES.get(type(value).__name__) == type(value).__module__
 
 
+_DERIVED = ("N",)
+"""Attributes of data objects that their constructors make."""
+
+
+def additional(kind: str, state: Mapping[str, Any]) -> list[str]:
+    """Return the names in `state` that are not attributes of a `kind`."""
+    return sorted(map(str, set(state) - set(ARGUMENTS[kind].values()) - set(_DERIVED)))
+
+
 def kind_of(obj: object) -> str:
     """Return the name of the data class that `obj` is an instance of.
 

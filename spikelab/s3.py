@@ -157,17 +157,31 @@ class Store:
             )
         self._check(path, source, composite=False)
 
-    def names(self) -> list[str]:
-        """Return the names, relative to the folder, of all objects below it."""
+    def holds(self, path: Path) -> bool:
+        """Tell whether the object has the size and, if known, the checksum of a file."""
+        try:
+            self._check(path, self.location, composite=True)
+        except S3Error:
+            return False
+        return True
+
+    def entries(self) -> dict[str, tuple[str, Any]]:
+        """Return the names, relative to the folder, of all objects below it.
+
+        With each, what changes when it is replaced: its tag and its date.
+        """
         prefix = self.location.inside("").key
         with self._errors("list", self.location):
             pages = self.client.get_paginator("list_objects_v2").paginate(
                 Bucket=self.location.bucket, Prefix=prefix
             )
-            keys = [
-                entry["Key"] for page in pages for entry in page.get("Contents", ())
-            ]
-        return [key.removeprefix(prefix) for key in keys if key != prefix]
+            found = [entry for page in pages for entry in page.get("Contents", ())]
+        return {
+            entry["Key"].removeprefix(prefix): (entry["ETag"], entry["LastModified"])
+            for entry in found
+            # Some stores have an object for each folder, named with a slash.
+            if not entry["Key"].endswith("/")
+        }
 
     def remove(self, location: Location | None = None) -> None:
         """Remove the object at `location`, by default the store's own."""

@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import fnmatch
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
@@ -52,9 +53,12 @@ def staged_file(
 
 @contextlib.contextmanager
 def kept(
-    url: str, storage_options: Mapping[str, Any] | None
+    url: str, new: Path, storage_options: Mapping[str, Any] | None
 ) -> Iterator[Callable[[], None]]:
     """Keep the object that is at `url`, and yield a function that puts it back.
+
+    It does so only if the object is then the same as the file `new`: others may
+    have written there too.
 
     Raises
     ------
@@ -63,11 +67,14 @@ def kept(
     """
     store = Store.at(url, storage_options)
     with _local_folder(url) as folder:
-        earlier = folder / "earlier"
+        earlier, own = folder / "earlier", folder / "own"
+        shutil.copyfile(new, own)
         if store.is_file():
             store.download(earlier)
 
         def put_back() -> None:
+            if not store.holds(own):
+                return
             if earlier.exists():
                 store.upload(earlier)
             else:
@@ -164,7 +171,7 @@ def _file_name(store: Store) -> str:
 def _upload(store: Store, staged: Path, contradicting: Sequence[str]) -> None:
     files = [path for path in sorted(staged.rglob("*")) if path.is_file()]
     new = {path.relative_to(staged).as_posix(): path for path in files}
-    there = set(store.names())
+    there = set(store.entries())
     listed = _listed_remotely(store)
     replaced = _replaced(store, there, set(new), contradicting, listed)
     marker = staged.with_name("marker")
@@ -212,7 +219,7 @@ def _listed_remotely(store: Store) -> set[str] | None:
 
 def _download(store: Store, copy: Path) -> None:
     """Copy the manifest of a folder, what it lists, and tables added since."""
-    names = store.names()
+    names = store.entries()
     if not names:
         raise FileNotFoundError(
             errno.ENOENT, "no such object or folder", store.location.url
@@ -229,6 +236,10 @@ def _download(store: Store, copy: Path) -> None:
             target = _inside(copy, name)
             target.parent.mkdir(parents=True, exist_ok=True)
             store.download(target, store.location.inside(name))
+    if store.entries() != names:
+        raise IncompleteExportError(
+            f"{copy} was exported again while it was read; load it again"
+        )
     read_manifest(copy)
 
 

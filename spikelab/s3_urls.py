@@ -36,8 +36,8 @@ class Location:
 
     def inside(self, name: str) -> "Location":
         """Return the location of `name` in this folder."""
-        key = f"{self.key.rstrip('/')}/{name}".lstrip("/")
-        return attrs.evolve(self, key=key)
+        slash = "" if not self.key or self.key.endswith("/") else "/"
+        return attrs.evolve(self, key=f"{self.key}{slash}{name}")
 
 
 def shown(url: Any) -> str:

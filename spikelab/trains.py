@@ -296,6 +296,15 @@ def largest_ms(train: Sequence[NDArray[np.float64]]) -> float:
     return max(map(abs, extremes(train)))
 
 
+def moved_ms(
+    train: Sequence[NDArray[np.float64]],
+    there_and_back: Callable[[NDArray[np.float64]], NDArray[np.float64]],
+) -> float:
+    """Return how far a time moves at most if each is converted and converted back."""
+    shifts = (there_and_back(block) - block for block in blocks(train, CACHED))
+    return float(max((np.abs(shift).max() for shift in shifts), default=0.0))
+
+
 def into_window(
     train: Sequence[NDArray[np.float64]],
     start_ms: float,

@@ -75,6 +75,13 @@ def to_ms(
     return np.multiply(times, 1000.0, out=out, dtype=np.float64)
 
 
+def there_and_back(
+    times_ms: NDArray[np.float64], unit: str, fs_Hz: float | None
+) -> NDArray[np.float64]:
+    """Return times in ms as they come back from `unit`."""
+    return to_ms(from_ms(times_ms, unit, fs_Hz), unit, fs_Hz)
+
+
 def rounding_ms(unit: str, fs_Hz: float | None, largest_ms: float) -> float:
     """Return how far a time can move when it is written in `unit` and read back.
 

@@ -42,12 +42,8 @@ class RecordingOptions:
             If there are options, and the file holds no recording.
         """
         if contents.kind != "SpikeData":
-            for name, value in attrs.asdict(self, recurse=False).items():
-                if value is not None:
-                    raise ValueError(
-                        f"{name} must be None for a file that holds a {contents.kind}, "
-                        f"got {value!r:.80}"
-                    )
+            names = attrs.fields_dict(RecordingOptions)
+            check_unused(contents.kind, **{name: getattr(self, name) for name in names})
             return contents
         about = {
             **source,
@@ -55,3 +51,12 @@ class RecordingOptions:
             **(self.metadata or {}),
         }
         return Contents(contents.kind, {**contents.arguments, "metadata": about})
+
+
+def check_unused(kind: str, **options: Any) -> None:
+    """Raise ValueError if an option is given that has no meaning for what a file holds."""
+    for name, value in options.items():
+        if value is not None:
+            raise ValueError(
+                f"{name} must be None for a file that holds a {kind}, got {value!r:.80}"
+            )

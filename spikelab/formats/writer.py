@@ -20,9 +20,23 @@ def _check_object(obj: Any) -> None:
     if kinds.kind_of(obj) == "SpikeData":
         return
     try:
-        kinds.build(Contents(kinds.kind_of(obj), kinds.arguments_of(obj)))
+        again = kinds.build(Contents(kinds.kind_of(obj), kinds.arguments_of(obj)))
     except FormatError as error:
         raise ValueError(f"the object must be whole, but is {error}") from error
+    if getattr(obj, "N", None) != getattr(again, "N", None):
+        raise ValueError(f"N must be the number of units, {again.N}, got {obj.N}")
+
+
+def _foreign(obj: Any) -> list[str]:
+    """Return in words what of an object is not part of its data class."""
+    kind, cls = kinds.kind_of(obj), type(obj).__name__
+    lost = [
+        f"attribute {name!r} of the object (a {kind} has none of this name)"
+        for name in kinds.additional(kind, vars(obj))
+    ]
+    if not kinds.is_data_object(obj):
+        lost.append(f"that it is a {cls} (it comes back as a {kind})")
+    return lost
 
 
 @attrs.frozen(kw_only=True)
@@ -48,8 +62,8 @@ class Writer(abc.ABC):
     method: ClassVar[str]
     """The name of the export method, ``to_...``, that uses this writer."""
 
-    keeps_masks: ClassVar[bool] = False
-    """Whether the format knows which values of an array are masked."""
+    keeps_objects: ClassVar[bool] = False
+    """Whether objects are written as they are, with class, attributes and masks."""
 
     verify: bool = attrs.field(default=False, validator=checks.is_flag)
     strict: bool = attrs.field(default=False, validator=checks.is_flag)
@@ -78,7 +92,7 @@ class Writer(abc.ABC):
         """Return what :meth:`_prepare` does for an object that can be written."""
         self._check_kind(obj)
         prepared = self._prepare(obj)
-        if self.strict and (lost := self._losses(obj)):
+        if self.strict and (lost := self._all_losses(obj)):
             raise LossError(
                 f"{self.method} would lose part of the object: " + "; ".join(lost)
             )
@@ -96,12 +110,16 @@ class Writer(abc.ABC):
             As :meth:`check`, for an object that is not whole.
         """
         self._check_kind(obj)
-        return self._losses(obj)
+        return self._all_losses(obj)
+
+    def _all_losses(self, obj: Any) -> list[str]:
+        lost = self._losses(obj)
+        return lost if self.keeps_objects else lost + _foreign(obj)
 
     def _check_kind(self, obj: Any) -> None:
         kinds.check_method(obj, self.method)
         _check_object(obj)
-        if not self.keeps_masks:
+        if not self.keeps_objects:
             for part in (obj, *kinds.recordings_of(obj)):
                 for name, value in kinds.arguments_of(part).items():
                     checks.unmasked(name, value)

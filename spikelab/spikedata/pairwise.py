@@ -1,6 +1,6 @@
 """Comparisons of all pairs of units: correlations, latencies, tilings."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -34,7 +34,7 @@ class PairwiseCompMatrix(ExportMixin):
     ValueError
         If the matrix is not square, or there is not one label per unit.
     TypeError
-        If `matrix` is not a NumPy array.
+        If `matrix` is not a NumPy array, or `metadata` not a dictionary.
     """
 
     matrix: NDArray[Any]
@@ -43,6 +43,7 @@ class PairwiseCompMatrix(ExportMixin):
 
     def __post_init__(self) -> None:
         _check_square("matrix", self.matrix, 2)
+        _check_metadata(self.metadata)
         _check_count("labels", self.labels, self.matrix.shape[0], "row")
 
     def __eq__(self, other: object) -> bool:
@@ -91,6 +92,7 @@ class PairwiseCompMatrixStack(ExportMixin):
 
     def __post_init__(self) -> None:
         _check_square("stack", self.stack, 3)
+        _check_metadata(self.metadata)
         _check_count("labels", self.labels, self.stack.shape[0], "row")
         _check_count("times", self.times, self.stack.shape[2], "slice")
 
@@ -161,6 +163,11 @@ class PairwiseCompMatrixStack(ExportMixin):
             f"PairwiseCompMatrixStack(n={self.stack.shape[0]}, S={len(self)}, "
             f"metadata={list(self.metadata or ())})"
         )
+
+
+def _check_metadata(metadata: Any) -> None:
+    if metadata is not None and not isinstance(metadata, Mapping):
+        raise TypeError(f"metadata must be a mapping or None, got {metadata!r:.80}")
 
 
 def _check_square(name: str, array: Any, ndim: int) -> None:

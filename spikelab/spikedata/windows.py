@@ -81,7 +81,7 @@ def required(found: Windows | None) -> Windows:
 
 
 def _given_windows(times: list[Window], equal_lengths: bool) -> Windows:
-    _check_given(times)
+    _check_given(times, may_be_empty=not equal_lengths)
     if equal_lengths:
         _check_equal_lengths(times)
     order = sorted(range(len(times)), key=lambda i: times[i][0])
@@ -96,7 +96,7 @@ def _given_windows(times: list[Window], equal_lengths: bool) -> Windows:
     return Windows(ordered, starts, 0.0, length, order)
 
 
-def _check_given(times: Any) -> None:
+def _check_given(times: Any, *, may_be_empty: bool) -> None:
     if not isinstance(times, list):
         raise TypeError(
             f"times_start_to_end must be a list of (start, end) tuples, got {times!r}"
@@ -109,7 +109,7 @@ def _check_given(times: Any) -> None:
                 f"times_start_to_end[{i}] must be a (start, end) tuple, got {window!r}"
             )
         start, end = (checks.finite(f"times_start_to_end[{i}]", t) for t in window)
-        if not start < end:
+        if not (start < end or (may_be_empty and start == end)):
             raise ValueError(
                 f"times_start_to_end[{i}] must start before it ends, got {window}"
             )

@@ -11,7 +11,7 @@ import attrs
 import numpy as np
 
 from spikelab import checks, comparison, destinations, s3
-from spikelab.errors import VerificationError, warn
+from spikelab.errors import FormatError, VerificationError, warn
 from spikelab.formats import hdf5_file
 from spikelab.workspace import file
 from spikelab.workspace.file import About, Item
@@ -401,7 +401,12 @@ def _found(path: str | os.PathLike[str]) -> str:
 
 
 def _verify(staged: Path, about: About, items: list[Item]) -> None:
-    read_about, read_items = file.read(staged)
+    try:
+        read_about, read_items = file.read(staged)
+    except FormatError as error:
+        raise VerificationError(
+            f"save: the staged file cannot be read, nothing was published: {error}"
+        ) from error
     read = {(i.namespace, i.key): attrs.astuple(i, recurse=False) for i in read_items}
     wrong = [
         f"{i.namespace!r} / {i.key!r}"

@@ -33,6 +33,7 @@ from spikelab.comparison import same
 from spikelab.errors import FormatError, LossError, VerificationError
 from spikelab.formats import CSVWriter
 from spikelab.formats.csv import cells as csv_cells
+from spikelab.formats.csv import file as csv_file
 from spikelab.formats.csv import tables as csv_tables
 from spikelab.formats.csv import units as csv_units
 from spikelab.formats.csv import writer as csv_writer
@@ -63,7 +64,8 @@ class TestSpikesAndUnits(FileContract):
 
     def export(self, sd, target, **options):
         """The table of units lies beside the spikes."""
-        options = {"units_table": f"{target}.units.csv", **options}
+        beside = str(target).rstrip("/")
+        options = {"units_table": f"{beside}.units.csv", **options}
         return super().export(sd, target, **options)
 
     def round_trip(self, sd, folder):
@@ -134,7 +136,20 @@ def test_the_units_are_a_table(tmp_path):
     ]
     assert len(rows) == 6
     assert rows[1] == [
-        *("1", "0", "0.0", "5.0", "", "0", "0.0", "0.0", "10000.0", "0", "good", "2.5")
+        *(
+            "1",
+            "0",
+            "0.0",
+            "5.0",
+            "",
+            "0",
+            "0.0",
+            "0.0",
+            "10000.0",
+            str(zlib.crc32(b"ms")),
+            "good",
+            "2.5",
+        )
     ]
 
 
@@ -328,12 +343,60 @@ def test_a_table_without_checksums_is_read(tmp_path):
 
 
 def test_the_checksum_is_as_described(tmp_path):
-    """The CRC-32 of the times as little-endian float64."""
+    """The CRC-32 of the unit of the times, and of these as little-endian float64."""
     files = tmp_path / "s.csv", tmp_path / "u.csv"
-    SpikeData([[500.0, 1000.0]]).to_csv(files[0], units_table=files[1], time_unit="s")
-    header, row = cells(files[1])
-    expected = zlib.crc32(struct.pack("<2d", 0.5, 1.0))
-    assert int(row[header.index("spike_times_crc32")]) == expected
+    for unit, begin, times in (
+        ("s", b"s", (0.5, 1.0)),
+        ("samples", b"samples 2000.0", (1000, 2000)),
+    ):
+        SpikeData([[500.0, 1000.0]]).to_csv(
+            files[0], units_table=files[1], time_unit=unit, fs_Hz=2000
+        )
+        header, row = cells(files[1])
+        expected = zlib.crc32(begin + struct.pack("<2d", *times))
+        assert int(row[header.index("spike_times_crc32")]) == expected
+
+
+@pytest.mark.parametrize(
+    "options", [{"time_unit": "s"}, {"time_unit": "samples", "fs_Hz": 1.0}]
+)
+def test_the_checksum_knows_the_unit_of_the_times(options, tmp_path):
+    """The same numbers as other times are other spikes."""
+    files = tmp_path / "s.csv", tmp_path / "u.csv"
+    SpikeData([[1.0, 2.0]]).to_csv(files[0], units_table=files[1])
+    spikes = files[0].read_text()
+    SpikeData([[1000.0, 2000.0]]).to_csv(files[0], units_table=files[1], **options)
+    files[0].write_text(spikes)
+    with pytest.raises(FormatError, match="do not belong together"):
+        load(files[0], units_table=files[1])
+
+
+def test_a_table_below_the_spikes_or_the_same_object_is_refused(tmp_path):
+    """Whatever the spelling of a URL."""
+    for spikes, units in (
+        (tmp_path / "s.csv", tmp_path / "s.csv" / "u.csv"),
+        ("s3://lab/z.csv", "https://lab.s3.amazonaws.com/z.csv"),
+        ("s3://lab/z.csv", "S3://lab/z.csv"),
+    ):
+        with pytest.raises(ValueError, match="units_table must not be filepath itself"):
+            SpikeData([[1.0]]).to_csv(spikes, units_table=units)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_that_is_replaced_while_it_is_read_is_an_error(tmp_path, monkeypatch):
+    """Or the times of the one would be read in the unit of the other."""
+    path, header = tmp_path / "s.csv", csv_file.header
+    sd = SpikeData([[1.0, 2.0]])
+
+    def header_and_replace(name):
+        found = header(name)
+        sd.to_csv(path, time_unit="s")
+        return found
+
+    sd.to_csv(path)
+    monkeypatch.setattr(csv_file, "header", header_and_replace)
+    with pytest.raises(FormatError, match="was replaced while it was read"):
+        load(path)
 
 
 def test_the_two_files_must_differ(tmp_path):
@@ -592,7 +655,7 @@ def test_a_label_is_quoted_as_the_standard_says(tmp_path):
         ("unit,time_ms\n-1,1.0\n", "must lie in 0"),
         ("unit,time_ms\n99999999999,1.0\n", "must lie in 0"),
         ("unit,time_ms\n0,nan\n", "finite"),
-        ("neuron,time_ms\n0,1.0\n", "no column 'unit'|does not hold"),
+        ("neuron,time_ms\n0,1.0\n", "must have a column 'unit'"),
         ('unit,"time_ms\n0,1.0\n', "quote is out of place"),
         ("slice,time_ms,unit,rate\n0,0.0,0,1.0\n0,1.0,1,1.0\n", "in this order"),
         ("slice,time_ms,unit,rate\n", "holds no rates"),

@@ -506,6 +506,7 @@ def test_the_creation_date_obeys_source_date_epoch(tmp_path, monkeypatch):
 def test_losses_are_told_in_words():
     """Metadata, raw data, rounding, and missing values that cannot be told apart."""
     sd = with_raw()
+    sd.train[0][0] = next(t for t in np.arange(1, 20, 0.1) if t / 1000 * 1000 != t)
     sd.metadata["rat"] = 1
     sd.neuron_attributes = [{"a": 1.5}, {"a": NAN}, {}]
     lost = "; ".join(NWBWriter().losses(sd))

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from recordings import assert_same_recording, linear_track, simulated
 
-from spikelab import SpikeData, load, trains
+from spikelab import SpikeData, SpikeSliceStack, destinations, load, trains
 from spikelab.data_loaders.data_exporters import export_spikedata_to_phy
 from spikelab.errors import LossError, VerificationError
 from spikelab.formats import PhyWriter
@@ -306,7 +306,9 @@ class TestTemplates:
         assert found == [[1, -3, 2], [1, 1, 1], [4, 0, 0]]
         assert array(tmp_path, "template_ind").tolist() == [[1], [1], [0]]
         assert PhyWriter(fs_Hz=FS).losses(sd) == [
-            "templates of 1 units are not known: flat placeholders"
+            "templates of 1 units are not known: flat placeholders",
+            "neuron_attributes['template'] (it is in templates.npy, "
+            "and does not come back)",
         ]
 
     def test_of_all_electrodes_of_a_probe(self, tmp_path):
@@ -318,7 +320,9 @@ class TestTemplates:
         sd.to_phy(tmp_path, fs_Hz=FS, verify=True)
         assert array(tmp_path, "channel_map").tolist() == [0, 1, 2, 3]
         assert array(tmp_path, "template_ind").tolist() == [[1, 2, 0, 3], [2, 3, 1, 0]]
-        assert PhyWriter(fs_Hz=FS).losses(sd) == []
+        assert [line.split(" (")[0] for line in PhyWriter(fs_Hz=FS).losses(sd)] == [
+            "neuron_attributes['template']"
+        ]
         assert load(tmp_path).electrodes.tolist() == [1, 2]
 
     def test_of_all_channels(self, tmp_path):
@@ -738,3 +742,62 @@ def test_attributes_come_back_or_are_said_to_be_lost(attributes, tmp_path):
     found = load(tmp_path / "folder").neuron_attributes
     for unit, (known, wanted) in enumerate(zip(found, attributes, strict=True)):
         assert known == {"unit_id": unit, **wanted}
+
+
+@pytest.mark.parametrize(
+    ("attributes", "lost", "ids"),
+    [
+        ([{"unit_id": 1}, {}], ["neuron_attributes['unit_id']"], [0, 1]),
+        (
+            [{"cluster_id": 4}, {"cluster_id": 2}],
+            ["neuron_attributes['cluster_id']"],
+            [4, 2],
+        ),
+        ([{"unit_id": 4}, {"unit_id": 2}], [], [4, 2]),
+    ],
+)
+def test_ids_are_unique_and_what_becomes_of_them_is_told(
+    attributes, lost, ids, tmp_path
+):
+    """Those of some units only would meet the numbers of the others."""
+    sd = SpikeData([[1.0, 2.0]] * 2, neuron_attributes=attributes)
+    told = PhyWriter(fs_Hz=FS).losses(sd)[1:]
+    assert [line.split(" (")[0] for line in told] == lost
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        sd.to_phy(tmp_path, fs_Hz=FS, verify=True)
+    assert load(tmp_path).get_neuron_attribute("unit_id") == ids
+
+
+@pytest.mark.parametrize("method", ["to_kilosort", "to_phy"])
+def test_verify_compares_labels_and_flags(method, tmp_path, monkeypatch):
+    """The attribute that the labels are, and whether slices have their own."""
+    options = {"spike_order": "time"} if method == "to_kilosort" else {}
+    write = Sidecar.write
+
+    def write_other(self, folder):
+        columns = {**self.columns, "group": ("qtality", "label")}
+        write(attrs.evolve(self, columns=columns), folder)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Sidecar, "write", write_other)
+        with pytest.raises(VerificationError, match="attribute 'quality' differs"):
+            getattr(simulated(), method)(
+                tmp_path / "a", fs_Hz=FS, verify=True, **options
+            )
+    stack = simulated().frames(5000)
+    stack = SpikeSliceStack(
+        spike_stack=list(stack),
+        neuron_attributes=stack.neuron_attributes,
+        drop_slice_attributes=False,
+    )
+    stack.spike_stack[0].neuron_attributes = stack.neuron_attributes
+    real = destinations.write_manifest
+    monkeypatch.setattr(
+        destinations,
+        "write_manifest",
+        lambda folder, about: real(folder, {**about, "slice_attributes": False}),
+    )
+    with pytest.raises(VerificationError, match="attributes of their own"):
+        getattr(stack, method)(tmp_path / "a", fs_Hz=FS, verify=True, **options)
+    assert list(tmp_path.iterdir()) == []

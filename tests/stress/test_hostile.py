@@ -285,6 +285,8 @@ HEADERS = {
     "overflowing shape": "{'descr': '<i8', 'fortran_order': False, "
     f"'shape': ({2**62}, {2**62})}}",
     "negative shape": "{'descr': '<i8', 'fortran_order': False, 'shape': (-1,)}",
+    "negative shape of nothing": "{'descr': '<U0', 'fortran_order': False, 'shape': (-1,)}",
+    "negative shape of empty fields": "{'descr': [], 'fortran_order': False, 'shape': (-1,)}",
     "shape of nothing": "{'descr': '<i8', 'fortran_order': False, "
     f"'shape': (0, {2**40})}}",
     "wide void": "{'descr': '|V2000000000', 'fortran_order': False, 'shape': (1,)}",
@@ -616,6 +618,24 @@ def test_a_pipe_in_a_folder_is_not_waited_for(name, tmp_path):
     os.mkfifo(tmp_path / "ks" / name)
     with in_time(), pytest.raises(FormatError, match=f"{name} must be a regular file"):
         load(tmp_path / "ks")
+
+
+@pytest.mark.parametrize("name", ["spikelab.json", "cluster_group.tsv"])
+def test_a_folder_in_the_place_of_a_file_is_a_format_error(name, tmp_path):
+    """As it is in the place of an array."""
+    simulated().to_kilosort(tmp_path / "ks", fs_Hz=30_000.0, spike_order="time")
+    (tmp_path / "ks" / name).unlink()
+    (tmp_path / "ks" / name).mkdir()
+    with pytest.raises(FormatError, match=f"{name} must be a regular file"):
+        load(tmp_path / "ks")
+
+
+@pytest.mark.parametrize("number", [np.nan, np.inf, 1e300, 0.5])
+def test_channels_are_whole_numbers(number, folder):
+    """Or nothing that electrodes could be."""
+    np.save(folder / "channel_map.npy", np.array([number, 1.0, 2.0]))
+    with pytest.raises(FormatError, match=r"channel_map\.npy must hold whole numbers"):
+        load_spikedata_from_kilosort(folder, fs_Hz=30_000.0)
 
 
 @pytest.mark.parametrize("name", ["a.pkl", "a.h5", "a.nwb", "a.csv"])

@@ -14,6 +14,9 @@ from spikelab.errors import FormatError
 
 _CELL = re.compile(r'(?:"((?:[^"]++|"")*+)"|([^",\r\n]*+))(,|\r\n|\n|\r|\Z)')
 _INTEGER = re.compile(r"[+-]?[0-9]{1,4000}")
+_MISSING = ("", "NA")
+"""Cells without a value, the second as R writes it."""
+
 _MOST_BITS = 13_000
 """Of an integer; Python reads no longer ones."""
 
@@ -93,7 +96,7 @@ def rows(content: str, name: str) -> Iterator[list[Any]]:
 
 def _inferred(plain: str) -> Any:
     """Return what a cell without quotes holds."""
-    if not plain:
+    if plain in _MISSING:
         return None
     if plain in ("True", "False"):
         return plain == "True"

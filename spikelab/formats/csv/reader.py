@@ -12,6 +12,7 @@ import attrs
 
 from spikelab import checks, destinations, trains, units
 from spikelab.errors import FormatError
+from spikelab.formats import reading
 from spikelab.formats.csv import file as csv_file
 from spikelab.formats.csv import spikes as csv_spikes
 from spikelab.formats.csv import tables as csv_tables
@@ -105,6 +106,8 @@ def read(
             if source is not None
         ]
         contents = read_files(copies[0], copies[1] if copies[1:] else None, options)
+    if contents.kind.startswith("Pairwise"):
+        reading.check_unused(contents.kind, time_unit=time_unit, fs_Hz=fs_Hz)
     return options.described(contents, source_file=os.fspath(filepath))
 
 
@@ -112,21 +115,46 @@ def read_files(path: Path, table: Path | None, options: Options) -> Contents:
     """Read by what the header says."""
     if path.is_dir():
         raise IsADirectoryError(f"filepath must name a file, got a folder: {path}")
+    before = destinations.identity(path)
+    contents = _read_by_header(path, table, options)
+    # The header and the rows are read one after the other.
+    if destinations.identity(path) != before:
+        raise FormatError(f"{path} was replaced while it was read; load it again")
+    return contents
+
+
+def _read_by_header(path: Path, table: Path | None, options: Options) -> Contents:
     columns = csv_file.header(path)
     time_column = csv_tables.time_column(columns)
-    if columns[0] == "label" and not csv_tables.looks_like_spikes(columns):
-        return csv_tables.read_matrix(path)
-    if columns[0] == "unit" and time_column is None:
-        return csv_tables.read_matrix(path)
-    if columns == ["window", "row", "column", "value"]:
-        return csv_tables.read_matrices(path)
+    if not _holds_spikes(columns, time_column):
+        contents = _read_other(path, columns, time_column, options)
+        reading.check_unused(contents.kind, units_table=table)
+        return contents
     if time_column is None:
         raise FormatError(
-            f"{path} must have a column time_ms, time_s or time_samples, got {reprlib.repr(columns)}"
+            f"{path} must have a column time_ms, time_s or time_samples, "
+            f"got {reprlib.repr(columns)}"
         )
-    if columns[0] == time_column and "unit" not in columns:
-        to_ms = _to_ms(time_column, options.fs_Hz, options)
-        return csv_tables.read_rates(path, columns, to_ms)
+    return _read_spikes(path, columns, time_column, table, options)
+
+
+def _holds_spikes(columns: list[str], time_column: str | None) -> bool:
+    """Tell whether a header is that of spikes, or of nothing that is known."""
+    if time_column is None:
+        return columns[0] not in ("label", "unit") and columns != _OF_STACK
+    return csv_tables.looks_like_spikes(columns) and "slice" not in columns
+
+
+_OF_STACK = ["window", "row", "column", "value"]
+
+
+def _read_other(
+    path: Path, columns: list[str], time_column: str | None, options: Options
+) -> Contents:
+    if columns == _OF_STACK:
+        return csv_tables.read_matrices(path)
+    if time_column is None or columns[0] == "label":
+        return csv_tables.read_matrix(path)
     if columns == ["slice", time_column, "unit", "rate"]:
         to_ms = _to_ms(time_column, options.fs_Hz, options)
         return csv_tables.read_rate_slices(path, columns, to_ms)
@@ -135,7 +163,13 @@ def read_files(path: Path, table: Path | None, options: Options) -> Contents:
             f"{path} holds the spikes of slices without their windows, so a "
             "SpikeSliceStack cannot be made of it; to_hdf5 and to_pickle keep them"
         )
-    return _read_spikes(path, columns, time_column, table, options)
+    if columns[0] == time_column:
+        to_ms = _to_ms(time_column, options.fs_Hz, options)
+        return csv_tables.read_rates(path, columns, to_ms)
+    raise FormatError(
+        f"{path} must have a column 'unit' beside {time_column!r}, or begin with that, "
+        f"got {reprlib.repr(columns)}"
+    )
 
 
 def _to_ms(
@@ -175,7 +209,7 @@ def _read_spikes(
     fs_Hz = options.fs_Hz if options.fs_Hz is not None else told.fs_Hz
     to_ms = _to_ms(time_column, fs_Hz, options)
     train = csv_spikes.read(path, columns, time_column, told.n_units)
-    told.check_spikes(train, f"{table} and {path}")
+    told.check_spikes(train, _unit_of(time_column, options), f"{table} and {path}")
     train = [to_ms(times) for times in train]
     start, length = _window(train, told, options)
     slack = units.rounding_ms(

@@ -179,9 +179,10 @@ def write_matrix(file: IO[bytes], pcm: Any) -> None:
 def read_matrix(path: Path) -> Contents:
     """Return the matrix, and its labels if it has any."""
     (corner, *labels), *body = _rows(path)
-    if not same([row[0] for row in body], labels) or any(
-        len(row) != len(labels) + 1 for row in body
-    ):
+    edge = [row[0] for row in body]
+    if list(map(str, edge)) == list(map(str, labels)):
+        labels = edge  # other programs quote the one edge and not the other
+    if not same(edge, labels) or any(len(row) != len(labels) + 1 for row in body):
         raise FormatError(f"{path} must have the same labels at both edges")
     matrix = _numbers([row[1:] for row in body], path).reshape(len(labels), len(labels))
     named = None if corner == "unit" else labels
@@ -246,8 +247,9 @@ def _rows(path: Path) -> Iterator[list[Any]]:
 def _numbers(rows: list[list[Any]], path: Path) -> NDArray[Any]:
     """Return cells as bool if they are truth values, int64 if integers, else float64.
 
-    Integers that do not fit become uint64.
+    Integers that do not fit become uint64; a missing number is NaN.
     """
+    rows = [[math.nan if value is None else value for value in row] for row in rows]
     kinds = {type(value) for row in rows for value in row}
     if not kinds <= {bool, int, float} or (bool in kinds and len(kinds) > 1):
         raise FormatError(f"{path} must hold numbers as its values")

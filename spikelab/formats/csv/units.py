@@ -4,6 +4,7 @@ Before ``n_spikes`` stand ``unit`` and what is known of its electrode, after it
 the recording window in ms, the checksum of the times and the other attributes.
 """
 
+import math
 import reprlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -41,13 +42,17 @@ class UnitsTable:
     fs_Hz: float | None = None
     neuron_attributes: list[dict[str, Any]] | None = None
 
-    def check_spikes(self, train: Sequence[NDArray[Any]], files: str) -> None:
+    def check_spikes(
+        self, train: Sequence[NDArray[Any]], time_unit: str, files: str
+    ) -> None:
         """Raise FormatError if units have other spikes than the table was written with.
 
         Parameters
         ----------
         train : sequence of ndarray
             The times of each unit as they stand in the file.
+        time_unit : str
+            Their unit.
         files : str
             The names of both files, for the error.
         """
@@ -58,7 +63,8 @@ class UnitsTable:
                     f"{files} do not belong together: unit {unit} has {n_spikes} spikes "
                     f"in the one and {len(times)} in the other"
                 )
-            if checksum not in (None, csv_spikes.checksum([np.sort(times)])):
+            found = csv_spikes.checksum([np.sort(times)], time_unit, self.fs_Hz)
+            if checksum not in (None, found):
                 raise FormatError(
                     f"{files} do not belong together: the times of unit {unit} are not "
                     f"those of {_CHECKSUM}; if you changed them, remove that column"
@@ -260,7 +266,11 @@ def read(content: str, name: str) -> UnitsTable:
 
 
 def _in_order(table: list[_Row], name: str) -> list[_Row]:
-    numbers = [row["unit"] for row in table]
+    # pandas makes floats of integers beside an empty cell.
+    numbers = [
+        int(number) if type(number) is float and number.is_integer() else number
+        for number in (row["unit"] for row in table)
+    ]
     whole = all(type(number) is int and 0 <= number < len(table) for number in numbers)
     if not whole or len(set(numbers)) < len(table):
         raise FormatError(
@@ -284,7 +294,7 @@ def _common(table: list[_Row], column: str, name: str) -> float | None:
 def _attributes(row: _Row, columns: list[str]) -> _Row:
     """Return the attributes of a unit: what is known, and stands for itself."""
     first = columns.index("n_spikes") if "n_spikes" in columns else 0
-    derived = set(columns[:first])
+    derived = set(columns[:first]) & {"electrode", *_AXES}
     found = {
         column: value
         for column, value in row.items()
@@ -293,7 +303,10 @@ def _attributes(row: _Row, columns: list[str]) -> _Row:
     electrode = row.get("electrode") if "electrode" in derived else None
     if electrode is not None and not set(columns) & set(_ELECTRODES[1:]):
         found = {"electrode": electrode, **found}
-    place = [row[axis] for axis in _AXES if axis in derived and row[axis] is not None]
+    place = [row[axis] if axis in derived else None for axis in _AXES]
+    while place and place[-1] is None:
+        place.pop()
     if place:
+        place = [math.nan if x is None else x for x in place]
         found["position" if "location" in found else "location"] = place
     return found

@@ -8,8 +8,9 @@ from typing import IO, Any, ClassVar
 
 import attrs
 import numpy as np
+from numpy.typing import NDArray
 
-from spikelab import destinations, kinds, trains, units
+from spikelab import destinations, kinds, s3, trains, units
 from spikelab.errors import warn
 from spikelab.formats.csv import file as csv_file
 from spikelab.formats.csv import losses as csv_losses
@@ -74,7 +75,9 @@ def export_spikedata_to_csv(
         either replaces an earlier one; the table goes first, and is put back as
         it was if the spikes cannot follow it. Should a killed process leave the
         new table beside old spikes, the loader refuses the pair: the checksum
-        is the CRC-32 of the unit's times in the file (as little-endian float64).
+        is the CRC-32 of the name of the time unit, in samples with the sampling
+        rate, and of the times of the unit as they stand in the file (as
+        little-endian float64).
     verify : bool
         Read the files back and compare, before they replace earlier ones.
     strict : bool
@@ -223,18 +226,22 @@ class CSVWriter(FileWriter):
         if kind == "RateSliceStack":
             csv_tables.check_dtype(obj.event_stack)
         if self.time_unit == "samples":
-            units.fits_int64("times", _largest(obj), self.fs_Hz)
+            units.fits_int64("times", trains.largest_ms(_times(obj)), self.fs_Hz)
         if kind == "SpikeData" and self.units_table is None:
             _warn_of_missing_table(obj)
 
     def _losses(self, obj: Any) -> list[str]:
         lost = csv_losses.of(obj, with_units=self.units_table is not None)
-        if rounding := self._rounding_ms(obj):
-            lost.append(f"times are rounded by up to {rounding:.3g} ms")
+        moved = trains.moved_ms(
+            _times(obj), lambda t: units.there_and_back(t, self.time_unit, self.fs_Hz)
+        )
+        if moved:
+            lost.append(f"times are rounded by up to {moved:.3g} ms")
         return lost
 
     def _rounding_ms(self, obj: Any) -> float:
-        return units.rounding_ms(self.time_unit, self.fs_Hz, _largest(obj))
+        largest = trains.largest_ms(_times(obj))
+        return units.rounding_ms(self.time_unit, self.fs_Hz, largest)
 
     def _write_rows(self, obj: Any, file: IO[bytes]) -> None:
         kind = kind_of(obj)
@@ -282,18 +289,28 @@ def _warn_of_missing_table(sd: Any) -> None:
 
 
 def _check_different(*targets: str | os.PathLike[str]) -> None:
-    first, second = (os.path.realpath(target) for target in targets)
-    if first == second:
-        raise ValueError(f"units_table must not be filepath itself, got {second}")
+    first, second = map(_place, targets)
+    if first == second or (
+        first[0] is None and second[1].startswith(first[1] + os.sep)
+    ):
+        raise ValueError(
+            f"units_table must not be filepath itself, nor below it, got {second[1]}"
+        )
 
 
-def _largest(obj: Any) -> float:
-    """Return the largest magnitude among the times of an object, in ms."""
+def _place(target: str | os.PathLike[str]) -> tuple[str | None, str]:
+    """Return bucket and key of what is in S3, or None and the path of a file."""
+    if s3.is_s3_url(target):
+        return s3.parse_s3_url(os.fspath(target))
+    return None, os.path.realpath(target)
+
+
+def _times(obj: Any) -> list[NDArray[np.float64]]:
+    """Return the times in ms that a table of `obj` holds, in any order."""
     kind = kind_of(obj)
-    if recordings := kinds.recordings_of(obj):
-        return max(abs(t) for sd in recordings for t in trains.extremes(sd.train))
     if kind == "RateData":
-        return float(np.abs(obj.times).max(initial=0.0))
+        return [np.asarray(obj.times, dtype=np.float64)]
     if kind == "RateSliceStack":
-        return float(np.abs(obj.times).max())
-    return 0.0
+        bins = np.arange(obj.event_stack.shape[1]) * float(obj.step_size)
+        return [start + bins for start, _ in obj.times]
+    return [times for sd in kinds.recordings_of(obj) for times in sd.train]

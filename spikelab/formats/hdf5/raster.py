@@ -91,6 +91,9 @@ class RasterWriter(HDF5Writer):
     def _shift_ms(self, train: Any) -> float:
         return self.raster_bin_size_ms
 
+    def _moved_ms(self, sd: Any) -> float:
+        return self.raster_bin_size_ms
+
     def _write_train(self, group: h5py.Group, sd: Any) -> None:
         bins = self._bins(sd)
         largest = max((int(n.max(initial=0)) for _, n in self._counts(sd)), default=0)

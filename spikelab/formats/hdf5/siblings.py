@@ -86,6 +86,8 @@ class SiblingWriter(FileWriter):
             return None
         if kind == "SpikeSliceStack":
             return hdf5_objects.plan(_beside_slices(obj), kind)
+        if not kinds.is_data_object(obj):
+            obj = kinds.build(Contents(kind, kinds.arguments_of(obj)))
         return hdf5_objects.plan(obj, kind, NAMES[kind])
 
     def _losses(self, obj: Any) -> list[str]:

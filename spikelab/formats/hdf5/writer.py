@@ -118,9 +118,15 @@ class HDF5Writer(SiblingWriter):
         ]
         if np.size(sd.raw_data) and not self._writes_raw(sd):
             lost.append("raw data (no raw_dataset was named)")
-        if rounding := self._rounding_ms(sd):
-            lost.append(f"spike times are rounded by up to {rounding:.3g} ms")
+        if moved := self._moved_ms(sd):
+            lost.append(f"spike times are rounded by up to {moved:.3g} ms")
         return lost
+
+    def _moved_ms(self, sd: Any) -> float:
+        """Return how far this style moves a time of the recording at most."""
+        return trains.moved_ms(
+            sd.train, lambda t: units.there_and_back(t, self.time_unit, self.fs_Hz)
+        )
 
     def _rounding_ms(self, sd: Any) -> float:
         return self._shift_ms(sd.train)

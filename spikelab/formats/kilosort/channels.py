@@ -44,6 +44,10 @@ def add_places(
     electrodes, positions = None, None
     if (folder / files[0]).exists() and _have_all(found, ids, sidecar, _has_electrode):
         electrodes = npy.read_column(folder / files[0], "iuf")
+        if not np.array_equal(electrodes, np.rint(electrodes)) or (
+            electrodes.size and np.abs(electrodes).max() >= 2**63
+        ):
+            raise FormatError(f"{folder / files[0]} must hold whole numbers")
     if (folder / files[1]).exists() and _have_all(found, ids, sidecar, _has_location):
         positions = npy.read(folder / files[1], "iuf", ndim=2)
     if electrodes is None and positions is None:

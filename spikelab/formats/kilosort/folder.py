@@ -141,6 +141,9 @@ class ClusterFolderWriter(FolderWriter):
             return self._recording_differences(obj, contents)
         read = contents.arguments
         found = []
+        own = any(sd.neuron_attributes is not None for sd in obj.spike_stack)
+        if read["drop_slice_attributes"] is own:
+            found.append("whether slices have attributes of their own differs")
         if read["times_start_to_end"] != [tuple(map(float, w)) for w in obj.times]:
             found.append("windows differ")
         for i, (sd, other) in enumerate(
@@ -152,7 +155,21 @@ class ClusterFolderWriter(FolderWriter):
         return found
 
     def _recording_differences(self, sd: Any, contents: Contents) -> list[str]:
-        return super()._differences(sd, contents)
+        found = super()._differences(sd, contents)
+        key, read = group_key(sd), contents.arguments["neuron_attributes"] or []
+        if key is None or not self._shows_groups:
+            return found
+        labels = [a.get(key) for a in sd.neuron_attributes]
+        loaded = [a.get(key) for a in read]
+        pairs = zip(labels, loaded, strict=False)
+        if any(label not in (None, "", UNSORTED, other) for label, other in pairs):
+            found.append(f"attribute {key!r} differs")
+        return found
+
+    @property
+    def _shows_groups(self) -> bool:
+        """Whether there is a table of labels."""
+        return True
 
     def _found_wrong(self, obj: Any, staged: Path, prepared: None) -> list[str]:
         found = super()._found_wrong(obj, staged, prepared)

@@ -70,6 +70,7 @@ def read(path: Path, kinds: str = "iu", ndim: int | None = None) -> NDArray[Any]
         with warnings.catch_warnings():
             # Of headers by Python 2, and of dtypes that will be refused below.
             warnings.simplefilter("ignore")
+            _check_header(path)
             array = np.lib.format.open_memmap(path, mode="r")
     except FileNotFoundError:
         raise
@@ -86,6 +87,20 @@ def read(path: Path, kinds: str = "iu", ndim: int | None = None) -> NDArray[Any]
             f"{kinds!r}, got {array.dtype} with shape {array.shape}"
         )
     return array
+
+
+def _check_header(path: Path) -> None:
+    """Raise ValueError for a shape or dtype at which NumPy would crash Python."""
+    with path.open("rb") as file:
+        version = np.lib.format.read_magic(file)
+        if version == (1, 0):
+            shape, _, dtype = np.lib.format.read_array_header_1_0(file)
+        elif version == (2, 0):
+            shape, _, dtype = np.lib.format.read_array_header_2_0(file)
+        else:
+            raise ValueError(f"version {version} is not 1.0 or 2.0")
+    if not dtype.itemsize or any(extent < 0 for extent in shape):
+        raise ValueError(f"shape {shape} and dtype {dtype}")
 
 
 def read_column(path: Path, kinds: str = "iu") -> NDArray[Any]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from spikelab import checks, destinations, kinds
-from spikelab.errors import FormatError
+from spikelab.errors import FormatError, IncompleteExportError
 from spikelab.kinds import Contents
 
 KIND = "SpikeSliceStack"
@@ -85,11 +85,16 @@ def read(folder: Path, read_slice: Callable[[Path], Contents]) -> Contents:
     listed = _windows(folder / WINDOWS_FILE)
     if len({name for name, _ in listed}) < len(listed):
         raise FormatError(f"{folder / WINDOWS_FILE} must name each folder once")
+    if len(listed) != manifest.get("n_slices"):
+        raise IncompleteExportError(
+            f"{folder / WINDOWS_FILE} must name {manifest.get('n_slices')} slices, as "
+            f"{destinations.MANIFEST} says, got {len(listed)}"
+        )
     for name, window in listed:
         if name not in manifest["files"]:
             raise FormatError(
                 f"{folder / WINDOWS_FILE} must name folders that "
-                f"{destinations.MANIFEST} lists, got {name!r}"
+                f"{destinations.MANIFEST} lists, got {name!r:.80}"
             )
         slices.append(kinds.build(read_slice(folder / name)))
         windows.append(window)

@@ -120,6 +120,10 @@ class KiloSortWriter(ClusterFolderWriter):
             and self.spike_clusters_file == standard.spike_clusters_file.default
         )
 
+    @property
+    def _shows_groups(self) -> bool:
+        return self._opens_elsewhere
+
     def _ids(self, sd: Any) -> NDArray[np.int64]:
         if self.cluster_ids is None:
             return np.arange(sd.N, dtype=np.int64)
@@ -127,15 +131,17 @@ class KiloSortWriter(ClusterFolderWriter):
 
     def _losses_of_recording(self, sd: Any) -> list[str]:
         lost = self._losses_of_times(sd)
-        kept = {electrode_key(sd) if electrode_numbers(sd) is not None else None}
-        names = {str(name) for a in sd.neuron_attributes or () for name in a}
-        if self._opens_elsewhere:
-            kept.add(group_key(sd))
-        left = sorted(names - {str(name) for name in kept})
-        lost += [f"neuron_attributes[{name!r}] (no array holds it)" for name in left]
-        if key := kept - {"electrode", group_key(sd), None}:
+        electrode = electrode_key(sd) if electrode_numbers(sd) is not None else None
+        group = group_key(sd) if self._shows_groups else None
+        names = {name for a in sd.neuron_attributes or () for name in a}
+        kept = {name for name in (electrode, group) if name is not None}
+        lost += [
+            f"neuron_attributes[{name!r}] (no array holds it)"
+            for name in sorted(names - kept, key=str)
+        ]
+        if electrode not in (None, "electrode"):
             lost.append(
-                f"neuron_attributes[{key.pop()!r}] (it comes back as 'electrode')"
+                f"neuron_attributes[{electrode!r}] (it comes back as 'electrode')"
             )
         if sd.metadata:
             lost.append("metadata")
@@ -401,8 +407,10 @@ def read(
             start_time_ms=start_time_ms,
         )
         if path.is_dir() and cluster_slices.is_stack(path):
-            return cluster_slices.read(
-                path, lambda part: attrs.evolve(reader, folder=part).read()
+            part = attrs.evolve(reader, start_time_ms=None, length_ms=None)
+            contents = cluster_slices.read(
+                path, lambda folder: attrs.evolve(part, folder=folder).read()
             )
+            return reader.described(contents)
         contents = reader.read()
     return reader.described(contents, source_folder=os.fspath(folder))

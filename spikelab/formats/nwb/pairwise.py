@@ -130,7 +130,7 @@ class Comparisons(Comparison):
             return lost
         if type(obj.times) is not list or any(type(w) is not tuple for w in obj.times):
             lost.append("times as they are held (they come back as a list of tuples)")
-        return lost + nwb_parts.moved("windows", nwb_trials.windows_ms(obj.times))
+        return lost + nwb_parts.moved("windows", [*nwb_trials.windows_ms(obj.times)])
 
     def write(self, file: h5py.File, obj: Any, table: nwb_units.UnitsTable) -> None:
         """Write table and trials."""

@@ -1,6 +1,7 @@
 """What an NWB file holds of each class of data, beside its units."""
 
 import abc
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import h5py
@@ -78,7 +79,7 @@ class Recording(Part):
             lost.append("metadata (NWB has no place for it)")
         if np.size(obj.raw_data):
             lost.append("raw data (only spikes are written)")
-        return lost + rounding(obj)
+        return lost + moved("spike times", obj.train)
 
     def write(self, file: h5py.File, obj: Any, table: nwb_units.UnitsTable) -> None:
         """Write the units, and the window in ms at the root."""
@@ -104,16 +105,9 @@ def slack_ms(recording: Any) -> float:
     return units.rounding_ms("s", None, largest)
 
 
-def rounding(recording: Any) -> list[str]:
-    """Return, in words, how far seconds move the spikes."""
-    moved = slack_ms(recording)
-    return [f"spike times are rounded by up to {moved:.3g} ms"] if moved else []
-
-
-def moved(name: str, times_ms: NDArray[np.float64]) -> list[str]:
+def moved(name: str, times_ms: Sequence[NDArray[np.float64]]) -> list[str]:
     """Return, in words, how far seconds move these times; nothing if they do not."""
-    back = units.to_ms(units.from_ms(times_ms, "s", None), "s", None)
-    shift = float(np.abs(back - times_ms).max(initial=0.0))
+    shift = trains.moved_ms(times_ms, lambda t: units.there_and_back(t, "s", None))
     return [f"{name} are rounded by up to {shift:.3g} ms"] if shift else []
 
 

@@ -75,7 +75,7 @@ class Rates(nwb_parts.Part):
             lost.append("the dtype of times (they come back as float64)")
         times = np.asarray(obj.times, dtype=np.float64)
         if nwb_series.even_step(times) is None:
-            lost += nwb_parts.moved("times", times)
+            lost += nwb_parts.moved("times", [times])
         return lost
 
     def write(self, file: h5py.File, obj: Any, table: nwb_units.UnitsTable) -> None:
@@ -140,7 +140,7 @@ class RateSlices(nwb_parts.Part):
 
     def losses(self, obj: Any) -> list[str]:
         """Return how far the windows are moved: series and trials tell all else."""
-        return nwb_parts.moved("windows", nwb_trials.windows_ms(obj.times))
+        return nwb_parts.moved("windows", [*nwb_trials.windows_ms(obj.times)])
 
     def write(self, file: h5py.File, obj: Any, table: nwb_units.UnitsTable) -> None:
         """Write series, trials and units."""

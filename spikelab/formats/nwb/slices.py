@@ -73,7 +73,7 @@ class SpikeSlices(nwb_parts.Part):
             lost.append("metadata of the slices (NWB has no place for it)")
         if any(np.size(piece.raw_data) for piece in slices):
             lost.append("raw data of the slices (only spikes are written)")
-        return lost + nwb_parts.rounding(self.recording(obj))
+        return lost + nwb_parts.moved("spike times", self.recording(obj).train)
 
     def _inconsistent(self, obj: Any) -> int:
         """Count the slices that cannot be cut again from the spikes of all."""

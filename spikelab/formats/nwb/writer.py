@@ -163,21 +163,21 @@ class NWBWriter(FileWriter):
         if contents.kind != expected_kind:
             return [f"the file is read as a {contents.kind}, not a {expected_kind}"]
         found = part.differences(obj, contents)
-        attributes = part.attributes(obj)
-        if not attributes:
-            return found
-        columns = self._table(attributes).columns.stored
+        read = contents.arguments.get("neuron_attributes") or []
+        attributes = part.attributes(obj) or [{}] * len(read)
         expected: list[dict[str, Any]] = [
             {"unit_id": number} for number in nwb_units.row_ids(attributes).tolist()
         ]
-        nwb_columns.to_attributes(columns, expected)
-        read_attributes = contents.arguments.get("neuron_attributes") or []
-        if len(read_attributes) != len(expected):
-            return [*found, f"attributes of {len(read_attributes)} units were read"]
-        for unit, (wanted, got) in enumerate(
-            zip(expected, read_attributes, strict=True)
-        ):
-            wrong = [k for k in wanted if not comparison.same(wanted[k], got.get(k))]
+        nwb_columns.to_attributes(self._table(attributes).columns.stored, expected)
+        if len(read) != len(expected):
+            return [*found, f"attributes of {len(read)} units were read"]
+        for unit, (wanted, got) in enumerate(zip(expected, read, strict=True)):
+            wrong = [
+                key
+                for key in {**wanted, **got}
+                if key not in got
+                or not comparison.same(wanted.get(key, nwb_columns.MISSING), got[key])
+            ]
             if wrong:
                 found.append(f"unit {unit}: attributes {wrong} differ")
         return found

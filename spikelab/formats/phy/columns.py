@@ -57,6 +57,9 @@ def columns(sd: Any, taken: Sequence[str | None]) -> tuple[list[Column], list[st
     for key in attribute_names(sd):
         if key is not None and key in taken:
             continue
+        if key == "unit_id":  # some units have none: the loader numbers them
+            left_out.append(key)
+            continue
         values = [a.get(key) for a in sd.neuron_attributes]
         made = list(_made(key, values, {column.name for column in found}))
         found += made

@@ -163,6 +163,14 @@ class PhyWriter(ClusterFolderWriter):
             f"neuron_attributes[{key!r}] where it is None, NaN or '' (an empty cell)"
             for key in phy_columns.faded(sd, [*left_out, str(plan.templates.key)])
         ]
+        id_key, _ = phy_columns.original_ids(sd, self.cluster_ids)
+        if id_key not in (None, "unit_id"):
+            lost.append(f"neuron_attributes[{id_key!r}] (it comes back as 'unit_id')")
+        if plan.templates.key is not None:
+            lost.append(
+                f"neuron_attributes[{plan.templates.key!r}] (it is in templates.npy, "
+                "and does not come back)"
+            )
         if sd.metadata:
             lost.append("metadata")
         if np.size(sd.raw_data) and not self.raw_data:

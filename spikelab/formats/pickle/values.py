@@ -71,7 +71,7 @@ def data_object(kind: str) -> Draft:
     def finish(state: Any) -> Any:
         if not isinstance(state, dict):
             raise TypeError(f"the state of a {kind} must be a dictionary")
-        if left_out := additional(kind, state):
+        if left_out := kinds.additional(kind, state):
             warn(
                 f"left out what is not part of a {kind}: {', '.join(left_out)}; "
                 "trusted=True keeps it",
@@ -80,8 +80,6 @@ def data_object(kind: str) -> Draft:
 
     return Draft(finish)
 
-
-_DERIVED = {"N"}
 
 _LISTS = {"train", "neuron_attributes", "spike_stack"}
 
@@ -114,11 +112,6 @@ def constructor_arguments(kind: str, state: dict[Any, Any]) -> dict[str, Any]:
     if kind == "SpikeSliceStack":
         arguments["drop_slice_attributes"] = False
     return arguments
-
-
-def additional(kind: str, state: dict[str, Any]) -> list[str]:
-    """Return the names in `state` that are not attributes of a `kind`."""
-    return sorted(map(str, set(state) - set(kinds.ARGUMENTS[kind].values()) - _DERIVED))
 
 
 def array(dtype: Any, shape: Any, data: Any, order: str = "C") -> NDArray[Any]:

@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 from spikelab import comparison, destinations, kinds, s3, trains
 from spikelab.errors import FormatError, warn
 from spikelab.formats.pickle import machine as pickle_machine
-from spikelab.formats.pickle import values as pickle_values
 from spikelab.formats.writer import FileWriter
 from spikelab.kinds import Contents
 from spikelab.s3_urls import shown
@@ -66,7 +65,7 @@ class PickleWriter(FileWriter):
     """
 
     method: ClassVar[str] = "to_pickle"
-    keeps_masks: ClassVar[bool] = True
+    keeps_objects: ClassVar[bool] = True
 
     protocol: int | None = attrs.field(default=None, validator=_is_protocol)
 
@@ -157,7 +156,7 @@ def _untrusted(where: str, value: Any, seen: set[int]) -> Iterator[str]:
         for i, item in enumerate(value):
             yield from _untrusted(f"{where}[{i}]", item, seen)
     elif kinds.is_data_object(value):
-        for name in pickle_values.additional(cls.__name__, vars(value)):
+        for name in kinds.additional(cls.__name__, vars(value)):
             yield f"{where} has an attribute {name}, kept with trusted=True only"
         for name, item in vars(value).items():
             yield from _untrusted(name, item, seen)
