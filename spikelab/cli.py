@@ -37,6 +37,10 @@ class _Parser(argparse.ArgumentParser):
         self.exit(2, f"spikelab: error: {message}; see {self.prog} --help\n")
 
 
+class _WrongCommandError(Exception):
+    """The options of a command do not fit together."""
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return its exit status."""
     options = _parser().parse_args(arguments)
@@ -49,6 +53,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             status: int = options.run(options)
         except KeyboardInterrupt:
             return _fail("interrupted", 130)
+        except _WrongCommandError as error:
+            return _fail(str(error), 2)
         except Exception as error:  # whatever went wrong, a user gets one line
             return _fail(str(error) or type(error).__name__, 1)
     return status
@@ -237,7 +243,7 @@ def _json(text: str) -> dict[str, Any]:
 def _convert(options: argparse.Namespace) -> int:
     target = FORMATS[options.to] if options.to else named_by(options.dest)
     if target is None:
-        raise ValueError(
+        raise _WrongCommandError(
             f"--to must be given: the name {options.dest!r} does not say which of "
             f"{', '.join(FORMATS)} to write"
         )
@@ -263,17 +269,17 @@ def _convert(options: argparse.Namespace) -> int:
 
 
 def _check_given(target: Format, given: Mapping[str, Any]) -> None:
-    """Raise ValueError for an option that a format does not have, or that it needs."""
+    """Raise for an option that a format does not have, or that it needs."""
     own = _options(target)
     for name in given:
         if name not in own:
-            raise ValueError(
+            raise _WrongCommandError(
                 f"--{name.replace('_', '-')} is no option of {target.name}, "
                 f"but of {', '.join(_all_options()[name].formats)}"
             )
     parameters = inspect.signature(target.export).parameters
     for name in own:
         if name not in given and parameters[name].default is inspect.Parameter.empty:
-            raise ValueError(
+            raise _WrongCommandError(
                 f"--{name.replace('_', '-')} must be given for {target.name}"
             )

@@ -111,8 +111,8 @@ def staged_pair(
     second files lie in one folder wait for one another.
     """
     with (
-        contextlib.ExitStack() as published,
         _folders_of(second),
+        contextlib.ExitStack() as published,
         staged_file(first, storage_options, progress=progress) as staged,
     ):
         with staged_file(second, storage_options, progress=progress) as other:

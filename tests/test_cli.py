@@ -85,24 +85,24 @@ def test_convert_says_where_it_wrote(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "message"),
+    ("arguments", "message", "status"),
     [
-        (["missing.h5", "x.nwb"], "no such file"),
-        (["x.pkl", "x.unknown"], "--to must be given"),
-        (["x.pkl", "x.nwb", "--style", "group"], "--style is no option of nwb"),
-        (["x.pkl", "ks", "--to", "kilosort"], "--fs-Hz must be given"),
-        (["x.pkl", "y.h5", "--fs-Hz", "nan"], "fs_Hz must be positive"),
-        (["x.pkl", "y.h5", "--style", "round"], "style must be one of"),
-        (["notes.txt", "y.h5"], "none of the formats"),
+        (["missing.h5", "x.nwb"], "no such file", 1),
+        (["x.pkl", "x.unknown"], "--to must be given", 2),
+        (["x.pkl", "x.nwb", "--style", "group"], "--style is no option of nwb", 2),
+        (["x.pkl", "ks", "--to", "kilosort"], "--fs-Hz must be given", 2),
+        (["x.pkl", "y.h5", "--fs-Hz", "nan"], "fs_Hz must be positive", 1),
+        (["x.pkl", "y.h5", "--style", "round"], "style must be one of", 1),
+        (["notes.txt", "y.h5"], "none of the formats", 1),
     ],
 )
-def test_errors_are_one_line(arguments, message, tmp_path):
-    """Whatever goes wrong is one line on stderr, with status 1 and no traceback."""
+def test_errors_are_one_line(arguments, message, status, tmp_path):
+    """Whatever goes wrong is one line on stderr, and no traceback."""
     simulated().to_pickle(tmp_path / "x.pkl")
     (tmp_path / "notes.txt").write_text("cell 3 is lovely")
     before = sorted(tmp_path.iterdir())
     done = run("convert", *arguments, cwd=tmp_path)
-    assert (done.returncode, done.stdout) == (1, "")
+    assert (done.returncode, done.stdout) == (status, "")
     (line,) = done.stderr.splitlines()
     assert line.startswith("spikelab: error: ")
     assert message in line

@@ -250,6 +250,12 @@ class TestPair:
         slow.join()
         assert snapshot(tmp_path) == {"a": b"B", "b": b"B"}
 
+    def test_new_folders_of_the_second_go_with_it(self, tmp_path):
+        """As those of a single file do."""
+        with pytest.raises(IsADirectoryError):
+            publish_in_vain(tmp_path / "a", tmp_path / "new" / "deep" / "b")
+        assert [path.name for path in tmp_path.iterdir()] == ["a"]
+
     def test_a_failed_block_changes_nothing(self, tmp_path):
         """Neither file is touched before both are complete."""
         (tmp_path / "b").write_text("old")
@@ -262,6 +268,15 @@ class TestPair:
         with pytest.raises(KeyError):
             export_half()
         assert snapshot(tmp_path) == {"b": b"old"}
+
+
+def export_and_fail(folder):
+    """Fail when the staged folder has parts that may not be written any more."""
+    with staged_folder(folder, contradicting=PATTERNS) as staged:
+        (staged / "deep").mkdir()
+        (staged / "deep" / "a.npy").write_text("half")
+        (staged / "deep").chmod(0o555)
+        raise KeyError
 
 
 class TestFolder:
@@ -453,6 +468,47 @@ class TestFolder:
         (tmp_path / "a").write_text("mine")
         with pytest.raises(NotADirectoryError, match="must name a folder, got a file"):
             export(tmp_path / "a", {})
+
+    def test_a_staged_folder_that_may_not_be_written_is_removed(self, tmp_path):
+        """It may have got the permissions of an earlier one."""
+        with pytest.raises(KeyError):
+            export_and_fail(tmp_path / "f")
+        assert list(tmp_path.iterdir()) == []
+
+    def test_a_reader_waits_for_an_export(self, tmp_path, monkeypatch):
+        """And never sees files of two of them together."""
+        export(tmp_path / "f", {"a.npy": "old", "b.npy": "old"})
+        replace, begun, found = os.replace, threading.Event(), []
+
+        def replace_slowly(source, target):
+            replace(source, target)
+            begun.set()
+            time.sleep(0.05)
+
+        monkeypatch.setattr(os, "replace", replace_slowly)
+        new = {"a.npy": "new", "b.npy": "new"}
+        writer = threading.Thread(target=export, args=[tmp_path / "f", new])
+        writer.start()
+        assert begun.wait(10)
+        with destinations.local_copy(tmp_path / "f") as folder:
+            found = [texts(folder) for _ in range(3)]
+        writer.join()
+        assert all(one in ({"a.npy": "old", "b.npy": "old"}, new) for one in found)
+        assert found[0] == found[1] == found[2]
+
+    def test_where_there_are_no_locks_an_export_in_between_is_noticed(
+        self, tmp_path, monkeypatch
+    ):
+        """The manifest is then another file."""
+        monkeypatch.setattr(destinations, "fcntl", None)
+        export(tmp_path / "f", {"a.npy": "old"})
+
+        def read():
+            with destinations.local_copy(tmp_path / "f"):
+                export(tmp_path / "f", {"a.npy": "new"})
+
+        with pytest.raises(IncompleteExportError, match="exported again while it was"):
+            read()
 
     def test_locks_are_not_needed(self, tmp_path, monkeypatch):
         """Some network file systems have none."""

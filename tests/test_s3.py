@@ -29,6 +29,8 @@ from spikelab.errors import (
     MissingExtraError,
     S3Error,
 )
+from spikelab.s3 import Store
+from spikelab.s3_urls import located
 
 FILES = {
     "hdf5 ragged": ("to_hdf5", "a.h5", {}),
@@ -806,6 +808,76 @@ def test_the_second_of_a_pair_is_put_back(earlier, server, bucket, tmp_path):
     with pytest.raises(IsADirectoryError):
         publish_in_vain(tmp_path / "a", f"s3://{bucket}/b", server.storage_options)
     assert server.objects(bucket) == before
+
+
+def test_what_another_export_put_there_is_not_undone(server, bucket, tmp_path):
+    """A pair that fails puts back only what it replaced itself."""
+    client, url = server.client(), f"s3://{bucket}/b"
+    client.put_object(Bucket=bucket, Key="b", Body=b"old")
+    remove = Store.holds
+
+    def replaced_meanwhile(self, path):
+        client.put_object(Bucket=bucket, Key="b", Body=b"theirs")
+        return remove(self, path)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(Store, "holds", replaced_meanwhile)
+        with pytest.raises(IsADirectoryError):
+            publish_in_vain(tmp_path / "a", url, server.storage_options)
+    assert server.objects(bucket) == {"b": b"theirs"}
+
+
+@pytest.mark.parametrize(
+    ("url", "inside"),
+    [
+        ("s3://lab//x/", "/x/f"),
+        ("s3://lab/x//", "x//f"),
+        ("s3://lab/x", "x/f"),
+        ("s3://lab", "f"),
+    ],
+)
+def test_slashes_of_a_folder_stay(url, inside):
+    """At its start and its end: they make another folder."""
+    assert located(url).inside("f").key == inside
+
+
+@pytest.mark.parametrize("key", ["x", "x/", "a b/\N{GREEK SMALL LETTER MU}%20+"])
+def test_the_key_of_a_folder_is_taken_as_it_is_written(key, server, bucket):
+    """Spaces and signs included."""
+    options, url = server.storage_options, f"s3://{bucket}/{key}"
+    simulated().to_kilosort(url, fs_Hz=30_000.0, storage_options=options)
+    beginning = key if key.endswith("/") else f"{key}/"
+    assert all(name.startswith(beginning) for name in server.objects(bucket))
+    assert_same_recording(load(url, storage_options=options), simulated())
+
+
+def test_markers_of_folders_are_no_files(server, bucket):
+    """Some programs leave an empty object with a slash at its end."""
+    options, url = server.storage_options, f"s3://{bucket}/st"
+    simulated().frames(5000).to_kilosort(url, fs_Hz=30_000.0, storage_options=options)
+    server.client().put_object(Bucket=bucket, Key="st/slice_0000/", Body=b"")
+    assert len(load(url, storage_options=options)) == 2
+
+
+def test_a_folder_that_is_exported_again_while_it_is_read_is_incomplete(server, bucket):
+    """Half of its files would be those of the other export."""
+    options, url = server.storage_options, f"s3://{bucket}/ks"
+    export = functools.partial(
+        simulated().to_kilosort, url, fs_Hz=30_000.0, storage_options=options
+    )
+    export()
+    download, calls = Store.download, []
+
+    def download_and_export(self, *arguments):
+        download(self, *arguments)
+        calls.append(arguments)
+        if len(calls) == 2:
+            export(time_unit="ms")
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(Store, "download", download_and_export)
+        with pytest.raises(IncompleteExportError, match="exported again while it was"):
+            load(url, storage_options=options)
 
 
 def test_errors_of_a_format_name_the_url_and_not_the_copy(server, bucket):

@@ -80,15 +80,17 @@ def planned(items: list[Item]) -> list[Plan]:
 def _plan(item: Item) -> Plan:
     for name, value in (("namespace", item.namespace), ("key", item.key)):
         if not isinstance(value, str):
-            raise TypeError(f"{name} must be a string to be saved, got {value!r}")
+            raise TypeError(
+                f"{name} of {_title(item)} must be a string to be saved, got {value!r}"
+            )
     if not isinstance(item.note, str | None):
         raise TypeError(f"the note of {_title(item)} must be a string or None")
     allowed = type(item.value) in (np.ndarray, np.memmap, dict)
     if not allowed and not kinds.is_data_object(item.value):
         raise TypeError(
             f"{_title(item)} must be a spikelab data object, a numpy array or a "
-            f"dictionary to be saved, got {type(item.value).__name__}; "
-            "a dictionary can hold it"
+            f"dictionary (of which the values may be more) to be saved, "
+            f"got {type(item.value).__name__}"
         )
     return hdf5_objects.plan(item.value, _title(item))
 

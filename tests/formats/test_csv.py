@@ -24,6 +24,9 @@ from siblings import (
     assert_same_object,
     comparison_matrix,
     event_slices,
+    integer_matrix,
+    plain_stack,
+    rate_slices,
     rates,
     recording,
 )
@@ -40,6 +43,8 @@ from spikelab.formats.csv import writer as csv_writer
 from spikelab.spikedata.pairwise import PairwiseCompMatrix, PairwiseCompMatrixStack
 from spikelab.spikedata.ratedata import RateData
 from spikelab.spikedata.rateslicestack import RateSliceStack
+
+NAN = math.nan
 
 RANDOM = settings(max_examples=50)
 
@@ -775,3 +780,76 @@ def test_labels_may_be_names_of_columns(labels, tmp_path):
     matrix = PairwiseCompMatrix(np.eye(2), labels)
     matrix.to_csv(tmp_path / "m.csv", verify=True)
     assert load(tmp_path / "m.csv") == matrix
+
+
+@pytest.mark.parametrize(
+    ("obj", "n_units"), [(RateData([[1.0, 2.0]], [0.0, 10.0]), 1), (rate_slices(), 2)]
+)
+def test_rates_in_samples_are_read_with_the_sampling_rate(obj, n_units, tmp_path):
+    """As spikes are; and a plain column of times with its unit."""
+    path = tmp_path / "r.csv"
+    obj.to_csv(path, time_unit="samples", fs_Hz=1000.0, verify=True)
+    with pytest.raises(FormatError, match="fs_Hz must be given"):
+        load(path)
+    found = load(path, fs_Hz=1000.0)
+    assert (type(found), found.N) == (type(obj), n_units)
+    assert np.array_equal(found.times, obj.times)
+    path.write_text(path.read_text().replace("time_samples", "time"))
+    assert np.array_equal(load(path, time_unit="ms").times, obj.times)
+
+
+@pytest.mark.parametrize(
+    ("make", "options"),
+    [
+        (integer_matrix, {"time_unit": "ms"}),
+        (plain_stack, {"fs_Hz": 10.0}),
+        (lambda: RateData([[1.0]], [0.0]), {"units_table": "u.csv"}),
+        (lambda: RateData([[1.0]], [0.0]), {"length_ms": 10.0}),
+    ],
+)
+def test_options_that_mean_nothing_for_a_table_are_refused(make, options, tmp_path):
+    """Instead of being ignored."""
+    make().to_csv(tmp_path / "r.csv")
+    (tmp_path / "u.csv").write_text("unit\n0\n")
+    if "units_table" in options:
+        options = {"units_table": tmp_path / "u.csv"}
+    with pytest.raises(ValueError, match=f"{next(iter(options))} must be None for"):
+        load(tmp_path / "r.csv", **options)
+
+
+def test_missing_numbers_are_nan(tmp_path):
+    """As pandas (nothing) and R (NA) write them."""
+    path = tmp_path / "a.csv"
+    path.write_text("time_ms,unit_0\n0.0,\n1.0,NA\n2.0,3.5\n")
+    np.testing.assert_array_equal(load(path).inst_Frate_data, [[NAN, NAN, 3.5]])
+    path.write_text("label,a,b\na,1.0,\nb,0.5,NA\n")
+    np.testing.assert_array_equal(load(path).matrix, [[1.0, NAN], [0.5, NAN]])
+    path.write_text("window,row,column,value\n0,0,0,\n")
+    np.testing.assert_array_equal(load(path).stack, [[[NAN]]])
+    path.write_text('unit,time_ms\n0.0,1.5\n"1",2.5\n')
+    assert [times.tolist() for times in load(path).train] == [[1.5], [2.5]]
+
+
+def test_a_matrix_with_quotes_at_one_edge_is_read(tmp_path):
+    """R quotes the names of columns, and not those of rows that are numbers."""
+    (tmp_path / "m.csv").write_text('"label","10","20"\n10,1.0,0.5\n20,0.5,1.0\n')
+    assert load(tmp_path / "m.csv").labels == [10, 20]
+
+
+def test_columns_of_units_may_stand_anywhere(tmp_path):
+    """Only four columns before the number of spikes are derived from others."""
+    files = tmp_path / "s.csv", tmp_path / "u.csv"
+    files[0].write_text("unit,time_ms\n0,1.0\n1,2.0\n")
+    files[1].write_text(
+        "unit,area,electrode,x,y,z,n_spikes\n1.0,CA3,NA,1.0,,7.0,1\n0.0,CA1,4,NA,NA,NA,1\n"
+    )
+    assert same(
+        load(files[0], units_table=files[1]).neuron_attributes,
+        [
+            {"electrode": 4, "area": "CA1"},
+            {"area": "CA3", "location": [1.0, NAN, 7.0]},
+        ],
+    )
+    files[1].write_text('unit,quality\n0,NA\n1,"NA"\n')
+    found = load(files[0], units_table=files[1]).neuron_attributes
+    assert found == [{}, {"quality": "NA"}]

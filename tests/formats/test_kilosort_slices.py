@@ -257,3 +257,20 @@ def test_verify_compares_the_electrodes(tmp_path, monkeypatch):
     with pytest.raises(VerificationError, match=r"channel_map\.npy differs"):
         sd.to_kilosort(tmp_path / "ks", fs_Hz=30_000.0, verify=True)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("options", [{"length_ms": 900.0}, {"start_time_ms": -50.0}])
+def test_a_window_for_all_slices_is_refused(options, tmp_path):
+    """Each has its own."""
+    simulated().frames(5000).to_kilosort(tmp_path / "f", fs_Hz=FS)
+    with pytest.raises(ValueError, match="must be None for a file that holds a Spike"):
+        load(tmp_path / "f", **options)
+
+
+def test_windows_that_are_missing_are_noticed(tmp_path):
+    """The manifest says how many slices there are."""
+    simulated().frames(5000).to_kilosort(tmp_path / "f", fs_Hz=FS)
+    header, first, _ = (tmp_path / "f" / "windows.tsv").read_text().splitlines()
+    (tmp_path / "f" / "windows.tsv").write_text(f"{header}\n{first}\n")
+    with pytest.raises(IncompleteExportError, match="must name 2 slices"):
+        load(tmp_path / "f")

@@ -170,6 +170,24 @@ def test_what_becomes_of_windows_is_told(times, lost, tmp_path):
     np.testing.assert_allclose(load(tmp_path / "a.nwb").times, times, rtol=1e-15)
 
 
+@pytest.mark.parametrize("times", [None, [(0.0, 1.0), (1.0, 2.0)]])
+@pytest.mark.parametrize("more", [1, 2, 3])
+def test_trials_that_others_have_added_are_no_windows(times, more, tmp_path):
+    """The table says how many of them are its own."""
+    stack = PairwiseCompMatrixStack(np.zeros((2, 2, 2)), ["a", "b"], times)
+    stack.to_nwb(tmp_path / "a.nwb")
+    with h5py.File(tmp_path / "a.nwb", "r+") as file:
+        trials = file.require_group("intervals/trials")
+        for name in ("start_time", "stop_time"):
+            old = trials[name][()] if name in trials else np.empty(0)
+            attributes = dict(trials[name].attrs) if name in trials else {}
+            if name in trials:
+                del trials[name]
+            trials[name] = [*old, *np.arange(more) + 7.0]
+            trials[name].attrs.update(attributes)
+    assert load(tmp_path / "a.nwb") == stack
+
+
 def test_labels_may_be_nan(tmp_path):
     """NaN is the same label as NaN."""
     matrix = PairwiseCompMatrix(np.eye(2), [float("nan"), 1.0])

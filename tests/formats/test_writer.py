@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from siblings import event_slices, rates
 
-from spikelab import ExportMixin, SpikeData, load_from_pickle
+from spikelab import ExportMixin, RateData, SpikeData, load, load_from_pickle
 from spikelab.data_loaders import data_exporters
 from spikelab.formats import (
     CSVWriter,
@@ -17,6 +17,7 @@ from spikelab.formats import (
     NWBWriter,
     PhyWriter,
     PickleWriter,
+    RaggedWriter,
 )
 from spikelab.spikedata.pairwise import PairwiseCompMatrix, PairwiseCompMatrixStack
 from spikelab.spikedata.rateslicestack import RateSliceStack
@@ -149,3 +150,48 @@ def test_a_pickle_keeps_a_mask(tmp_path):
     PairwiseCompMatrix(MASKED).to_pickle(tmp_path / "a.pkl")
     found = load_from_pickle(tmp_path / "a.pkl", trusted=True)
     assert found.matrix.mask.tolist() == MASKED.mask.tolist()
+
+
+@pytest.mark.parametrize("method", TARGETS)
+@pytest.mark.parametrize("change", ["more", "fewer", "N"])
+def test_numbers_of_units_that_were_changed_are_refused(change, method, tmp_path):
+    """Before a file is made that misses a unit."""
+    obj = RateData([[1.0, 2.0], [3.0, 4.0]], [0.0, 1.0])
+    if change == "N":
+        obj.N = 5
+    else:
+        rows = 3 if change == "more" else 1
+        obj.inst_Frate_data = np.ones((rows, 2))
+    with pytest.raises(ValueError, match="N must be the number of units"):
+        getattr(obj, method)(tmp_path / TARGETS[method])
+    assert list(tmp_path.iterdir()) == []
+
+
+class MyRates(RateData):
+    """A class of a user's own."""
+
+
+@pytest.mark.parametrize("writer", [RaggedWriter(), NWBWriter(), CSVWriter()])
+def test_what_is_not_of_the_class_is_lost(writer, tmp_path):
+    """Attributes that were added, and a subclass."""
+    obj = MyRates([[1.0, 2.0]], [0.0, 1.0])
+    assert writer.losses(obj) == ["that it is a MyRates (it comes back as a RateData)"]
+    path = tmp_path / TARGETS[writer.method]
+    writer.write(obj, path)
+    assert type(load(path)) is RateData
+    sd = SpikeData([[1.0]])
+    sd.note = "mine"
+    told = [line for line in writer.losses(sd) if "note" in line]
+    assert told == [
+        "attribute 'note' of the object (a SpikeData has none of this name)"
+    ]
+
+
+@pytest.mark.parametrize("method", TARGETS)
+@pytest.mark.filterwarnings("ignore:to_csv")
+def test_slices_of_no_length_are_exported(method, tmp_path):
+    """As 0.1.2 allows them."""
+    slices = [SpikeData([[], []]), SpikeData([[1.0], [2.0]], length=5.0)]
+    stack = SpikeSliceStack(spike_stack=slices)
+    getattr(stack, method)(tmp_path / TARGETS[method], verify=True)
+    assert len(list(tmp_path.iterdir())) == 1

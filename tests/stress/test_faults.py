@@ -8,7 +8,7 @@ import subprocess
 import numpy as np
 import pytest
 from contract import files_limited_to, snapshot
-from stress.exports import EXPORTS, FACTOR, recordings, visible
+from stress.exports import EXPORTS, FACTOR, leftovers, recordings, visible
 from stress.processes import ended, forked
 
 from spikelab.destinations import STAGED_SUFFIX
@@ -147,6 +147,31 @@ def test_write_protected_file(name, open_path, count):
     passed = as_nobody(work)
     assert passed
     assert snapshot(open_path) == before
+    count["refused, old bytes intact"] += 1
+
+
+@pytest.mark.parametrize("protected", ["slice_0000", "slice_0000/spike_times.npy"])
+def test_write_protected_slice(protected, open_path, count):
+    """In a folder of folders, what lies deeper is as safe, and nothing stays behind."""
+    old, new = (sd.frames(5000) for sd in recordings())
+    options = {"fs_Hz": 30_000.0}
+    old.to_kilosort(open_path / "stack", **options)
+    open_path.chmod(0o777)
+    for path in (open_path / "stack", *(open_path / "stack").rglob("*")):
+        path.chmod(0o777 if path.is_dir() else 0o666)
+    before = snapshot(open_path)
+    path = open_path / "stack" / protected
+    path.chmod(0o555 if path.is_dir() else 0o444)
+
+    def work():
+        with pytest.raises(PermissionError, match=str(open_path)):
+            new.to_kilosort(open_path / "stack", **options)
+
+    passed = as_nobody(work)
+    path.chmod(0o777)
+    assert passed
+    assert snapshot(open_path) == before
+    assert leftovers(open_path) == []
     count["refused, old bytes intact"] += 1
 
 

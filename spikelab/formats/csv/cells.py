@@ -60,7 +60,7 @@ def text(value: Any) -> str:
 
 
 def _quoted(value: str) -> str:
-    if any(character in value for character in '",\r\n') or _inferred(value) != value:
+    if any(character in value for character in '",\r\n') or inferred(value) != value:
         return '"' + value.replace('"', '""') + '"'
     return value
 
@@ -85,7 +85,7 @@ def rows(content: str, name: str) -> Iterator[list[Any]]:
             number = content.count("\n", 0, position) + 1
             raise FormatError(f"{name}, line {number}: a quote is out of place")
         quoted, plain, end = cell.groups()
-        row.append(_inferred(plain) if quoted is None else quoted.replace('""', '"'))
+        row.append(inferred(plain) if quoted is None else quoted.replace('""', '"'))
         position = cell.end()
         if end != ",":
             yield row
@@ -94,7 +94,7 @@ def rows(content: str, name: str) -> Iterator[list[Any]]:
             yield [*row, None]
 
 
-def _inferred(plain: str) -> Any:
+def inferred(plain: str) -> Any:
     """Return what a cell without quotes holds."""
     if plain in _MISSING:
         return None

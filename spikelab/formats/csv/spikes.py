@@ -146,6 +146,12 @@ def read_columns(
     return [np.ascontiguousarray(table[name]) for name in table.dtype.names or ()]
 
 
+def _number(cell: Any) -> Any:
+    """Return what a cell holds, NaN if it is empty; quotes make no number a text."""
+    value = csv_cells.inferred(cell) if isinstance(cell, str) else cell
+    return math.nan if value is None else value
+
+
 def _read_with_gaps(
     path: Path, places: list[int], dtype: list[Any], cause: str
 ) -> list[NDArray[Any]]:
@@ -156,10 +162,7 @@ def _read_with_gaps(
     with csv_file.opened(path) as file:
         _, *rows = csv_cells.rows(file.read(), str(path))
     try:
-        found = [
-            [math.nan if row[place] is None else row[place] for row in rows]
-            for place in places
-        ]
+        found = [[_number(row[place]) for row in rows] for place in places]
         if not all(type(v) in (int, float) for column in found for v in column):
             raise ValueError(cause)
         arrays = [np.array(column, dtype=np.float64) for column in found]

@@ -136,12 +136,15 @@ class Comparisons(Comparison):
         """Write table and trials."""
         super().write(file, obj, table)
         if obj.times is not None:
-            nwb_trials.write(file, nwb_trials.windows_ms(obj.times))
+            windows = nwb_trials.windows_ms(obj.times)
+            nwb_trials.write(file, windows)
+            file[_TABLE].attrs["n_windows"] = len(windows)
 
     def read(self, file: h5py.File) -> dict[str, Any]:
         """Return values, labels and windows."""
-        has_windows = hdf5_file.has_member(file, nwb_trials.TRIALS)
-        windows = nwb_trials.read(file) if has_windows else None
+        notes = hdf5_file.scalar_attributes(hdf5_file.member(file, _TABLE))
+        has_windows = "n_windows" in notes
+        windows = nwb_trials.read(file, notes["n_windows"]) if has_windows else None
         return {**super().read(file), "times": windows}
 
     def differences(self, obj: Any, contents: Contents) -> list[str]:

@@ -159,6 +159,7 @@ class RateSlices(nwb_parts.Part):
             _UNKNOWN,
         )
         group.attrs["step_size"], group.attrs["n_bins"] = float(obj.step_size), n_bins
+        group.attrs["n_windows"] = n_windows
         trials = nwb_trials.write(file, windows, columns=("timeseries",))
         _write_references(trials, group, n_windows, n_bins)
 
@@ -166,7 +167,8 @@ class RateSlices(nwb_parts.Part):
         """Return rates, windows and step."""
         rates, _, group = nwb_series.read(file, _NAME)
         notes = hdf5_file.scalar_attributes(group)
-        windows, n_bins = nwb_trials.read(file), notes.get("n_bins")
+        windows = nwb_trials.read(file, notes.get("n_windows"))
+        n_bins = notes.get("n_bins")
         if not isinstance(n_bins, int) or len(rates) != len(windows) * n_bins:
             raise FormatError(f"{group.name} must hold n_bins rows for each trial")
         stacked = rates.reshape(len(windows), n_bins, rates.shape[1])

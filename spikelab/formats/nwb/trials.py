@@ -78,8 +78,11 @@ def write(
     return table
 
 
-def read(file: h5py.File) -> list[tuple[float, float]]:
-    """Return the windows in ms, none if the file has no trials."""
+def read(file: h5py.File, count: Any = None) -> list[tuple[float, float]]:
+    """Return the windows in ms, none if the file has no trials.
+
+    `count` is how many spikelab wrote; others may have added trials since.
+    """
     if not hdf5_file.has_member(file, TRIALS):
         return []
     edges = [
@@ -92,7 +95,8 @@ def read(file: h5py.File) -> list[tuple[float, float]]:
         raise FormatError(
             f"trials must have as many starts as ends, got {len(edges[0])} and {len(edges[1])}"
         )
-    return list(zip(edges[0].tolist(), edges[1].tolist(), strict=True))
+    windows = list(zip(edges[0].tolist(), edges[1].tolist(), strict=True))
+    return windows[:count] if isinstance(count, int) and count >= 0 else windows
 
 
 def slack_ms(times_ms: Any) -> float:
