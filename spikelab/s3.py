@@ -27,6 +27,9 @@ _MOST_PARTS = 10_000
 
 _READ = 2**20
 
+_MARK = "spikelab-export"
+"""The name of a mark among the metadata of an object."""
+
 _MISSING = {"404", "NoSuchKey", "NotFound"}
 
 
@@ -109,11 +112,18 @@ class Store:
             return False
         return self._head(self.location) is not None
 
-    def upload(self, path: Path, location: Location | None = None) -> None:
+    def upload(
+        self,
+        path: Path,
+        location: Location | None = None,
+        *,
+        mark: str | None = None,
+    ) -> None:
         """Write a local file to `location`, by default the store's own.
 
         The object appears when all its bytes are there; its size, and its
-        checksum if the store keeps one, are then compared with the file.
+        checksum if the store keeps one, are then compared with the file. Its
+        metadata keep `mark`, if there is one, for :meth:`download` to return.
 
         Raises
         ------
@@ -127,13 +137,16 @@ class Store:
                 str(path),
                 target.bucket,
                 target.key,
+                ExtraArgs={"Metadata": {_MARK: mark}} if mark else None,
                 Callback=moved,
                 Config=_transfer(size),
             )
         self._check(path, target, composite=True)
 
-    def download(self, path: Path, location: Location | None = None) -> None:
+    def download(self, path: Path, location: Location | None = None) -> str | None:
         """Read the object at `location`, by default the store's own, to a file.
+
+        Returns its mark, None if it has none.
 
         Raises
         ------
@@ -156,6 +169,8 @@ class Store:
                 Config=_transfer(size),
             )
         self._check(path, source, composite=False)
+        mark: str | None = head.get("Metadata", {}).get(_MARK)
+        return mark
 
     def holds(self, path: Path) -> bool:
         """Tell whether the object has the size and, if known, the checksum of a file."""

@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import fnmatch
+import secrets
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -177,12 +178,14 @@ def _upload(store: Store, staged: Path, contradicting: Sequence[str]) -> None:
     marker = staged.with_name("marker")
     write_marker(marker, {*(listed or ()), *map(_entry, new)} - {MANIFEST})
     store.upload(marker, store.location.inside(MANIFEST))
+    # Two exports at once may leave files of both: their marks tell.
+    mark = secrets.token_hex(8)
     for name in sorted(new.keys() - {MANIFEST}):
-        store.upload(new[name], store.location.inside(name))
+        store.upload(new[name], store.location.inside(name), mark=mark)
     for name in sorted(there):
         if _entry(name) in replaced and name not in new:
             store.remove(store.location.inside(name))
-    store.upload(new[MANIFEST], store.location.inside(MANIFEST))
+    store.upload(new[MANIFEST], store.location.inside(MANIFEST), mark=mark)
 
 
 def _replaced(
@@ -229,18 +232,23 @@ def _download(store: Store, copy: Path) -> None:
             f"{copy} is incomplete: it has no {MANIFEST}, which an export uploads "
             "last; a folder of another program must be downloaded to be loaded"
         )
-    store.download(copy / MANIFEST, store.location.inside(MANIFEST))
-    listed = _files_of(copy)
+    mark = store.download(copy / MANIFEST, store.location.inside(MANIFEST))
+    listed, marks = _files_of(copy), {mark, None}
     for name in names:
         if _entry(name) in listed or name.endswith(".tsv"):
             target = _inside(copy, name)
             target.parent.mkdir(parents=True, exist_ok=True)
-            store.download(target, store.location.inside(name))
+            marks.add(store.download(target, store.location.inside(name)))
     if store.entries() != names:
         raise IncompleteExportError(
             f"{copy} was exported again while it was read; load it again"
         )
     read_manifest(copy)
+    # What another program has changed since has no mark.
+    if mark is not None and marks != {mark, None}:
+        raise IncompleteExportError(
+            f"{copy} holds files of two exports at once; export again"
+        )
 
 
 def _files_of(folder: Path) -> list[str]:
