@@ -491,7 +491,8 @@ class TestFolder:
         writer.start()
         assert begun.wait(10)
         with destinations.local_copy(tmp_path / "f") as folder:
-            found = [texts(folder) for _ in range(3)]
+            for _ in range(3):
+                found.append({name: (folder / name).read_text() for name in new})
         writer.join()
         assert all(one in ({"a.npy": "old", "b.npy": "old"}, new) for one in found)
         assert found[0] == found[1] == found[2]
