@@ -240,9 +240,11 @@ class Store:
         from boto3.exceptions import Boto3Error
         from botocore.exceptions import BotoCoreError, ClientError
         from botocore.parsers import ResponseParserError
-        from s3transfer.exceptions import S3ValidationError
+        from s3transfer import exceptions as transfers
 
-        answers = (ResponseParserError, S3ValidationError, ValueError, LookupError)
+        # Older versions do not compare the ranges of what they get.
+        wrong_range = getattr(transfers, "S3ValidationError", ResponseParserError)
+        answers = (ResponseParserError, wrong_range, ValueError, LookupError)
         try:
             yield
         except RecursionError:
