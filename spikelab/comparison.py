@@ -23,7 +23,9 @@ def same(first: Any, second: Any) -> bool:
         return same([*first, *first.values()], [*second, *second.values()])
     if isinstance(first, set | frozenset):
         # NaN in a set is not found in another one.
-        return same(*(sorted(values, key=repr) for values in (first, second)))
+        return first == second or same(
+            *(sorted(values, key=repr) for values in (first, second))
+        )
     if isinstance(first, Sequence) and not isinstance(first, str | bytes):
         return len(first) == len(second) and all(map(same, first, second))
     if hasattr(first, "__dict__"):

@@ -460,6 +460,8 @@ def _locked(folder: Path, *, shared: bool = False) -> Iterator[None]:
             if fcntl is not None:
                 how = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
                 fcntl.flock(descriptor, how)
+                # Closing is not enough: a process forked meanwhile has it open too.
+                stack.callback(fcntl.flock, descriptor, fcntl.LOCK_UN)
         yield
 
 

@@ -70,3 +70,13 @@ def test_a_nan_is_a_shift_whatever_unit_it_is_in():
         read = [times.copy() for times in written]
         read[unit][0] = np.nan
         assert np.isnan(comparison.largest_shift_ms(written, read))
+
+
+def test_sets_are_compared_whatever_the_order_of_their_parts():
+    """Also sets of sets, and NaN in them."""
+    assert comparison.same(
+        {frozenset([8, 0]), frozenset([5])}, {frozenset([0, 8]), frozenset([5])}
+    )
+    assert comparison.same({float("nan"), 1.0}, {1.0, float("nan")})
+    assert not comparison.same({1, 2}, {1, 3})
+    assert not comparison.same({1}, frozenset([1]))

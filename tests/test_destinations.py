@@ -475,6 +475,21 @@ class TestFolder:
             export_and_fail(tmp_path / "f")
         assert list(tmp_path.iterdir()) == []
 
+    def test_a_lock_does_not_live_on_in_a_forked_process(self, tmp_path):
+        """Which has all that was open when it began."""
+        export(tmp_path / "f", {"a.npy": "old"})
+        with destinations.local_copy(tmp_path / "f"):
+            child = subprocess.Popen(
+                [sys.executable, "-c", "import sys; sys.stdin.read()"],
+                stdin=subprocess.PIPE,
+                close_fds=False,
+            )
+        with child:
+            start = time.monotonic()
+            export(tmp_path / "f", {"a.npy": "new"})
+            assert time.monotonic() - start < 5
+            child.stdin.close()
+
     def test_a_reader_waits_for_an_export(self, tmp_path, monkeypatch):
         """And never sees files of two of them together."""
         export(tmp_path / "f", {"a.npy": "old", "b.npy": "old"})

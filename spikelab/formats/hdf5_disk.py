@@ -30,6 +30,9 @@ _REFERENCE = re.compile(
 )
 """A length, an address below a terabyte that 8 divides, and a number below 2**16."""
 
+_FEW = 2**11
+"""Bytes in which looking at each place is faster than working with arrays."""
+
 _MOST_KNOWN = 1000
 """Addresses of which it is kept in mind what is there."""
 
@@ -164,9 +167,8 @@ class Source(io.FileIO):
         """
         if not 16 <= len(view) <= _REFERENCES or bytes(view[:4]) in _NO_REFERENCES:
             return False
-        find = self._short if len(view) <= _HEADER else self._long
         total = 0
-        for length, address, index in find(view):
+        for length, address, index in _references(view):
             size = self._sizes(address).get(index)
             if size is None or index == 0:
                 continue
@@ -174,24 +176,6 @@ class Source(io.FileIO):
                 return True
             total += length if length <= size else 0
         return total > self.size
-
-    def _short(self, view: memoryview) -> Iterator[tuple[int, int, int]]:
-        """Yield all that may be references in a few bytes."""
-        for found in _REFERENCE.finditer(bytes(view)):
-            yield struct.unpack("<IQI", found[1])
-
-    def _long(self, view: memoryview) -> Iterator[tuple[int, int, int]]:
-        """Yield what may be references to long texts: the fourth byte is not 0.
-
-        Datasets of shorter ones are read some at a time.
-        """
-        data = np.frombuffer(view, np.uint8)
-        windows = np.lib.stride_tricks.sliding_window_view(data, 16)
-        windows = windows[np.flatnonzero(data[3:-12])]
-        addresses = np.ascontiguousarray(windows[:, 4:12]).view("<u8")[:, 0]
-        inside = (addresses > 0) & (addresses < self.size) & (addresses % 8 == 0)
-        for window in windows[inside]:
-            yield struct.unpack("<IQI", window.tobytes())
 
     def _sizes(self, address: int) -> dict[int, int]:
         """Return the sizes of the objects of the heap that is at an address, if one is."""
@@ -201,3 +185,25 @@ class Source(io.FileIO):
                 self._known.clear()
             self._known[address] = (self._heap(address) or {}) if is_heap else {}
         return self._known[address]
+
+
+def _references(view: memoryview) -> Iterator[tuple[int, int, int]]:
+    """Yield all that may be references: a length, an address, and a number.
+
+    Of more bytes than a header has only those to long texts are looked for, of
+    which the fourth byte is not 0: datasets of shorter ones are read some at a time.
+    """
+    if len(view) <= _FEW:
+        for found in _REFERENCE.finditer(bytes(view)):
+            yield struct.unpack("<IQI", found[1])
+        return
+    data = np.frombuffer(view, np.uint8)
+    part = [data[first : len(data) - 15 + first] for first in range(16)]
+    # As the pattern says, without a look at each place.
+    may_be = (part[4] & 7 == 0) & (part[9] | part[10] | part[11] == 0)
+    may_be &= (part[14] | part[15] == 0) & (part[12] | part[13] != 0)
+    may_be &= (part[4] | part[5] | part[6] | part[7] | part[8]) != 0
+    if len(view) > _HEADER:
+        may_be &= part[3] != 0
+    for place in np.flatnonzero(may_be).tolist():
+        yield struct.unpack_from("<IQI", view, place)

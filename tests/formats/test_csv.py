@@ -853,3 +853,39 @@ def test_columns_of_units_may_stand_anywhere(tmp_path):
     files[1].write_text('unit,quality\n0,NA\n1,"NA"\n')
     found = load(files[0], units_table=files[1]).neuron_attributes
     assert found == [{}, {"quality": "NA"}]
+
+
+def test_truth_values_of_r_are_truth_values(tmp_path):
+    """It writes them in capital letters; text of this kind is quoted."""
+    files = tmp_path / "s.csv", tmp_path / "u.csv"
+    files[0].write_text("unit,time_ms\n0,1.5\n1,2\n")
+    files[1].write_text('"unit","good","name"\n0,TRUE,"TRUE"\n1,FALSE,x\n')
+    found = load(files[0], units_table=files[1]).neuron_attributes
+    assert found == [{"good": True, "name": "TRUE"}, {"good": False, "name": "x"}]
+
+
+def test_blank_lines_are_no_rows(tmp_path):
+    """Also where floats stand for integers; a spike without a time is an error."""
+    path = tmp_path / "s.csv"
+    path.write_text("unit,time_ms\n0.0,1\n\n1.0,2\n\n")
+    assert [times.tolist() for times in load(path).train] == [[1.0], [2.0]]
+    path.write_text("unit,time_ms\n0,1\n0,\n1,2\n")
+    with pytest.raises(FormatError, match=r"does not hold numbers: .*row 1, column 2"):
+        load(path)
+
+
+def test_the_caller_may_say_the_rate_that_a_table_has_lost(tmp_path):
+    """The checksum knows it."""
+    files = tmp_path / "s.csv", tmp_path / "u.csv"
+    sd = SpikeData([[1.0], [2.0]], length=5.0)
+    sd.to_csv(files[0], units_table=files[1], time_unit="samples", fs_Hz=1000.0)
+    header, *rows = cells(files[1])
+    place = header.index("fs_Hz")
+    files[1].write_text(
+        "".join(
+            ",".join(row[:place] + row[place + 1 :]) + "\n" for row in [header, *rows]
+        )
+    )
+    assert_same_recording(load(files[0], units_table=files[1], fs_Hz=1000.0), sd, 0.0)
+    with pytest.raises(FormatError, match="do not belong together"):
+        load(files[0], units_table=files[1], fs_Hz=2000.0)

@@ -420,3 +420,15 @@ def test_raw_data_that_were_asked_for_must_be_there(tmp_path):
     path = SD.to_hdf5(tmp_path / "x.h5")
     with pytest.raises(FormatError, match="has no 'nope'"):
         load_spikedata_from_hdf5(path, raw_dataset="nope", raw_time_dataset="t")
+
+
+def test_a_sparse_raster_of_another_program_is_read(tmp_path):
+    """An hour of a hundred units in which one spiked once."""
+    with h5py.File(tmp_path / "r.h5", "w") as file:
+        chunks = {"chunks": (16, 65536), "compression": "gzip"}
+        raster = file.create_dataset("raster", (100, 3_600_000), "u1", **chunks)
+        raster[0:1, 5:6] = 1
+    options = {"raster_dataset": "raster", "raster_bin_size_ms": 1.0}
+    found = load_spikedata_from_hdf5(tmp_path / "r.h5", **options)
+    assert (found.N, found.length) == (100, 3_600_000.0)
+    assert [len(times) for times in found.train] == [1, *[0] * 99]

@@ -127,7 +127,8 @@ def test_losses_of_siblings_are_those_of_their_slices(tmp_path):
     assert RaggedWriter().losses(rates()) == []
     (raw,) = RaggedWriter(spike_times_unit="ms").losses(event_slices())
     assert "raw data" in raw
-    moved = SpikeSliceStack(spike_stack=[SpikeData([[250.824]], length=300.0)])
+    slices = [SpikeData([[t, 250.824]], length=300.0) for t in (0.1, 1.9, 33.3)]
+    moved = SpikeSliceStack(spike_stack=slices)
     assert RaggedWriter().losses(moved) == [
         "spike times are rounded by up to 2.84e-14 ms"
     ]

@@ -200,3 +200,11 @@ def test_verify_finds_a_changed_value(tmp_path, monkeypatch):
     monkeypatch.setattr(nwb_pairwise.nwb_tables, "values", lambda data: real(data) + 1)
     with pytest.raises(VerificationError, match="matrix differs"):
         integer_matrix().to_nwb(tmp_path / "a.nwb", verify=True)
+
+
+def test_a_file_that_does_not_count_its_windows_has_all_trials(tmp_path):
+    """As it was before others could add some."""
+    comparison_stack().to_nwb(tmp_path / "a.nwb")
+    with h5py.File(tmp_path / "a.nwb", "r+") as file:
+        del file["processing/ecephys/pairwise_comparison"].attrs["n_windows"]
+    assert len(load(tmp_path / "a.nwb").times) == 3

@@ -139,6 +139,9 @@ class _Level(enum.IntEnum):
         np.zeros(2, dtype=np.dtype("S2", metadata={"by": "me"})),
         np.str_("a\0"),
         np.bytes_(b"a\0"),
+        datetime.datetime(
+            1800, 1, 1, tzinfo=datetime.timezone(datetime.timedelta(0, 0, 5))
+        ),
         np.rec.array([(1, 2.0)], dtype=[("a", "i4"), ("b", "f8")])[0],
         datetime.datetime(2024, 1, 1, fold=1),
         type("RateData", (RateData,), {})(np.eye(2), [0, 1]),

@@ -14,6 +14,9 @@ from spikelab.errors import FormatError
 
 _CELL = re.compile(r'(?:"((?:[^"]++|"")*+)"|([^",\r\n]*+))(,|\r\n|\n|\r|\Z)')
 _INTEGER = re.compile(r"[+-]?[0-9]{1,4000}")
+_TRUTHS = {"True": True, "False": False, "TRUE": True, "FALSE": False}
+"""Truth values, the last two as R writes them."""
+
 _MISSING = ("", "NA")
 """Cells without a value, the second as R writes it."""
 
@@ -98,8 +101,8 @@ def inferred(plain: str) -> Any:
     """Return what a cell without quotes holds."""
     if plain in _MISSING:
         return None
-    if plain in ("True", "False"):
-        return plain == "True"
+    if plain in _TRUTHS:
+        return _TRUTHS[plain]
     if _INTEGER.fullmatch(plain):
         return int(plain)
     return float(plain) if _FLOAT.fullmatch(plain) else plain

@@ -209,7 +209,8 @@ def _read_spikes(
     fs_Hz = options.fs_Hz if options.fs_Hz is not None else told.fs_Hz
     to_ms = _to_ms(time_column, fs_Hz, options)
     train = csv_spikes.read(path, columns, time_column, told.n_units)
-    told.check_spikes(train, _unit_of(time_column, options), f"{table} and {path}")
+    unit = _unit_of(time_column, options)
+    told.check_spikes(train, unit, fs_Hz, f"{table} and {path}")
     train = [to_ms(times) for times in train]
     start, length = _window(train, told, options)
     slack = units.rounding_ms(

@@ -141,7 +141,7 @@ def read_columns(
                 ndmin=1,
             )
         except (ValueError, OverflowError) as error:
-            places = [columns.index(name) for name in wanted]
+            places = {name: columns.index(name) for name in wanted}
             return _read_with_gaps(path, places, dtype, str(error))
     return [np.ascontiguousarray(table[name]) for name in table.dtype.names or ()]
 
@@ -153,7 +153,7 @@ def _number(cell: Any) -> Any:
 
 
 def _read_with_gaps(
-    path: Path, places: list[int], dtype: list[Any], cause: str
+    path: Path, places: dict[str, int], dtype: list[Any], cause: str
 ) -> list[NDArray[Any]]:
     """Return columns in which cells are empty, or floats stand for integers.
 
@@ -161,13 +161,16 @@ def _read_with_gaps(
     """
     with csv_file.opened(path) as file:
         _, *rows = csv_cells.rows(file.read(), str(path))
+        rows = [row for row in rows if row != [None]]
     try:
-        found = [[_number(row[place]) for row in rows] for place in places]
+        found = [[_number(row[place]) for row in rows] for place in places.values()]
         if not all(type(v) in (int, float) for column in found for v in column):
             raise ValueError(cause)
         arrays = [np.array(column, dtype=np.float64) for column in found]
-        for array, kind in zip(arrays, dtype, strict=True):
+        for name, array, kind in zip(places, arrays, dtype, strict=True):
             if kind is np.int64 and not np.array_equal(array, np.rint(array)):
+                raise ValueError(cause)
+            if name.startswith("time") and not np.isfinite(array).all():
                 raise ValueError(cause)
     except (ValueError, LookupError, OverflowError) as error:
         raise FormatError(f"{path} does not hold numbers: {error}") from error

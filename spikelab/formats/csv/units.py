@@ -43,7 +43,11 @@ class UnitsTable:
     neuron_attributes: list[dict[str, Any]] | None = None
 
     def check_spikes(
-        self, train: Sequence[NDArray[Any]], time_unit: str, files: str
+        self,
+        train: Sequence[NDArray[Any]],
+        time_unit: str,
+        fs_Hz: float | None,
+        files: str,
     ) -> None:
         """Raise FormatError if units have other spikes than the table was written with.
 
@@ -53,9 +57,12 @@ class UnitsTable:
             The times of each unit as they stand in the file.
         time_unit : str
             Their unit.
+        fs_Hz : float, optional
+            The sampling rate, if the table does not tell it.
         files : str
             The names of both files, for the error.
         """
+        rate = fs_Hz if self.fs_Hz is None else self.fs_Hz
         told = zip(self.n_spikes, self.checksums, train, strict=False)
         for unit, (n_spikes, checksum, times) in enumerate(told):
             if n_spikes not in (None, len(times)):
@@ -63,7 +70,7 @@ class UnitsTable:
                     f"{files} do not belong together: unit {unit} has {n_spikes} spikes "
                     f"in the one and {len(times)} in the other"
                 )
-            found = csv_spikes.checksum([np.sort(times)], time_unit, self.fs_Hz)
+            found = csv_spikes.checksum([np.sort(times)], time_unit, rate)
             if checksum not in (None, found):
                 raise FormatError(
                     f"{files} do not belong together: the times of unit {unit} are not "

@@ -128,7 +128,9 @@ class RasterWriter(HDF5Writer):
                 raster.id.write_direct_chunk((chunk.row, chunk.column), packed)
 
     def _length_ms(self, group: h5py.Group) -> float:
-        raster = hdf5_file.dataset(group, self.raster_dataset, ndim=2, kinds="iufb")
+        raster = hdf5_file.dataset(
+            group, self.raster_dataset, ndim=2, kinds="iufb", sparse=True
+        )
         return float(raster.shape[1] * self.raster_bin_size_ms)
 
     def read_train(self, group: h5py.Group) -> list[NDArray[np.float64]]:

@@ -74,6 +74,9 @@ class SiblingWriter(FileWriter):
     @abc.abstractmethod
     def _spike_losses(self, sd: Any) -> list[str]: ...
 
+    @abc.abstractmethod
+    def _moved_ms(self, sd: Any) -> float: ...
+
     def _spike_differences(self, sd: Any, contents: Contents) -> list[str]:
         return comparison.differences(sd, contents, slack_ms=self._rounding_ms(sd))
 
@@ -95,9 +98,11 @@ class SiblingWriter(FileWriter):
         lost = [
             loss for sd in kinds.recordings_of(obj) for loss in self._spike_losses(sd)
         ]
-        if kind == "SpikeData":
-            return lost
-        return [loss for loss in dict.fromkeys(lost) if not loss.startswith(_OF_SLICES)]
+        if kind == "SpikeSliceStack":
+            lost = [x for x in dict.fromkeys(lost) if not x.startswith(_OF_SLICES)]
+        if moved := max(map(self._moved_ms, kinds.recordings_of(obj)), default=0.0):
+            lost.append(f"spike times are rounded by up to {moved:.3g} ms")
+        return lost
 
     def _write(self, obj: Any, path: Path, prepared: Plan | None) -> None:
         with hdf5_file.created(path) as file:

@@ -160,7 +160,12 @@ class Encoder:
                 f"got {value!r}"
             )
         text = value.isoformat()
-        if value.tzname() == datetime.datetime.fromisoformat(text).tzname():
+        again = datetime.datetime.fromisoformat(text)
+        if again.utcoffset() != value.utcoffset():
+            raise TypeError(
+                f"{name} must have an offset of whole seconds, got {value!r}"
+            )
+        if again.tzname() == value.tzname():
             return {"$datetime": text}
         return {"$datetime": [text, value.tzname()]}
 

@@ -118,8 +118,6 @@ class HDF5Writer(SiblingWriter):
         ]
         if np.size(sd.raw_data) and not self._writes_raw(sd):
             lost.append("raw data (no raw_dataset was named)")
-        if moved := self._moved_ms(sd):
-            lost.append(f"spike times are rounded by up to {moved:.3g} ms")
         return lost
 
     def _moved_ms(self, sd: Any) -> float:

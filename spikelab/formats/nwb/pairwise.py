@@ -23,6 +23,10 @@ _VALUES = "comparison"
 _TABLE = f"{nwb_series.MODULE}/{_NAME}"
 
 
+_NONE = -1
+"""Number of windows of a stack that does not know them."""
+
+
 class Comparison(nwb_parts.Part):
     """Each row holds a unit's label and its row of the matrix."""
 
@@ -135,16 +139,15 @@ class Comparisons(Comparison):
     def write(self, file: h5py.File, obj: Any, table: nwb_units.UnitsTable) -> None:
         """Write table and trials."""
         super().write(file, obj, table)
+        file[_TABLE].attrs["n_windows"] = _NONE if obj.times is None else len(obj.times)
         if obj.times is not None:
-            windows = nwb_trials.windows_ms(obj.times)
-            nwb_trials.write(file, windows)
-            file[_TABLE].attrs["n_windows"] = len(windows)
+            nwb_trials.write(file, nwb_trials.windows_ms(obj.times))
 
     def read(self, file: h5py.File) -> dict[str, Any]:
         """Return values, labels and windows."""
         notes = hdf5_file.scalar_attributes(hdf5_file.member(file, _TABLE))
-        has_windows = "n_windows" in notes
-        windows = nwb_trials.read(file, notes["n_windows"]) if has_windows else None
+        count = notes.get("n_windows")
+        windows = None if count == _NONE else nwb_trials.read(file, count)
         return {**super().read(file), "times": windows}
 
     def differences(self, obj: Any, contents: Contents) -> list[str]:

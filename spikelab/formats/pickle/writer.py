@@ -6,7 +6,7 @@ import os
 import pathlib
 import pickle
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from spikelab import comparison, destinations, kinds, s3, trains
 from spikelab.errors import FormatError, warn
+from spikelab.formats.keys import Keys
 from spikelab.formats.pickle import machine as pickle_machine
 from spikelab.formats.writer import FileWriter
 from spikelab.kinds import Contents
@@ -150,9 +151,12 @@ def _untrusted(where: str, value: Any, seen: set[int]) -> Iterator[str]:
     elif cls in _TIMES and isinstance(value.tzinfo, datetime.timezone | None):
         return
     elif cls in _MAPPINGS:
+        yield from _odd_keys(where, value)
         for key, item in value.items():
-            yield from _untrusted(f"{where}[{key!r}]", item, seen)
+            yield from _untrusted(f"{where}[{key!r:.80}]", item, seen)
     elif cls in (list, trains.Pieces, tuple, set, frozenset):
+        if cls in (set, frozenset):
+            yield from _odd_keys(where, value)
         for i, item in enumerate(value):
             yield from _untrusted(f"{where}[{i}]", item, seen)
     elif kinds.is_data_object(value):
@@ -162,6 +166,15 @@ def _untrusted(where: str, value: Any, seen: set[int]) -> Iterator[str]:
             yield from _untrusted(name, item, seen)
     else:
         yield f"{where} is a {cls.__qualname__}, loaded with trusted=True only"
+
+
+def _odd_keys(where: str, keys: Iterable[Any]) -> Iterator[str]:
+    known = Keys()
+    try:
+        for key in keys:
+            known.checked(key)
+    except ValueError as error:
+        yield f"{where} is loaded with trusted=True only ({error})"
 
 
 def _is_loaded(array: NDArray[Any]) -> bool:
