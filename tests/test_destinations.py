@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import signal
 import stat
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from contract import publish_in_vain, snapshot
+from stress.processes import ended, forked
 
 from spikelab import destinations
 from spikelab.destinations import (
@@ -479,17 +481,14 @@ class TestFolder:
         """Which has all that was open when it began."""
         export(tmp_path / "f", {"a.npy": "old"})
         with destinations.local_copy(tmp_path / "f"):
-            child = subprocess.Popen(
-                [sys.executable, "-c", "import sys; sys.stdin.read()"],
-                stdin=subprocess.PIPE,
-                close_fds=False,
-            )
+            child = forked(lambda: time.sleep(60))
         new = {"a.npy": "new"}
         writer = threading.Thread(target=export, args=[tmp_path / "f", new])
         writer.start()
         writer.join(10)
         is_waiting = writer.is_alive()
-        child.communicate()
+        os.kill(child, signal.SIGKILL)
+        ended(child)
         assert not is_waiting
 
     def test_a_reader_waits_for_an_export(self, tmp_path, monkeypatch):
