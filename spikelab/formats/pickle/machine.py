@@ -46,10 +46,14 @@ _WRONG = (
     LookupError,
     MemoryError,
     RecursionError,
+    SystemError,
     TypeError,
     ValueError,
 )
-"""What a pickle with wrong contents makes the functions that build values raise."""
+"""What a pickle with wrong contents makes the functions that build values raise.
+
+Without memory, Python itself may raise a SystemError.
+"""
 
 
 def load(file: io.BufferedReader, source: str) -> Any:
