@@ -22,6 +22,10 @@ from spikelab.kinds import Contents
 from spikelab.units import TimeUnit
 
 
+_OF_STACK = ["window", "row", "column", "value"]
+"""The header of a stack of comparisons."""
+
+
 @attrs.frozen(kw_only=True)
 class Options(RecordingOptions):
     """What the caller of the reader says about a file."""
@@ -143,9 +147,6 @@ def _holds_spikes(columns: list[str], time_column: str | None) -> bool:
     if time_column is None:
         return columns[0] not in ("label", "unit") and columns != _OF_STACK
     return csv_tables.looks_like_spikes(columns) and "slice" not in columns
-
-
-_OF_STACK = ["window", "row", "column", "value"]
 
 
 def _read_other(
