@@ -21,7 +21,6 @@ from spikelab.formats.reading import RecordingOptions
 from spikelab.kinds import Contents
 from spikelab.units import TimeUnit
 
-
 _OF_STACK = ["window", "row", "column", "value"]
 """The header of a stack of comparisons."""
 
