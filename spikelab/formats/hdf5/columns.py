@@ -76,7 +76,10 @@ def is_link_name(name: Any) -> bool:
     )
 
 
-def _of_texts(values: Sequence[str], shape: tuple[int, ...]) -> Column:
+def _of_texts(values: Sequence[str], shape: tuple[int, ...]) -> Column | None:
+    """Return texts as a column; None if HDF5 cannot store one of them."""
+    if not all(map(hdf5_file.is_text, values)):
+        return None
     array = np.empty(len(values), dtype=object)
     array[:] = [str(value) for value in values]
     return Column(array.reshape(shape))
@@ -90,10 +93,9 @@ def of_values(values: Any) -> Column | None:
     if is_native(array.dtype):
         return Column(array)
     texts = array.ravel().tolist()
-    if array.dtype.kind != "U" or not all(map(hdf5_file.is_text, texts)):
-        return None
-    column = _of_texts(texts, array.shape)
-    column.attributes["__string_array__"] = True
+    column = _of_texts(texts, array.shape) if array.dtype.kind == "U" else None
+    if column is not None:
+        column.attributes["__string_array__"] = True
     return column
 
 
@@ -119,11 +121,7 @@ def of_labels(labels: list[Any]) -> Column | None:
     if any(isinstance(label, str) for label in labels):
         if all(isinstance(label, str | int | float | bool) for label in labels):
             texts = list(map(str, labels))
-            return (
-                _of_texts(texts, (len(texts),))
-                if all(map(hdf5_file.is_text, texts))
-                else None
-            )
+            return _of_texts(texts, (len(texts),))
         return None
     column = of_values(labels)
     return column if column is not None and column.values.ndim == 1 else None
@@ -152,11 +150,7 @@ def of_units(key: Any, values: list[Any]) -> Column | None:
         return None
     if all(isinstance(value, str) for value in known):
         texts = ["" if value is None else value for value in values]
-        return (
-            _of_texts(texts, (len(texts),))
-            if all(map(hdf5_file.is_text, texts))
-            else None
-        )
+        return _of_texts(texts, (len(texts),))
     if all(isinstance(value, np.ndarray | list | tuple) for value in known):
         return _stacked(values)
     return _numbers(values, known)
