@@ -20,7 +20,7 @@ import attrs
 from spikelab import demo
 from spikelab.data_loaders.data_loaders import load
 from spikelab.formats.nwb.session import NWBSession, NWBSubject
-from spikelab.formats.registry import FORMATS, Format, named_by
+from spikelab.registry import FORMATS, Format, named_by
 from spikelab.s3_urls import is_s3_url
 
 _PRIVATE = ("s3_upload", "aws_", "region_name")

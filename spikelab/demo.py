@@ -10,7 +10,7 @@ import numpy as np
 
 from spikelab import comparison
 from spikelab.data_loaders.data_loaders import load
-from spikelab.formats.registry import FORMATS
+from spikelab.registry import FORMATS
 from spikelab.spikedata.spikedata import SpikeData
 
 FS_HZ = 20_000.0

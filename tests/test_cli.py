@@ -9,7 +9,7 @@ from recordings import assert_same_recording, linear_track, simulated
 
 import spikelab
 from spikelab import cli, demo, load
-from spikelab.formats.registry import FORMATS
+from spikelab.registry import FORMATS
 
 
 def run(*arguments, **options):

@@ -11,7 +11,8 @@ from typing import Any, ParamSpec
 
 from spikelab import destinations, kinds
 from spikelab.errors import FormatError
-from spikelab.formats import hdf5, kilosort, nwb, pickle, registry
+from spikelab import registry
+from spikelab.formats import hdf5, kilosort, nwb, pickle
 from spikelab.kinds import Contents
 from spikelab.spikedata.spikedata import SpikeData
 

@@ -8,23 +8,14 @@ from typing import Any, ClassVar
 
 import attrs
 
-from spikelab import checks, comparison, destinations, kinds, trains
+from spikelab import checks, comparison, destinations, kinds
 from spikelab.errors import FormatError, LossError, VerificationError
 from spikelab.kinds import Contents
 
 
 def _check_object(obj: Any) -> None:
     """Raise for an object that was changed so that its class would refuse it."""
-    for sd in kinds.recordings_of(obj):
-        trains.check_recording(sd)
-    if kinds.kind_of(obj) == "SpikeData":
-        return
-    try:
-        again = kinds.build(Contents(kinds.kind_of(obj), kinds.arguments_of(obj)))
-    except FormatError as error:
-        raise ValueError(f"the object must be whole, but is {error}") from error
-    if getattr(obj, "N", None) != getattr(again, "N", None):
-        raise ValueError(f"N must be the number of units, {again.N}, got {obj.N}")
+    obj.check()
 
 
 def _foreign(obj: Any) -> list[str]:

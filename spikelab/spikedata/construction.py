@@ -1,72 +1,46 @@
 """The checked parts that a recording is made of."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from spikelab import binning, checks, trains
+from spikelab import validate
+from spikelab.spikedata import binning
+from spikelab.spikedata.spike_trains import SpikeTrains
 
-Train = list[NDArray[np.float64]]
 
+def checked_train(train: Iterable[ArrayLike], n_units: int | None) -> SpikeTrains:
+    """Return a copy of the spike times as float64, with silent units up to `n_units`.
 
-def checked_train(train: Iterable[ArrayLike], n_units: int | None) -> trains.Pieces:
-    """Return sorted float64 copies, and empty ones up to `n_units`."""
+    Spike trains that no other object holds, as a reader makes them, are not copied.
+    """
     if isinstance(train, str | bytes | Mapping) or not isinstance(train, Iterable):
         raise TypeError(
             f"train must be a sequence of arrays of spike times, got {train!r:.80}"
         )
-    checked = _taken_over(train, n_units)
-    if checked is None:
-        arrays = [_spike_times(unit, times) for unit, times in enumerate(train)]
-        missing = n_units - len(arrays) if n_units is not None else 0
-        checked = trains.join(arrays + [np.empty(0)] * missing)
-    trains.sort_units(checked)
+    checked = train if _can_be_taken(train) else SpikeTrains.from_arrays(train)
+    if n_units is not None and n_units > len(checked):
+        return checked.padded(n_units)
     return checked
 
 
-def _taken_over(
-    train: Iterable[ArrayLike], n_units: int | None
-) -> trains.Pieces | None:
-    """Return `train` itself if it was just read from a file, and nobody else has it."""
-    if not isinstance(train, trains.Pieces) or train.owned or not train.intact():
-        return None
-    flat = train.flat
-    if flat.dtype != np.float64 or not flat.flags.writeable:
-        return None
-    if n_units is not None and n_units > len(train):
-        more = np.full(n_units - len(train), len(train.flat))
-        return trains.Pieces(flat, np.concatenate((train.stops, more)))
-    return train
+def _can_be_taken(train: Any) -> TypeGuard[SpikeTrains]:
+    if not isinstance(train, SpikeTrains) or train.owned:
+        return False
+    return train.flat.dtype == np.float64 and train.flat.flags.writeable
 
 
-def _spike_times(unit: int, times: ArrayLike) -> NDArray[np.float64]:
-    try:
-        given = np.asarray(times)
-        if np.ma.is_masked(times) or (given.size and given.dtype.kind not in "iuf"):
-            raise TypeError(f"got {type(times).__name__} of dtype {given.dtype}")
-        array = given.astype(np.float64, copy=False)
-    except (TypeError, ValueError) as error:
-        raise TypeError(f"unit {unit}: spike times must be numbers: {error}") from error
-    if array.ndim != 1:
-        raise ValueError(
-            f"unit {unit}: spike times must be 1-D, got shape {array.shape}"
-        )
-    return array
-
-
-def checked_length(given: float | None, train: Train, start_ms: float) -> float:
+def checked_length(given: float | None, train: SpikeTrains, start_ms: float) -> float:
     """Return the length in ms: as given, or from the start to the last spike."""
     if given is not None:
-        return checks.not_negative("length", given)
-    if not any(len(times) for times in train):
+        return validate.not_negative("length", given)
+    # The check of the window names a spike that is not finite.
+    finite = train.flat[np.isfinite(train.flat)] if train.n_spikes else train.flat
+    if not finite.size:
         return 0.0
-    last = trains.extremes(train)[1]
-    if not np.isfinite(last):
-        # The check of the window names that spike, if the others fit.
-        last = trains.extremes([times[np.isfinite(times)] for times in train])[1]
-    return checks.finite("length", max(last - start_ms, 0.0))
+    return validate.finite("length", max(float(finite.max()) - start_ms, 0.0))
 
 
 def checked_metadata(metadata: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -90,30 +64,32 @@ def checked_raw(
     if raw_data is None or raw_time is None:
         return np.zeros((0, 0)), np.zeros(0)
     data, time = np.asanyarray(raw_data), np.asanyarray(raw_time)
-    if data.ndim not in (1, 2):
+    if time.ndim == 0:
+        rate_kHz = validate.positive("raw_time", time.item())
+        time = np.arange(data.shape[-1] if data.ndim else 0) / rate_kHz
+    return data, time
+
+
+def check_raw(data: Any, time: Any) -> None:
+    """Raise ValueError if raw data and the times of their samples do not fit."""
+    if np.ndim(data) not in (1, 2):
         raise ValueError(
             f"raw_data must have shape (channels, samples) or (samples,), "
-            f"got {data.shape}"
+            f"got {np.shape(data)}"
         )
-    if time.ndim == 0:
-        time = np.arange(data.shape[-1]) / checks.positive("raw_time", time.item())
-    if time.shape != data.shape[-1:]:
+    if np.shape(time) != np.shape(data)[-1:]:
         raise ValueError(
             f"raw_time must hold one time per sample of raw_data, "
-            f"got shape {time.shape} for {data.shape}"
+            f"got shape {np.shape(time)} for {np.shape(data)}"
         )
-    return data, time
 
 
 def train_of_flat(
     idces: ArrayLike, times: ArrayLike, n_units: int | None
-) -> tuple[Train, int]:
-    """Sort parallel arrays of units and times into one array per unit.
-
-    Returns the arrays, in the order of the times given, and their number.
-    """
-    checks.unmasked("idces", idces)
-    checks.unmasked("times", times)
+) -> SpikeTrains:
+    """Sort parallel arrays of units and times into one train per unit."""
+    validate.unmasked("idces", idces)
+    validate.unmasked("times", times)
     units, flat = np.asarray(idces), np.asarray(times, dtype=np.float64)
     if units.ndim != 1 or units.shape != flat.shape:
         raise ValueError(
@@ -128,9 +104,9 @@ def train_of_flat(
         raise ValueError(
             f"idces must not be negative and be below N ({count}), got {wrong}"
         )
-    train = trains.gather(units, flat, count)
+    train = SpikeTrains.from_pairs(units, flat, count)
     train.owned = train.flat is flat  # units were sorted: the caller has these times
-    return train, count
+    return train
 
 
 def _whole_numbers(units: NDArray[Any]) -> NDArray[Any]:
@@ -145,7 +121,7 @@ def _whole_numbers(units: NDArray[Any]) -> NDArray[Any]:
     return units.astype(np.int64)
 
 
-def train_of_raster(raster: ArrayLike, bin_size_ms: float, start_ms: float) -> Train:
+def train_of_raster(raster: ArrayLike, bin_size_ms: float, start_ms: float) -> list[NDArray[np.float64]]:
     """Return spike times that have these counts, shape (units, bins)."""
     counts = np.asarray(raster)
     if counts.ndim != 2:
@@ -159,5 +135,5 @@ def train_of_raster(raster: ArrayLike, bin_size_ms: float, start_ms: float) -> T
             f"raster must hold numbers of spikes, not negative and whole, "
             f"got {counts[wrong][0]}"
         )
-    size = checks.positive("bin_size_ms", bin_size_ms)
-    return binning.spread(counts, checks.finite("start_time", start_ms), size)
+    size = validate.positive("bin_size_ms", bin_size_ms)
+    return binning.spread(counts, validate.finite("start_time", start_ms), size)

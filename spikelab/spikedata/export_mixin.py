@@ -1,11 +1,22 @@
 """The exports as methods of the data classes."""
 
-from spikelab.formats.csv import export_spikedata_to_csv
-from spikelab.formats.hdf5 import export_spikedata_to_hdf5
-from spikelab.formats.kilosort import export_spikedata_to_kilosort
-from spikelab.formats.nwb import export_spikedata_to_nwb
-from spikelab.formats.phy import export_spikedata_to_phy
-from spikelab.formats.pickle import export_to_pickle
+from typing import TYPE_CHECKING, Any
+
+from spikelab.registry import FORMATS, Format
+
+
+class _ExportMethod:
+    """The export function of a format, imported when it is first used.
+
+    Formats import the data classes, so the data classes cannot import formats.
+    """
+
+    def __init__(self, format: Format) -> None:
+        self.format = format
+
+    def __get__(self, obj: Any, owner: type | None = None) -> Any:
+        export = self.format.export
+        return export if obj is None else export.__get__(obj, owner)
 
 
 class ExportMixin:
@@ -15,9 +26,14 @@ class ExportMixin:
     argument: same keywords, same defaults, same return value.
     """
 
-    to_csv = export_spikedata_to_csv
-    to_hdf5 = export_spikedata_to_hdf5
-    to_kilosort = export_spikedata_to_kilosort
-    to_nwb = export_spikedata_to_nwb
-    to_phy = export_spikedata_to_phy
-    to_pickle = export_to_pickle
+    if TYPE_CHECKING:
+        from spikelab.formats.csv import export_spikedata_to_csv as to_csv
+        from spikelab.formats.hdf5 import export_spikedata_to_hdf5 as to_hdf5
+        from spikelab.formats.kilosort import export_spikedata_to_kilosort as to_kilosort
+        from spikelab.formats.nwb import export_spikedata_to_nwb as to_nwb
+        from spikelab.formats.phy import export_spikedata_to_phy as to_phy
+        from spikelab.formats.pickle import export_to_pickle as to_pickle
+
+
+for _format in FORMATS.values():
+    setattr(ExportMixin, f"to_{_format.name}", _ExportMethod(_format))

@@ -2,23 +2,20 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from spikelab.comparison import same
-from spikelab.spikedata import attributes
-from spikelab.spikedata.export_mixin import ExportMixin
+from spikelab.spikedata import unit_selection
+from spikelab.spikedata.data_object import DataObject
 
 
 @dataclass(eq=False, repr=False)
-class PairwiseCompMatrix(ExportMixin):
+class PairwiseCompMatrix(DataObject):
     """One value for each pair of n units.
 
-    The arguments are stored as they are, without a copy. Two matrices are equal
-    if they hold the same values (NaN equals NaN) of the same dtype, and the
-    same labels and metadata.
+    The arguments are stored as they are, without a copy.
 
     Parameters
     ----------
@@ -37,19 +34,24 @@ class PairwiseCompMatrix(ExportMixin):
         If `matrix` is not a NumPy array, or `metadata` not a dictionary.
     """
 
+    FIELDS: ClassVar[Mapping[str, str]] = {
+        "matrix": "matrix",
+        "labels": "labels",
+        "metadata": "metadata",
+    }
+
     matrix: NDArray[Any]
     labels: list[Any] | None = None
     metadata: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        self.check()
+
+    def check(self) -> None:
+        """Raise if the parts do not fit together."""
         _check_square("matrix", self.matrix, 2)
         _check_metadata(self.metadata)
         _check_count("labels", self.labels, self.matrix.shape[0], "row")
-
-    def __eq__(self, other: object) -> bool:
-        if type(other) is not type(self):
-            return NotImplemented
-        return same(vars(self), vars(other))
 
     def __repr__(self) -> str:
         return (
@@ -59,11 +61,10 @@ class PairwiseCompMatrix(ExportMixin):
 
 
 @dataclass(eq=False, repr=False)
-class PairwiseCompMatrixStack(ExportMixin):
+class PairwiseCompMatrixStack(DataObject):
     """One value for each pair of n units, in each of S windows.
 
-    The arguments are stored as they are, without a copy. Equality is that of
-    :class:`PairwiseCompMatrix`.
+    The arguments are stored as they are, without a copy.
 
     Parameters
     ----------
@@ -85,12 +86,23 @@ class PairwiseCompMatrixStack(ExportMixin):
         If `stack` is not a NumPy array.
     """
 
+    FIELDS: ClassVar[Mapping[str, str]] = {
+        "stack": "stack",
+        "labels": "labels",
+        "times": "times",
+        "metadata": "metadata",
+    }
+
     stack: NDArray[Any]
     labels: list[Any] | None = None
     times: list[tuple[float, float]] | None = None
     metadata: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        self.check()
+
+    def check(self) -> None:
+        """Raise if the parts do not fit together."""
         _check_square("stack", self.stack, 3)
         _check_metadata(self.metadata)
         _check_count("labels", self.labels, self.stack.shape[0], "row")
@@ -132,11 +144,11 @@ class PairwiseCompMatrixStack(ExportMixin):
         return self._stack(self.stack[..., chosen], chosen)
 
     def _positions(self, name: str, indices: Any) -> list[int]:
-        positions = attributes.as_indices(name, indices, len(self))
+        positions = unit_selection.as_indices(name, indices, len(self))
         for i in positions:
             if not -len(self) <= i < len(self):
                 raise IndexError(
-                    attributes.out_of_range(name, len(self), i, -len(self))
+                    unit_selection.out_of_range(name, len(self), i, -len(self))
                 )
         return positions
 
@@ -152,11 +164,6 @@ class PairwiseCompMatrixStack(ExportMixin):
         times = None if self.times is None else [self.times[i] for i in chosen]
         metadata = dict(self.metadata or {})
         return PairwiseCompMatrixStack(stack, self.labels, times, metadata)
-
-    def __eq__(self, other: object) -> bool:
-        if type(other) is not type(self):
-            return NotImplemented
-        return same(vars(self), vars(other))
 
     def __repr__(self) -> str:
         return (

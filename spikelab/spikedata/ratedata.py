@@ -1,22 +1,21 @@
 """Firing rates of units over time."""
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from spikelab import checks
-from spikelab.spikedata import attributes, windows
-from spikelab.spikedata.attributes import Attributes
-from spikelab.spikedata.export_mixin import ExportMixin
-from spikelab.spikedata.subsets import UnitSubsets
+from spikelab import validate
+from spikelab.spikedata import windows
+from spikelab.spikedata.data_object import UnitObject
+from spikelab.spikedata.unit_table import Attributes
 
 if TYPE_CHECKING:
     from spikelab.spikedata.rateslicestack import RateSliceStack
 
 
-class RateData(UnitSubsets["RateData"], ExportMixin):
+class RateData(UnitObject):
     """Instantaneous firing rates of N units at given times.
 
     Parameters
@@ -52,6 +51,13 @@ class RateData(UnitSubsets["RateData"], ExportMixin):
         If rates or times are not numbers.
     """
 
+    FIELDS: ClassVar[Mapping[str, str]] = {
+        "inst_Frate_data": "inst_Frate_data",
+        "times": "times",
+        "neuron_attributes": "neuron_attributes",
+        "rate_unit": "rate_unit",
+    }
+
     def __init__(
         self,
         inst_Frate_data: ArrayLike,
@@ -59,16 +65,26 @@ class RateData(UnitSubsets["RateData"], ExportMixin):
         neuron_attributes: Sequence[dict[str, Any]] | None = None,
         rate_unit: str | None = None,
     ) -> None:
-        self.inst_Frate_data = _checked_rates(inst_Frate_data)
-        self.times = _checked_times(times, self.inst_Frate_data.shape[1])
+        validate.unmasked("inst_Frate_data", inst_Frate_data)
+        self.inst_Frate_data = _as_floats(inst_Frate_data)
+        validate.unmasked("times", times)
+        self.times = np.asarray(times)
         self.rate_unit = rate_unit
-        self.N = self.inst_Frate_data.shape[0]
-        self.neuron_attributes = attributes.checked_attributes(
-            neuron_attributes, self.N
+        self.N = len(self.inst_Frate_data) if self.inst_Frate_data.ndim else 0
+        self.neuron_attributes = (
+            None if neuron_attributes is None else list(neuron_attributes)
         )
+        self.check()
 
-    def _of_units(self, chosen: list[int], known: Attributes) -> "RateData":
-        return RateData(self.inst_Frate_data[chosen], self.times, known, self.rate_unit)
+    def check(self) -> None:
+        """Raise if rates, times and attributes do not fit together."""
+        _check_rates(self.inst_Frate_data)
+        self.check_units(len(self.inst_Frate_data))
+        _check_times(self.times, self.inst_Frate_data.shape[1])
+
+    def _of_units(self, units: list[int], known: Attributes) -> "RateData":
+        rates = self.inst_Frate_data[units]
+        return self._replaced(inst_Frate_data=rates, neuron_attributes=known)
 
     def subtime(self, start: Any, end: Any) -> "RateData":
         """Return the columns from `start` up to, and without, `end`.
@@ -88,9 +104,9 @@ class RateData(UnitSubsets["RateData"], ExportMixin):
         """
         first, last = 0, self.times.size
         if start is not None and start is not ...:
-            first = int(np.searchsorted(self.times, checks.finite("start", start)))
+            first = int(np.searchsorted(self.times, validate.finite("start", start)))
         if end is not None and end is not ...:
-            last = int(np.searchsorted(self.times, checks.finite("end", end)))
+            last = int(np.searchsorted(self.times, validate.finite("end", end)))
         if not first < last:
             raise ValueError(
                 f"start must be before end, with a time of the data between them "
@@ -110,12 +126,8 @@ class RateData(UnitSubsets["RateData"], ExportMixin):
         return self._columns(slice(first, last))
 
     def _columns(self, columns: slice) -> "RateData":
-        return RateData(
-            self.inst_Frate_data[:, columns],
-            self.times[columns],
-            self.neuron_attributes,
-            self.rate_unit,
-        )
+        rates = self.inst_Frate_data[:, columns]
+        return self._replaced(inst_Frate_data=rates, times=self.times[columns])
 
     def frames(self, length: float, overlap: float = 0) -> "RateSliceStack":
         """Cut the rates into windows of equal length, without an incomplete last one.
@@ -145,38 +157,37 @@ class RateData(UnitSubsets["RateData"], ExportMixin):
         )
 
 
-def _checked_rates(inst_Frate_data: ArrayLike) -> NDArray[np.float64]:
-    checks.unmasked("inst_Frate_data", inst_Frate_data)
+def _as_floats(inst_Frate_data: ArrayLike) -> NDArray[np.float64]:
+    """Return a copy as float64."""
     if np.iscomplexobj(inst_Frate_data):
         raise TypeError("inst_Frate_data must hold real numbers, got complex ones")
     try:
-        rates = np.array(inst_Frate_data, dtype=np.float64)
+        return np.array(inst_Frate_data, dtype=np.float64)
     except (TypeError, ValueError) as error:
         raise TypeError(f"inst_Frate_data must hold numbers: {error}") from error
+
+
+def _check_rates(rates: Any) -> None:
+    if not isinstance(rates, np.ndarray) or rates.dtype != np.float64:
+        raise TypeError(f"inst_Frate_data must be a float64 array, got {rates!r:.80}")
     if rates.ndim != 2:
         raise ValueError(
             f"inst_Frate_data must be 2-D (units, times), got shape {rates.shape}"
         )
-    return rates
 
 
-def _checked_times(times: ArrayLike, columns: int) -> NDArray[Any]:
-    checks.unmasked("times", times)
-    checked = np.asarray(times)
-    if checked.size and checked.dtype.kind not in "iuf":
-        raise TypeError(f"times must be numbers, got dtype {checked.dtype}")
-    if checked.shape != (columns,):
+def _check_times(times: Any, columns: int) -> None:
+    if not isinstance(times, np.ndarray):
+        raise TypeError(f"times must be an array, got {times!r:.80}")
+    if times.size and times.dtype.kind not in "iuf":
+        raise TypeError(f"times must be numbers, got dtype {times.dtype}")
+    if times.shape != (columns,):
         raise ValueError(
             f"times must hold one time per column of inst_Frate_data ({columns}), "
-            f"got shape {checked.shape}"
+            f"got shape {times.shape}"
         )
-    if not np.isfinite(checked).all():
-        raise ValueError(
-            f"times must be finite, got {checked[~np.isfinite(checked)][0]}"
-        )
-    if (falls := np.flatnonzero(checked[1:] < checked[:-1])).size:
-        after = checked[falls[0] + 1]
-        raise ValueError(
-            f"times must not decrease, got {after} after {checked[falls[0]]}"
-        )
-    return checked
+    if not np.isfinite(times).all():
+        raise ValueError(f"times must be finite, got {times[~np.isfinite(times)][0]}")
+    if (falls := np.flatnonzero(times[1:] < times[:-1])).size:
+        after = times[falls[0] + 1]
+        raise ValueError(f"times must not decrease, got {after} after {times[falls[0]]}")

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from spikelab import checks
+from spikelab import validate
 
 
 def isi_rates(
@@ -13,7 +13,7 @@ def isi_rates(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return rates in Hz, shape (units, times), and the checked times in ms."""
     grid = _checked_grid(times)
-    checks.not_negative("sigma_ms", sigma_ms)
+    validate.not_negative("sigma_ms", sigma_ms)
     rates = np.zeros((len(train), grid.size))
     kernel = _gaussian(sigma_ms / (grid[1] - grid[0])) if grid.size > 1 else np.ones(1)
     radius = kernel.size // 2
@@ -26,7 +26,7 @@ def isi_rates(
 
 
 def _checked_grid(times: ArrayLike) -> NDArray[np.float64]:
-    checks.unmasked("times", times)
+    validate.unmasked("times", times)
     grid = np.asarray(times, dtype=np.float64)
     if grid.ndim != 1 or not np.isfinite(grid).all():
         raise ValueError(

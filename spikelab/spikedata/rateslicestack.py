@@ -1,24 +1,23 @@
 """Firing rates in windows of equal length."""
 
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from spikelab import binning, checks
+from spikelab import validate
 from spikelab.errors import warn
-from spikelab.spikedata import attributes, windows
-from spikelab.spikedata.attributes import Attributes
-from spikelab.spikedata.export_mixin import ExportMixin
+from spikelab.spikedata import binning, unit_selection, windows
+from spikelab.spikedata.data_object import UnitObject
 from spikelab.spikedata.ratedata import RateData
 from spikelab.spikedata.rates import isi_rates, smoothing_reach
 from spikelab.spikedata.spikedata import SpikeData
-from spikelab.spikedata.subsets import UnitSubsets
+from spikelab.spikedata.unit_table import Attributes
 from spikelab.spikedata.windows import Window, Windows
 
 
-class RateSliceStack(UnitSubsets["RateSliceStack"], ExportMixin):
+class RateSliceStack(UnitObject):
     """Firing rates of U units in S windows of T time bins.
 
     Made from a recording (`data_obj`) and windows, or from rates that are
@@ -69,6 +68,13 @@ class RateSliceStack(UnitSubsets["RateSliceStack"], ExportMixin):
         If an argument is of the wrong type.
     """
 
+    FIELDS: ClassVar[Mapping[str, str]] = {
+        "event_matrix": "event_stack",
+        "times_start_to_end": "times",
+        "step_size": "step_size",
+        "neuron_attributes": "neuron_attributes",
+    }
+
     def __init__(
         self,
         data_obj: SpikeData | RateData | None = None,
@@ -85,8 +91,8 @@ class RateSliceStack(UnitSubsets["RateSliceStack"], ExportMixin):
             raise ValueError(
                 f"exactly one of data_obj and event_matrix must be given, got {given}"
             )
-        step_ms = 1.0 if step_size is None else checks.positive("step_size", step_size)
-        checks.finite("sigma_ms", sigma_ms)
+        step_ms = 1.0 if step_size is None else validate.positive("step_size", step_size)
+        validate.finite("sigma_ms", sigma_ms)
         found = windows.chosen_windows(times_start_to_end, time_peaks, time_bounds)
         if event_matrix is not None:
             stack, times = _from_matrix(event_matrix, found, step_ms)
@@ -108,9 +114,19 @@ class RateSliceStack(UnitSubsets["RateSliceStack"], ExportMixin):
         self.times = times
         if neuron_attributes is None and data_obj is not None:
             neuron_attributes = data_obj.neuron_attributes
-        self.neuron_attributes = attributes.checked_attributes(
-            neuron_attributes, self.event_stack.shape[0]
+        self.neuron_attributes = (
+            None if neuron_attributes is None else list(neuron_attributes)
         )
+        self.check()
+
+    def check(self) -> None:
+        """Raise if rates, windows and attributes do not fit together."""
+        self.step_size = validate.positive("step_size", self.step_size)
+        found = windows.chosen_windows(self.times, None, None)
+        self.event_stack, self.times = _from_matrix(
+            self.event_stack, found, self.step_size
+        )
+        self.check_units(self.event_stack.shape[0])
 
     def __len__(self) -> int:
         return int(self.event_stack.shape[2])
@@ -131,13 +147,9 @@ class RateSliceStack(UnitSubsets["RateSliceStack"], ExportMixin):
         """Number of units."""
         return int(self.event_stack.shape[0])
 
-    def _of_units(self, chosen: list[int], known: Attributes) -> "RateSliceStack":
-        return RateSliceStack(
-            event_matrix=self.event_stack[chosen],
-            times_start_to_end=list(self.times),
-            step_size=self.step_size,
-            neuron_attributes=known,
-        )
+    def _of_units(self, units: list[int], known: Attributes) -> "RateSliceStack":
+        rates = self.event_stack[units]
+        return self._replaced(event_matrix=rates, neuron_attributes=known)
 
     def subtime_by_index(self, start_idx: int, end_idx: int) -> "RateSliceStack":
         """Return the stack of the steps ``start_idx:end_idx`` of every slice.
@@ -154,14 +166,12 @@ class RateSliceStack(UnitSubsets["RateSliceStack"], ExportMixin):
         """
         steps = self.event_stack.shape[1]
         first, last = windows.index_range(start_idx, end_idx, steps)
-        return RateSliceStack(
+        return self._replaced(
             event_matrix=self.event_stack[:, first:last],
             times_start_to_end=[
                 (start + first * self.step_size, start + last * self.step_size)
                 for start, _ in self.times
             ],
-            step_size=self.step_size,
-            neuron_attributes=self.neuron_attributes,
         )
 
     def subslice(self, slices: Any) -> "RateSliceStack":
@@ -172,12 +182,10 @@ class RateSliceStack(UnitSubsets["RateSliceStack"], ExportMixin):
         slices : int, iterable of int, or mask
             Positions of the slices; negative ones count from the end.
         """
-        chosen = attributes.select_slices(slices, len(self))
-        return RateSliceStack(
+        chosen = unit_selection.select_slices(slices, len(self))
+        return self._replaced(
             event_matrix=self.event_stack[..., chosen],
             times_start_to_end=[self.times[i] for i in chosen],
-            step_size=self.step_size,
-            neuron_attributes=self.neuron_attributes,
         )
 
     def __repr__(self) -> str:

@@ -2,26 +2,26 @@
 
 import operator
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from spikelab import binning, checks, trains
+from spikelab import validate
 from spikelab.errors import MissingExtraError, warn
-from spikelab.spikedata import attributes, construction, selection, windows
-from spikelab.spikedata.attributes import Attributes
-from spikelab.spikedata.export_mixin import ExportMixin
+from spikelab.spikedata import binning, construction, cutting, unit_selection, windows
+from spikelab.spikedata.data_object import UnitObject
 from spikelab.spikedata.ratedata import RateData
 from spikelab.spikedata.rates import isi_rates
-from spikelab.spikedata.subsets import UnitSubsets
+from spikelab.spikedata.spike_trains import SpikeTrains
+from spikelab.spikedata.unit_table import Attributes, UnitTable
 
 if TYPE_CHECKING:
     from spikelab.spikedata.rateslicestack import RateSliceStack
     from spikelab.spikedata.spikeslicestack import SpikeSliceStack
 
 
-class SpikeData(UnitSubsets["SpikeData"], ExportMixin):
+class SpikeData(UnitObject):
     """Spike times of N units over one recording window, in milliseconds.
 
     Parameters
@@ -48,8 +48,8 @@ class SpikeData(UnitSubsets["SpikeData"], ExportMixin):
 
     Attributes
     ----------
-    train : list of ndarray
-        Spike times of each unit, sorted, float64.
+    train : SpikeTrains
+        Spike times of each unit, sorted, float64: a sequence of arrays.
     N : int
         Number of units, silent ones included.
     length, start_time : float
@@ -69,6 +69,16 @@ class SpikeData(UnitSubsets["SpikeData"], ExportMixin):
         raw times does not fit.
     """
 
+    FIELDS: ClassVar[Mapping[str, str]] = {
+        "train": "train",
+        "length": "length",
+        "start_time": "start_time",
+        "neuron_attributes": "neuron_attributes",
+        "metadata": "metadata",
+        "raw_data": "raw_data",
+        "raw_time": "raw_time",
+    }
+
     def __init__(
         self,
         train: Iterable[ArrayLike],
@@ -81,19 +91,52 @@ class SpikeData(UnitSubsets["SpikeData"], ExportMixin):
         raw_data: ArrayLike | None = None,
         raw_time: ArrayLike | None = None,
     ) -> None:
-        units = None if N is None else _index("N", N)
-        checked = construction.checked_train(train, units)
-        self.start_time = checks.finite("start_time", start_time)
-        self.length = construction.checked_length(length, checked, self.start_time)
-        trains.check_window(checked, self.start_time, self.length)
-        checked.owned = True
-        self.train: list[NDArray[np.float64]] = checked
-        self.N = len(self.train)
+        n_units = None if N is None else validate.index("N", N)
+        trains = construction.checked_train(train, n_units)
+        self.start_time = validate.finite("start_time", start_time)
+        self.length = construction.checked_length(length, trains, self.start_time)
+        self.train: Sequence[NDArray[np.float64]] = trains
+        self.N = len(trains)
         self.raw_data, self.raw_time = construction.checked_raw(raw_data, raw_time)
         self.metadata = construction.checked_metadata(metadata)
-        self.neuron_attributes = attributes.checked_attributes(
-            neuron_attributes, self.N
+        self.neuron_attributes = (
+            None if neuron_attributes is None else list(neuron_attributes)
         )
+        self.check()
+
+    def check(self) -> None:
+        """Raise if spikes, window, attributes or raw data do not fit together.
+
+        Spike times that were changed are sorted; a list of arrays that was assigned to
+        `train` becomes spike trains again.
+        """
+        trains = self.spike_trains
+        self.train = trains
+        self.start_time = validate.finite("start_time", self.start_time)
+        self.length = validate.not_negative("length", self.length)
+        if len(trains) != self.N:
+            raise ValueError(
+                f"train must hold one array per unit, got {len(trains)} for N={self.N}"
+            )
+        trains.check_window(self.start_time, self.length)
+        trains.sort()
+        trains.owned = True
+        construction.checked_metadata(self.metadata)
+        self.check_units(self.N)
+        if np.size(self.raw_data):
+            construction.check_raw(self.raw_data, self.raw_time)
+
+    @property
+    def spike_trains(self) -> SpikeTrains:
+        """The spike times in flat form: `train`, or a copy if that is a list."""
+        if isinstance(self.train, SpikeTrains):
+            return self.train
+        return SpikeTrains.from_arrays(self.train)
+
+    @property
+    def unit_table(self) -> UnitTable:
+        """What is known about the units, as a table."""
+        return UnitTable(self.neuron_attributes, self.N)
 
     @staticmethod
     def from_idces_times(
@@ -118,9 +161,8 @@ class SpikeData(UnitSubsets["SpikeData"], ExportMixin):
             If the arrays differ in length, an index is no whole number or not
             below `N`, or :class:`SpikeData` refuses the times.
         """
-        n_units = None if N is None else _index("N", N)
-        train, n_units = construction.train_of_flat(idces, times, n_units)
-        return SpikeData(train, N=n_units, **kwargs)
+        n_units = None if N is None else validate.index("N", N)
+        return SpikeData(construction.train_of_flat(idces, times, n_units), **kwargs)
 
     @staticmethod
     def from_events(
@@ -166,7 +208,7 @@ class SpikeData(UnitSubsets["SpikeData"], ExportMixin):
             If the counts are not whole, negative or not 2-D, or the width is
             not positive.
         """
-        checks.unmasked("raster", raster)
+        validate.unmasked("raster", raster)
         counts = np.asarray(raster)
         start = kwargs.get("start_time", 0.0)
         train = construction.train_of_raster(counts, bin_size_ms, start)
@@ -187,26 +229,44 @@ class SpikeData(UnitSubsets["SpikeData"], ExportMixin):
 
     def idces_times(self) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """Return unit indices (int64) and times in ms (float64), unit after unit."""
-        counts = [len(times) for times in self.train]
-        idces = np.repeat(np.arange(self.N, dtype=np.int64), counts)
-        return idces, np.concatenate([np.empty(0), *self.train])
+        trains = self.spike_trains
+        idces = np.repeat(np.arange(self.N, dtype=np.int64), trains.counts)
+        return idces, trains.flat.copy()
 
     @property
     def electrodes(self) -> NDArray[Any] | None:
         """Electrode of each unit, shape (N,), or None if any is unknown.
 
-        Taken from the attribute ``electrode``, ``channel`` or ``ch``.
+        Taken from the attribute ``electrode``, ``channel`` or ``ch``. Where a unit has
+        several, the array holds objects, and for that unit a list.
         """
-        return attributes.electrodes(self.neuron_attributes)
+        found = self.unit_table.electrodes
+        if not found or any(electrode is None for electrode in found):
+            return None
+        if not any(isinstance(electrode, list) for electrode in found):
+            return np.array(found)
+        several = np.empty(len(found), dtype=object)
+        several[:] = found
+        return several
 
     @property
     def unit_locations(self) -> NDArray[Any] | None:
-        """Location of each unit, shape (N, 2) or (N, 3), or None if any is unknown.
+        """Location of each unit, shape (N, 1 to 3), or None if any is unknown.
 
-        Taken from the attribute ``location``, from ``x``, ``y`` and maybe
-        ``z``, or from ``position``, in this order.
+        Taken from the attribute ``location``, from ``x`` and maybe ``y`` and ``z``, or
+        from ``position``, in this order. A single number is x.
         """
-        return attributes.locations(self.neuron_attributes)
+        found = self.unit_table.locations
+        known = [location for location in found if location is not None]
+        if not found or len(known) < len(found):
+            return None
+        sizes = {len(location) for location in known}
+        if len(sizes) > 1:
+            raise ValueError(
+                f"locations must have the same number of coordinates for all units, "
+                f"got {sorted(sizes)}"
+            )
+        return np.array(known)
 
     def get_neuron_attribute(self, key: str, default: Any = None) -> list[Any]:
         """Return the attribute `key` of each unit, `default` where it has none."""
@@ -229,16 +289,14 @@ class SpikeData(UnitSubsets["SpikeData"], ExportMixin):
         """
         units: Iterable[int] = range(self.N)
         if neuron_indices is not None:
-            units = attributes.as_indices("neuron_indices", neuron_indices, self.N)
+            units = unit_selection.as_indices("neuron_indices", neuron_indices, self.N)
         if self.neuron_attributes is None:
             self.neuron_attributes = [{} for _ in range(self.N)]
-        attributes.set_values(self.neuron_attributes, key, values, list(units))
+        unit_selection.set_values(self.neuron_attributes, key, values, list(units))
 
-    def _of_units(self, chosen: list[int], known: Attributes) -> "SpikeData":
-        train = [self.train[unit] for unit in chosen]
-        return SpikeData(
-            **selection.arguments(self, train=train, neuron_attributes=known)
-        )
+    def _of_units(self, units: list[int], known: Attributes) -> "SpikeData":
+        train = self.spike_trains.of_units(units)
+        return self._replaced(train=train, neuron_attributes=known)
 
     def subtime(
         self, start: Any, end: Any, shift_to: float | None = None
@@ -263,10 +321,10 @@ class SpikeData(UnitSubsets["SpikeData"], ExportMixin):
         ValueError
             If `start` is not before `end`, or either lies outside the recording.
         """
-        first, last = selection.window_times(self, start, end)
-        zero = first if shift_to is None else checks.finite("shift_to", shift_to)
+        first, last = cutting.window_times(self, start, end)
+        zero = first if shift_to is None else validate.finite("shift_to", shift_to)
         return SpikeData(
-            **selection.cut(
+            **cutting.cut(
                 self,
                 first,
                 last,
@@ -320,7 +378,7 @@ class SpikeData(UnitSubsets["SpikeData"], ExportMixin):
                 f"spikeData must have the same number of units, "
                 f"got {spikeData.N} for {self.N}"
             )
-        checks.not_negative("offset", offset)
+        validate.not_negative("offset", offset)
         known = self.neuron_attributes
         if known is None and spikeData.neuron_attributes and not drop_neuron_attributes:
             known = spikeData.neuron_attributes
@@ -329,7 +387,7 @@ class SpikeData(UnitSubsets["SpikeData"], ExportMixin):
                 RuntimeWarning,
             )
         return SpikeData(
-            **selection.joined(self, spikeData, offset),
+            **cutting.joined(self, spikeData, offset),
             neuron_attributes=None if drop_neuron_attributes else known,
         )
 
@@ -364,8 +422,8 @@ class SpikeData(UnitSubsets["SpikeData"], ExportMixin):
 
     def _bins(self, bin_size: float, time_offset: float) -> tuple[float, int]:
         """Return where the bins begin, in ms, and how many there are."""
-        size = checks.positive("bin_size", bin_size)
-        offset = checks.finite("time_offset", time_offset)
+        size = validate.positive("bin_size", bin_size)
+        offset = validate.finite("time_offset", time_offset)
         if offset < -self.length:
             raise ValueError(
                 f"time_offset must not be below -length ({-self.length}), got {offset}"
@@ -397,7 +455,7 @@ class SpikeData(UnitSubsets["SpikeData"], ExportMixin):
         """Count the spikes of all units together in each bin, as :meth:`raster` does."""
         origin, bins = self._bins(bin_size, 0.0)
         counts = np.zeros(bins, dtype=np.int64)
-        for times in trains.blocks(self.train) if bins else ():
+        for times in self.spike_trains.blocks() if bins else ():
             indices = binning.bin_indices(times - origin, float(bin_size), bins)
             counts += np.bincount(indices, minlength=bins)
         return counts
@@ -406,7 +464,7 @@ class SpikeData(UnitSubsets["SpikeData"], ExportMixin):
         """Return the mean rate of each unit in kHz or Hz; 0 if the length is 0."""
         if unit not in ("kHz", "Hz"):
             raise ValueError(f"unit must be 'kHz' or 'Hz', got {unit!r}")
-        counts = np.array([len(times) for times in self.train], dtype=np.float64)
+        counts = self.spike_trains.counts.astype(np.float64)
         per_ms = counts / self.length if self.length > 0 else np.zeros_like(counts)
         return per_ms * 1000.0 if unit == "Hz" else per_ms
 
@@ -537,10 +595,3 @@ class SpikeData(UnitSubsets["SpikeData"], ExportMixin):
         return (
             f"SpikeData(N={self.N}, length={self.length}, start_time={self.start_time})"
         )
-
-
-def _index(name: str, value: Any) -> int:
-    try:
-        return operator.index(value)
-    except TypeError as error:
-        raise TypeError(f"{name} must be an integer, got {value!r}") from error

@@ -1,24 +1,23 @@
 """Spike trains in windows of a recording."""
 
 import copy
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from spikelab import binning, checks
-from spikelab.comparison import same
+from spikelab import validate
 from spikelab.errors import warn
-from spikelab.spikedata import attributes, selection, windows
-from spikelab.spikedata.attributes import Attributes
-from spikelab.spikedata.export_mixin import ExportMixin
+from spikelab.spikedata import binning, cutting, unit_selection, windows
+from spikelab.spikedata.data_object import UnitObject
+from spikelab.spikedata.differences import equal
 from spikelab.spikedata.spikedata import SpikeData
-from spikelab.spikedata.subsets import UnitSubsets
+from spikelab.spikedata.unit_table import Attributes
 from spikelab.spikedata.windows import Window, Windows
 
 
-class SpikeSliceStack(UnitSubsets["SpikeSliceStack"], ExportMixin):
+class SpikeSliceStack(UnitObject):
     """Spike trains of N units in S windows.
 
     Made from a recording (`data_obj`) and windows, or from recordings that are
@@ -72,6 +71,12 @@ class SpikeSliceStack(UnitSubsets["SpikeSliceStack"], ExportMixin):
         `spike_stack` is given.
     """
 
+    FIELDS: ClassVar[Mapping[str, str]] = {
+        "spike_stack": "spike_stack",
+        "times_start_to_end": "times",
+        "neuron_attributes": "neuron_attributes",
+    }
+
     def __init__(
         self,
         data_obj: SpikeData | None = None,
@@ -108,9 +113,26 @@ class SpikeSliceStack(UnitSubsets["SpikeSliceStack"], ExportMixin):
             slices = [_without_attributes(sd) for sd in slices]
         self.spike_stack = slices
         self.N = slices[0].N
-        self.neuron_attributes = attributes.checked_attributes(
-            neuron_attributes, self.N
+        self.neuron_attributes = (
+            None if neuron_attributes is None else list(neuron_attributes)
         )
+        self.check()
+
+    def check(self) -> None:
+        """Raise if slices, windows and attributes do not fit together."""
+        found = windows.chosen_windows(self.times, None, None, equal_lengths=False)
+        self.spike_stack, self.times = _from_stack(self.spike_stack, found)
+        for sd in self.spike_stack:
+            sd.check()
+        self.check_units(self.spike_stack[0].N)
+
+    def arguments(self) -> dict[str, Any]:
+        """Return the constructor's arguments that make an equal object."""
+        return self._unpickled(super().arguments())
+
+    @staticmethod
+    def _unpickled(arguments: dict[str, Any]) -> dict[str, Any]:
+        return {**arguments, "drop_slice_attributes": False}
 
     def __len__(self) -> int:
         return len(self.spike_stack)
@@ -118,13 +140,9 @@ class SpikeSliceStack(UnitSubsets["SpikeSliceStack"], ExportMixin):
     def __iter__(self) -> Iterator[SpikeData]:
         return iter(self.spike_stack)
 
-    def _of_units(self, chosen: list[int], known: Attributes) -> "SpikeSliceStack":
-        return SpikeSliceStack(
-            spike_stack=[sd.subset(chosen, preserve_order=True) for sd in self],
-            times_start_to_end=list(self.times),
-            neuron_attributes=known,
-            drop_slice_attributes=False,
-        )
+    def _of_units(self, units: list[int], known: Attributes) -> "SpikeSliceStack":
+        slices = [sd.subset(units, preserve_order=True) for sd in self]
+        return self._replaced(spike_stack=slices, neuron_attributes=known)
 
     def subtime_by_index(self, start_idx: int, end_idx: int) -> "SpikeSliceStack":
         """Return the stack of the same part of every slice, which starts at 0 then.
@@ -145,15 +163,13 @@ class SpikeSliceStack(UnitSubsets["SpikeSliceStack"], ExportMixin):
         if not float(length).is_integer():
             raise ValueError(f"slices must be whole ms long, got {length}")
         first, last = windows.index_range(start_idx, end_idx, int(length))
-        return SpikeSliceStack(
+        return self._replaced(
             spike_stack=[
                 sd.subtime(sd.start_time + first, sd.start_time + last) for sd in self
             ],
             times_start_to_end=[
                 (start + first, start + last) for start, _ in self.times
             ],
-            neuron_attributes=self.neuron_attributes,
-            drop_slice_attributes=False,
         )
 
     def subslice(self, slices: Any) -> "SpikeSliceStack":
@@ -164,12 +180,10 @@ class SpikeSliceStack(UnitSubsets["SpikeSliceStack"], ExportMixin):
         slices : int, iterable of int, or mask
             Positions of the slices; negative ones count from the end.
         """
-        chosen = attributes.select_slices(slices, len(self))
-        return SpikeSliceStack(
+        chosen = unit_selection.select_slices(slices, len(self))
+        return self._replaced(
             spike_stack=[self.spike_stack[i] for i in chosen],
             times_start_to_end=[self.times[i] for i in chosen],
-            neuron_attributes=self.neuron_attributes,
-            drop_slice_attributes=False,
         )
 
     def to_raster_array(
@@ -192,7 +206,7 @@ class SpikeSliceStack(UnitSubsets["SpikeSliceStack"], ExportMixin):
         ndarray
             Counts, int64, shape (N, bins, S).
         """
-        size = checks.positive("bin_size", bin_size)
+        size = validate.positive("bin_size", bin_size)
         origins = [sd.start_time for sd in self]
         bins = {binning.n_bins(sd.length, size, sd.start_time) for sd in self}
         if absolute_times:
@@ -231,7 +245,7 @@ def _from_recording(recording: SpikeData, found: Windows) -> list[SpikeData]:
     found.check_inside(opening, closing)
     return [
         SpikeData(
-            **selection.cut(
+            **cutting.cut(
                 recording,
                 start,
                 min(end, closing),  # a spike at the very end is in no slice
@@ -284,7 +298,7 @@ def _lifted(spike_stack: list[SpikeData], dropped: bool) -> Attributes:
 
 
 def _agree(first: list[dict[str, Any]], second: list[dict[str, Any]]) -> bool:
-    return all(a is b or same(a, b) for a, b in zip(first, second, strict=True))
+    return all(a is b or equal(a, b) for a, b in zip(first, second, strict=True))
 
 
 def _without_attributes(recording: SpikeData) -> SpikeData:

@@ -7,7 +7,7 @@ import attrs
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from spikelab import checks
+from spikelab import validate
 from spikelab.errors import warn
 
 Window = tuple[float, float]
@@ -108,7 +108,7 @@ def _check_given(times: Any, *, may_be_empty: bool) -> None:
             raise TypeError(
                 f"times_start_to_end[{i}] must be a (start, end) tuple, got {window!r}"
             )
-        start, end = (checks.finite(f"times_start_to_end[{i}]", t) for t in window)
+        start, end = (validate.finite(f"times_start_to_end[{i}]", t) for t in window)
         if not (start < end or (may_be_empty and start == end)):
             raise ValueError(
                 f"times_start_to_end[{i}] must start before it ends, got {window}"
@@ -130,16 +130,16 @@ def _windows_around(time_peaks: ArrayLike, time_bounds: Any) -> Windows:
         raise TypeError(
             f"time_bounds must be a (before, after) tuple, got {time_bounds!r}"
         )
-    before, after = (checks.finite("time_bounds", value) for value in time_bounds)
+    before, after = (validate.finite("time_bounds", value) for value in time_bounds)
     if not before + after > 0:
         raise ValueError(f"time_bounds must span some time, got {time_bounds}")
-    checks.unmasked("time_peaks", time_peaks)
+    validate.unmasked("time_peaks", time_peaks)
     peaks = np.asarray(time_peaks)
     if peaks.ndim != 1 or not peaks.size:
         raise ValueError(
             f"time_peaks must be 1-D and hold at least one time, got {time_peaks!r}"
         )
-    zeros = [checks.finite("time_peaks", peak) for peak in peaks.tolist()]
+    zeros = [validate.finite("time_peaks", peak) for peak in peaks.tolist()]
     order = sorted(range(len(zeros)), key=zeros.__getitem__)
     zeros = [zeros[i] for i in order]
     times = [(zero - before, zero + after) for zero in zeros]
@@ -151,8 +151,8 @@ def frame_windows(
     start_time: float, recording_length: float, length: float, overlap: float
 ) -> list[Window]:
     """Return the consecutive windows that fit into a recording, all times in ms."""
-    checks.positive("length", length)
-    checks.finite("overlap", overlap)
+    validate.positive("length", length)
+    validate.finite("overlap", overlap)
     if not 0 <= overlap < length:
         raise ValueError(
             f"overlap must not be negative and be below length ({length}), "
@@ -187,7 +187,7 @@ def events_inside(
 
     Warns of those that do not.
     """
-    before, after = checks.finite("pre_ms", pre_ms), checks.finite("post_ms", post_ms)
+    before, after = validate.finite("pre_ms", pre_ms), validate.finite("post_ms", post_ms)
     if not before + after > 0:
         raise ValueError(
             f"pre_ms and post_ms must span some time, got {pre_ms} and {post_ms}"
@@ -209,7 +209,7 @@ def events_inside(
 
 
 def _event_times(events: Any) -> NDArray[np.float64]:
-    checks.unmasked("events", events)
+    validate.unmasked("events", events)
     try:
         times = np.sort(np.asarray(events, dtype=np.float64).ravel())
     except (TypeError, ValueError) as error:

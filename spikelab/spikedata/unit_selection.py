@@ -1,45 +1,28 @@
-"""What the data classes share: attributes of units, and the choice of units."""
+"""The choice of units and slices, and the check of their attributes."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from spikelab import kinds
 from spikelab.errors import warn
+from spikelab.spikedata.unit_table import Attributes
 
-Attributes = list[dict[str, Any]] | None
 
-
-def checked_attributes(
-    neuron_attributes: Sequence[dict[str, Any]] | None, n_units: int
-) -> Attributes:
-    """Return a list of one dictionary per unit, or None.
-
-    The dictionaries stay those of the caller.
-    """
+def check_attributes(neuron_attributes: Any, n_units: int) -> None:
+    """Raise if these are not one dictionary per unit, or None."""
     if neuron_attributes is None:
-        return None
-    attributes = list(neuron_attributes)
-    if len(attributes) != n_units:
+        return
+    if len(neuron_attributes) != n_units:
         raise ValueError(
             f"neuron_attributes must hold one dictionary per unit, "
-            f"got {len(attributes)} for {n_units} units"
+            f"got {len(neuron_attributes)} for {n_units} units"
         )
-    for unit, value in enumerate(attributes):
+    for unit, value in enumerate(neuron_attributes):
         if not isinstance(value, dict):
             raise TypeError(
                 f"unit {unit}: neuron_attributes must be a dictionary, got {value!r}"
             )
-    return attributes
-
-
-def of_units(neuron_attributes: Attributes, units: Iterable[int]) -> Attributes:
-    """Return the dictionaries of these units."""
-    if neuron_attributes is None:
-        return None
-    return [neuron_attributes[unit] for unit in units]
 
 
 def set_values(
@@ -69,45 +52,6 @@ def _is_one_value(value: Any) -> bool:
     if isinstance(value, str | bytes | Mapping) or not isinstance(value, Iterable):
         return True
     return isinstance(value, np.ndarray) and value.ndim == 0
-
-
-def electrodes(neuron_attributes: Attributes) -> NDArray[Any] | None:
-    """Return the electrode of each unit, or None if that of any is unknown."""
-    found = list(map(kinds.electrode_of, neuron_attributes or []))
-    if not found or any(electrode is None for electrode in found):
-        return None
-    return np.array(found)
-
-
-def locations(neuron_attributes: Attributes) -> NDArray[Any] | None:
-    """Return the location of each unit, or None if that of any is unknown."""
-    found = [_location(attributes) for attributes in neuron_attributes or []]
-    known = [location for location in found if location is not None]
-    if not found or len(known) < len(found):
-        return None
-    sizes = {len(location) for location in known}
-    if len(sizes) > 1:
-        raise ValueError(
-            f"locations must have the same number of coordinates for all units, "
-            f"got {sorted(sizes)}"
-        )
-    return np.array(known)
-
-
-def _location(attributes: dict[str, Any]) -> list[Any] | None:
-    x, y, z = (attributes.get(axis) for axis in "xyz")
-    for location in (
-        attributes.get("location"),
-        [value for value in (x, y, z) if value is not None]
-        if None not in (x, y)
-        else None,
-        attributes.get("position"),
-    ):
-        # A location may also be the name of a brain region.
-        coordinates = np.atleast_1d(location if location is not None else [])
-        if coordinates.dtype.kind in "iuf" and coordinates.shape in ((2,), (3,)):
-            return list(coordinates.tolist())
-    return None
 
 
 def select_units(

@@ -5,16 +5,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spikelab import checks, kinds, trains
-from spikelab.spikedata.construction import Train
+from spikelab import validate
+from spikelab.spikedata.spike_trains import SpikeTrains
 
 if TYPE_CHECKING:
     from spikelab.spikedata.spikedata import SpikeData
-
-
-def arguments(recording: "SpikeData", **changes: Any) -> dict[str, Any]:
-    """Return the arguments that make `recording` again, but for `changes`."""
-    return {**kinds.arguments_of(recording), **changes}
 
 
 def window_times(recording: "SpikeData", start: Any, end: Any) -> tuple[float, float]:
@@ -40,7 +35,7 @@ def _is_open(edge: Any) -> bool:
 
 
 def _time(recording: "SpikeData", name: str, value: Any) -> float:
-    time = checks.finite(name, value)
+    time = validate.finite(name, value)
     if time < 0 <= recording.start_time:
         return time + recording.start_time + recording.length
     return time
@@ -55,7 +50,7 @@ def cut(
     start_time: float,
     length: float,
 ) -> dict[str, Any]:
-    """Cut out the spikes and raw data from `first` up to, and without, `last`.
+    """Return the arguments of the part from `first` up to, and without, `last`.
 
     Parameters
     ----------
@@ -73,14 +68,16 @@ def cut(
         for times in recording.train
     ]
     samples = _inside(recording.raw_time, first, last)
-    return arguments(
-        recording,
-        train=trains.into_window(train, start_time, length, _slack(first, last, zero)),
-        start_time=start_time,
-        length=length,
-        raw_data=recording.raw_data[..., samples],
-        raw_time=recording.raw_time[samples] - zero,
-    )
+    return {
+        **recording.arguments(),
+        "train": SpikeTrains.from_arrays(train).moved_into(
+            start_time, length, _slack(first, last, zero)
+        ),
+        "start_time": start_time,
+        "length": length,
+        "raw_data": recording.raw_data[..., samples],
+        "raw_time": recording.raw_time[samples] - zero,
+    }
 
 
 def _inside(times: NDArray[Any], first: float, last: float) -> slice | NDArray[np.intp]:
@@ -111,20 +108,17 @@ def joined(
     length = recording.length + offset + following.length
     data, time = _joined_raw(recording, following, start - following.start_time)
     return {
-        "train": _in_window(train, recording, following, length),
+        "train": SpikeTrains.from_arrays(train).moved_into(
+            recording.start_time,
+            length,
+            _slack(recording.start_time, following.start_time, length),
+        ),
         "length": length,
         "start_time": recording.start_time,
         "metadata": {**following.metadata, **recording.metadata},
         "raw_data": data,
         "raw_time": time,
     }
-
-
-def _in_window(
-    train: Train, recording: "SpikeData", following: "SpikeData", length: float
-) -> Train:
-    slack = _slack(recording.start_time, following.start_time, length)
-    return trains.into_window(train, recording.start_time, length, slack)
 
 
 def _joined_raw(

@@ -1,0 +1,411 @@
+"""What every format has in common: the writer, and the functions made from it."""
+
+import abc
+import functools
+import inspect
+import os
+import re
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, ClassVar, Concatenate, Generic, ParamSpec, TypeVar
+
+import attrs
+
+from spikelab import validate
+from spikelab.errors import FormatError, LossError, VerificationError
+from spikelab.registry import FORMATS
+from spikelab.spikedata.data_object import DataObject, data_class
+from spikelab.spikedata.differences import Difference, compare
+from spikelab.spikedata.spikedata import SpikeData
+from spikelab.spikedata.spikeslicestack import SpikeSliceStack
+from spikelab.storage.publish import publish
+
+P = ParamSpec("P")
+R = TypeVar("R")
+O = TypeVar("O", bound=DataObject)  # noqa: E741
+
+StrPath = str | os.PathLike[str]
+
+
+@attrs.frozen
+class Loss:
+    """What a format changes about an object, declared before it is written.
+
+    Parameters
+    ----------
+    path : tuple
+        Which differences between the object and what is read back it explains: those
+        whose :attr:`.Difference.path` begins with it.
+    text : str
+        What is lost, in words for the user. Empty if nothing is: the reader adds
+        something.
+    """
+
+    path: tuple[Any, ...]
+    text: str = ""
+
+    def explains(self, difference: Difference) -> bool:
+        """Return whether the loss is the reason of a difference."""
+        return difference.path[: len(self.path)] == self.path
+
+
+@attrs.frozen(kw_only=True)
+class Writer(abc.ABC, Generic[R]):
+    """One way to write a data object: configured once, used many times.
+
+    A wrong option raises when the writer is made, an object that the format cannot
+    hold before the target is touched.
+
+    Parameters
+    ----------
+    verify : bool
+        Read back what was written and compare it with the object before it replaces
+        an earlier export; a difference raises
+        :class:`~spikelab.errors.VerificationError`.
+    strict : bool
+        Raise :class:`~spikelab.errors.LossError` if part of the object would be lost.
+    storage_options : mapping, optional
+        Arguments of ``boto3.client("s3", ...)`` for an S3 URL.
+    progress : bool
+        Show a progress bar during a transfer to S3.
+    """
+
+    format_name: ClassVar[str]
+    """The name of the format; ``to_<format_name>`` is the export method."""
+
+    is_folder: ClassVar[bool] = False
+    """Whether the format is a folder of files."""
+
+    conflicting: ClassVar[tuple[str, ...]] = ()
+    """Of a folder, glob patterns of the files that its readers would look for."""
+
+    keeps_masks: ClassVar[bool] = False
+    """Whether masked arrays can be written."""
+
+    verify: bool = attrs.field(default=False, validator=validate.is_flag)
+    strict: bool = attrs.field(default=False, validator=validate.is_flag)
+    storage_options: Mapping[str, Any] | None = attrs.field(
+        default=None,
+        validator=attrs.validators.optional(validate.is_mapping),
+        repr=False,
+    )
+    progress: bool = attrs.field(default=False, validator=validate.is_flag)
+
+    @property
+    def method(self) -> str:
+        """The name of the export method that uses this writer."""
+        return f"to_{self.format_name}"
+
+    def write(self, obj: DataObject, target: StrPath) -> R:
+        """Write an object, whole or not at all.
+
+        Parameters
+        ----------
+        obj : data object
+            What to write.
+        target : path or S3 URL
+            File or folder; replaced if it exists. Parent folders are made.
+
+        Returns
+        -------
+        str or tuple of str
+            Where it was written.
+        """
+        losses = self._checked_losses(obj)
+        with publish(
+            target,
+            self.storage_options,
+            folder=self.is_folder,
+            conflicting=self.conflicting,
+            progress=self.progress,
+        ) as staged:
+            self._write(obj, staged)
+            if self.verify:
+                self._verify(obj, losses, lambda: self._read(staged))
+        return self._written(obj, target)
+
+    def check(self, obj: DataObject) -> None:
+        """Raise if `obj` cannot be written with these options; touch no file.
+
+        Raises
+        ------
+        TypeError
+            If the format has no meaning for the class of the object.
+        ValueError
+            If the object holds what the format cannot.
+        LossError
+            If the writer is strict and would lose something.
+        """
+        self._checked_losses(obj)
+
+    def losses(self, obj: DataObject) -> list[str]:
+        """Return, in words, what the format will not carry for this object.
+
+        A number that comes back equal, but as another type (one of Python for one of
+        NumPy, a float for an integer), is not lost.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As :meth:`check`.
+        """
+        self._check(obj)
+        return [loss.text for loss in self._all_losses(obj) if loss.text]
+
+    def _checked_losses(self, obj: DataObject) -> list[Loss]:
+        """Check the object, and return its losses if they are needed."""
+        self._check(obj)
+        if not (self.strict or self.verify):
+            return []
+        losses = self._all_losses(obj)
+        texts = [loss.text for loss in losses if loss.text]
+        if self.strict and texts:
+            raise LossError(
+                f"{self.method} would lose part of the object: {'; '.join(texts)}"
+            )
+        return losses
+
+    def _check(self, obj: DataObject) -> None:
+        check_class(obj, self.format_name)
+        obj.check()
+        if not self.keeps_masks:
+            for part in (obj, *recordings_of(obj)):
+                for name, value in part.arguments().items():
+                    validate.unmasked(name, value)
+        self._check_format(obj)
+
+    def _all_losses(self, obj: DataObject) -> list[Loss]:
+        return self._losses(obj) + _losses_of_class(obj)
+
+    def _verify(
+        self, obj: DataObject, losses: list[Loss], read: Callable[[], DataObject]
+    ) -> None:
+        """Raise VerificationError if what is read back differs beyond the losses."""
+        try:
+            found = compare(self._carried(obj), read(), atol_ms=self._atol_ms(obj))
+            wrong = [d.text for d in found if not any(x.explains(d) for x in losses)]
+        except FormatError as error:
+            wrong = [f"it cannot be read: {error}"]
+        except RecursionError:
+            wrong = ["it nests too deep to be compared, or holds itself"]
+        if wrong:
+            raise VerificationError(
+                f"{self.method}: the staged file differs from the object, "
+                f"nothing was published: {'; '.join(wrong[:20])}"
+            )
+
+    def _check_format(self, obj: DataObject) -> None:  # noqa: B027 - most need none
+        """Raise ValueError for data that the format cannot hold; warn of oddities."""
+
+    def _carried(self, obj: DataObject) -> DataObject:
+        """Return the object that a reader makes of `obj`, losses aside."""
+        return obj
+
+    def _atol_ms(self, obj: DataObject) -> float:
+        """Return how far the format may move a time of `obj`, in ms."""
+        return 0.0
+
+    @abc.abstractmethod
+    def _losses(self, obj: DataObject) -> list[Loss]:
+        """Declare what the format changes about the object."""
+
+    @abc.abstractmethod
+    def _write(self, obj: DataObject, staged: Path) -> None:
+        """Write the checked object to a staged file, or into a staged folder."""
+
+    @abc.abstractmethod
+    def _read(self, staged: Path) -> DataObject:
+        """Read a staged file or folder as the loader will."""
+
+    @abc.abstractmethod
+    def _written(self, obj: DataObject, target: StrPath) -> R:
+        """Return what :meth:`write` returns."""
+
+
+class FileWriter(Writer[str]):
+    """A writer of a single file."""
+
+    def _written(self, obj: DataObject, target: StrPath) -> str:
+        return os.fspath(target)
+
+
+def check_class(obj: object, format_name: str) -> None:
+    """Raise TypeError if a format has no meaning for an object."""
+    cls = data_class(obj)
+    has_spikes = issubclass(cls, SpikeData | SpikeSliceStack)
+    if FORMATS[format_name].spikes_only and not has_spikes:
+        methods = [f"to_{f.name}" for f in FORMATS.values() if not f.spikes_only]
+        raise TypeError(
+            f"to_{format_name} has no meaning for a {cls.__name__}; "
+            f"a {cls.__name__} can be exported with {', '.join(methods)}"
+        )
+
+
+def recordings_of(obj: DataObject) -> list[SpikeData]:
+    """Return the recordings that an object is or is made of, none without spikes."""
+    if isinstance(obj, SpikeSliceStack):
+        return list(obj.spike_stack)
+    return [obj] if isinstance(obj, SpikeData) else []
+
+
+def _losses_of_class(obj: DataObject) -> list[Loss]:
+    """Return what of an object is not part of its data class."""
+    cls = data_class(obj)
+    fields = {*cls.FIELDS.values(), "N"}
+    lost = [
+        Loss((name,), f"attribute {name!r} of the object (a {cls.__name__} has none "
+        "of this name)")
+        for name in sorted(map(str, set(vars(obj)) - fields))
+    ]
+    if type(obj) is not cls:
+        name = type(obj).__name__
+        lost.append(
+            Loss((), f"that it is a {name} (it comes back as a {cls.__name__})")
+        )
+    return lost
+
+
+def made(cls: type[O], **arguments: Any) -> O:
+    """Return a data object from what a file holds.
+
+    Raises
+    ------
+    FormatError
+        If the class refuses the arguments.
+    """
+    try:
+        return cls(**arguments)
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as e:
+        raise FormatError(f"not the contents of a {cls.__name__}: {e}") from e
+
+
+@contextmanager
+def errors_naming(path: StrPath) -> Iterator[None]:
+    """Let each FormatError of the block begin with the path of the file."""
+    try:
+        yield
+    except FormatError as error:
+        if os.fspath(path) not in str(error):
+            error.args = (f"{os.fspath(path)}: {error}",)
+        raise
+
+
+_FILE = """filepath : path or S3 URL
+    The file; replaced if it exists."""
+
+_FOLDER = """folder : path or S3 URL
+    The folder; made if it is not there. Files of an earlier export are replaced,
+    other files stay."""
+
+_RAISES = """TypeError
+    If `sd` is not a data object that this format can hold, or an option is of the
+    wrong type.
+ValueError
+    If an option is wrong or missing, or the format cannot hold the data.
+LossError, VerificationError
+    See `strict` and `verify`.
+OSError
+    If the target cannot be written; an earlier export is then as it was."""
+
+
+def export_function(
+    writer: Callable[P, Writer[R]], name: str, *, returns: str = "str\n    `filepath`."
+) -> Callable[Concatenate[DataObject, StrPath, P], R]:
+    """Return the export function of a writer, with the options of the writer.
+
+    Parameters
+    ----------
+    writer : type
+        The writer class. Signature and docstring of the function are made from it, so
+        that options are spelled once.
+    name : str
+        Name of the function.
+    returns : str
+        What its docstring says under Returns.
+    """
+    cls: Any = writer
+    if cls.is_folder:
+
+        def export(
+            sd: DataObject, folder: StrPath, *args: P.args, **options: P.kwargs
+        ) -> R:
+            return writer(*args, **options).write(sd, folder)
+    else:
+
+        def export(
+            sd: DataObject, filepath: StrPath, *args: P.args, **options: P.kwargs
+        ) -> R:
+            return writer(*args, **options).write(sd, filepath)
+
+    export.__name__ = export.__qualname__ = name
+    export.__module__ = cls.__module__
+    export.__doc__ = _document(cls, returns)
+    _sign(export, cls)
+    return export
+
+
+def _sign(export: Any, writer: type[Writer[Any]]) -> None:
+    """Give a function the options of a writer: its own before those of all writers."""
+    common = set(attrs.fields_dict(Writer))
+    options = sorted(
+        inspect.signature(writer).parameters.values(), key=lambda p: p.name in common
+    )
+    first = list(inspect.signature(export).parameters.values())[:2]
+    result = inspect.signature(writer._written).return_annotation
+    export.__signature__ = inspect.Signature(
+        [*first, *options], return_annotation=result
+    )
+    hints = {p.name: p.annotation for p in (*first, *options)}
+    export.__annotations__ = {**hints, "return": result}
+
+
+def _document(writer: type[Writer[Any]], returns: str) -> str:
+    """Return the docstring of an export function, made from those of its writer."""
+    texts = [_sections(cls) for cls in writer.__mro__ if "__attrs_attrs__" in vars(cls)]
+    own = dict(texts[0])
+    parameters = [
+        "sd : data object\n    What to write.",
+        _FOLDER if writer.is_folder else _FILE,
+        *(text["Parameters"] for text in texts if "Parameters" in text),
+    ]
+    summary = own.pop("")
+    own.pop("Parameters", None)
+    sections = {
+        "Parameters": "\n".join(parameters),
+        "Returns": returns,
+        "Raises": _RAISES,
+        **own,
+    }
+    parts = [f"{name}\n{'-' * len(name)}\n{text}" for name, text in sections.items()]
+    return "\n\n".join([summary, *parts]) + "\n"
+
+
+def _sections(cls: type) -> dict[str, str]:
+    """Return the sections of a numpydoc docstring by title; "" is what comes first."""
+    parts = re.split(r"(?m)^(\w[\w ]*)\n-+\n", inspect.getdoc(cls) or "")
+    titles = ["", *parts[1::2]]
+    return {t: text.strip() for t, text in zip(titles, parts[::2], strict=True)}
+
+
+def spikedata_loader(
+    read: Callable[P, DataObject], name: str
+) -> Callable[P, SpikeData]:
+    """Return a loader with the signature of `read` that takes recordings only.
+
+    The loader raises FormatError for a file that holds another data object.
+    """
+
+    @functools.wraps(read)
+    def loader(*args: P.args, **options: P.kwargs) -> SpikeData:
+        found = read(*args, **options)
+        if not isinstance(found, SpikeData):
+            raise FormatError(
+                f"{args[0] if args else 'the file'} must hold a SpikeData for {name}, "
+                f"got a {type(found).__name__}; spikelab.load takes any"
+            )
+        return found
+
+    loader.__name__ = loader.__qualname__ = name
+    loader.__annotations__ = {**read.__annotations__, "return": SpikeData}
+    return loader

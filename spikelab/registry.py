@@ -1,0 +1,104 @@
+"""The formats by name, and which one a file or folder has.
+
+A format is a module with an export function, a function ``read``, and a function
+``recognises`` that looks at a path and its first bytes. It is imported when it is first
+used, since formats import the data classes and those have the exports as methods.
+"""
+
+import importlib
+import os
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import attrs
+
+from spikelab.errors import FormatError
+
+
+@attrs.frozen
+class Format:
+    """A format: its name, its file names, and where its functions are.
+
+    Parameters
+    ----------
+    name : str
+        Name of the format; ``to_<name>`` is its export method.
+    suffixes : tuple of str
+        How file names end by which the format is chosen; none for folders.
+    spikes_only : bool
+        Whether only objects with spikes can be written.
+    module_name : str
+        The module, by default that of the same name in :mod:`spikelab.formats`.
+    export_name : str
+        Name of the export function.
+    """
+
+    name: str
+    suffixes: tuple[str, ...] = ()
+    spikes_only: bool = False
+    module_name: str = attrs.field(
+        default=attrs.Factory(lambda self: f"spikelab.formats.{self.name}", True)
+    )
+    export_name: str = attrs.field(
+        default=attrs.Factory(lambda self: f"export_spikedata_to_{self.name}", True)
+    )
+
+    @property
+    def module(self) -> ModuleType:
+        """The module of the format."""
+        return importlib.import_module(self.module_name)
+
+    @property
+    def export(self) -> Callable[..., Any]:
+        """The export function."""
+        export: Callable[..., Any] = getattr(self.module, self.export_name)
+        return export
+
+    @property
+    def read(self) -> Callable[..., Any]:
+        """The function that reads a file or folder of this format."""
+        read: Callable[..., Any] = self.module.read
+        return read
+
+
+FORMATS = {
+    entry.name: entry
+    for entry in (
+        Format("nwb", (".nwb",)),
+        Format("hdf5", (".h5", ".hdf5")),
+        Format("kilosort", spikes_only=True),
+        Format("phy", spikes_only=True),
+        Format("csv", (".csv", ".csv.gz")),
+        Format("pickle", (".pkl", ".pickle"), export_name="export_to_pickle"),
+    )
+}
+"""The formats by name, in the order in which :func:`recognised` asks them."""
+
+
+def named_by(target: str | os.PathLike[str]) -> Format | None:
+    """Return the format whose suffix ends the name `target`, None if none does."""
+    name = os.fspath(target).lower()
+    found = (f for f in FORMATS.values() if f.suffixes and name.endswith(f.suffixes))
+    return next(found, None)
+
+
+def recognised(path: Path) -> Format:
+    """Return the format of a file or folder, by what it holds.
+
+    Raises
+    ------
+    FormatError
+        If it is of none.
+    """
+    head = b""
+    if path.is_file():
+        with path.open("rb") as file:
+            head = file.read(8)
+    for entry in FORMATS.values():
+        if entry.module.recognises(path, head):
+            return entry
+    raise FormatError(
+        f"{path} has none of the formats that can be recognised: {', '.join(FORMATS)}"
+    )

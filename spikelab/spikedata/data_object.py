@@ -1,0 +1,136 @@
+"""What the six data classes have in common."""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, Self
+
+from spikelab.spikedata import unit_selection
+from spikelab.spikedata.export_mixin import ExportMixin
+from spikelab.spikedata.unit_table import Attributes
+
+DATA_CLASSES: dict[str, type["DataObject"]] = {}
+"""The six data classes by name."""
+
+
+class DataObject(ExportMixin):
+    """Base of the data classes: what they are made of, equality, and pickling."""
+
+    FIELDS: ClassVar[Mapping[str, str]] = {}
+    """For each argument of the constructor, the attribute that holds it."""
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "FIELDS" in vars(cls):
+            DATA_CLASSES[cls.__name__] = cls
+
+    def arguments(self) -> dict[str, Any]:
+        """Return the constructor's arguments that make an equal object."""
+        fields = data_class(self).FIELDS
+        return {argument: getattr(self, name) for argument, name in fields.items()}
+
+    def _replaced(self, **changes: Any) -> Self:
+        """Return an object of the same data class with other arguments."""
+        made: Self = data_class(self)(**{**self.arguments(), **changes})
+        return made
+
+    def check(self) -> None:
+        """Raise if the object was changed so that its constructor would refuse it.
+
+        Constructors end with it, exports begin with it.
+
+        Raises
+        ------
+        TypeError
+            If a part is of the wrong type.
+        ValueError
+            If parts do not fit together, or a value is out of its range.
+        """
+        raise NotImplementedError
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, DataObject):
+            return NotImplemented
+        # Differences are those between data classes, which are made of this one.
+        from spikelab.spikedata.differences import compare
+
+        return next(compare(self, other), None) is None
+
+    __hash__ = None  # type: ignore[assignment] # objects can change
+
+    def __setstate__(self, state: Mapping[str, Any]) -> None:
+        """Make the object again from its attributes, as copy and pickle ask for it."""
+        cls = data_class(self)
+        known = {a: state[name] for a, name in cls.FIELDS.items() if name in state}
+        cls.__init__(self, **self._unpickled(known))  # type: ignore[misc]
+        added = {k: v for k, v in state.items() if k not in vars(self)}
+        vars(self).update(added)
+
+    @staticmethod
+    def _unpickled(arguments: dict[str, Any]) -> dict[str, Any]:
+        """Return the constructor's arguments for those that a pickle holds."""
+        return arguments
+
+
+class UnitObject(DataObject):
+    """Base of the data classes that have attributes for each of their N units."""
+
+    neuron_attributes: Attributes
+
+    def check_units(self, n_units: int) -> None:
+        """Raise if N or the number of attributes is not that of the units."""
+        if self.N != n_units:
+            raise ValueError(f"N must be the number of units, {n_units}, got {self.N}")
+        unit_selection.check_attributes(self.neuron_attributes, n_units)
+
+    def subset(
+        self, units: Any, by: str | None = None, preserve_order: bool = False
+    ) -> Self:
+        """Return the object with the chosen units only, each once; all else stays.
+
+        Parameters
+        ----------
+        units : int, iterable of int, mask, or attribute value(s)
+            The units, or, with `by`, the values of that attribute to look for.
+        by : str, optional
+            Name of an attribute of ``neuron_attributes``.
+        preserve_order : bool
+            Keep the order of `units`; by default the units stay in their order.
+
+        Returns
+        -------
+        data object
+            Of the same class. Arrays are copied, the dictionaries of the units not.
+
+        Raises
+        ------
+        ValueError
+            If there is no such unit, or `by` is given and no unit has attributes.
+        TypeError
+            If `units` are neither integers nor a mask, and `by` is not given.
+        """
+        chosen = unit_selection.select_units(
+            units, self.N, self.neuron_attributes, by=by, preserve_order=preserve_order
+        )
+        rows = self.neuron_attributes
+        known = None if rows is None else [rows[unit] for unit in chosen]
+        return self._of_units(chosen, known)
+
+    def _of_units(self, units: list[int], known: Attributes) -> Self:
+        """Return the object with these units, of which `known` are the attributes."""
+        raise NotImplementedError
+
+
+def data_class(obj: object) -> type[DataObject]:
+    """Return which of the six data classes an object is of, or is derived from.
+
+    Raises
+    ------
+    TypeError
+        If it is of none.
+    """
+    for cls in type(obj).__mro__:
+        if DATA_CLASSES.get(cls.__name__) is cls:
+            return DATA_CLASSES[cls.__name__]
+    raise TypeError(
+        f"Expected a spikelab data object ({', '.join(DATA_CLASSES)}), "
+        f"got {type(obj).__name__}"
+    )

@@ -1,0 +1,271 @@
+"""Where two data objects differ: the one answer for ``==``, `verify` and the tests."""
+
+from collections.abc import Iterator, Mapping
+from itertools import groupby
+from typing import Any
+
+import attrs
+import numpy as np
+
+from spikelab.spikedata.data_object import DataObject, data_class
+from spikelab.spikedata.spike_trains import BLOCK, SpikeTrains
+from spikelab.spikedata.unit_table import MISSING, UnitTable
+
+LOADER_KEYS = ("source_file", "source_folder", "format")
+"""Keys of ``metadata`` that loaders add; they are not part of the data."""
+
+_TIMES = ("start_time", "length", "raw_time", "times", "step_size")
+"""Attributes that hold times in ms, beside the spike times."""
+
+
+@attrs.frozen
+class Difference:
+    """One difference between two data objects.
+
+    Parameters
+    ----------
+    path : tuple
+        Where: the name of the attribute, then keys into it, such as
+        ``("metadata", "day")`` or ``("neuron_attributes", "snr", 3)`` (key, then unit).
+        Inside of the slices of a stack it begins with ``"spike_stack"``.
+    text : str
+        The difference in words.
+    """
+
+    path: tuple[Any, ...]
+    text: str
+
+
+def differences(a: DataObject, b: DataObject, *, atol_ms: float = 0.0) -> list[str]:
+    """Return in words where two data objects differ.
+
+    NaN equals NaN. Numbers are compared by value, arrays by dtype, shape and values,
+    dictionaries without regard to order, lists and tuples item by item. The keys
+    ``source_file``, ``source_folder`` and ``format`` of metadata, which loaders add, do
+    not count.
+
+    Parameters
+    ----------
+    a, b : data object
+        Any of the six data classes.
+    atol_ms : float
+        By how many ms spike times, windows and raw times may differ.
+
+    Returns
+    -------
+    list of str
+        One entry per difference; empty if the objects are equal.
+
+    Raises
+    ------
+    TypeError
+        If `a` or `b` is not a data object.
+
+    Examples
+    --------
+    >>> from spikelab import SpikeData, differences
+    >>> sd = SpikeData([[1.0, 2.0]], length=10.0)
+    >>> differences(sd, SpikeData([[1.0, 2.5]], length=10.0))
+    ['spike times of unit 0 differ by up to 0.5 ms']
+    """
+    found = compare(a, b, atol_ms=atol_ms)
+    texts = []
+    # One line per attribute, not one per unit.
+    for _, group in groupby(found, key=lambda d: (d.path[:2], len(d.path))):
+        first, *more = group
+        others = f" (and in {len(more)} more units)" if more else ""
+        texts.append(first.text + others)
+    return texts
+
+
+def compare(
+    a: DataObject, b: DataObject, *, atol_ms: float = 0.0
+) -> Iterator[Difference]:
+    """Yield each difference between two data objects; see :func:`differences`."""
+    cls, other = data_class(a), data_class(b)
+    if cls is not other:
+        text = f"a {cls.__name__} and a {other.__name__}"
+        yield Difference(("class",), text)
+        return
+    for name in cls.FIELDS.values():
+        yield from _compare_field(name, getattr(a, name), getattr(b, name), atol_ms)
+
+
+def _compare_field(name: str, a: Any, b: Any, atol_ms: float) -> Iterator[Difference]:
+    if name == "train":
+        yield from _compare_trains(_trains(a), _trains(b), atol_ms)
+    elif name == "neuron_attributes":
+        yield from _compare_attributes(a, b)
+    elif name == "metadata":
+        yield from _compare_metadata(a or {}, b or {})
+    elif name == "spike_stack":
+        yield from _compare_slices(a, b, atol_ms)
+    elif name in _TIMES:
+        yield from _compare_times(name, a, b, atol_ms)
+    elif not equal(a, b):
+        yield Difference((name,), f"{name} differs: {_shown(a, b)}")
+
+
+def _trains(train: Any) -> SpikeTrains:
+    return train if isinstance(train, SpikeTrains) else SpikeTrains.from_arrays(train)
+
+
+def _compare_trains(
+    a: SpikeTrains, b: SpikeTrains, atol_ms: float
+) -> Iterator[Difference]:
+    if len(a) != len(b):
+        yield Difference(("train",), f"N differs: {len(a)} and {len(b)} units")
+        return
+    if wrong := np.flatnonzero(a.counts != b.counts).tolist():
+        unit = wrong[0]
+        yield Difference(
+            ("train",),
+            f"unit {unit} has {a.counts[unit]} and {b.counts[unit]} spikes"
+            + f" (and {len(wrong) - 1} more units differ)" * (len(wrong) > 1),
+        )
+        return
+    position, largest, unit = 0, 0.0, None
+    for one, two in zip(a.blocks(), b.blocks(), strict=True):
+        shifts = np.abs(one - two)
+        # NaN is beyond any tolerance.
+        if unit is None and (beyond := np.flatnonzero(~(shifts <= atol_ms))).size:
+            unit = int(np.searchsorted(a.ends, position + beyond[0], side="right"))
+        largest = float(np.max([largest, shifts.max()]))
+        position += len(one)
+    if unit is not None:
+        text = f"spike times of unit {unit} differ by up to {largest:.6g} ms"
+        yield Difference(("train",), text)
+
+
+def _compare_attributes(a: Any, b: Any) -> Iterator[Difference]:
+    one, two = (UnitTable(rows, len(rows or ())) for rows in (a, b))
+    for key in dict.fromkeys([*one.columns, *two.columns]):
+        columns = (table.columns.get(key) for table in (one, two))
+        values = [column.values if column else None for column in columns]
+        n_units = max(len(v) for v in values if v is not None)
+        pairs = zip(*(v or [MISSING] * n_units for v in values), strict=False)
+        for unit, (value, other) in enumerate(pairs):
+            if not equal(value, other):
+                yield Difference(
+                    ("neuron_attributes", key, unit),
+                    f"neuron_attributes[{unit}][{key!r}] differs: "
+                    f"{_shown(value, other)}",
+                )
+
+
+def _compare_metadata(a: Mapping[Any, Any], b: Mapping[Any, Any]) -> Iterator[Difference]:
+    for key in dict.fromkeys([*a, *b]):
+        value, other = a.get(key, MISSING), b.get(key, MISSING)
+        if key not in LOADER_KEYS and not equal(value, other):
+            yield Difference(
+                ("metadata", key), f"metadata[{key!r}] differs: {_shown(value, other)}"
+            )
+
+
+def _compare_slices(a: Any, b: Any, atol_ms: float) -> Iterator[Difference]:
+    if len(a) != len(b):
+        yield Difference(("spike_stack",), f"there are {len(a)} and {len(b)} slices")
+        return
+    for i, (one, two) in enumerate(zip(a, b, strict=True)):
+        for found in compare(one, two, atol_ms=atol_ms):
+            yield Difference(("spike_stack", *found.path), f"slice {i}: {found.text}")
+
+
+def _compare_times(name: str, a: Any, b: Any, atol_ms: float) -> Iterator[Difference]:
+    if a is None or b is None:
+        if a is not b:
+            yield Difference((name,), f"{name} differs: {_shown(a, b)}")
+        return
+    one, two = np.asarray(a), np.asarray(b)
+    if isinstance(a, np.ndarray) and isinstance(b, np.ndarray) and a.dtype != b.dtype:
+        text = f"{name} differs: dtype {a.dtype} and {b.dtype}"
+        yield Difference((name,), text)
+    elif one.shape != two.shape:
+        text = f"{name} differs: shape {one.shape} and {two.shape}"
+        yield Difference((name,), text)
+    elif not np.allclose(one, two, rtol=0, atol=atol_ms, equal_nan=True):
+        yield Difference((name,), f"{name} differs: {_shown(a, b)}")
+
+
+def equal(a: Any, b: Any) -> bool:
+    """Return whether two values of attributes or metadata are equal.
+
+    Arrays must agree in dtype, shape and values, sequences in their type. Numbers of
+    Python and of NumPy are compared by value, but a bool is not a number. NaN equals
+    NaN.
+    """
+    if a is b:
+        return True
+    if isinstance(a, np.ndarray) or isinstance(b, np.ndarray):
+        return _equal_arrays(a, b)
+    if isinstance(a, str | bytes) or isinstance(b, str | bytes):
+        alike = isinstance(a, str) == isinstance(b, str)
+        return alike and bool(a == b)
+    if _is_number(a) and _is_number(b):
+        are_bool = [isinstance(value, bool | np.bool_) for value in (a, b)]
+        return are_bool[0] == are_bool[1] and bool(a == b or (a != a and b != b))
+    if isinstance(a, Mapping) and isinstance(b, Mapping):
+        return len(a) == len(b) and all(k in b and equal(a[k], b[k]) for k in a)
+    if type(a) is not type(b):
+        return False
+    if isinstance(a, list | tuple):
+        return len(a) == len(b) and all(map(equal, a, b))
+    if isinstance(a, set | frozenset):
+        # NaN in a set is not found in another one.
+        return a == b or equal(sorted(a, key=repr), sorted(b, key=repr))
+    if hasattr(a, "equals"):  # pandas
+        return bool(a.equals(b))
+    if type(a).__eq__ is object.__eq__ and hasattr(a, "__dict__"):
+        return equal(vars(a), vars(b))
+    return bool(np.all(a == b) or np.all((a != a) & (b != b)))
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, bool | int | float | complex | np.bool_ | np.number) and (
+        not isinstance(value, np.timedelta64)
+    )
+
+
+def _equal_arrays(a: Any, b: Any) -> bool:
+    if not (isinstance(a, np.ndarray) and isinstance(b, np.ndarray)):
+        return False
+    if a.dtype != b.dtype or a.shape != b.shape:
+        return False
+    if np.ma.isMaskedArray(a) or np.ma.isMaskedArray(b):
+        masks = np.ma.getmaskarray(a), np.ma.getmaskarray(b)
+        return np.array_equal(*masks) and _equal_arrays(
+            np.asarray(np.ma.filled(a)), np.asarray(np.ma.filled(b))
+        )
+    if a.dtype.hasobject:
+        return all(map(equal, a.ravel().tolist(), b.ravel().tolist()))
+    equal_nan = a.dtype.kind in "fcmM"
+    if not a.ndim or not a.size:
+        return bool(np.array_equal(a, b, equal_nan=equal_nan))
+    # In parts, so that large arrays on the disk are not copied.
+    step = max(BLOCK * a.shape[-1] // a.size, 1)
+    return all(
+        np.array_equal(
+            a[..., i : i + step], b[..., i : i + step], equal_nan=equal_nan
+        )
+        for i in range(0, a.shape[-1], step)
+    )
+
+
+def _shown(a: Any, b: Any) -> str:
+    """Return two values in few words."""
+    if isinstance(a, np.ndarray) and isinstance(b, np.ndarray):
+        if a.dtype != b.dtype:
+            return f"dtype {a.dtype} and {b.dtype}"
+        if a.shape != b.shape:
+            return f"shape {a.shape} and {b.shape}"
+        return f"values of an array of shape {a.shape}"
+    return f"{_short(a)} and {_short(b)}"
+
+
+def _short(value: Any) -> str:
+    if value is MISSING:
+        return "nothing"
+    if isinstance(value, np.ndarray):
+        return f"an array of {value.dtype}"
+    return f"{value!r:.60}"
+

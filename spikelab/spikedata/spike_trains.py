@@ -1,0 +1,300 @@
+"""Spike trains in flat form: all spike times in one array, unit after unit."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, Self, overload
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike, NDArray
+
+from spikelab.errors import FormatError
+
+BLOCK = 2**20
+"""Number of values that are read or written at a time (8 MB as float64)."""
+
+CACHED = 2**16
+"""Number of values that are computed at a time, so that they stay in the cache."""
+
+
+class SpikeTrains(Sequence[NDArray[np.float64]]):
+    """Spike times of N units, a sequence of one array per unit.
+
+    The arrays are views of one flat array. Assigning to an item replaces the spike
+    times of that unit. Pickled or copied, the trains become a list of arrays, as
+    spikelab 0.1.2 has it.
+
+    Parameters
+    ----------
+    flat : ndarray of float64, shape (n_spikes,)
+        All spike times, unit after unit; not copied.
+    ends : ndarray of int64, shape (N,)
+        Where the spikes of each unit end in `flat`; the last is ``len(flat)``.
+
+    Attributes
+    ----------
+    flat, ends : ndarray
+        The arguments.
+    owned : bool
+        Whether a data object holds these arrays, so that another one has to copy
+        them.
+    """
+
+    def __init__(self, flat: NDArray[np.float64], ends: NDArray[np.int64]) -> None:
+        self.flat = flat
+        self.ends = ends
+        self.owned = False
+
+    @classmethod
+    def from_arrays(cls, arrays: Iterable[ArrayLike]) -> Self:
+        """Copy the spike times of each unit into one flat array.
+
+        Raises
+        ------
+        TypeError
+            If the spike times of a unit are not real numbers, or are masked.
+        ValueError
+            If the spike times of a unit are not 1-D.
+        """
+        checked = [_spike_times(unit, times) for unit, times in enumerate(arrays)]
+        counts = np.fromiter(map(len, checked), dtype=np.int64, count=len(checked))
+        flat = np.concatenate(checked, dtype=np.float64) if checked else np.empty(0)
+        return cls(flat, np.cumsum(counts, dtype=np.int64))
+
+    @classmethod
+    def from_flat(cls, flat: NDArray[Any], ends: ArrayLike, name: str) -> Self:
+        """Return the spike trains that a file holds in flat form.
+
+        Parameters
+        ----------
+        flat : ndarray, shape (n_spikes,)
+            All spike times, unit after unit; not copied.
+        ends : array-like of int, shape (N,)
+            Where the spikes of each unit end.
+        name : str
+            What errors call `ends`.
+
+        Raises
+        ------
+        FormatError
+            If `ends` decreases, or does not end at the number of spikes.
+        """
+        edges = np.asarray(ends)
+        if edges.ndim != 1 or (edges.size and edges.dtype.kind not in "iu"):
+            raise FormatError(
+                f"{name} must be a 1-D array of integers, "
+                f"got {edges.dtype} with shape {edges.shape}"
+            )
+        edges = edges.astype(np.int64)
+        if edges.size and (edges[0] < 0 or np.any(edges[1:] < edges[:-1])):
+            raise FormatError(f"{name} must not decrease and not be negative")
+        last = int(edges[-1]) if edges.size else 0
+        if last != len(flat):
+            raise FormatError(
+                f"{name} must end at the number of spikes, {len(flat)}, got {last}"
+            )
+        return cls(flat, edges)
+
+    @classmethod
+    def from_pairs(cls, units: ArrayLike, times: NDArray[Any], n_units: int) -> Self:
+        """Sort parallel arrays of units and times into one train per unit.
+
+        Parameters
+        ----------
+        units : array-like of int, shape (n_spikes,)
+            Unit of each spike, 0 to ``n_units - 1``, in any order.
+        times : ndarray, shape (n_spikes,)
+            Time of each spike; those of a unit keep their order.
+        n_units : int
+            Number of units.
+        """
+        indices = np.asarray(units)
+        counts = np.bincount(indices, minlength=n_units).astype(np.int64)
+        if np.any(indices[1:] < indices[:-1]):
+            # A stable sort of the smallest integers that hold them is a radix sort.
+            narrow = indices.astype(np.min_scalar_type(max(n_units - 1, 0)))
+            times = times[np.argsort(narrow, kind="stable")]
+        return cls(times, np.cumsum(counts, dtype=np.int64))
+
+    def __len__(self) -> int:
+        return len(self.ends)
+
+    @overload
+    def __getitem__(self, unit: int) -> NDArray[np.float64]: ...
+    @overload
+    def __getitem__(self, unit: slice) -> list[NDArray[np.float64]]: ...
+    def __getitem__(
+        self, unit: int | slice
+    ) -> NDArray[np.float64] | list[NDArray[np.float64]]:
+        """Return the spike times of a unit (a view), or of several as a list."""
+        if isinstance(unit, slice):
+            return [self[i] for i in range(*unit.indices(len(self)))]
+        if not -len(self) <= unit < len(self):
+            raise IndexError(f"unit must lie in 0..{len(self) - 1}, got {unit}")
+        i = unit % len(self)
+        return self.flat[self.ends[i - 1] if i else 0 : self.ends[i]]
+
+    def __setitem__(self, unit: int, times: ArrayLike) -> None:
+        arrays: list[ArrayLike] = list(self)
+        arrays[unit] = times
+        replaced = type(self).from_arrays(arrays)
+        self.flat, self.ends = replaced.flat, replaced.ends
+
+    def __iter__(self) -> Iterator[NDArray[np.float64]]:
+        flat, start = self.flat, 0
+        for end in self.ends.tolist():
+            yield flat[start:end]
+            start = end
+
+    def __repr__(self) -> str:
+        return f"SpikeTrains({list(self)!r})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Two large arrays instead of one small one per unit.
+        if len(self):
+            return np.split, (self.flat, self.ends[:-1])
+        return list, ()
+
+    @property
+    def n_spikes(self) -> int:
+        """Number of spikes of all units."""
+        return len(self.flat)
+
+    @property
+    def counts(self) -> NDArray[np.int64]:
+        """Number of spikes of each unit, int64 (N,)."""
+        return np.diff(self.ends, prepend=0)
+
+    def padded(self, n_units: int) -> "SpikeTrains":
+        """Return the same trains with silent units added up to `n_units`."""
+        more = np.full(max(n_units - len(self), 0), self.n_spikes, dtype=np.int64)
+        return SpikeTrains(self.flat, np.concatenate((self.ends, more)))
+
+    def of_units(self, units: Sequence[int]) -> "SpikeTrains":
+        """Return a copy with the chosen units, in the order given."""
+        if len(units) == len(self) and all(i == unit for i, unit in enumerate(units)):
+            return SpikeTrains(self.flat.copy(), self.ends)
+        return SpikeTrains.from_arrays([self[unit] for unit in units])
+
+    def blocks(self, size: int = BLOCK) -> Iterator[NDArray[np.float64]]:
+        """Yield the flat spike times as views, at most `size` at a time."""
+        for start in range(0, self.n_spikes, size):
+            yield self.flat[start : start + size]
+
+    def unit_indices(self, start: int, stop: int) -> NDArray[np.intp]:
+        """Return the unit of each of the spikes ``flat[start:stop]``."""
+        if stop <= start:
+            return np.empty(0, dtype=np.intp)
+        first = int(np.searchsorted(self.ends, start, side="right"))
+        last = int(np.searchsorted(self.ends, stop, side="left"))
+        edges = np.clip(self.ends[first : last + 1], start, stop)
+        return np.repeat(np.arange(first, last + 1), np.diff(edges, prepend=start))
+
+    def sort(self) -> None:
+        """Sort the spike times of each unit in place."""
+        for unit in self._unsorted():
+            self[unit].sort()
+
+    def _unsorted(self) -> list[int]:
+        """Return the units of which a spike is not followed by an equal or later one.
+
+        The last spike of a unit does not count. NaN compares as neither.
+        """
+        found = [np.empty(0, dtype=np.int64)]
+        for start in range(0, self.n_spikes, CACHED):
+            block = self.flat[start : start + CACHED + 1]
+            ascending = block[:-1] <= block[1:]
+            here = slice(*np.searchsorted(self.ends, (start + 1, start + len(block))))
+            ascending[self.ends[here] - start - 1] = True
+            if not ascending.all():
+                found.append(np.flatnonzero(~ascending) + start)
+        before = np.searchsorted(np.concatenate(found), self.ends)
+        return np.flatnonzero(np.diff(before, prepend=0)).tolist()
+
+    def extremes(self) -> tuple[float, float]:
+        """Return the smallest and the largest spike time, (0.0, 0.0) without spikes."""
+        if not self.n_spikes:
+            return 0.0, 0.0
+        blocks = [(block.min(), block.max()) for block in self.blocks(CACHED)]
+        # Unlike Python's min and max, numpy's do not lose a NaN among the others.
+        lows, highs = zip(*blocks, strict=True)
+        return float(np.min(lows)), float(np.max(highs))
+
+    def largest_ms(self) -> float:
+        """Return the largest magnitude among the spike times."""
+        return max(map(abs, self.extremes()))
+
+    def check_window(self, start_ms: float, length_ms: float) -> None:
+        """Raise ValueError, with unit and value, for a time outside of the window.
+
+        The sum of start and length is rounded, so that the last spike of a window
+        that ends with it can come out beyond the sum: that much is admitted.
+        """
+        rounding = np.spacing(max(abs(start_ms), abs(length_ms)))
+        first, last = start_ms, float(start_ms + length_ms + rounding)
+        low, high = self.extremes()
+        if not self.n_spikes or (low >= first and high <= last):
+            return
+        # NaN makes both comparisons false.
+        outside = np.flatnonzero(~((self.flat >= first) & (self.flat <= last)))[0]
+        unit = int(np.searchsorted(self.ends, outside, side="right"))
+        raise ValueError(
+            f"unit {unit}: spike times must be finite and lie in the recording window "
+            f"[{start_ms}, {start_ms + length_ms}] ms, got {self.flat[outside]}"
+        )
+
+    def moved_into(
+        self, start_ms: float, length_ms: float, slack_ms: float
+    ) -> "SpikeTrains":
+        """Return the trains, times that rounding carried out of the window moved back.
+
+        Only times within `slack_ms` of its edges move; those further out stay, for the
+        check of the window to refuse them.
+        """
+        first, last = start_ms, start_ms + length_ms
+        low, high = self.extremes()
+        if low >= first and high <= last:
+            return self
+        flat = self.flat
+        near = (flat >= first - slack_ms) & (flat <= last + slack_ms)
+        return SpikeTrains(np.where(near, np.clip(flat, first, last), flat), self.ends)
+
+    def rounding(
+        self, there_and_back: Callable[[NDArray[np.float64]], NDArray[np.float64]]
+    ) -> float:
+        """Return how far a time moves at most when converted and converted back."""
+        shifts = (there_and_back(block) - block for block in self.blocks(CACHED))
+        return float(max((np.abs(shift).max() for shift in shifts), default=0.0))
+
+
+def converted(
+    blocks: Iterable[Any],
+    convert: Callable[[Any, NDArray[Any]], Any],
+    dtype: DTypeLike,
+) -> Iterator[NDArray[Any]]:
+    """Yield each block converted, in one array that the next block overwrites.
+
+    `convert` is called with a part of a block that stays in the cache, and with the
+    array to write the result to.
+    """
+    whole = np.empty(0, dtype=dtype)
+    for block in blocks:
+        if len(block) > len(whole):
+            whole = np.empty(len(block), dtype=dtype)
+        for start in range(0, len(block), CACHED):
+            part = block[start : start + CACHED]
+            convert(part, whole[start : start + len(part)])
+        yield whole[: len(block)]
+
+
+def _spike_times(unit: int, times: ArrayLike) -> NDArray[np.float64]:
+    try:
+        given = np.asarray(times)
+        if np.ma.is_masked(times) or (given.size and given.dtype.kind not in "iuf"):
+            raise TypeError(f"got {type(times).__name__} of dtype {given.dtype}")
+        array = given.astype(np.float64, copy=False)
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"unit {unit}: spike times must be numbers: {error}") from error
+    if array.ndim != 1:
+        raise ValueError(
+            f"unit {unit}: spike times must be 1-D, got shape {array.shape}"
+        )
+    return array

@@ -1,0 +1,116 @@
+"""Time units: spikelab counts in milliseconds, files in ms, s or samples."""
+
+from typing import Any, Literal, get_args
+
+import attrs
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from spikelab import validate as checks
+
+TimeUnit = Literal["ms", "s", "samples"]
+
+TIME_UNITS: tuple[str, ...] = get_args(TimeUnit)
+
+
+def time_unit(name: str, value: Any) -> str:
+    """Return `value`, or raise if it is not a time unit."""
+    if value not in TIME_UNITS:
+        raise ValueError(f"{name} must be one of {TIME_UNITS}, got {value!r}")
+    return str(value)
+
+
+def is_time_unit(instance: Any, attribute: "attrs.Attribute[Any]", value: Any) -> None:
+    """Validate an option that names a time unit."""
+    time_unit(attribute.name, value)
+
+
+def sampling_rate(fs_Hz: Any, *units: str | None) -> float | None:
+    """Return `fs_Hz` checked; it must be given if one of `units` is samples."""
+    if fs_Hz is not None:
+        return checks.positive("fs_Hz", fs_Hz)
+    if "samples" in units:
+        raise ValueError("fs_Hz must be given when a time unit is 'samples', got None")
+    return None
+
+
+def from_ms(
+    times_ms: NDArray[np.float64],
+    unit: str,
+    fs_Hz: float | None,
+    out: NDArray[Any] | None = None,
+) -> NDArray[Any]:
+    """Convert milliseconds to `unit`, into `out` if it is given.
+
+    Returns float64, or int64 (rounded) for samples.
+    """
+    if unit == "ms":
+        return times_ms if out is None else np.positive(times_ms, out=out)
+    if unit == "s":
+        return np.divide(times_ms, 1000.0, out=out)
+    samples = times_ms * (_rate(fs_Hz) / 1000.0)
+    np.rint(samples, out=samples)
+    if out is None:
+        return samples.astype(np.int64)
+    np.copyto(out, samples, casting="unsafe")
+    return out
+
+
+def to_ms(
+    values: ArrayLike,
+    unit: str,
+    fs_Hz: float | None,
+    out: NDArray[np.float64] | None = None,
+) -> NDArray[np.float64]:
+    """Convert times in `unit` to milliseconds, float64, into `out` if it is given.
+
+    Samples go through seconds: a time that was once ``samples / fs_Hz``
+    seconds, as sorters give it, comes back as the same float.
+    """
+    times: NDArray[np.float64] = np.asarray(values)
+    if unit == "ms":
+        return np.positive(times, out=out, dtype=np.float64)
+    if unit == "samples":
+        times = out = np.divide(times, _rate(fs_Hz), out=out, dtype=np.float64)
+    return np.multiply(times, 1000.0, out=out, dtype=np.float64)
+
+
+def there_and_back(
+    times_ms: NDArray[np.float64], unit: str, fs_Hz: float | None
+) -> NDArray[np.float64]:
+    """Return times in ms as they come back from `unit`."""
+    return to_ms(from_ms(times_ms, unit, fs_Hz), unit, fs_Hz)
+
+
+def rounding_ms(unit: str, fs_Hz: float | None, largest_ms: float) -> float:
+    """Return how far a time can move when it is written in `unit` and read back.
+
+    `largest_ms` is the largest magnitude among the times.
+    """
+    # Below the smallest normal float, dividing by 1000 loses digits.
+    ulps = 4 * np.spacing(max(abs(largest_ms), 1000 * np.finfo(np.float64).tiny))
+    if unit == "ms":
+        return 0.0
+    if unit == "s":
+        return float(ulps)
+    return float(500.0 / _rate(fs_Hz) + ulps)
+
+
+def fits_int64(name: str, largest_ms: float, fs_Hz: float | None) -> None:
+    """Raise if a time of magnitude `largest_ms` has no int64 sample number."""
+    if largest_ms / 1000.0 * _rate(fs_Hz) >= 2.0**63:
+        raise ValueError(
+            f"{name} must fit into int64 as sample numbers, "
+            f"got {largest_ms} ms at fs_Hz={fs_Hz}"
+        )
+
+
+def _rate(fs_Hz: float | None) -> float:
+    if fs_Hz is None:
+        raise ValueError("fs_Hz must be given when a time unit is 'samples', got None")
+    return float(fs_Hz)
+
+
+def dtype(unit: str) -> type[np.float64] | type[np.int64]:
+    """Return the dtype of times written in `unit`."""
+    return np.int64 if unit == "samples" else np.float64

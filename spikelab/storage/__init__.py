@@ -1,0 +1,1 @@
+"""Where exports go and files come from: local paths and S3, all or nothing."""
