@@ -4,7 +4,6 @@ from typing import Any
 
 import numpy as np
 
-from spikelab.spikedata import spike_trains
 from spikelab.spikedata.spike_trains import BLOCK, CACHED, SpikeTrains, converted
 
 __all__ = ["BLOCK", "CACHED", "Pieces", "converted"]

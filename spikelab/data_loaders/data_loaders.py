@@ -9,9 +9,8 @@ import os
 from collections.abc import Callable, Mapping
 from typing import Any, ParamSpec
 
-from spikelab import destinations, kinds
+from spikelab import destinations, kinds, registry
 from spikelab.errors import FormatError
-from spikelab import registry
 from spikelab.formats import hdf5, kilosort, nwb, pickle
 from spikelab.kinds import Contents
 from spikelab.spikedata.spikedata import SpikeData
@@ -86,10 +85,8 @@ load_spikedata_from_kilosort = _spikedata_loader(
     "load_spikedata_from_kilosort", kilosort.read
 )
 load_spikedata_from_nwb = _spikedata_loader("load_spikedata_from_nwb", nwb.read)
-load_spikedata_from_pickle = _spikedata_loader(
-    "load_spikedata_from_pickle", pickle.read
-)
-load_from_pickle = _loader("load_from_pickle", pickle.read)
+load_spikedata_from_pickle = pickle.load_spikedata_from_pickle
+load_from_pickle = pickle.load_from_pickle
 
 
 def load(

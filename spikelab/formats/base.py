@@ -1,14 +1,10 @@
-"""What every format has in common: the writer, and the functions made from it."""
+"""The writer: the way from a data object to a published file, common to all formats."""
 
 import abc
-import functools
-import inspect
 import os
-import re
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Concatenate, Generic, ParamSpec, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 import attrs
 
@@ -21,9 +17,7 @@ from spikelab.spikedata.spikedata import SpikeData
 from spikelab.spikedata.spikeslicestack import SpikeSliceStack
 from spikelab.storage.publish import publish
 
-P = ParamSpec("P")
 R = TypeVar("R")
-O = TypeVar("O", bound=DataObject)  # noqa: E741
 
 StrPath = str | os.PathLike[str]
 
@@ -69,10 +63,13 @@ class Writer(abc.ABC, Generic[R]):
         Arguments of ``boto3.client("s3", ...)`` for an S3 URL.
     progress : bool
         Show a progress bar during a transfer to S3.
+    overwrite : bool
+        Replace a target that holds what this export would not write again: the file of
+        another program, or an export that was changed since.
     """
 
-    format_name: ClassVar[str]
-    """The name of the format; ``to_<format_name>`` is the export method."""
+    method: ClassVar[str]
+    """The name of the export method, ``to_<format>``."""
 
     is_folder: ClassVar[bool] = False
     """Whether the format is a folder of files."""
@@ -91,11 +88,7 @@ class Writer(abc.ABC, Generic[R]):
         repr=False,
     )
     progress: bool = attrs.field(default=False, validator=validate.is_flag)
-
-    @property
-    def method(self) -> str:
-        """The name of the export method that uses this writer."""
-        return f"to_{self.format_name}"
+    overwrite: bool = attrs.field(default=False, validator=validate.is_flag)
 
     def write(self, obj: DataObject, target: StrPath) -> R:
         """Write an object, whole or not at all.
@@ -167,7 +160,7 @@ class Writer(abc.ABC, Generic[R]):
         return losses
 
     def _check(self, obj: DataObject) -> None:
-        check_class(obj, self.format_name)
+        check_class(obj, self.method)
         obj.check()
         if not self.keeps_masks:
             for part in (obj, *recordings_of(obj)):
@@ -195,7 +188,7 @@ class Writer(abc.ABC, Generic[R]):
                 f"nothing was published: {'; '.join(wrong[:20])}"
             )
 
-    def _check_format(self, obj: DataObject) -> None:  # noqa: B027 - most need none
+    def _check_format(self, obj: DataObject) -> None:
         """Raise ValueError for data that the format cannot hold; warn of oddities."""
 
     def _carried(self, obj: DataObject) -> DataObject:
@@ -230,14 +223,14 @@ class FileWriter(Writer[str]):
         return os.fspath(target)
 
 
-def check_class(obj: object, format_name: str) -> None:
-    """Raise TypeError if a format has no meaning for an object."""
+def check_class(obj: object, method: str) -> None:
+    """Raise TypeError if an export method has no meaning for an object."""
     cls = data_class(obj)
     has_spikes = issubclass(cls, SpikeData | SpikeSliceStack)
-    if FORMATS[format_name].spikes_only and not has_spikes:
+    if FORMATS[method.removeprefix("to_")].spikes_only and not has_spikes:
         methods = [f"to_{f.name}" for f in FORMATS.values() if not f.spikes_only]
         raise TypeError(
-            f"to_{format_name} has no meaning for a {cls.__name__}; "
+            f"{method} has no meaning for a {cls.__name__}; "
             f"a {cls.__name__} can be exported with {', '.join(methods)}"
         )
 
@@ -254,8 +247,11 @@ def _losses_of_class(obj: DataObject) -> list[Loss]:
     cls = data_class(obj)
     fields = {*cls.FIELDS.values(), "N"}
     lost = [
-        Loss((name,), f"attribute {name!r} of the object (a {cls.__name__} has none "
-        "of this name)")
+        Loss(
+            (name,),
+            f"attribute {name!r} of the object (a {cls.__name__} has none "
+            "of this name)",
+        )
         for name in sorted(map(str, set(vars(obj)) - fields))
     ]
     if type(obj) is not cls:
@@ -264,148 +260,3 @@ def _losses_of_class(obj: DataObject) -> list[Loss]:
             Loss((), f"that it is a {name} (it comes back as a {cls.__name__})")
         )
     return lost
-
-
-def made(cls: type[O], **arguments: Any) -> O:
-    """Return a data object from what a file holds.
-
-    Raises
-    ------
-    FormatError
-        If the class refuses the arguments.
-    """
-    try:
-        return cls(**arguments)
-    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as e:
-        raise FormatError(f"not the contents of a {cls.__name__}: {e}") from e
-
-
-@contextmanager
-def errors_naming(path: StrPath) -> Iterator[None]:
-    """Let each FormatError of the block begin with the path of the file."""
-    try:
-        yield
-    except FormatError as error:
-        if os.fspath(path) not in str(error):
-            error.args = (f"{os.fspath(path)}: {error}",)
-        raise
-
-
-_FILE = """filepath : path or S3 URL
-    The file; replaced if it exists."""
-
-_FOLDER = """folder : path or S3 URL
-    The folder; made if it is not there. Files of an earlier export are replaced,
-    other files stay."""
-
-_RAISES = """TypeError
-    If `sd` is not a data object that this format can hold, or an option is of the
-    wrong type.
-ValueError
-    If an option is wrong or missing, or the format cannot hold the data.
-LossError, VerificationError
-    See `strict` and `verify`.
-OSError
-    If the target cannot be written; an earlier export is then as it was."""
-
-
-def export_function(
-    writer: Callable[P, Writer[R]], name: str, *, returns: str = "str\n    `filepath`."
-) -> Callable[Concatenate[DataObject, StrPath, P], R]:
-    """Return the export function of a writer, with the options of the writer.
-
-    Parameters
-    ----------
-    writer : type
-        The writer class. Signature and docstring of the function are made from it, so
-        that options are spelled once.
-    name : str
-        Name of the function.
-    returns : str
-        What its docstring says under Returns.
-    """
-    cls: Any = writer
-    if cls.is_folder:
-
-        def export(
-            sd: DataObject, folder: StrPath, *args: P.args, **options: P.kwargs
-        ) -> R:
-            return writer(*args, **options).write(sd, folder)
-    else:
-
-        def export(
-            sd: DataObject, filepath: StrPath, *args: P.args, **options: P.kwargs
-        ) -> R:
-            return writer(*args, **options).write(sd, filepath)
-
-    export.__name__ = export.__qualname__ = name
-    export.__module__ = cls.__module__
-    export.__doc__ = _document(cls, returns)
-    _sign(export, cls)
-    return export
-
-
-def _sign(export: Any, writer: type[Writer[Any]]) -> None:
-    """Give a function the options of a writer: its own before those of all writers."""
-    common = set(attrs.fields_dict(Writer))
-    options = sorted(
-        inspect.signature(writer).parameters.values(), key=lambda p: p.name in common
-    )
-    first = list(inspect.signature(export).parameters.values())[:2]
-    result = inspect.signature(writer._written).return_annotation
-    export.__signature__ = inspect.Signature(
-        [*first, *options], return_annotation=result
-    )
-    hints = {p.name: p.annotation for p in (*first, *options)}
-    export.__annotations__ = {**hints, "return": result}
-
-
-def _document(writer: type[Writer[Any]], returns: str) -> str:
-    """Return the docstring of an export function, made from those of its writer."""
-    texts = [_sections(cls) for cls in writer.__mro__ if "__attrs_attrs__" in vars(cls)]
-    own = dict(texts[0])
-    parameters = [
-        "sd : data object\n    What to write.",
-        _FOLDER if writer.is_folder else _FILE,
-        *(text["Parameters"] for text in texts if "Parameters" in text),
-    ]
-    summary = own.pop("")
-    own.pop("Parameters", None)
-    sections = {
-        "Parameters": "\n".join(parameters),
-        "Returns": returns,
-        "Raises": _RAISES,
-        **own,
-    }
-    parts = [f"{name}\n{'-' * len(name)}\n{text}" for name, text in sections.items()]
-    return "\n\n".join([summary, *parts]) + "\n"
-
-
-def _sections(cls: type) -> dict[str, str]:
-    """Return the sections of a numpydoc docstring by title; "" is what comes first."""
-    parts = re.split(r"(?m)^(\w[\w ]*)\n-+\n", inspect.getdoc(cls) or "")
-    titles = ["", *parts[1::2]]
-    return {t: text.strip() for t, text in zip(titles, parts[::2], strict=True)}
-
-
-def spikedata_loader(
-    read: Callable[P, DataObject], name: str
-) -> Callable[P, SpikeData]:
-    """Return a loader with the signature of `read` that takes recordings only.
-
-    The loader raises FormatError for a file that holds another data object.
-    """
-
-    @functools.wraps(read)
-    def loader(*args: P.args, **options: P.kwargs) -> SpikeData:
-        found = read(*args, **options)
-        if not isinstance(found, SpikeData):
-            raise FormatError(
-                f"{args[0] if args else 'the file'} must hold a SpikeData for {name}, "
-                f"got a {type(found).__name__}; spikelab.load takes any"
-            )
-        return found
-
-    loader.__name__ = loader.__qualname__ = name
-    loader.__annotations__ = {**read.__annotations__, "return": SpikeData}
-    return loader

@@ -1,17 +1,24 @@
-"""What the caller of a reader says about the recording in a file."""
+"""What readers have in common: the options of the caller, and errors that name the file."""
 
-from collections.abc import Mapping
-from typing import Any
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, TypeVar
 
 import attrs
 
-from spikelab import checks
+from spikelab import validate
+from spikelab.errors import FormatError
 from spikelab.kinds import Contents
+from spikelab.spikedata.data_object import DataObject
+from spikelab.spikedata.spikedata import SpikeData
+
+O = TypeVar("O", bound=DataObject)  # noqa: E741
 
 
 @attrs.frozen(kw_only=True)
 class RecordingOptions:
-    """The recording window and metadata, if they are not those that the file tells.
+    """The recording window and metadata that a caller gives instead of those in the file.
 
     Parameters
     ----------
@@ -22,28 +29,33 @@ class RecordingOptions:
     """
 
     start_time_ms: float | None = attrs.field(
-        default=None, validator=attrs.validators.optional(checks.is_finite)
+        default=None, validator=attrs.validators.optional(validate.is_finite)
     )
     length_ms: float | None = attrs.field(
-        default=None, validator=attrs.validators.optional(checks.is_not_negative)
+        default=None, validator=attrs.validators.optional(validate.is_not_negative)
     )
     metadata: Mapping[str, Any] | None = attrs.field(
-        default=None, validator=attrs.validators.optional(checks.is_mapping)
+        default=None, validator=attrs.validators.optional(validate.is_mapping)
     )
 
-    def described(self, contents: Contents, **source: Any) -> Contents:
-        """Return what was read with the metadata: `source`, the file's, the caller's.
+    def metadata_with(self, found: Mapping[str, Any], **source: Any) -> dict[str, Any]:
+        """Return the metadata of a recording: `source`, the file's, the caller's.
 
         Of those under one key the last counts.
-
-        Raises
-        ------
-        ValueError
-            If there are options, and the file holds no recording.
         """
+        return {**source, **found, **(self.metadata or {})}
+
+    def refuse_unless_recording(self, obj: DataObject) -> None:
+        """Raise ValueError if an option is given, and `obj` is not a recording."""
+        if not isinstance(obj, SpikeData):
+            options = attrs.asdict(self, recurse=False)
+            refuse_options(type(obj).__name__, **options)
+
+    def described(self, contents: Contents, **source: Any) -> Contents:
+        """Old way, while the readers are moved over."""
         if contents.kind != "SpikeData":
             names = attrs.fields_dict(RecordingOptions)
-            check_unused(contents.kind, **{name: getattr(self, name) for name in names})
+            refuse_options(contents.kind, **{n: getattr(self, n) for n in names})
             return contents
         about = {
             **source,
@@ -53,10 +65,38 @@ class RecordingOptions:
         return Contents(contents.kind, {**contents.arguments, "metadata": about})
 
 
-def check_unused(kind: str, **options: Any) -> None:
-    """Raise ValueError if an option is given that has no meaning for what a file holds."""
+def refuse_options(kind: str, **options: Any) -> None:
+    """Raise ValueError for an option that has no meaning for what a file holds."""
     for name, value in options.items():
         if value is not None:
             raise ValueError(
                 f"{name} must be None for a file that holds a {kind}, got {value!r:.80}"
             )
+
+
+check_unused = refuse_options
+
+
+def build(cls: type[O], **arguments: Any) -> O:
+    """Return a data object from what a file holds.
+
+    Raises
+    ------
+    FormatError
+        If the class refuses the arguments.
+    """
+    try:
+        return cls(**arguments)
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as e:
+        raise FormatError(f"not the contents of a {cls.__name__}: {e}") from e
+
+
+@contextmanager
+def errors_naming(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Let each FormatError of the block begin with the path of the file."""
+    try:
+        yield
+    except FormatError as error:
+        if os.fspath(path) not in str(error):
+            error.args = (f"{os.fspath(path)}: {error}",)
+        raise

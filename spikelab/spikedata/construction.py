@@ -121,7 +121,9 @@ def _whole_numbers(units: NDArray[Any]) -> NDArray[Any]:
     return units.astype(np.int64)
 
 
-def train_of_raster(raster: ArrayLike, bin_size_ms: float, start_ms: float) -> list[NDArray[np.float64]]:
+def train_of_raster(
+    raster: ArrayLike, bin_size_ms: float, start_ms: float
+) -> list[NDArray[np.float64]]:
     """Return spike times that have these counts, shape (units, bins)."""
     counts = np.asarray(raster)
     if counts.ndim != 2:

@@ -29,7 +29,8 @@ class DataObject(ExportMixin):
 
     def _replaced(self, **changes: Any) -> Self:
         """Return an object of the same data class with other arguments."""
-        made: Self = data_class(self)(**{**self.arguments(), **changes})
+        cls: Any = data_class(self)
+        made: Self = cls(**{**self.arguments(), **changes})
         return made
 
     def check(self) -> None:
@@ -58,9 +59,9 @@ class DataObject(ExportMixin):
 
     def __setstate__(self, state: Mapping[str, Any]) -> None:
         """Make the object again from its attributes, as copy and pickle ask for it."""
-        cls = data_class(self)
+        cls: Any = data_class(self)
         known = {a: state[name] for a, name in cls.FIELDS.items() if name in state}
-        cls.__init__(self, **self._unpickled(known))  # type: ignore[misc]
+        cls.__init__(self, **self._unpickled(known))
         added = {k: v for k, v in state.items() if k not in vars(self)}
         vars(self).update(added)
 
@@ -75,9 +76,12 @@ class UnitObject(DataObject):
 
     neuron_attributes: Attributes
 
+    N: int
+    """Number of units."""
+
     def check_units(self, n_units: int) -> None:
         """Raise if N or the number of attributes is not that of the units."""
-        if self.N != n_units:
+        if n_units != self.N:
             raise ValueError(f"N must be the number of units, {n_units}, got {self.N}")
         unit_selection.check_attributes(self.neuron_attributes, n_units)
 

@@ -117,14 +117,15 @@ def _compare_trains(
         yield Difference(("train",), f"N differs: {len(a)} and {len(b)} units")
         return
     if wrong := np.flatnonzero(a.counts != b.counts).tolist():
-        unit = wrong[0]
+        first = wrong[0]
         yield Difference(
             ("train",),
-            f"unit {unit} has {a.counts[unit]} and {b.counts[unit]} spikes"
+            f"unit {first} has {a.counts[first]} and {b.counts[first]} spikes"
             + f" (and {len(wrong) - 1} more units differ)" * (len(wrong) > 1),
         )
         return
-    position, largest, unit = 0, 0.0, None
+    position, largest = 0, 0.0
+    unit: int | None = None
     for one, two in zip(a.blocks(), b.blocks(), strict=True):
         shifts = np.abs(one - two)
         # NaN is beyond any tolerance.
@@ -153,7 +154,9 @@ def _compare_attributes(a: Any, b: Any) -> Iterator[Difference]:
                 )
 
 
-def _compare_metadata(a: Mapping[Any, Any], b: Mapping[Any, Any]) -> Iterator[Difference]:
+def _compare_metadata(
+    a: Mapping[Any, Any], b: Mapping[Any, Any]
+) -> Iterator[Difference]:
     for key in dict.fromkeys([*a, *b]):
         value, other = a.get(key, MISSING), b.get(key, MISSING)
         if key not in LOADER_KEYS and not equal(value, other):
@@ -215,7 +218,8 @@ def equal(a: Any, b: Any) -> bool:
         return a == b or equal(sorted(a, key=repr), sorted(b, key=repr))
     if hasattr(a, "equals"):  # pandas
         return bool(a.equals(b))
-    if type(a).__eq__ is object.__eq__ and hasattr(a, "__dict__"):
+    has_own_eq = getattr(type(a), "__eq__") is not getattr(object, "__eq__")  # noqa: B009
+    if not has_own_eq and hasattr(a, "__dict__"):
         return equal(vars(a), vars(b))
     return bool(np.all(a == b) or np.all((a != a) & (b != b)))
 
@@ -244,9 +248,7 @@ def _equal_arrays(a: Any, b: Any) -> bool:
     # In parts, so that large arrays on the disk are not copied.
     step = max(BLOCK * a.shape[-1] // a.size, 1)
     return all(
-        np.array_equal(
-            a[..., i : i + step], b[..., i : i + step], equal_nan=equal_nan
-        )
+        np.array_equal(a[..., i : i + step], b[..., i : i + step], equal_nan=equal_nan)
         for i in range(0, a.shape[-1], step)
     )
 
@@ -268,4 +270,3 @@ def _short(value: Any) -> str:
     if isinstance(value, np.ndarray):
         return f"an array of {value.dtype}"
     return f"{value!r:.60}"
-

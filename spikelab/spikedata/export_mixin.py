@@ -4,6 +4,9 @@ from typing import TYPE_CHECKING, Any
 
 from spikelab.registry import FORMATS, Format
 
+if TYPE_CHECKING:
+    from spikelab.formats import csv, hdf5, kilosort, nwb, phy, pickle
+
 
 class _ExportMethod:
     """The export function of a format, imported when it is first used.
@@ -11,8 +14,8 @@ class _ExportMethod:
     Formats import the data classes, so the data classes cannot import formats.
     """
 
-    def __init__(self, format: Format) -> None:
-        self.format = format
+    def __init__(self, exported: Format) -> None:
+        self.format = exported
 
     def __get__(self, obj: Any, owner: type | None = None) -> Any:
         export = self.format.export
@@ -27,12 +30,12 @@ class ExportMixin:
     """
 
     if TYPE_CHECKING:
-        from spikelab.formats.csv import export_spikedata_to_csv as to_csv
-        from spikelab.formats.hdf5 import export_spikedata_to_hdf5 as to_hdf5
-        from spikelab.formats.kilosort import export_spikedata_to_kilosort as to_kilosort
-        from spikelab.formats.nwb import export_spikedata_to_nwb as to_nwb
-        from spikelab.formats.phy import export_spikedata_to_phy as to_phy
-        from spikelab.formats.pickle import export_to_pickle as to_pickle
+        to_csv = csv.export_spikedata_to_csv
+        to_hdf5 = hdf5.export_spikedata_to_hdf5
+        to_kilosort = kilosort.export_spikedata_to_kilosort
+        to_nwb = nwb.export_spikedata_to_nwb
+        to_phy = phy.export_spikedata_to_phy
+        to_pickle = pickle.export_to_pickle
 
 
 for _format in FORMATS.values():

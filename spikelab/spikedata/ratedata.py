@@ -190,4 +190,6 @@ def _check_times(times: Any, columns: int) -> None:
         raise ValueError(f"times must be finite, got {times[~np.isfinite(times)][0]}")
     if (falls := np.flatnonzero(times[1:] < times[:-1])).size:
         after = times[falls[0] + 1]
-        raise ValueError(f"times must not decrease, got {after} after {times[falls[0]]}")
+        raise ValueError(
+            f"times must not decrease, got {after} after {times[falls[0]]}"
+        )

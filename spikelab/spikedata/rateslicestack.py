@@ -91,7 +91,9 @@ class RateSliceStack(UnitObject):
             raise ValueError(
                 f"exactly one of data_obj and event_matrix must be given, got {given}"
             )
-        step_ms = 1.0 if step_size is None else validate.positive("step_size", step_size)
+        step_ms = (
+            1.0 if step_size is None else validate.positive("step_size", step_size)
+        )
         validate.finite("sigma_ms", sigma_ms)
         found = windows.chosen_windows(times_start_to_end, time_peaks, time_bounds)
         if event_matrix is not None:

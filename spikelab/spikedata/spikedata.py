@@ -1,6 +1,5 @@
 """Spike trains of simultaneously recorded units."""
 
-import operator
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 

@@ -119,7 +119,9 @@ class UnitTable:
     @cached_property
     def electrode_numbers(self) -> list[int] | None:
         """The electrode of each unit as int64, None if any has no such number."""
-        numbers = [e for e in self.electrodes if type(e) is int and -(2**63) <= e < 2**63]
+        numbers = [
+            e for e in self.electrodes if type(e) is int and -(2**63) <= e < 2**63
+        ]
         return numbers if self.rows and len(numbers) == len(self) else None
 
     @cached_property

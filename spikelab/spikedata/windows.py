@@ -187,7 +187,10 @@ def events_inside(
 
     Warns of those that do not.
     """
-    before, after = validate.finite("pre_ms", pre_ms), validate.finite("post_ms", post_ms)
+    before, after = (
+        validate.finite("pre_ms", pre_ms),
+        validate.finite("post_ms", post_ms),
+    )
     if not before + after > 0:
         raise ValueError(
             f"pre_ms and post_ms must span some time, got {pre_ms} and {post_ms}"

@@ -16,7 +16,7 @@ import numpy as np
 
 from spikelab import kinds
 from spikelab.errors import FormatError
-from spikelab.formats import hdf5_file
+from spikelab.formats import h5
 from spikelab.formats.hdf5 import columns as hdf5_columns
 from spikelab.formats.hdf5 import objects as hdf5_objects
 from spikelab.formats.hdf5.objects import Plan
@@ -102,10 +102,10 @@ def _title(item: Item) -> str:
 def write(path: Path, about: About, items: list[Item], plans: list[Plan]) -> None:
     """Write a workspace to a new file."""
     places = _places(items)
-    with hdf5_file.created(path) as file:
+    with h5.created(path) as file:
         name = about.name or ""
         file.attrs["__workspace_id__"] = about.workspace_id
-        file.attrs["__workspace_name__"] = name if hdf5_file.is_text(name) else ""
+        file.attrs["__workspace_name__"] = name if h5.is_text(name) else ""
         file.attrs["__created_at__"] = float(about.created_at)
         exact = file.create_group(_EXACT)
         entries = []
@@ -125,7 +125,7 @@ def write(path: Path, about: About, items: list[Item], plans: list[Plan]) -> Non
 def _write_layout(file: h5py.File, item: Item, place: list[str], plan: Plan) -> None:
     group = file.require_group(place[0]).create_group(place[1])
     group.attrs["__created_at__"] = float(item.created_at)
-    if item.note is not None and hdf5_file.is_text(item.note):
+    if item.note is not None and h5.is_text(item.note):
         group.attrs["__note__"] = item.note
     if plan.layout is not None:
         plan.layout.write(group)
@@ -160,7 +160,7 @@ def _links(names: list[str], reserved: str = "") -> dict[str, str]:
 def _quoted(name: str) -> str:
     """Return a name with what HDF5 does not allow as its code after a ``%``."""
     quoted = "".join(
-        c if hdf5_file.is_text(c) and c != "/" else f"%{ord(c):02X}" for c in name
+        c if h5.is_text(c) and c != "/" else f"%{ord(c):02X}" for c in name
     )
     return f"%{quoted}" if quoted == name else quoted
 
@@ -173,7 +173,7 @@ def read(path: Path) -> tuple[About, list[Item]]:
     FormatError
         If the file is not that of a workspace, or is damaged.
     """
-    with hdf5_file.opened(path) as file:
+    with h5.opened(path) as file:
         about, entries = _about(file), _entries(file)
         return about, [_item(file, entry) for entry in entries]
 
@@ -186,7 +186,7 @@ def read_item(path: Path, namespace: str, key: str) -> Any:
     KeyError
         If the workspace has no such object.
     """
-    with hdf5_file.opened(path) as file:
+    with h5.opened(path) as file:
         _about(file)
         # Most are where the index says; only for others is all looked through.
         found = next(_indexed(file, namespace, key), None) or next(
@@ -199,14 +199,14 @@ def read_item(path: Path, namespace: str, key: str) -> Any:
 
 
 def _about(file: h5py.File) -> About:
-    attributes = hdf5_file.scalar_attributes(file)
+    attributes = h5.scalar_attributes(file)
     identity = attributes.get("__workspace_id__")
     if not isinstance(identity, str):
         raise FormatError(f"{file.filename} is not the file of a workspace")
     name = attributes.get("__workspace_name__") or None
     if isinstance(name, int | float):  # spikelab 0.1.2 writes what it is given
         name = str(name)
-    if hdf5_file.has_member(file, _EXACT):
+    if h5.has_member(file, _EXACT):
         name = _index(file)["name"]
     created_at = attributes.get("__created_at__", 0.0)
     if not isinstance(name, str | None) or isinstance(created_at, str):
@@ -215,7 +215,7 @@ def _about(file: h5py.File) -> About:
 
 
 def _index(file: h5py.File) -> dict[str, Any]:
-    index = hdf5_objects.read_json(hdf5_file.member(file, _EXACT), _INDEX)
+    index = hdf5_objects.read_json(h5.member(file, _EXACT), _INDEX)
     if not isinstance(index, dict) or not {"name", "items"} <= set(index):
         raise FormatError(f"{file.filename} has no index of its items")
     return index
@@ -223,7 +223,7 @@ def _index(file: h5py.File) -> dict[str, Any]:
 
 def _indexed(file: h5py.File, namespace: str, key: str) -> Iterator[_Entry]:
     """Yield the item of this name if the index knows it, and it is what it was."""
-    items = _index(file)["items"] if hdf5_file.has_member(file, _EXACT) else []
+    items = _index(file)["items"] if h5.has_member(file, _EXACT) else []
     for number, stored in enumerate(items):
         if stored[:2] != [namespace, key]:
             continue
@@ -231,8 +231,8 @@ def _indexed(file: h5py.File, namespace: str, key: str) -> Iterator[_Entry]:
         if entry.layout is None:
             yield entry
         elif _is_there(file, entry):
-            group = hdf5_file.member(file, "/".join(entry.layout))
-            now = hdf5_file.scalar_attributes(group).get("__created_at__")
+            group = h5.member(file, "/".join(entry.layout))
+            now = h5.scalar_attributes(group).get("__created_at__")
             if now == entry.created_at:
                 yield entry
 
@@ -240,7 +240,7 @@ def _indexed(file: h5py.File, namespace: str, key: str) -> Iterator[_Entry]:
 def _entries(file: h5py.File) -> list[_Entry]:
     """Return the items: those of the index, then those that it does not know."""
     indexed = []
-    if hdf5_file.has_member(file, _EXACT):
+    if h5.has_member(file, _EXACT):
         indexed = [_of_index(file, *e) for e in enumerate(_index(file)["items"])]
     found = {tuple(entry.layout or ()): entry for entry in _of_layout(file)}
     for entry in indexed:
@@ -254,7 +254,7 @@ def _entries(file: h5py.File) -> list[_Entry]:
 
 
 def _is_there(file: h5py.File, entry: _Entry) -> bool:
-    return entry.layout is None or hdf5_file.has_member(file, "/".join(entry.layout))
+    return entry.layout is None or h5.has_member(file, "/".join(entry.layout))
 
 
 def _of_index(file: h5py.File, number: int, stored: Any) -> _Entry:
@@ -272,7 +272,7 @@ def _of_index(file: h5py.File, number: int, stored: Any) -> _Entry:
 def _of_layout(file: h5py.File) -> Iterator[_Entry]:
     """Yield the items that the groups themselves tell of."""
     for namespace in file:
-        group = hdf5_file.member(file, namespace)
+        group = h5.member(file, namespace)
         if namespace != _EXACT and isinstance(group, h5py.Group):
             yield from _in_namespace(namespace, group, _MOST_SLASHES)
 
@@ -280,8 +280,8 @@ def _of_layout(file: h5py.File) -> Iterator[_Entry]:
 def _in_namespace(namespace: str, group: h5py.Group, slashes: int) -> Iterator[_Entry]:
     """Yield the items in a group, and in those that a slash in a name has made."""
     for key in group:
-        found = hdf5_file.member(group, key)
-        described = hdf5_file.scalar_attributes(found)
+        found = h5.member(group, key)
+        described = h5.scalar_attributes(found)
         if isinstance(found, h5py.Group) and "__type__" not in described and slashes:
             yield from _in_namespace(f"{namespace}/{key}", found, slashes - 1)
             continue
@@ -299,12 +299,10 @@ def _in_namespace(namespace: str, group: h5py.Group, slashes: int) -> Iterator[_
 def _item(file: h5py.File, entry: _Entry) -> Item:
     layout = None
     if entry.layout is not None:
-        layout = hdf5_file.member(
-            hdf5_file.member(file, entry.layout[0]), entry.layout[1]
-        )
+        layout = h5.member(h5.member(file, entry.layout[0]), entry.layout[1])
     if entry.number is None:
         value = published.read(layout)
     else:
-        group = hdf5_file.member(file, f"{_EXACT}/{entry.number}")
+        group = h5.member(file, f"{_EXACT}/{entry.number}")
         value = hdf5_objects.read(layout, group)
     return Item(entry.namespace, entry.key, value, entry.created_at, entry.note)

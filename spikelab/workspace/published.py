@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from spikelab import kinds, trains
 from spikelab.errors import FormatError
-from spikelab.formats import hdf5_file
+from spikelab.formats import h5
 from spikelab.formats.hdf5 import objects as hdf5_objects
 from spikelab.kinds import Contents
 
@@ -31,7 +31,7 @@ def read(group: h5py.Group) -> Any:
         If the group does not hold one.
     """
     # Several names may lead to one group, and names in it to another one.
-    hdf5_file.spend(_GROUP, _place(group))
+    h5.spend(_GROUP, _place(group))
     kind = group.attrs.get("__type__")
     if not isinstance(kind, str) or kind not in _READERS:
         raise FormatError(f"{_place(group)} has no known __type__, got {kind!r:.80}")
@@ -47,9 +47,9 @@ def _place(group: h5py.Group) -> str:
 
 
 def _spikes(group: h5py.Group) -> dict[str, Any]:
-    times = hdf5_file.dataset(group, "spike_times")[()].astype(np.float64)
-    index = hdf5_file.dataset(group, "spike_times_index", kinds="iu")[()]
-    hdf5_file.spend_on_units(len(index), _place(group))
+    times = h5.dataset(group, "spike_times")[()].astype(np.float64)
+    index = h5.dataset(group, "spike_times_index", kinds="iu")[()]
+    h5.spend_on_units(len(index), _place(group))
     train = list(trains.split(times, index, "spike_times_index"))
     n_units = int(group.attrs["N"])
     if n_units != len(train):
@@ -68,17 +68,17 @@ def _spikes(group: h5py.Group) -> dict[str, Any]:
 
 
 def _rates(group: h5py.Group) -> dict[str, Any]:
-    rates = hdf5_file.dataset(group, "inst_Frate_data", ndim=2)[()]
+    rates = h5.dataset(group, "inst_Frate_data", ndim=2)[()]
     return {
         "inst_Frate_data": rates,
         "times": hdf5_objects.read_array(group, "times"),
         "neuron_attributes": _units(group, len(rates)),
-        "rate_unit": hdf5_file.scalar_attributes(group).get("rate_unit"),
+        "rate_unit": h5.scalar_attributes(group).get("rate_unit"),
     }
 
 
 def _rate_slices(group: h5py.Group) -> dict[str, Any]:
-    rates = hdf5_file.dataset(group, "event_stack", ndim=3)[()]
+    rates = h5.dataset(group, "event_stack", ndim=3)[()]
     return {
         "event_matrix": rates,
         "times_start_to_end": _windows(group),
@@ -88,9 +88,9 @@ def _rate_slices(group: h5py.Group) -> dict[str, Any]:
 
 
 def _spike_slices(group: h5py.Group) -> dict[str, Any]:
-    slices = hdf5_file.member(group, "spike_stack")
+    slices = h5.member(group, "spike_stack")
     recordings = [
-        kinds.build(Contents("SpikeData", _spikes(hdf5_file.member(slices, str(i)))))
+        kinds.build(Contents("SpikeData", _spikes(h5.member(slices, str(i)))))
         for i in range(len(slices))
     ]
     return {
@@ -119,7 +119,7 @@ def _matrices(group: h5py.Group) -> dict[str, Any]:
 
 
 def _windows(group: h5py.Group) -> list[tuple[float, float]]:
-    windows = hdf5_file.dataset(group, "times", ndim=2)[()].astype(np.float64)
+    windows = h5.dataset(group, "times", ndim=2)[()].astype(np.float64)
     return [(start, end) for start, end in windows.tolist()]
 
 
@@ -128,7 +128,7 @@ def _labels(group: h5py.Group) -> list[Any] | None:
 
 
 def _metadata(group: h5py.Group) -> dict[str, Any]:
-    text = hdf5_file.scalar_attributes(group).get("__metadata__", "{}")
+    text = h5.scalar_attributes(group).get("__metadata__", "{}")
     metadata: dict[str, Any] = json.loads(text, object_hook=_array_of_json)
     return metadata
 
@@ -139,26 +139,26 @@ def _array_of_json(parts: dict[str, Any]) -> Any:
     dtype = np.dtype(str(parts["dtype"]))
     if dtype.hasobject:
         raise ValueError(f"an array of {dtype} in the metadata")
-    hdf5_file.spend(dtype.itemsize * math.prod(parts["shape"]), "the metadata")
+    h5.spend(dtype.itemsize * math.prod(parts["shape"]), "the metadata")
     return np.array(parts["values"], dtype=dtype).reshape(parts["shape"])
 
 
 def _column(group: h5py.Group, name: str) -> NDArray[Any]:
     """Return a dataset of numbers, or of text as objects or fixed-width text."""
-    found = hdf5_file.member(group, name)
+    found = h5.member(group, name)
     if (
         not isinstance(found, h5py.Dataset)
         or h5py.check_string_dtype(found.dtype) is None
     ):
         return hdf5_objects.read_array(group, name)
-    stored = hdf5_file.dataset(group, name, ndim=found.ndim, kinds="OS")
+    stored = h5.dataset(group, name, ndim=found.ndim, kinds="OS")
     if found.dtype.kind == "S":
         return np.asarray(stored[()])
-    texts = hdf5_file.texts(stored)
+    texts = h5.texts(stored)
     if not found.attrs.get("__string_array__", False):
         return texts
     longest = max(map(len, texts.ravel()), default=0)
-    hdf5_file.spend(4 * longest * texts.size, _place(group))  # each as wide as that
+    h5.spend(4 * longest * texts.size, _place(group))  # each as wide as that
     return texts.astype(str)
 
 
@@ -166,8 +166,8 @@ def _units(group: h5py.Group, n_units: int) -> list[dict[str, Any]] | None:
     """Return the attributes of the units; what is missing is left out."""
     if "neuron_attributes" not in group:
         return None
-    hdf5_file.spend_on_units(n_units, _place(group))
-    table = hdf5_file.member(group, "neuron_attributes")
+    h5.spend_on_units(n_units, _place(group))
+    table = h5.member(group, "neuron_attributes")
     units: list[dict[str, Any]] = [{} for _ in range(n_units)]
     for name in table:
         for unit, value in enumerate(_values(table, name, n_units)):
@@ -196,7 +196,7 @@ def _values(table: h5py.Group, name: str, n_units: int) -> list[Any]:
 
 
 def _dict(group: h5py.Group) -> dict[str, Any]:
-    return {key: read(hdf5_file.member(group, key)) for key in group}
+    return {key: read(h5.member(group, key)) for key in group}
 
 
 def _scalar(group: h5py.Group) -> Any:

@@ -12,7 +12,7 @@ import numpy as np
 
 from spikelab import checks, comparison, destinations, s3
 from spikelab.errors import FormatError, VerificationError, warn
-from spikelab.formats import hdf5_file
+from spikelab.formats import h5
 from spikelab.workspace import file
 from spikelab.workspace.file import About, Item
 
@@ -260,7 +260,7 @@ class AnalysisWorkspace:
         """Return what is known about the workspace, or raise if it cannot be stored."""
         if not isinstance(self.name, str | None):
             raise TypeError(f"name must be a string or None, got {self.name!r:.80}")
-        if not hdf5_file.is_text(self.workspace_id):
+        if not h5.is_text(self.workspace_id):
             raise ValueError(
                 f"workspace_id must be text without a NUL, got {self.workspace_id!r:.80}"
             )

@@ -17,7 +17,7 @@ from spikelab.formats import (
     PairedWriter,
     RaggedWriter,
     RasterWriter,
-    hdf5_file,
+    h5,
 )
 from spikelab.formats.hdf5 import STYLES
 from spikelab.formats.hdf5.writer import HDF5Writer
@@ -275,9 +275,9 @@ def test_verify_compares_raw_data_in_blocks(tmp_path, monkeypatch):
     sd = with_raw()
     options = {"raw_dataset": "raw", "raw_time_dataset": "t", "verify": True}
     sd.to_hdf5(tmp_path / "x.h5", **options)
-    real = hdf5_file.write_array
+    real = h5.write_array
     monkeypatch.setattr(
-        hdf5_file, "write_array", lambda group, name, raw: real(group, name, raw + 1)
+        h5, "write_array", lambda group, name, raw: real(group, name, raw + 1)
     )
     with pytest.raises(VerificationError, match="raw data differ"):
         sd.to_hdf5(tmp_path / "x.h5", **options)

@@ -23,7 +23,7 @@ from siblings import (
 
 from spikelab import SpikeData, load
 from spikelab.errors import FormatError, VerificationError
-from spikelab.formats import RaggedWriter, RasterWriter, hdf5_file
+from spikelab.formats import RaggedWriter, RasterWriter, h5
 from spikelab.formats.hdf5 import objects as hdf5_objects
 from spikelab.formats.hdf5 import siblings as hdf5_siblings
 from spikelab.spikedata.spikeslicestack import SpikeSliceStack
@@ -179,9 +179,9 @@ def test_verify_compares_raw_data_of_slices(tmp_path, monkeypatch):
     writer = RaggedWriter(verify=True, **RAW)
     writer.write(stack, tmp_path / "s.h5")
     before = snapshot(tmp_path)
-    real = hdf5_file.write_array
+    real = h5.write_array
     monkeypatch.setattr(
-        hdf5_file, "write_array", lambda group, name, raw: real(group, name, raw + 1)
+        h5, "write_array", lambda group, name, raw: real(group, name, raw + 1)
     )
     with pytest.raises(VerificationError, match="raw data differ in /slices/0"):
         writer.write(stack, tmp_path / "s.h5")

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-
 from spikelab.formats.csv.writer import (
     CSVWriter,
     export_spikedata_to_csv,

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import h5py
 
-
 from spikelab.formats.hdf5.export import (
     STYLES,
     export_spikedata_to_hdf5,

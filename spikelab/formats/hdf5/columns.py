@@ -10,7 +10,7 @@ import numpy as np
 from h5py import h5t
 from numpy.typing import NDArray
 
-from spikelab.formats import hdf5_file
+from spikelab.formats import h5
 
 _EXACT = 2**53
 """Integers up to here are floats too."""
@@ -33,7 +33,7 @@ class Column:
                 name, data=self.values, dtype=h5py.string_dtype()
             )
         elif self.values.size and self.values.ndim:
-            hdf5_file.write_array(group, name, self.values)
+            h5.write_array(group, name, self.values)
             created = group[name]
         else:
             created = group.create_dataset(name, data=self.values)
@@ -70,7 +70,7 @@ def is_link_name(name: Any) -> bool:
     """Tell whether a group can have a member of this name."""
     return (
         type(name) is str
-        and hdf5_file.is_text(name)
+        and h5.is_text(name)
         and name not in ("", ".")
         and "/" not in name
     )
@@ -78,7 +78,7 @@ def is_link_name(name: Any) -> bool:
 
 def _of_texts(values: Sequence[str], shape: tuple[int, ...]) -> Column | None:
     """Return texts as a column; None if HDF5 cannot store one of them."""
-    if not all(map(hdf5_file.is_text, values)):
+    if not all(map(h5.is_text, values)):
         return None
     array = np.empty(len(values), dtype=object)
     array[:] = [str(value) for value in values]

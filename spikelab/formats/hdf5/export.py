@@ -8,7 +8,7 @@ import h5py
 
 from spikelab import checks, destinations, units
 from spikelab.errors import FormatError
-from spikelab.formats import hdf5_file
+from spikelab.formats import h5
 from spikelab.formats.hdf5 import siblings as hdf5_siblings
 from spikelab.formats.hdf5.group import GroupWriter
 from spikelab.formats.hdf5.paired import PairedWriter
@@ -291,7 +291,7 @@ def read(
     style = _named_style(options)
     with (
         destinations.local_copy(filepath, storage_options, progress=progress) as path,
-        hdf5_file.opened(path) as file,
+        h5.opened(path) as file,
     ):
         if hdf5_siblings.kind_in(file) is not None:
             contents = hdf5_siblings.read(
@@ -300,7 +300,7 @@ def read(
         else:
             writer = _writer_of(file, style, options)
             if "raw_dataset" in options:
-                hdf5_file.member(file, options["raw_dataset"])
+                h5.member(file, options["raw_dataset"])
             contents = writer.read_group(file, start_time_ms, length_ms)
     return recording.described(contents, source_file=os.fspath(filepath))
 
@@ -346,11 +346,11 @@ def _writer_of(
     file: h5py.Group, style: str | None, options: dict[str, Any]
 ) -> HDF5Writer:
     """Return the writer that would have written the file, or a group in it."""
-    recorded = hdf5_file.scalar_attributes(file)
+    recorded = h5.scalar_attributes(file)
     name = style or recorded.get("style") or _recognised_style(file)
     if name == "raster":
         raster = {**_DEFAULTS, **recorded, **options}["raster_dataset"]
-        attributes = hdf5_file.scalar_attributes(hdf5_file.member(file, raster))
+        attributes = h5.scalar_attributes(h5.member(file, raster))
         recorded.setdefault("raster_bin_size_ms", attributes.get("bin_size_ms"))
     try:
         return _style(name).from_options({**_DEFAULTS, **recorded, **options})
@@ -365,7 +365,7 @@ def _recognised_style(file: h5py.Group) -> str:
             f"{file.file.filename} is a workspace; AnalysisWorkspace.load opens it"
         )
     for style in ("ragged", "raster", "group"):
-        if all(hdf5_file.has_member(file, _DEFAULTS[n]) for n in _DATASETS[style]):
+        if all(h5.has_member(file, _DEFAULTS[n]) for n in _DATASETS[style]):
             return style
     raise FormatError(
         f"{file.file.filename} does not say how it is laid out; name its datasets and "

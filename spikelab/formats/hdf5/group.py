@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from spikelab import checks, units
 from spikelab.errors import FormatError
-from spikelab.formats import hdf5_file
+from spikelab.formats import h5
 from spikelab.formats.hdf5.writer import HDF5Writer
 
 
@@ -42,11 +42,11 @@ class GroupWriter(HDF5Writer):
     def _write_train(self, group: h5py.Group, sd: Any) -> None:
         per_unit = group.create_group(self.group_per_unit)
         values = (units.from_ms(t, self.time_unit, self.fs_Hz) for t in sd.train)
-        hdf5_file.write_small(per_unit, zip(map(str, range(sd.N)), values, strict=True))
+        h5.write_small(per_unit, zip(map(str, range(sd.N)), values, strict=True))
 
     def read_train(self, group: h5py.Group) -> list[NDArray[np.float64]]:
         """Return the spike times in ms of each unit, names in natural order."""
-        per_unit = hdf5_file.member(group, self.group_per_unit)
+        per_unit = h5.member(group, self.group_per_unit)
         if not isinstance(per_unit, h5py.Group):
             raise FormatError(f"{self.group_per_unit} must be a group of datasets")
         names = sorted(per_unit, key=_natural)

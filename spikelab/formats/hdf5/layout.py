@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikelab import kinds, trains
-from spikelab.formats import hdf5_file
+from spikelab.formats import h5
 from spikelab.formats.hdf5 import columns as hdf5_columns
 from spikelab.formats.hdf5.columns import Column
 
@@ -46,7 +46,7 @@ class Node:
 
 def _write_train(group: h5py.Group, name: str, train: Sequence[NDArray[Any]]) -> None:
     shape = (sum(map(len, train)),)
-    hdf5_file.write_blocks(group, name, shape, np.float64, trains.blocks(train))
+    h5.write_blocks(group, name, shape, np.float64, trains.blocks(train))
 
 
 @attrs.define
@@ -138,7 +138,7 @@ class Planner:
         node = Node()
         self._place(node, path, "inst_Frate_data", rd.inst_Frate_data)
         self._place(node, path, "times", rd.times)
-        if isinstance(rd.rate_unit, str) and hdf5_file.is_text(rd.rate_unit):
+        if isinstance(rd.rate_unit, str) and h5.is_text(rd.rate_unit):
             node.attributes["rate_unit"] = rd.rate_unit
         self._units(node, path, rd.neuron_attributes)
         return node
@@ -220,7 +220,7 @@ def _plain(value: Any) -> Node | None:
     if value is None:
         return Node({"__type__": "none"})
     if type(value) is str:
-        if not hdf5_file.is_text(value):
+        if not h5.is_text(value):
             return None
         return Node({"__type__": "scalar_str", "__scalar_value__": value})
     if isinstance(value, list | tuple | set | frozenset):

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from spikelab import kinds, trains
 from spikelab.comparison import same
 from spikelab.errors import FormatError
-from spikelab.formats import hdf5_file
+from spikelab.formats import h5
 from spikelab.formats.hdf5 import columns as hdf5_columns
 from spikelab.formats.hdf5.layout import Node, Planner
 from spikelab.formats.hdf5.value_trees import Decoder, Encoder
@@ -62,7 +62,7 @@ def read_json(group: h5py.Group, name: str) -> Any:
     FormatError
         If it is not that.
     """
-    stored = hdf5_file.dataset(group, name, ndim=0, kinds="S")
+    stored = h5.dataset(group, name, ndim=0, kinds="S")
     try:
         return json.loads(bytes(stored[()]).decode("utf-8", "surrogatepass"))
     except (ValueError, RecursionError) as error:
@@ -194,20 +194,20 @@ class _Reader:
         if path not in self.columns:
             self.columns[path] = self._dataset(path)
         found = np.array(self.columns[path][row])
-        hdf5_file.spend(found.nbytes + _ARRAY, f"{self.group.name}: {path!r}")
+        h5.spend(found.nbytes + _ARRAY, f"{self.group.name}: {path!r}")
         return found
 
     def _train(self, tree: Any) -> trains.Pieces:
         times, ends = map(self._dataset, tree)
-        hdf5_file.spend_on_units(ends.size, f"{self.group.name}: {tree[1]!r}")
+        h5.spend_on_units(ends.size, f"{self.group.name}: {tree[1]!r}")
         return trains.split(times, ends, str(tree[1]))
 
 
 def read_array(group: h5py.Group, name: str) -> NDArray[Any]:
     """Return a dataset of numbers, truth values, bytes or fields, of any shape."""
-    found = hdf5_file.member(group, name)
+    found = h5.member(group, name)
     ndim = found.ndim if isinstance(found, h5py.Dataset) else 1
-    stored = hdf5_file.dataset(group, name, ndim=ndim, kinds="biufcSV")
+    stored = h5.dataset(group, name, ndim=ndim, kinds="biufcSV")
     if stored.dtype.hasobject:
         raise FormatError(f"{found.name} must hold plain numbers in its fields")
     # h5py notes in the dtype how bytes are encoded; and of a single number it gives

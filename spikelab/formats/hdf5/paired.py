@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from spikelab import checks, trains, units
 from spikelab.errors import FormatError
-from spikelab.formats import hdf5_file
+from spikelab.formats import h5
 from spikelab.formats.hdf5.writer import HDF5Writer
 
 _MOST_SILENT = 2**20
@@ -54,12 +54,12 @@ class PairedWriter(HDF5Writer):
             ),
             np.int64,
         )
-        hdf5_file.write_blocks(group, self.idces_dataset, (n_spikes,), np.int64, idces)
+        h5.write_blocks(group, self.idces_dataset, (n_spikes,), np.int64, idces)
         self._write_times(group, self.times_dataset, sd)
 
     def read_train(self, group: h5py.Group) -> list[NDArray[np.float64]]:
         """Return the spike times in ms of each unit, silent ones as the file tells."""
-        idces = _whole(hdf5_file.dataset(group, self.idces_dataset)[()])
+        idces = _whole(h5.dataset(group, self.idces_dataset)[()])
         times = self._read_times(group, self.times_dataset)
         if idces.shape != times.shape:
             raise FormatError(
@@ -67,7 +67,7 @@ class PairedWriter(HDF5Writer):
                 f"length, got {idces.size} and {times.size}"
             )
         largest = int(idces.max()) if idces.size else -1
-        n_units = hdf5_file.scalar_attributes(group).get("n_units", largest + 1)
+        n_units = h5.scalar_attributes(group).get("n_units", largest + 1)
         if idces.size and not 0 <= int(idces.min()) <= largest < n_units:
             raise FormatError(
                 f"{self.idces_dataset} must lie in 0..{n_units - 1}, "
@@ -78,7 +78,7 @@ class PairedWriter(HDF5Writer):
                 f"{self.idces_dataset} must not claim {n_units} units "
                 f"for {len(idces)} spikes"
             )
-        hdf5_file.spend_on_units(n_units, group.file.filename)
+        h5.spend_on_units(n_units, group.file.filename)
         return trains.gather(idces, times, n_units)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikelab import checks, trains, units
-from spikelab.formats import hdf5_file
+from spikelab.formats import h5
 from spikelab.formats.hdf5.writer import HDF5Writer
 
 
@@ -50,6 +50,6 @@ class RaggedWriter(HDF5Writer):
     def read_train(self, group: h5py.Group) -> list[NDArray[np.float64]]:
         """Return the spike times in ms of each unit."""
         times = self._read_times(group, self.spike_times_dataset)
-        index = hdf5_file.dataset(group, self.spike_times_index_dataset)[()]
-        hdf5_file.spend_on_units(len(index), group.file.filename)
+        index = h5.dataset(group, self.spike_times_index_dataset)[()]
+        h5.spend_on_units(len(index), group.file.filename)
         return trains.split(times, index, self.spike_times_index_dataset)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from spikelab import binning, checks, comparison
 from spikelab.errors import FormatError
-from spikelab.formats import hdf5_file
+from spikelab.formats import h5
 from spikelab.formats.hdf5.writer import HDF5Writer
 from spikelab.kinds import Contents
 
@@ -128,17 +128,17 @@ class RasterWriter(HDF5Writer):
                 raster.id.write_direct_chunk((chunk.row, chunk.column), packed)
 
     def _length_ms(self, group: h5py.Group) -> float:
-        raster = hdf5_file.dataset(
+        raster = h5.dataset(
             group, self.raster_dataset, ndim=2, kinds="iufb", sparse=True
         )
         return float(raster.shape[1] * self.raster_bin_size_ms)
 
     def read_train(self, group: h5py.Group) -> list[NDArray[np.float64]]:
         """Return spike times in ms that have these counts, evenly spread in each bin."""
-        raster = hdf5_file.dataset(
+        raster = h5.dataset(
             group, self.raster_dataset, ndim=2, kinds="iufb", sparse=True
         )
-        start = hdf5_file.scalar_attributes(group).get("start_time", 0.0)
+        start = h5.scalar_attributes(group).get("start_time", 0.0)
         return [
             binning.placed(bins, counts, start, self.raster_bin_size_ms)
             for bins, counts in _occupied(raster)
@@ -161,10 +161,10 @@ def _occupied(raster: h5py.Dataset) -> Iterator[_Counts]:
         raise FormatError(
             f"{raster.file.filename}: {raster.shape[0]} units in {stored} bytes"
         )
-    hdf5_file.spend_on_units(raster.shape[0], raster.file.filename)
+    h5.spend_on_units(raster.shape[0], raster.file.filename)
     height = raster.chunks[0] if raster.chunks else raster.shape[0]
     regions = itertools.groupby(
-        hdf5_file.written_chunks(raster), key=lambda region: region[0].start // height
+        h5.written_chunks(raster), key=lambda region: region[0].start // height
     )
     first, n_spikes = 0, 0.0
     for stripe, chunks in regions:

@@ -14,7 +14,7 @@ import h5py
 
 from spikelab import comparison, kinds
 from spikelab.errors import FormatError
-from spikelab.formats import hdf5_file
+from spikelab.formats import h5
 from spikelab.formats.hdf5 import columns as hdf5_columns
 from spikelab.formats.hdf5 import objects as hdf5_objects
 from spikelab.formats.hdf5.objects import Plan
@@ -43,7 +43,7 @@ _OF_SLICES = ("neuron_attributes", "metadata")
 
 def kind_in(file: h5py.File) -> str | None:
     """Return which of these classes a file says it holds, None if it says none."""
-    kind = hdf5_file.scalar_attributes(file).get("__type__")
+    kind = h5.scalar_attributes(file).get("__type__")
     return kind if kind in kinds.MODULES and kind != "SpikeData" else None
 
 
@@ -53,7 +53,7 @@ def groups(file: h5py.File, obj: Any) -> Iterator[tuple[h5py.Group, Any]]:
         yield file, obj
         return
     for i, sd in enumerate(kinds.recordings_of(obj)):
-        yield hdf5_file.member(file, f"{_SLICES}/{i}"), sd
+        yield h5.member(file, f"{_SLICES}/{i}"), sd
 
 
 @attrs.frozen(kw_only=True)
@@ -105,7 +105,7 @@ class SiblingWriter(FileWriter):
         return lost
 
     def _write(self, obj: Any, path: Path, prepared: Plan | None) -> None:
-        with hdf5_file.created(path) as file:
+        with h5.created(path) as file:
             if prepared is None:
                 self.write_group(file, obj)
                 return
@@ -126,7 +126,7 @@ class SiblingWriter(FileWriter):
             self.write_group(slices.create_group(str(i)), sd)
 
     def _read_back(self, path: Path) -> Contents:
-        with hdf5_file.opened(path) as file:
+        with h5.opened(path) as file:
             if kind_in(file) is None:
                 return self.read_group(file, with_raw=False)
             return read(file, lambda _: self)
@@ -179,7 +179,7 @@ def read(file: h5py.File, writer_of: Callable[[h5py.Group], SiblingWriter]) -> C
     writer_of : callable
         Returns the writer that would have written a group of spike trains.
     """
-    exact = hdf5_file.member(file, _EXACT)
+    exact = h5.member(file, _EXACT)
     if kind_in(file) == "SpikeSliceStack":
         return _read_slices(file, exact, writer_of)
     contents = hdf5_objects.read_contents(file, exact)
@@ -199,7 +199,7 @@ def _read_slices(
     try:
         parts, windows = beside["slices"], beside["times_start_to_end"]
         for i, part in enumerate(parts):
-            group = hdf5_file.member(file, f"{_SLICES}/{i}")
+            group = h5.member(file, f"{_SLICES}/{i}")
             contents = writer_of(group).read_group(group)
             arguments = {name: part[name] for name in _OF_SLICES}
             slices.append(

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from spikelab import kinds, trains
 from spikelab.comparison import same
 from spikelab.errors import FormatError
-from spikelab.formats import hdf5_file
+from spikelab.formats import h5
 from spikelab.formats.keys import Keys
 from spikelab.kinds import Contents
 
@@ -346,7 +346,7 @@ def _small(shape: list[int]) -> list[int]:
     claimed = math.prod(max(extent, 1) for extent in shape)
     if claimed > _MOST_EMPTY:
         raise ValueError(f"an array without a byte of shape {shape}")
-    hdf5_file.spend(4 * claimed, "an array without a byte")  # NumPy's empty texts
+    h5.spend(4 * claimed, "an array without a byte")  # NumPy's empty texts
     return shape
 
 

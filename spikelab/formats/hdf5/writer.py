@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from spikelab import checks, comparison, trains, units
 from spikelab.errors import FormatError
-from spikelab.formats import hdf5_file
+from spikelab.formats import h5
 from spikelab.formats.hdf5 import siblings as hdf5_siblings
 from spikelab.formats.hdf5.siblings import SiblingWriter
 from spikelab.formats.writer import FileWriter
@@ -153,7 +153,7 @@ class HDF5Writer(SiblingWriter):
         return {"style": self.style, **options, "n_units": sd.N, **window}
 
     def _write_raw(self, group: h5py.Group, sd: Any) -> None:
-        hdf5_file.write_array(group, str(self.raw_dataset), sd.raw_data)
+        h5.write_array(group, str(self.raw_dataset), sd.raw_data)
         self._write_converted(
             group,
             str(self.raw_time_dataset),
@@ -176,11 +176,11 @@ class HDF5Writer(SiblingWriter):
             dtype,
         )
         shape = (sum(map(len, times_ms)),)
-        hdf5_file.write_blocks(group, name, shape, dtype, blocks)
+        h5.write_blocks(group, name, shape, dtype, blocks)
 
     def _read_times(self, group: h5py.Group, name: str) -> NDArray[np.float64]:
         """Return a dataset of times in ms."""
-        found = hdf5_file.dataset(group, name)
+        found = h5.dataset(group, name)
         if len(found) <= trains.BLOCK:
             return units.to_ms(found[()], self.time_unit, self.fs_Hz)
         times = np.empty(found.shape)
@@ -209,7 +209,7 @@ class HDF5Writer(SiblingWriter):
         with_raw : bool
             Read the raw data too, if there are any.
         """
-        recorded = hdf5_file.scalar_attributes(group)
+        recorded = h5.scalar_attributes(group)
         length = length_ms if length_ms is not None else recorded.get("length_ms")
         if length is None:
             length = self._length_ms(group)
@@ -236,9 +236,9 @@ class HDF5Writer(SiblingWriter):
 
     def _found_wrong(self, obj: Any, staged: Path, prepared: Any) -> list[str]:
         found = super()._found_wrong(obj, staged, prepared)
-        with hdf5_file.opened(staged) as file:
+        with h5.opened(staged) as file:
             for group, sd in hdf5_siblings.groups(file, obj):
-                said = hdf5_file.scalar_attributes(group)
+                said = h5.scalar_attributes(group)
                 for name, value in self._recorded(sd).items():
                     if said.get(name) != value:
                         found.append(f"{name} of {group.name} is {said.get(name)!r}")
@@ -248,8 +248,8 @@ class HDF5Writer(SiblingWriter):
 
     def _raw_differences(self, group: h5py.Group, sd: Any) -> list[str]:
         found = []
-        raw = hdf5_file.member(group, str(self.raw_dataset))
-        if not hdf5_file.holds_array(raw, sd.raw_data):
+        raw = h5.member(group, str(self.raw_dataset))
+        if not h5.holds_array(raw, sd.raw_data):
             found.append(f"raw data differ in {group.name}")
         times = self._read_raw_time(group)
         moved = comparison.largest_shift_ms([sd.raw_time], [times])
@@ -259,16 +259,14 @@ class HDF5Writer(SiblingWriter):
         return found
 
     def _read_raw(self, group: h5py.Group) -> dict[str, Any]:
-        if self.raw_dataset is None or not hdf5_file.has_member(
-            group, self.raw_dataset
-        ):
+        if self.raw_dataset is None or not h5.has_member(group, self.raw_dataset):
             return {}
-        data = hdf5_file.member(group, self.raw_dataset)
-        raw = hdf5_file.dataset(group, self.raw_dataset, ndim=data.ndim)[()]
+        data = h5.member(group, self.raw_dataset)
+        raw = h5.dataset(group, self.raw_dataset, ndim=data.ndim)[()]
         return {"raw_data": raw, "raw_time": self._read_raw_time(group)}
 
     def _read_raw_time(self, group: h5py.Group) -> NDArray[np.float64]:
-        times = hdf5_file.dataset(group, str(self.raw_time_dataset))[()]
+        times = h5.dataset(group, str(self.raw_time_dataset))[()]
         return units.to_ms(times, self.raw_time_unit, self.fs_Hz)
 
 

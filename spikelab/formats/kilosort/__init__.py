@@ -3,13 +3,12 @@
 from pathlib import Path
 
 from spikelab.errors import FormatError
-from spikelab.manifest import MANIFEST
-
 from spikelab.formats.kilosort.writer import (
     KiloSortWriter,
     export_spikedata_to_kilosort,
     read,
 )
+from spikelab.manifest import MANIFEST
 
 __all__ = [
     "KiloSortWriter",

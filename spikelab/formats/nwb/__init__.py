@@ -4,7 +4,6 @@ from pathlib import Path
 
 import h5py
 
-
 from spikelab.formats.nwb.writer import (
     NWBWriter,
     export_spikedata_to_nwb,

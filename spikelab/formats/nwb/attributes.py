@@ -7,7 +7,7 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 
-from spikelab.formats import hdf5_file
+from spikelab.formats import h5
 from spikelab.formats.nwb import names as nwb_names
 from spikelab.formats.nwb.columns import MISSING, Column
 
@@ -291,7 +291,7 @@ def _check_dtype(dtype: np.dtype[Any]) -> None:
 
 
 def _check_text(texts: list[str]) -> None:
-    if reason := hdf5_file.why_no_text("".join(texts)):
+    if reason := h5.why_no_text("".join(texts)):
         raise _UnstorableError(f"it holds {reason}")
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from spikelab import kinds, trains
 from spikelab.errors import FormatError
-from spikelab.formats import hdf5_file
+from spikelab.formats import h5
 from spikelab.formats.nwb import tables as nwb_tables
 
 TABLE = "general/extracellular_ephys/electrodes"
@@ -83,7 +83,7 @@ def _labels(value: Any) -> list[int] | list[str] | None:
         values = whole if np.array_equal(whole, values) else values
     if values.dtype.kind in "iu" and (not values.size or values.max() <= 2**63 - 1):
         return [int(v) for v in values]
-    texts = values.dtype.kind == "U" and all(map(hdf5_file.is_text, values.tolist()))
+    texts = values.dtype.kind == "U" and all(map(h5.is_text, values.tolist()))
     return [str(v) for v in values] if texts else None
 
 
@@ -165,7 +165,7 @@ def _place(unit: Mapping[str, Any]) -> tuple[float, ...] | None:
 def _area(unit: Mapping[str, Any]) -> str | None:
     for key in ("brain_area", "location"):
         value = unit.get(key)
-        if isinstance(value, str) and value.strip() and hdf5_file.is_text(value):
+        if isinstance(value, str) and value.strip() and h5.is_text(value):
             return value
     return None
 

@@ -7,7 +7,7 @@ import h5py
 import numpy as np
 
 from spikelab import comparison
-from spikelab.formats import hdf5_file
+from spikelab.formats import h5
 from spikelab.formats.nwb import attributes as nwb_attributes
 from spikelab.formats.nwb import columns as nwb_columns
 from spikelab.formats.nwb import parts as nwb_parts
@@ -88,13 +88,13 @@ class Comparison(nwb_parts.Part):
 
     def read(self, file: h5py.File) -> dict[str, Any]:
         """Return values and labels."""
-        group = hdf5_file.member(file, _TABLE)
+        group = h5.member(file, _TABLE)
         ndim = {"matrix": 2, "stack": 3}[self.array]
-        data = hdf5_file.dataset(group, _VALUES, ndim=ndim, kinds="biuf")
+        data = h5.dataset(group, _VALUES, ndim=ndim, kinds="biuf")
         labels = None
-        if hdf5_file.has_member(group, "label"):
+        if h5.has_member(group, "label"):
             column = nwb_tables.read_column(
-                "label", hdf5_file.member(group, "label"), None, len(data), own=True
+                "label", h5.member(group, "label"), None, len(data), own=True
             )
             labels = None if column is None else column.values()
         return {self.array: nwb_tables.values(data), "labels": labels}
@@ -145,7 +145,7 @@ class Comparisons(Comparison):
 
     def read(self, file: h5py.File) -> dict[str, Any]:
         """Return values, labels and windows."""
-        notes = hdf5_file.scalar_attributes(hdf5_file.member(file, _TABLE))
+        notes = h5.scalar_attributes(h5.member(file, _TABLE))
         count = notes.get("n_windows")
         windows = None if count == _NONE else nwb_trials.read(file, count)
         return {**super().read(file), "times": windows}

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from spikelab import trains
 from spikelab.errors import FormatError
-from spikelab.formats import hdf5_file
+from spikelab.formats import h5
 from spikelab.formats.nwb import file as nwb_file
 from spikelab.formats.nwb import parts as nwb_parts
 from spikelab.formats.nwb import series as nwb_series
@@ -101,7 +101,7 @@ class Rates(nwb_parts.Part):
         return {
             "inst_Frate_data": rates.T,
             "times": times,
-            "rate_unit": hdf5_file.scalar_attributes(group).get("rate_unit"),
+            "rate_unit": h5.scalar_attributes(group).get("rate_unit"),
         }
 
     def differences(self, obj: Any, contents: Contents) -> list[str]:
@@ -120,7 +120,7 @@ class Rates(nwb_parts.Part):
 def _unit(obj: Any) -> str | None:
     """Return the unit of the rates if it can be written."""
     unit = obj.rate_unit
-    return str(unit) if hdf5_file.is_text(unit) else None
+    return str(unit) if h5.is_text(unit) else None
 
 
 class RateSlices(nwb_parts.Part):
@@ -166,7 +166,7 @@ class RateSlices(nwb_parts.Part):
     def read(self, file: h5py.File) -> dict[str, Any]:
         """Return rates, windows and step."""
         rates, _, group = nwb_series.read(file, _NAME)
-        notes = hdf5_file.scalar_attributes(group)
+        notes = h5.scalar_attributes(group)
         windows = nwb_trials.read(file, notes.get("n_windows"))
         n_bins = notes.get("n_bins")
         if not isinstance(n_bins, int) or len(rates) != len(windows) * n_bins:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from spikelab import trains, units
 from spikelab.errors import FormatError, warn
-from spikelab.formats import hdf5_file
+from spikelab.formats import h5
 from spikelab.formats.nwb import columns as nwb_columns
 from spikelab.formats.nwb import electrodes as nwb_electrodes
 from spikelab.formats.nwb import names as nwb_names
@@ -47,15 +47,15 @@ class Found:
 
 def is_own(file: h5py.File) -> bool:
     """Tell whether spikelab wrote the file."""
-    return "spike_times_dataset" in hdf5_file.scalar_attributes(file)
+    return "spike_times_dataset" in h5.scalar_attributes(file)
 
 
 def find(file: h5py.File) -> Found:
     """Return where the Units table of a file lies, following links inside of it."""
-    recorded = hdf5_file.scalar_attributes(file)
+    recorded = h5.scalar_attributes(file)
     times = str(recorded.get("spike_times_dataset", "spike_times"))
     index = str(recorded.get("spike_times_index_dataset", "spike_times_index"))
-    table = hdf5_file.member(file, str(recorded.get("group", "units")))
+    table = h5.member(file, str(recorded.get("group", "units")))
     if not isinstance(table, h5py.Group):
         raise FormatError(f"{file.filename}: the units must be a group, got a dataset")
     columns = {
@@ -85,9 +85,9 @@ def _column_names(table: h5py.Group) -> list[str]:
 
 
 def _electrodes(file: h5py.File) -> dict[str, h5py.Dataset]:
-    if not hdf5_file.has_member(file, nwb_electrodes.TABLE):
+    if not h5.has_member(file, nwb_electrodes.TABLE):
         return {}
-    table = hdf5_file.member(file, nwb_electrodes.TABLE)
+    table = h5.member(file, nwb_electrodes.TABLE)
     names = table if isinstance(table, h5py.Group) else ()
     found = {name: _local(table, name) for name in names}
     return {name: data for name, data in found.items() if data is not None}
@@ -95,9 +95,9 @@ def _electrodes(file: h5py.File) -> dict[str, h5py.Dataset]:
 
 def _local(group: h5py.Group, name: str) -> h5py.Dataset | None:
     """Return the dataset `name` if there is one that keeps its data in this file."""
-    if not hdf5_file.has_member(group, name):
+    if not h5.has_member(group, name):
         return None
-    found = hdf5_file.member(group, name)
+    found = h5.member(group, name)
     if not isinstance(found, h5py.Dataset):
         return None
     if found.external or found.is_virtual:
@@ -109,8 +109,8 @@ def _local(group: h5py.Group, name: str) -> h5py.Dataset | None:
 
 def attributes_in(file: h5py.File) -> dict[str, Any]:
     """Return, as an argument, the attributes of the units, none without a table."""
-    group = str(hdf5_file.scalar_attributes(file).get("group", ""))
-    if not group or not hdf5_file.has_member(file, group):
+    group = str(h5.scalar_attributes(file).get("group", ""))
+    if not group or not h5.has_member(file, group):
         return {}
     found = find(file)
     return {"neuron_attributes": _attributes(found, _ids(found, None))}
@@ -166,7 +166,7 @@ def _train(found: Found) -> tuple[NDArray[Any], list[NDArray[np.float64]]]:
         if index is not None
         else np.arange(1, len(times) + 1)
     )
-    hdf5_file.spend_on_units(len(stops), str(data.name))
+    h5.spend_on_units(len(stops), str(data.name))
     train = trains.split(times, stops, f"{found.spike_times} index")
     return _ids(found, len(train)), train
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikelab.errors import FormatError
-from spikelab.formats import hdf5_file
+from spikelab.formats import h5
 from spikelab.formats.nwb import tables as nwb_tables
 
 MODULE = "processing/ecephys"
@@ -55,7 +55,7 @@ def write(
         description="Firing rates: a column for each row of the units table.",
         comments="Written by spikelab.",
     )
-    data = hdf5_file.write_blocks(group, "data", shape, dtype, blocks)
+    data = h5.write_blocks(group, "data", shape, dtype, blocks)
     data.attrs["unit"] = unit
     data.attrs["conversion"] = 1.0
     data.attrs["resolution"] = -1.0
@@ -84,13 +84,13 @@ def read(
     file: h5py.File, name: str
 ) -> tuple[NDArray[Any], NDArray[np.float64], h5py.Group]:
     """Return rates (times, units), times in ms, and the group of a series."""
-    group = hdf5_file.member(file, f"{MODULE}/{name}")
-    data = nwb_tables.values(hdf5_file.dataset(group, "data", ndim=2, kinds="biuf"))
-    notes = hdf5_file.scalar_attributes(group)
+    group = h5.member(file, f"{MODULE}/{name}")
+    data = nwb_tables.values(h5.dataset(group, "data", ndim=2, kinds="biuf"))
+    notes = h5.scalar_attributes(group)
     if "step_ms" in notes:
         times = notes["start_ms"] + np.arange(len(data)) * notes["step_ms"]
     else:
-        times = nwb_tables.values(hdf5_file.dataset(group, "timestamps")) * 1000.0
+        times = nwb_tables.values(h5.dataset(group, "timestamps")) * 1000.0
     if len(times) != len(data):
         raise FormatError(f"{group.name} must have a time for each of {len(data)} rows")
     return data, times, group

@@ -7,7 +7,7 @@ from typing import Any
 
 import attrs
 
-from spikelab.formats import hdf5_file
+from spikelab.formats import h5
 
 _PERSON = re.compile(r"([\w\s\-.']+),\s+([\w\s\-.']+)")
 _SPECIES = re.compile(
@@ -27,7 +27,7 @@ _WORMS = ("Caenorhabditis elegans", "C. elegans")
 def _text(name: str, value: Any) -> str:
     if not isinstance(value, str):
         raise TypeError(f"{name} must be a text, got {value!r}")
-    if not value.strip() or not hdf5_file.is_text(value):
+    if not value.strip() or not h5.is_text(value):
         raise ValueError(
             f"{name} must not be empty nor hold NUL or half a surrogate pair, "
             f"got {value!r}"

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from spikelab.errors import FormatError
-from spikelab.formats import hdf5_file
+from spikelab.formats import h5
 from spikelab.formats.nwb.columns import FILLS, Column
 
 CORE = "core"
@@ -140,9 +140,9 @@ def values(dataset: h5py.Dataset) -> NDArray[Any]:
     """
     if dataset.shape is None:
         raise FormatError(f"{dataset.name} must not be empty of shape")
-    hdf5_file.check_size(dataset, str(dataset.name))
+    h5.check_size(dataset, str(dataset.name))
     if h5py.check_string_dtype(dataset.dtype) is not None and dataset.dtype.kind == "O":
-        return hdf5_file.texts(dataset)
+        return h5.texts(dataset)
     if dataset.dtype.kind in "OS":
         texts = [text(value) for value in np.ravel(dataset[()])]
         return np.array(texts, dtype=object).reshape(dataset.shape)
@@ -155,7 +155,7 @@ def read_ends(index: h5py.Dataset) -> NDArray[np.int64]:
         raise FormatError(
             f"{index.name} must be 1-D and hold integers, got {index.shape} {index.dtype}"
         )
-    hdf5_file.spend_on_units(len(index), str(index.name))
+    h5.spend_on_units(len(index), str(index.name))
     return values(index).astype(np.int64)
 
 
@@ -188,7 +188,7 @@ def read_column(
     n_rows = data.shape[0] if ends is None else len(ends)
     if n_rows != n_units:
         raise FormatError(f"{data.name} must have {n_units} rows, got {n_rows}")
-    found = hdf5_file.scalar_attributes(data) if own else {}
+    found = h5.scalar_attributes(data) if own else {}
     notes = {n: found[n] for n, allowed in _NOTES.items() if found.get(n) in allowed}
     return Column(
         name=name,

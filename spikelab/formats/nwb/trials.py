@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from spikelab import units
 from spikelab.errors import FormatError
-from spikelab.formats import hdf5_file
+from spikelab.formats import h5
 from spikelab.formats.nwb import tables as nwb_tables
 
 TRIALS = "intervals/trials"
@@ -83,12 +83,10 @@ def read(file: h5py.File, count: Any = None) -> list[tuple[float, float]]:
 
     `count` is how many spikelab wrote; others may have added trials since.
     """
-    if not hdf5_file.has_member(file, TRIALS):
+    if not h5.has_member(file, TRIALS):
         return []
     edges = [
-        units.to_ms(
-            nwb_tables.values(hdf5_file.dataset(file, f"{TRIALS}/{name}")), "s", None
-        )
+        units.to_ms(nwb_tables.values(h5.dataset(file, f"{TRIALS}/{name}")), "s", None)
         for name in ("start_time", "stop_time")
     ]
     if len(edges[0]) != len(edges[1]):

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikelab import trains, units
-from spikelab.formats import hdf5_file
+from spikelab.formats import h5
 from spikelab.formats.nwb import attributes as nwb_attributes
 from spikelab.formats.nwb import electrodes as nwb_electrodes
 from spikelab.formats.nwb import names as nwb_names
@@ -187,7 +187,7 @@ class UnitsTable:
             np.float64,
         )
         shape = (sum(map(len, recording.train)),)
-        times = hdf5_file.write_blocks(
+        times = h5.write_blocks(
             table, self.spike_times_dataset, shape, np.float64, seconds
         )
         self._mark_spikes(table, times, trains.ends(recording.train))

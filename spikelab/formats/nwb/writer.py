@@ -10,7 +10,7 @@ import attrs
 
 from spikelab import checks, comparison, destinations
 from spikelab.errors import warn
-from spikelab.formats import hdf5_file
+from spikelab.formats import h5
 from spikelab.formats.nwb import columns as nwb_columns
 from spikelab.formats.nwb import file as nwb_file
 from spikelab.formats.nwb import pairwise as nwb_pairwise
@@ -133,7 +133,7 @@ class NWBWriter(FileWriter):
     def _write(self, obj: Any, path: Path, prepared: nwb_units.UnitsTable) -> None:
         part = _part(obj)
         identifier = self._identifier(part, obj, prepared)
-        with hdf5_file.created(path) as file:
+        with h5.created(path) as file:
             nwb_file.start(file, identifier, self.session, self.subject)
             file.attrs["kind"] = part.kind
             part.write(file, obj, prepared)
@@ -153,7 +153,7 @@ class NWBWriter(FileWriter):
         return read(path)
 
     def _found_wrong(self, obj: Any, staged: Path, prepared: Any) -> list[str]:
-        with hdf5_file.opened(staged) as file:
+        with h5.opened(staged) as file:
             beside = _part(obj).found_wrong(file, obj)
         return super()._found_wrong(obj, staged, prepared) + beside
 
@@ -309,11 +309,11 @@ def export_spikedata_to_nwb(
 
 def is_nwb(path: Path) -> bool:
     """Tell whether an HDF5 file is an NWB file, or one as spikelab 0.1 wrote it."""
-    with hdf5_file.opened(path) as file:
+    with h5.opened(path) as file:
         if "nwb_version" in file.attrs:
             return True
         units_as_in_nwb = all(
-            hdf5_file.has_member(file, f"{nwb_units.UNITS}/{name}")
+            h5.has_member(file, f"{nwb_units.UNITS}/{name}")
             for name in ("id", nwb_units.SPIKE_TIMES, nwb_units.SPIKE_TIMES_INDEX)
         )
         return units_as_in_nwb and "style" not in file.attrs
@@ -381,8 +381,8 @@ def read(
 def _read(
     path: Path, prefer_pynwb: bool, start_time_ms: float | None, length_ms: float | None
 ) -> Contents:
-    with hdf5_file.opened(path) as file:
-        part = _PARTS.get(str(hdf5_file.scalar_attributes(file).get("kind")))
+    with h5.opened(path) as file:
+        part = _PARTS.get(str(h5.scalar_attributes(file).get("kind")))
         if part is not None and part.is_read:
             attributes = nwb_reader.attributes_in(file)
             return Contents(part.kind, {**part.read(file), **attributes})

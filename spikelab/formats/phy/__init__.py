@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-
 from spikelab.formats.phy.writer import (
     PhyWriter,
     export_spikedata_to_phy,

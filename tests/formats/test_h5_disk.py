@@ -6,8 +6,8 @@ import h5py
 import numpy as np
 import pytest
 
-from spikelab.formats import hdf5_file
-from spikelab.formats.hdf5_disk import Source
+from spikelab.formats import h5
+from spikelab.formats.h5_disk import Source
 
 SHAPES = [
     "label number {}",
@@ -25,11 +25,11 @@ SHAPES = [
 def test_no_text_is_taken_for_a_damaged_reference(shape, count, tmp_path):
     """However many there are, and whatever their lengths and numbers look like."""
     texts = [shape.format(i) for i in range(count)]
-    with hdf5_file.created(tmp_path / "a.h5") as file:
+    with h5.created(tmp_path / "a.h5") as file:
         file.create_dataset("texts", data=texts, dtype=h5py.string_dtype())
         file.attrs["names"] = texts[:1000]
         file["numbers"] = np.arange(count)
-    with hdf5_file.opened(tmp_path / "a.h5") as file:
+    with h5.opened(tmp_path / "a.h5") as file:
         assert file["texts"].asstr()[:].tolist() == texts
         assert list(file.attrs["names"]) == texts[:1000]
         assert file["numbers"][:].tolist() == list(range(count))

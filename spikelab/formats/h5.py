@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from spikelab import trains
 from spikelab.errors import FormatError, MissingExtraError
-from spikelab.formats.hdf5_disk import Disk, Source
+from spikelab.formats.h5_disk import Disk, Source
 
 _PLAIN = (h5t.INTEGER, h5t.FLOAT, h5t.STRING, h5t.ENUM)
 

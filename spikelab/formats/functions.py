@@ -1,0 +1,135 @@
+"""Export functions and loaders, made from writers and readers."""
+
+import functools
+import inspect
+import re
+from collections.abc import Callable
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+from spikelab.errors import FormatError
+from spikelab.formats.base import StrPath, Writer
+from spikelab.spikedata.data_object import DataObject
+from spikelab.spikedata.spikedata import SpikeData
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+_FILE = """filepath : path or S3 URL
+    The file; replaced if it exists."""
+
+_FOLDER = """folder : path or S3 URL
+    The folder; made if it is not there. Files of an earlier export are replaced,
+    other files stay."""
+
+_RAISES = """TypeError
+    If `sd` is not a data object that this format can hold, or an option is of the
+    wrong type.
+ValueError
+    If an option is wrong or missing, or the format cannot hold the data.
+LossError, VerificationError
+    See `strict` and `verify`.
+OSError
+    If the target cannot be written; an earlier export is then as it was."""
+
+
+def export_function(
+    writer: Callable[P, Writer[R]], name: str, *, returns: str = "str\n    `filepath`."
+) -> Callable[Concatenate[DataObject, StrPath, P], R]:
+    """Return the export function of a writer, with the options of the writer.
+
+    Parameters
+    ----------
+    writer : type
+        The writer class. Signature and docstring of the function are made from it, so
+        that options are spelled once.
+    name : str
+        Name of the function.
+    returns : str
+        What its docstring says under Returns.
+    """
+    cls: Any = writer
+    export: Any
+
+    def export_file(
+        sd: DataObject, filepath: StrPath, *args: P.args, **options: P.kwargs
+    ) -> R:
+        return writer(*args, **options).write(sd, filepath)
+
+    def export_folder(
+        sd: DataObject, folder: StrPath, *args: P.args, **options: P.kwargs
+    ) -> R:
+        return writer(*args, **options).write(sd, folder)
+
+    export = export_folder if cls.is_folder else export_file
+    export.__name__ = export.__qualname__ = name
+    export.__module__ = cls.__module__
+    export.__doc__ = _document(cls, returns)
+    _sign(export, cls)
+    made: Callable[Concatenate[DataObject, StrPath, P], R] = export
+    return made
+
+
+def _sign(export: Any, writer: type[Writer[Any]]) -> None:
+    """Give a function the options of a writer: its own before those of all writers."""
+    common = {"verify", "strict", "storage_options", "progress", "overwrite"}
+    options = sorted(
+        inspect.signature(writer).parameters.values(), key=lambda p: p.name in common
+    )
+    first = list(inspect.signature(export).parameters.values())[:2]
+    result = inspect.signature(writer._written).return_annotation
+    export.__signature__ = inspect.Signature(
+        [*first, *options], return_annotation=result
+    )
+    hints = {p.name: p.annotation for p in (*first, *options)}
+    export.__annotations__ = {**hints, "return": result}
+
+
+def _document(writer: type[Writer[Any]], returns: str) -> str:
+    """Return the docstring of an export function, made from those of its writer."""
+    texts = [_sections(cls) for cls in writer.__mro__ if "__attrs_attrs__" in vars(cls)]
+    own = dict(texts[0])
+    parameters = [
+        "sd : data object\n    What to write.",
+        _FOLDER if writer.is_folder else _FILE,
+        *(text["Parameters"] for text in texts if "Parameters" in text),
+    ]
+    summary = own.pop("")
+    own.pop("Parameters", None)
+    sections = {
+        "Parameters": "\n".join(parameters),
+        "Returns": returns,
+        "Raises": _RAISES,
+        **own,
+    }
+    parts = [f"{name}\n{'-' * len(name)}\n{text}" for name, text in sections.items()]
+    return "\n\n".join([summary, *parts]) + "\n"
+
+
+def _sections(cls: type) -> dict[str, str]:
+    """Return the sections of a numpydoc docstring by title; "" is what comes first."""
+    parts = re.split(r"(?m)^(\w[\w ]*)\n-+\n", inspect.getdoc(cls) or "")
+    titles = ["", *parts[1::2]]
+    return {t: text.strip() for t, text in zip(titles, parts[::2], strict=True)}
+
+
+def spikedata_loader(
+    read: Callable[P, DataObject], name: str
+) -> Callable[P, SpikeData]:
+    """Return a loader with the signature of `read` that takes recordings only.
+
+    The loader raises FormatError for a file that holds another data object.
+    """
+
+    @functools.wraps(read)
+    def loader(*args: P.args, **options: P.kwargs) -> SpikeData:
+        found = read(*args, **options)
+        if not isinstance(found, SpikeData):
+            raise FormatError(
+                f"{args[0] if args else 'the file'} must hold a SpikeData for {name}, "
+                f"got a {type(found).__name__}; spikelab.load takes any"
+            )
+        return found
+
+    loader.__name__ = loader.__qualname__ = name
+    loader.__annotations__ = {**read.__annotations__, "return": SpikeData}
+    return loader

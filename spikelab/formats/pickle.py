@@ -1,0 +1,398 @@
+"""Pickles: a data object with all that it holds, for another session of Python."""
+
+import collections
+import datetime
+import pathlib
+import pickle
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+
+import attrs
+import numpy as np
+from numpy.typing import NDArray
+
+from spikelab import destinations, s3
+from spikelab.errors import FormatError, UnsafePickleError, warn
+from spikelab.formats.base import FileWriter, Loss, StrPath
+from spikelab.formats.functions import spikedata_loader
+from spikelab.s3_urls import shown
+from spikelab.spikedata.data_object import DATA_CLASSES, DataObject, data_class
+from spikelab.spikedata.spike_trains import SpikeTrains
+
+_SPOOLED = 2**24
+"""Arrays of more bytes than this that are not contiguous are copied on the disk."""
+
+_TOO_DEEP = "the object must not nest so deep to be pickled"
+
+_PLAIN_TYPES: tuple[type, ...] = (
+    *(type(None), bool, int, float, complex, str, bytes, bytearray, slice, range),
+    *(datetime.date, datetime.time, datetime.datetime, datetime.timedelta),
+    *(datetime.timezone, pathlib.PosixPath, pathlib.WindowsPath),
+)
+
+_CONTAINERS: tuple[type, ...] = (
+    *(list, tuple, set, frozenset, SpikeTrains),
+    *(dict, collections.OrderedDict, collections.defaultdict),
+)
+
+
+def _protocol(value: Any) -> Any:
+    """Return the highest protocol for -1, as Python's own pickle does."""
+    return pickle.HIGHEST_PROTOCOL if value == -1 and type(value) is int else value
+
+
+def _is_protocol(instance: Any, attribute: "attrs.Attribute[Any]", value: Any) -> None:
+    if value is None:
+        return
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"{attribute.name} must be an integer or None, got {value!r}")
+    if not 0 <= value <= pickle.HIGHEST_PROTOCOL:
+        raise ValueError(
+            f"{attribute.name} must lie in -1..{pickle.HIGHEST_PROTOCOL}, got {value}"
+        )
+
+
+@attrs.frozen(kw_only=True)
+class PickleWriter(FileWriter):
+    """Write a data object, with all that it holds, to a pickle.
+
+    The file holds a pickle of the object itself: the name of its class and its
+    attributes. It opens with :func:`~spikelab.load_from_pickle`, and in any Python that
+    has spikelab also with ``pickle.load``.
+
+    Parameters
+    ----------
+    protocol : int, optional
+        Version of the pickle format, 0 to 5; -1 and the default are the highest. From 5
+        on, arrays are written without a copy in memory.
+    """
+
+    method: ClassVar[str] = "to_pickle"
+    keeps_masks: ClassVar[bool] = True
+
+    protocol: int | None = attrs.field(
+        default=None, converter=_protocol, validator=_is_protocol
+    )
+
+    def _check_format(self, obj: DataObject) -> None:
+        lost = [loss.text for loss in self._losses(obj)]
+        if lost and not self.strict:
+            warn(f"to_pickle: {'; '.join(lost)}")
+
+    def _all_losses(self, obj: DataObject) -> list[Loss]:
+        return self._losses(obj)
+
+    def _losses(self, obj: DataObject) -> list[Loss]:
+        try:
+            return [Loss((), text) for text in _untrusted("the object", obj, set())]
+        except RecursionError:
+            raise TypeError(_TOO_DEEP) from None
+
+    def _verify(
+        self, obj: DataObject, losses: list[Loss], read: Callable[[], DataObject]
+    ) -> None:
+        # Nothing is lost where the file is read with trust.
+        super()._verify(obj, [], read)
+
+    def _write(self, obj: DataObject, staged: Path) -> None:
+        protocol = pickle.HIGHEST_PROTOCOL if self.protocol is None else self.protocol
+        with staged.open("wb") as file:
+            try:
+                _Pickler(file, protocol, staged.parent).dump(obj)
+            except RecursionError:
+                raise TypeError(_TOO_DEEP) from None
+            except (pickle.PicklingError, AttributeError, TypeError) as error:
+                raise TypeError(
+                    f"the object holds what cannot be pickled: {error}"
+                ) from error
+
+    def _read(self, staged: Path) -> DataObject:
+        return _load(staged, trusted=True)
+
+
+class _Pickler(pickle.Pickler):
+    """A pickler that writes memory maps as arrays, and large arrays uncopied."""
+
+    def __init__(self, file: Any, protocol: int, folder: Path) -> None:
+        super().__init__(file, protocol)
+        self._protocol, self._folder = protocol, folder
+
+    def reducer_override(self, obj: Any) -> Any:
+        """Return how to write arrays; everything else is written as ever."""
+        if type(obj) not in (np.ndarray, np.memmap):
+            return NotImplemented
+        array = np.asarray(obj)
+        if self._protocol >= 5 and _needs_copy(array):
+            array = _spooled(array, self._folder)
+        return array.__reduce_ex__(self._protocol)
+
+
+def _needs_copy(array: NDArray[Any]) -> bool:
+    contiguous = array.flags.c_contiguous or array.flags.f_contiguous
+    return not contiguous and not array.dtype.hasobject and array.nbytes > _SPOOLED
+
+
+def _spooled(array: NDArray[Any], folder: Path) -> NDArray[Any]:
+    """Return a contiguous copy of the array that lies in an unnamed file."""
+    with tempfile.TemporaryFile(dir=folder) as file:
+        copy = np.memmap(file, array.dtype, "w+", shape=array.shape)
+    copy[...] = array
+    return np.asarray(copy)
+
+
+def _untrusted(where: str, value: Any, seen: set[int]) -> Iterator[str]:
+    """Yield in words what a pickle cannot be loaded with unless it is trusted."""
+    cls = type(value)
+    is_scalar = isinstance(value, np.generic | np.dtype) and cls is not np.record
+    has_zone = getattr(value, "tzinfo", None) is not None
+    if is_scalar or id(value) in seen or (cls in _PLAIN_TYPES and not has_zone):
+        return
+    seen.add(id(value))
+    if has_zone and cls in _PLAIN_TYPES:
+        yield from _untrusted(f"the time zone of {where}", value.tzinfo, seen)
+    elif cls in (np.ndarray, np.memmap) and _has_plain_dtype(value):
+        if value.dtype == object:
+            yield from _untrusted(where, value.ravel().tolist(), seen)
+    elif cls in _CONTAINERS:
+        if isinstance(value, Mapping):
+            yield from _untrusted(where, list(value), seen)
+        items = value.items() if isinstance(value, Mapping) else enumerate(value)
+        for key, item in items:
+            yield from _untrusted(f"{where}[{key!r:.80}]", item, seen)
+    elif DATA_CLASSES.get(cls.__name__) is cls:
+        for name, item in vars(value).items():
+            yield from _untrusted(name, item, seen)
+    else:
+        yield f"{where} is a {cls.__qualname__}, loaded with trusted=True only"
+
+
+def _has_plain_dtype(array: NDArray[Any]) -> bool:
+    return array.dtype.kind in "biufcSUVmMO" and array.dtype.type is not np.record
+
+
+def export_to_pickle(
+    obj: DataObject,
+    filepath: StrPath,
+    *,
+    protocol: int | None = None,
+    s3_upload: bool = False,
+    aws_access_key_id: str | None = None,
+    aws_secret_access_key: str | None = None,
+    aws_session_token: str | None = None,
+    region_name: str | None = None,
+    verify: bool = False,
+    strict: bool = False,
+    storage_options: Mapping[str, Any] | None = None,
+    progress: bool = False,
+) -> str:
+    """Write a data object, with all that it holds, to a pickle.
+
+    The file holds a pickle of the object itself: the name of its class and its
+    attributes. :func:`~spikelab.load_from_pickle` opens it without running code that a
+    file could name; values of other classes than numpy's and Python's own need
+    ``trusted=True`` there.
+
+    Parameters
+    ----------
+    obj : data object
+        A SpikeData, RateData, PairwiseCompMatrix, PairwiseCompMatrixStack,
+        RateSliceStack or SpikeSliceStack.
+    filepath : path or S3 URL
+        The file; replaced if it exists.
+    protocol : int, optional
+        Version of the pickle format, 0 to 5; -1 and the default are the highest. Lower
+        ones are for older versions of Python, and need memory for a copy of all arrays.
+    s3_upload : bool
+        Require `filepath` to be an S3 URL. An S3 URL is understood without it.
+    aws_access_key_id, aws_secret_access_key, aws_session_token : str, optional
+        Credentials for S3; by default those that boto3 finds.
+    region_name : str, optional
+        Region for S3.
+    verify : bool
+        Read the file back and compare, before it replaces an earlier one.
+    strict : bool
+        Raise an error if the loader would not give back all that the object holds.
+    storage_options : mapping, optional
+        Arguments of ``boto3.client("s3", ...)`` for an S3 URL.
+    progress : bool
+        Show a progress bar during a transfer to S3.
+
+    Returns
+    -------
+    str
+        `filepath`.
+
+    Raises
+    ------
+    TypeError
+        If `obj` is not a data object, or holds what cannot be pickled.
+    ValueError
+        If an option is wrong, or `s3_upload` is set and `filepath` is not an S3 URL.
+    OSError
+        If the file cannot be written; an earlier one is then as it was.
+    """
+    writer = PickleWriter(
+        protocol=protocol,
+        verify=verify,
+        strict=strict,
+        storage_options=s3.with_credentials(
+            storage_options,
+            aws_access_key_id=aws_access_key_id,
+            aws_secret_access_key=aws_secret_access_key,
+            aws_session_token=aws_session_token,
+            region_name=region_name,
+        ),
+        progress=progress,
+    )
+    if s3_upload and not s3.is_s3_url(filepath):
+        raise ValueError(
+            f"filepath must be an S3 URL if s3_upload is set, got {shown(filepath)}"
+        )
+    return writer.write(obj, filepath)
+
+
+def recognises(path: Path, head: bytes) -> bool:
+    """Return whether a file begins as a pickle, or has the name of one."""
+    return head[:1] == b"\x80" or path.name.lower().endswith((".pkl", ".pickle"))
+
+
+def read(
+    filepath: StrPath,
+    *,
+    trusted: bool = False,
+    allow_remote: bool = True,
+    aws_access_key_id: str | None = None,
+    aws_secret_access_key: str | None = None,
+    aws_session_token: str | None = None,
+    region_name: str | None = None,
+    storage_options: Mapping[str, Any] | None = None,
+    progress: bool = False,
+) -> DataObject:
+    """Load a data object from a pickle.
+
+    A pickle can name any function of any installed package and have it called while it
+    is opened. Here only the six data classes, numpy arrays and numbers, and plain Python
+    values are made, the data classes through their constructors. A pickle that names
+    anything else is refused. A crafted pickle can still take much time or memory.
+
+    Parameters
+    ----------
+    filepath : path or S3 URL
+        The file.
+    trusted : bool
+        Open the pickle with Python's own unpickler, which runs whatever the file says.
+        Set it only for files that you, or someone whom you would let run programs as
+        you, have written.
+    allow_remote : bool
+        Without effect, and accepted for scripts that set it: S3 URLs are read, under
+        the same checks.
+    aws_access_key_id, aws_secret_access_key, aws_session_token : str, optional
+        Credentials for S3; by default those that boto3 finds.
+    region_name : str, optional
+        Region for S3.
+    storage_options : mapping, optional
+        Arguments of ``boto3.client("s3", ...)`` for an S3 URL.
+    progress : bool
+        Show a progress bar during a download.
+
+    Returns
+    -------
+    data object
+        One of the six data classes.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    UnsafePickleError
+        If the pickle names what is not part of a data object.
+    FormatError
+        If the file is not a pickle of a data object, or is damaged.
+    """
+    options = s3.with_credentials(
+        storage_options,
+        aws_access_key_id=aws_access_key_id,
+        aws_secret_access_key=aws_secret_access_key,
+        aws_session_token=aws_session_token,
+        region_name=region_name,
+    )
+    with destinations.local_copy(filepath, options, progress=progress) as path:
+        return _load(path, trusted=trusted)
+
+
+load_from_pickle = read
+load_spikedata_from_pickle = spikedata_loader(read, "load_spikedata_from_pickle")
+
+
+def _load(path: Path, *, trusted: bool) -> DataObject:
+    unpickler = pickle.Unpickler if trusted else _Unpickler
+    with path.open("rb") as file:
+        try:
+            loaded: DataObject = unpickler(file).load()
+            data_class(loaded)
+            loaded.check()
+        except UnsafePickleError as error:
+            raise UnsafePickleError(f"{path} {error}") from None
+        except MemoryError:
+            raise FormatError(f"{path} asks for more memory than there is") from None
+        except Exception as error:  # a damaged pickle can raise any
+            raise FormatError(
+                f"{path} is not a pickle of a data object, or is damaged: {error}"
+            ) from error
+    return loaded
+
+
+def _latin1(text: str, encoding: str) -> bytes:
+    """Return the bytes that protocols below 3 write as a str."""
+    if encoding != "latin1":
+        raise UnsafePickleError(f"names the encoding {encoding!r}")
+    return text.encode(encoding)
+
+
+_NAMES = {
+    "_codecs": ("encode",),
+    "builtins": (
+        *("bytearray", "complex", "frozenset", "object", "range", "set", "slice"),
+    ),
+    "collections": ("OrderedDict", "defaultdict"),
+    "copyreg": ("_reconstructor",),
+    "datetime": ("date", "datetime", "time", "timedelta", "timezone"),
+    "numpy": ("dtype", "ndarray", "split"),
+    "numpy.core.multiarray": ("_reconstruct", "scalar"),
+    "numpy.core.numeric": ("_frombuffer",),
+    "numpy.lib.shape_base": ("split",),
+    "pathlib": ("PosixPath", "PurePosixPath", "PureWindowsPath", "WindowsPath"),
+}
+"""The classes and functions that a pickle may name without trust, by module."""
+
+_RENAMED_MODULES = {
+    "__builtin__": "builtins",
+    "copy_reg": "copyreg",
+    "numpy._core.multiarray": "numpy.core.multiarray",
+    "numpy._core.numeric": "numpy.core.numeric",
+    "numpy.lib._shape_base_impl": "numpy.lib.shape_base",
+    "pathlib._local": "pathlib",
+}
+"""Modules that are called otherwise in other versions of Python and NumPy."""
+
+
+class _Unpickler(pickle.Unpickler):
+    """An unpickler that makes data objects and plain values, and calls nothing else."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        """Return what the pickle names, if it is allowed."""
+        cls = DATA_CLASSES.get(name)
+        if cls is not None and cls.__module__ == module:
+            return cls
+        if name not in _NAMES.get(_RENAMED_MODULES.get(module, module), ()):
+            raise UnsafePickleError(
+                f"names {module}.{name}, which is not part of a data object; "
+                "trusted=True loads it if you trust the file"
+            )
+        if name == "encode":
+            return _latin1
+        if name == "split":
+            return np.split
+        return super().find_class(module, name)
