@@ -10,6 +10,7 @@ from spikelab.data_loaders.data_loaders import (
     load_spikedata_from_nwb,
     load_spikedata_from_pickle,
 )
+from spikelab.spikedata.differences import differences
 from spikelab.spikedata.export_mixin import ExportMixin
 from spikelab.spikedata.pairwise import PairwiseCompMatrix, PairwiseCompMatrixStack
 from spikelab.spikedata.ratedata import RateData
@@ -27,6 +28,7 @@ __all__ = [
     "RateSliceStack",
     "SpikeData",
     "SpikeSliceStack",
+    "differences",
     "load",
     "load_from_pickle",
     "load_spikedata_from_hdf5",

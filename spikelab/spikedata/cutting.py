@@ -11,6 +11,9 @@ from spikelab.spikedata.spike_trains import SpikeTrains
 if TYPE_CHECKING:
     from spikelab.spikedata.spikedata import SpikeData
 
+TIME_ZERO = "time_zero_ms"
+"""Key of ``metadata``: where time 0 of a recording lies on the clock of its session."""
+
 
 def window_times(recording: "SpikeData", start: Any, end: Any) -> tuple[float, float]:
     """Return start and end on the clock of `recording`, or raise ValueError.
@@ -80,6 +83,13 @@ def cut(
     }
 
 
+def with_time_zero(metadata: dict[str, Any], zero: float) -> dict[str, Any]:
+    """Return metadata that say where the new time 0 lies in the session, in ms."""
+    time_zero = validate.finite(TIME_ZERO, metadata.get(TIME_ZERO, 0.0)) + zero
+    others = {key: value for key, value in metadata.items() if key != TIME_ZERO}
+    return {**others, TIME_ZERO: time_zero} if time_zero else others
+
+
 def _inside(times: NDArray[Any], first: float, last: float) -> slice | NDArray[np.intp]:
     """Return the samples in a window: a slice, which copies nothing, if it can be."""
     samples = np.flatnonzero((times >= first) & (times < last))
@@ -100,6 +110,11 @@ def joined(
 
     `following` starts `offset` ms after the end of `recording`.
     """
+    if following.N != recording.N:
+        raise ValueError(
+            f"spikeData must have the same number of units, "
+            f"got {following.N} for {recording.N}"
+        )
     start = recording.start_time + recording.length + offset
     train = [
         np.concatenate((times, others - following.start_time + start))
@@ -115,7 +130,10 @@ def joined(
         ),
         "length": length,
         "start_time": recording.start_time,
-        "metadata": {**following.metadata, **recording.metadata},
+        "metadata": {
+            **{k: v for k, v in following.metadata.items() if k != TIME_ZERO},
+            **recording.metadata,
+        },
         "raw_data": data,
         "raw_time": time,
     }

@@ -5,7 +5,7 @@ from typing import Any, ClassVar, Self
 
 from spikelab.spikedata import unit_selection
 from spikelab.spikedata.export_mixin import ExportMixin
-from spikelab.spikedata.unit_table import Attributes
+from spikelab.spikedata.unit_table import Attributes, UnitTable
 
 DATA_CLASSES: dict[str, type["DataObject"]] = {}
 """The six data classes by name."""
@@ -78,6 +78,11 @@ class UnitObject(DataObject):
 
     N: int
     """Number of units."""
+
+    @property
+    def unit_table(self) -> UnitTable:
+        """What is known about the units, as a table."""
+        return UnitTable(self.neuron_attributes, self.N)
 
     def check_units(self, n_units: int) -> None:
         """Raise if N or the number of attributes is not that of the units."""

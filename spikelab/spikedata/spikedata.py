@@ -1,26 +1,23 @@
 """Spike trains of simultaneously recorded units."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from spikelab import validate
-from spikelab.errors import MissingExtraError, warn
-from spikelab.spikedata import binning, construction, cutting, unit_selection, windows
-from spikelab.spikedata.data_object import UnitObject
-from spikelab.spikedata.ratedata import RateData
-from spikelab.spikedata.rates import isi_rates
-from spikelab.spikedata.spike_trains import SpikeTrains
-from spikelab.spikedata.unit_table import Attributes, UnitTable
+from spikelab.errors import warn
+from spikelab.spikedata import construction, cutting, unit_selection, windows
+from spikelab.spikedata.spike_counts import SpikeCounts
+from spikelab.spikedata.unit_table import Attributes
 
 if TYPE_CHECKING:
     from spikelab.spikedata.rateslicestack import RateSliceStack
     from spikelab.spikedata.spikeslicestack import SpikeSliceStack
 
 
-class SpikeData(UnitObject):
+class SpikeData(SpikeCounts):
     """Spike times of N units over one recording window, in milliseconds.
 
     Parameters
@@ -125,18 +122,6 @@ class SpikeData(UnitObject):
         if np.size(self.raw_data):
             construction.check_raw(self.raw_data, self.raw_time)
 
-    @property
-    def spike_trains(self) -> SpikeTrains:
-        """The spike times in flat form: `train`, or a copy if that is a list."""
-        if isinstance(self.train, SpikeTrains):
-            return self.train
-        return SpikeTrains.from_arrays(self.train)
-
-    @property
-    def unit_table(self) -> UnitTable:
-        """What is known about the units, as a table."""
-        return UnitTable(self.neuron_attributes, self.N)
-
     @staticmethod
     def from_idces_times(
         idces: ArrayLike, times: ArrayLike, N: int | None = None, **kwargs: Any
@@ -215,38 +200,13 @@ class SpikeData(UnitObject):
         return SpikeData(train, **{"N": counts.shape[0], "length": length, **kwargs})
 
     @property
-    def times(self) -> Iterator[float]:
-        """All spike times in ms, in chronological order."""
-        return iter(np.sort(self.idces_times()[1]).tolist())
-
-    @property
-    def events(self) -> Iterator[tuple[int, float]]:
-        """All spikes as ``(unit, time in ms)``, in chronological order."""
-        units, times = self.idces_times()
-        order = np.argsort(times, kind="stable")
-        return zip(units[order].tolist(), times[order].tolist(), strict=True)
-
-    def idces_times(self) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        """Return unit indices (int64) and times in ms (float64), unit after unit."""
-        trains = self.spike_trains
-        idces = np.repeat(np.arange(self.N, dtype=np.int64), trains.counts)
-        return idces, trains.flat.copy()
-
-    @property
     def electrodes(self) -> NDArray[Any] | None:
         """Electrode of each unit, shape (N,), or None if any is unknown.
 
         Taken from the attribute ``electrode``, ``channel`` or ``ch``. Where a unit has
         several, the array holds objects, and for that unit a list.
         """
-        found = self.unit_table.electrodes
-        if not found or any(electrode is None for electrode in found):
-            return None
-        if not any(isinstance(electrode, list) for electrode in found):
-            return np.array(found)
-        several = np.empty(len(found), dtype=object)
-        several[:] = found
-        return several
+        return self.unit_table.electrode_array()
 
     @property
     def unit_locations(self) -> NDArray[Any] | None:
@@ -255,17 +215,7 @@ class SpikeData(UnitObject):
         Taken from the attribute ``location``, from ``x`` and maybe ``y`` and ``z``, or
         from ``position``, in this order. A single number is x.
         """
-        found = self.unit_table.locations
-        known = [location for location in found if location is not None]
-        if not found or len(known) < len(found):
-            return None
-        sizes = {len(location) for location in known}
-        if len(sizes) > 1:
-            raise ValueError(
-                f"locations must have the same number of coordinates for all units, "
-                f"got {sorted(sizes)}"
-            )
-        return np.array(known)
+        return self.unit_table.location_array()
 
     def get_neuron_attribute(self, key: str, default: Any = None) -> list[Any]:
         """Return the attribute `key` of each unit, `default` where it has none."""
@@ -304,6 +254,8 @@ class SpikeData(UnitObject):
 
         A spike at exactly `end` is left out, also at the end of the recording,
         so that parts that follow one another hold each spike once.
+        ``metadata["time_zero_ms"]`` keeps where the new time 0 lies in the session: the
+        sum over all cuts, absent if it is 0.
 
         Parameters
         ----------
@@ -322,16 +274,11 @@ class SpikeData(UnitObject):
         """
         first, last = cutting.window_times(self, start, end)
         zero = first if shift_to is None else validate.finite("shift_to", shift_to)
-        return SpikeData(
-            **cutting.cut(
-                self,
-                first,
-                last,
-                zero=zero,
-                start_time=first - zero,
-                length=last - first,
-            )
+        part = cutting.cut(
+            self, first, last, zero=zero, start_time=first - zero, length=last - first
         )
+        metadata = cutting.with_time_zero(self.metadata, zero)
+        return SpikeData(**{**part, "metadata": metadata})
 
     def __getitem__(self, key: Any) -> "SpikeData":
         """Return ``subtime`` for a slice, ``subset`` for anything else."""
@@ -372,134 +319,17 @@ class SpikeData(UnitObject):
         """
         if not isinstance(spikeData, SpikeData):
             raise TypeError(f"spikeData must be a SpikeData, got {spikeData!r:.80}")
-        if spikeData.N != self.N:
-            raise ValueError(
-                f"spikeData must have the same number of units, "
-                f"got {spikeData.N} for {self.N}"
-            )
         validate.not_negative("offset", offset)
-        known = self.neuron_attributes
-        if known is None and spikeData.neuron_attributes and not drop_neuron_attributes:
-            known = spikeData.neuron_attributes
+        joined = cutting.joined(self, spikeData, offset)
+        if drop_neuron_attributes:
+            return SpikeData(**joined)
+        if self.neuron_attributes is None and spikeData.neuron_attributes:
             warn(
                 "this recording has no neuron_attributes: those of spikeData are taken",
                 RuntimeWarning,
             )
-        return SpikeData(
-            **cutting.joined(self, spikeData, offset),
-            neuron_attributes=None if drop_neuron_attributes else known,
-        )
-
-    def raster(
-        self, bin_size: float = 1.0, time_offset: float = 0.0
-    ) -> NDArray[np.int64]:
-        """Count the spikes of each unit in each bin.
-
-        Bins are open on the left and closed on the right, counted from
-        ``start_time``; a spike at ``start_time`` counts in bin 0.
-
-        Parameters
-        ----------
-        bin_size : float
-            Width of a bin in ms.
-        time_offset : float
-            Added to all times: positive, it puts empty bins in front; negative,
-            what comes before the first bin counts in it.
-
-        Returns
-        -------
-        ndarray
-            Counts, int64, shape (N, ceil((length + time_offset) / bin_size)).
-
-        Raises
-        ------
-        ValueError
-            If the width is not positive, or there would be no bin.
-        """
-        origin, bins = self._bins(bin_size, time_offset)
-        return binning.counts(self.train, origin, float(bin_size), bins)
-
-    def _bins(self, bin_size: float, time_offset: float) -> tuple[float, int]:
-        """Return where the bins begin, in ms, and how many there are."""
-        size = validate.positive("bin_size", bin_size)
-        offset = validate.finite("time_offset", time_offset)
-        if offset < -self.length:
-            raise ValueError(
-                f"time_offset must not be below -length ({-self.length}), got {offset}"
-            )
-        origin = self.start_time - offset
-        return origin, binning.n_bins(self.length + offset, size, origin)
-
-    def sparse_raster(self, bin_size: float = 1.0, time_offset: float = 0.0) -> Any:
-        """Count as :meth:`raster`, into a ``scipy.sparse.csr_matrix`` (int64).
-
-        Raises
-        ------
-        MissingExtraError
-            If scipy, of the extra ``sparse``, is not installed.
-        """
-        try:
-            from scipy.sparse import csr_matrix
-        except ImportError as error:
-            raise MissingExtraError("sparse_raster", "scipy", "sparse") from error
-        origin, bins = self._bins(bin_size, time_offset)
-        units, times = self.idces_times()
-        if bins == 0:
-            return csr_matrix((self.N, 0), dtype=np.int64)
-        columns = binning.bin_indices(times - origin, float(bin_size), bins)
-        ones = np.ones(len(times), dtype=np.int64)
-        return csr_matrix((ones, (units, columns)), shape=(self.N, bins))
-
-    def binned(self, bin_size: float = 40.0) -> NDArray[np.int64]:
-        """Count the spikes of all units together in each bin, as :meth:`raster` does."""
-        origin, bins = self._bins(bin_size, 0.0)
-        counts = np.zeros(bins, dtype=np.int64)
-        for times in self.spike_trains.blocks() if bins else ():
-            indices = binning.bin_indices(times - origin, float(bin_size), bins)
-            counts += np.bincount(indices, minlength=bins)
-        return counts
-
-    def rates(self, unit: Literal["kHz", "Hz"] = "kHz") -> NDArray[np.float64]:
-        """Return the mean rate of each unit in kHz or Hz; 0 if the length is 0."""
-        if unit not in ("kHz", "Hz"):
-            raise ValueError(f"unit must be 'kHz' or 'Hz', got {unit!r}")
-        counts = self.spike_trains.counts.astype(np.float64)
-        per_ms = counts / self.length if self.length > 0 else np.zeros_like(counts)
-        return per_ms * 1000.0 if unit == "Hz" else per_ms
-
-    def interspike_intervals(self) -> list[NDArray[np.float64]]:
-        """Return the intervals between the spikes of each unit in ms."""
-        return [np.diff(times) for times in self.train]
-
-    def resampled_isi(self, times: ArrayLike, sigma_ms: float = 10.0) -> RateData:
-        """Return the rate of each unit, in Hz, as the inverse of its interspike interval.
-
-        The rate is 1000 / interval from one spike up to the next, and 0 before the
-        first and after the last; a spike time that occurs twice counts once.
-
-        Parameters
-        ----------
-        times : array-like
-            Evenly spaced times in ms.
-        sigma_ms : float
-            Standard deviation of the Gaussian that smooths the rates, 0 for none.
-
-        Returns
-        -------
-        RateData
-            Rates of shape (N, number of times), with ``rate_unit="Hz"``.
-
-        Raises
-        ------
-        ValueError
-            If the times are not finite, ascending and evenly spaced, or
-            `sigma_ms` is not finite.
-        """
-        return RateData(
-            *isi_rates(self.train, times, sigma_ms),
-            neuron_attributes=self.neuron_attributes,
-            rate_unit="Hz",
-        )
+        known = self.neuron_attributes or spikeData.neuron_attributes
+        return SpikeData(**joined, neuron_attributes=known)
 
     def frames(self, length: float, overlap: float = 0) -> "SpikeSliceStack":
         """Cut the recording into windows of equal length; an incomplete last one is left out.
@@ -566,7 +396,14 @@ class SpikeData(UnitObject):
 
         if kind not in ("spike", "rate"):
             raise ValueError(f"kind must be 'spike' or 'rate', got {kind!r}")
-        peaks = self._events_inside(events, pre_ms, post_ms)
+        stop = self.start_time + self.length
+        peaks = windows.events_inside(
+            windows.named_events(events, self.metadata),
+            pre_ms,
+            post_ms,
+            self.start_time,
+            stop,
+        )
         bounds = (pre_ms, post_ms)
         if kind == "spike":
             return SpikeSliceStack(self, time_peaks=peaks, time_bounds=bounds)
@@ -577,18 +414,6 @@ class SpikeData(UnitObject):
             sigma_ms=sigma_ms,
             step_size=bin_size_ms,
         )
-
-    def _events_inside(self, events: Any, pre_ms: float, post_ms: float) -> list[float]:
-        """Return the event times, sorted, whose windows lie in the recording."""
-        if isinstance(events, str):
-            if events not in self.metadata:
-                raise KeyError(
-                    f"events must be a key of metadata ({sorted(map(str, self.metadata))}), "
-                    f"got {events!r}"
-                )
-            events = self.metadata[events]
-        stop = self.start_time + self.length
-        return windows.events_inside(events, pre_ms, post_ms, self.start_time, stop)
 
     def __repr__(self) -> str:
         return (

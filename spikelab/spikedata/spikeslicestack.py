@@ -163,13 +163,19 @@ class SpikeSliceStack(UnitObject):
         if not float(length).is_integer():
             raise ValueError(f"slices must be whole ms long, got {length}")
         first, last = windows.index_range(start_idx, end_idx, int(length))
+        parts = []
+        for sd in self:
+            start, stop = cutting.window_times(
+                sd, sd.start_time + first, sd.start_time + last
+            )
+            parts.append(
+                cutting.cut(
+                    sd, start, stop, zero=start, start_time=0.0, length=stop - start
+                )
+            )
         return self._replaced(
-            spike_stack=[
-                sd.subtime(sd.start_time + first, sd.start_time + last) for sd in self
-            ],
-            times_start_to_end=[
-                (start + first, start + last) for start, _ in self.times
-            ],
+            spike_stack=[SpikeData(**part) for part in parts],
+            times_start_to_end=[(s + first, s + last) for s, _ in self.times],
         )
 
     def subslice(self, slices: Any) -> "SpikeSliceStack":

@@ -147,11 +147,18 @@ def _units_with(wanted: Any, neuron_attributes: Attributes, by: str) -> list[int
             f"known attributes: {known}",
         )
     values = [wanted] if _is_one_value(wanted) else list(wanted)
-    return [
+    chosen = [
         unit
         for unit, attributes in enumerate(neuron_attributes)
         if by in attributes and _is_among(attributes[by], values)
     ]
+    if by in known and values and not chosen:
+        there = dict.fromkeys(repr(row[by]) for row in neuron_attributes if by in row)
+        warn(
+            f"no unit has {by!r} among {values!r:.200}, so none is chosen; the values "
+            f"are {', '.join(list(there)[:20])}{', ...' * (len(there) > 20)}"
+        )
+    return chosen
 
 
 def _is_among(value: Any, values: list[Any]) -> bool:

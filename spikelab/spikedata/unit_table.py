@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 import attrs
 import numpy as np
+from numpy.typing import NDArray
 
 Attributes = list[dict[str, Any]] | None
 """One dictionary per unit, or None if nothing is known about any."""
@@ -116,6 +117,19 @@ class UnitTable:
         """
         return [_electrode(row) for row in self.rows]
 
+    def electrode_array(self) -> NDArray[Any] | None:
+        """Return the electrode of each unit, shape (N,), None if any is not known.
+
+        With a list in it, the array holds objects.
+        """
+        if not self.rows or any(electrode is None for electrode in self.electrodes):
+            return None
+        if not any(isinstance(electrode, list) for electrode in self.electrodes):
+            return np.array(self.electrodes)
+        several = np.empty(len(self), dtype=object)
+        several[:] = self.electrodes
+        return several
+
     @cached_property
     def electrode_numbers(self) -> list[int] | None:
         """The electrode of each unit as int64, None if any has no such number."""
@@ -132,6 +146,25 @@ class UnitTable:
         ``x``, ``y`` and ``z``, or from ``position``, in this order.
         """
         return [_location(row) for row in self.rows]
+
+    def location_array(self) -> NDArray[np.float64] | None:
+        """Return the locations, shape (N, 1 to 3), None if any is not known.
+
+        Raises
+        ------
+        ValueError
+            If units differ in the number of coordinates.
+        """
+        known = [location for location in self.locations if location is not None]
+        if not known or len(known) < len(self):
+            return None
+        sizes = {len(location) for location in known}
+        if len(sizes) > 1:
+            raise ValueError(
+                f"locations must have the same number of coordinates for all units, "
+                f"got {sorted(sizes)}"
+            )
+        return np.array(known)
 
     @cached_property
     def brain_areas(self) -> list[str | None]:

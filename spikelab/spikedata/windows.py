@@ -1,6 +1,6 @@
 """Time windows that slices are cut from."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -178,6 +178,18 @@ def frame_windows(
 def _rounding(*times: float) -> float:
     """Return how far rounding may carry a sum of these times."""
     return 8 * float(np.spacing(max(map(abs, times))))
+
+
+def named_events(events: Any, metadata: Mapping[str, Any]) -> Any:
+    """Return event times as given, or those that `metadata` holds under a key."""
+    if not isinstance(events, str):
+        return events
+    if events not in metadata:
+        raise KeyError(
+            f"events must be a key of metadata ({sorted(map(str, metadata))}), "
+            f"got {events!r}"
+        )
+    return metadata[events]
 
 
 def events_inside(

@@ -38,7 +38,7 @@ def test_subtime_starts_anew():
     assert [times.tolist() for times in part.train] == [[0, 5], [7]]
     assert (part.start_time, part.length) == (0.0, 10.0)
     assert part.neuron_attributes == [{"a": 1}, {"a": 2}]
-    assert part.metadata == {"m": 1}
+    assert part.metadata == {"m": 1, "time_zero_ms": 5.0}
     assert part.raw_data[0].tolist() == list(range(5, 15))
     assert part.raw_time.tolist() == list(range(10))
 
@@ -210,3 +210,15 @@ def test_append_never_leaves_the_window(sd, other, offset):
     counts = [len(a) + len(b) for a, b in zip(first.train, second.train, strict=True)]
     assert [len(times) for times in joined.train] == counts
     assert_same_recording(joined.subset(range(size)), joined)
+
+
+def test_the_place_of_time_0_in_the_session_adds_up():
+    """Over cuts and shifts; absent where it is 0; a joined recording has the first one's."""
+    sd = SpikeData([[1.0, 60.0]], length=100.0, metadata={"m": 1})
+    part = sd.subtime(50, 90).subtime(5, 30)
+    assert part.metadata == {"m": 1, "time_zero_ms": 55.0}
+    assert sd.subtime(50, 90, shift_to=0).metadata == {"m": 1}
+    assert part.subtime(1, 2, shift_to=-55).metadata == {"m": 1}
+    assert part.subset([0]).metadata == part.metadata
+    assert part.append(sd).metadata == part.metadata
+    assert sd.append(part).metadata == {"m": 1}

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spikelab import binning
+from spikelab.spikedata import binning
 
 
 def test_bins_are_closed_on_the_right():

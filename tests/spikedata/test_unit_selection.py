@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
-from spikelab.spikedata import attributes
+from spikelab import SpikeData
+from spikelab.spikedata import unit_selection
+from spikelab.spikedata.unit_table import UnitTable
 
 UNITS = [
     {"area": "CA1", "depth": 10, "ids": [1, 2]},
@@ -14,7 +16,7 @@ UNITS = [
 
 def select(units, *, by=None, preserve_order=False, known=UNITS):
     """Choose among three units."""
-    return attributes.select_units(
+    return unit_selection.select_units(
         units, 3, known, by=by, preserve_order=preserve_order
     )
 
@@ -68,7 +70,7 @@ def test_units_that_are_refused(units, error, message):
 def test_no_units_to_choose_from():
     """The error does not speak of an empty range."""
     with pytest.raises(ValueError, match="there are none, got 0"):
-        attributes.select_units(0, 0, None, by=None, preserve_order=False)
+        unit_selection.select_units(0, 0, None, by=None, preserve_order=False)
 
 
 @pytest.mark.parametrize(
@@ -79,7 +81,6 @@ def test_no_units_to_choose_from():
         (20, "depth", [1]),
         ([[1, 2]], "ids", [0]),
         ([[3, 4]], "ids", [1]),
-        ("CA2", "area", []),
     ],
 )
 def test_units_by_attribute(wanted, by, expected):
@@ -95,6 +96,14 @@ def test_units_by_attribute_warn():
         assert select(["CA3", "CA1"], by="area", preserve_order=True) == [0, 1, 2]
 
 
+def test_a_value_that_no_unit_has_warns_with_those_that_there_are():
+    """A label typed in another way finds nothing, and the warning says why."""
+    with pytest.warns(UserWarning, match=r"among \['ca1'\], .* 'CA1', 'CA3'"):
+        assert select("ca1", by="area") == []
+    with pytest.warns(UserWarning, match=r"the values are 10, 20"):
+        assert select([11, 12], by="depth") == []
+
+
 def test_units_by_attribute_without_any():
     """There is nothing to look in."""
     with pytest.raises(ValueError, match="by='area' needs neuron_attributes"):
@@ -107,14 +116,19 @@ def test_units_by_attribute_without_any():
 )
 def test_slices(slices, expected):
     """Slices are chosen once each, ascending; negative ones count from the end."""
-    assert attributes.select_slices(slices, 3) == expected
+    assert unit_selection.select_slices(slices, 3) == expected
 
 
 @pytest.mark.parametrize("slices", [3, -4, []])
 def test_slices_that_are_refused(slices):
     """The error names what there is."""
     with pytest.raises(ValueError, match="slices must"):
-        attributes.select_slices(slices, 3)
+        unit_selection.select_slices(slices, 3)
+
+
+def recording(known):
+    """Silent units with these attributes."""
+    return SpikeData([[]] * len(known or []), neuron_attributes=known)
 
 
 @pytest.mark.parametrize(
@@ -123,6 +137,8 @@ def test_slices_that_are_refused(slices):
         ([{"electrode": 1}, {"channel": 2}], [1, 2]),
         ([{"ch": "a"}], ["a"]),
         ([{"electrode": None, "channel": 3}], [3]),
+        ([{"electrode": 3.0}, {"electrode": float("nan"), "ch": 4}], [3, 4]),
+        ([{"electrode": [1, 2]}, {"electrode": (3,)}], [[1, 2], 3]),
         ([{"electrode": None}, {"electrode": 2}], None),
         ([{"electrode_id": 1}], None),
         ([], None),
@@ -131,7 +147,7 @@ def test_slices_that_are_refused(slices):
 )
 def test_electrodes(known, expected):
     """None if that of any unit is unknown."""
-    found = attributes.electrodes(known)
+    found = recording(known).electrodes
     assert (found if found is None else found.tolist()) == expected
 
 
@@ -142,7 +158,9 @@ def test_electrodes(known, expected):
         ([{"location": None, "x": 1, "y": 2}], [[1, 2]]),
         ([{"x": 1, "y": 2, "z": 3, "position": [0, 0, 0]}], [[1, 2, 3]]),
         ([{"position": (1.5, 2)}, {"location": np.array([3, 4])}], [[1.5, 2], [3, 4]]),
-        ([{"x": 1}], None),
+        ([{"x": 1}], [[1]]),
+        ([{"location": [50.0]}, {"location": 70.0}], [[50], [70]]),
+        ([{"location": "CA1", "x": 3.0, "y": 4.0}], [[3, 4]]),
         ([{"location": [1, 2]}, {}], None),
         ([], None),
         (None, None),
@@ -150,7 +168,7 @@ def test_electrodes(known, expected):
 )
 def test_locations(known, expected):
     """Location comes before x and y, and those before position."""
-    found = attributes.locations(known)
+    found = recording(known).unit_locations
     assert (found if found is None else found.tolist()) == expected
 
 
@@ -158,4 +176,62 @@ def test_locations_of_mixed_dimensions():
     """Two coordinates for one unit and three for another make no array."""
     known = [{"location": [1, 2]}, {"location": [1, 2, 3]}]
     with pytest.raises(ValueError, match=r"same number of coordinates .* \[2, 3\]"):
-        attributes.locations(known)
+        _ = recording(known).unit_locations
+
+
+def test_columns_know_their_type_and_what_is_missing():
+    """One answer for every format: the type of the known values, and who has none."""
+    nan = float("nan")
+    rows = [
+        {
+            "snr": 1,
+            "good": True,
+            "area": "CA1",
+            "n": 3,
+            "w": [1, 2],
+            "mix": 1,
+            "no": None,
+        },
+        {"snr": nan, "good": nan, "area": None, "n": 4, "w": np.ones(2), "mix": "a"},
+        {"snr": 2.5, "good": False, "area": nan, "n": 5, "w": (1,), "mix": 2.0},
+    ]
+    table = UnitTable(rows, 3)
+    assert {key: column.kind for key, column in table.columns.items()} == {
+        "snr": "float",
+        "good": "bool",
+        "area": "str",
+        "n": "int",
+        "w": "array",
+        "mix": "object",
+        "no": "empty",
+    }
+    assert {key: list(column.known) for key, column in table.columns.items()} == {
+        "snr": [0, 1, 2],
+        "good": [0, 2],
+        "area": [0],
+        "n": [0, 1, 2],
+        "w": [0, 1, 2],
+        "mix": [0, 1, 2],
+        "no": [],
+    }
+    assert [c.is_complete for c in table.columns.values()] == [1, 0, 0, 1, 1, 1, 0]
+
+
+def test_labels_and_ids_and_areas():
+    """Each has one place to come from, whatever the format."""
+    table = UnitTable(
+        [
+            {"quality": "good", "unit_id": 7, "location": "CA1"},
+            {"quality": " ", "unit_id": np.int64(9), "brain_area": "CA3"},
+            {"unit_id": 8},
+        ],
+        3,
+    )
+    assert (table.label_key, table.labels) == ("quality", ["good", None, None])
+    assert (table.id_key, table.unit_ids) == ("unit_id", [7, 9, 8])
+    assert table.brain_areas == ["CA1", "CA3", None]
+    assert (
+        UnitTable([{"quality": 0.9, "unit_id": 1}, {"unit_id": 1}], 2).labels
+        == [None] * 2
+    )
+    assert UnitTable([{"unit_id": 1}, {"unit_id": 1}], 2).unit_ids is None

@@ -1,0 +1,159 @@
+"""What is counted and computed from the spikes of a recording."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from spikelab import validate
+from spikelab.errors import MissingExtraError
+from spikelab.spikedata import binning
+from spikelab.spikedata.data_object import UnitObject
+from spikelab.spikedata.ratedata import RateData
+from spikelab.spikedata.rates import isi_rates
+from spikelab.spikedata.spike_trains import SpikeTrains
+
+
+class SpikeCounts(UnitObject):
+    """Base of :class:`.SpikeData`: flat forms, counts, and rates of its spikes."""
+
+    train: Sequence[NDArray[np.float64]]
+    length: float
+    start_time: float
+
+    @property
+    def spike_trains(self) -> SpikeTrains:
+        """The spike times in flat form: `train`, or a copy if that is a list."""
+        if isinstance(self.train, SpikeTrains):
+            return self.train
+        return SpikeTrains.from_arrays(self.train)
+
+    @property
+    def times(self) -> Iterator[float]:
+        """All spike times in ms, in chronological order."""
+        return iter(np.sort(self.idces_times()[1]).tolist())
+
+    @property
+    def events(self) -> Iterator[tuple[int, float]]:
+        """All spikes as ``(unit, time in ms)``, in chronological order."""
+        units, times = self.idces_times()
+        order = np.argsort(times, kind="stable")
+        return zip(units[order].tolist(), times[order].tolist(), strict=True)
+
+    def idces_times(self) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Return unit indices (int64) and times in ms (float64), unit after unit."""
+        trains = self.spike_trains
+        idces = np.repeat(np.arange(self.N, dtype=np.int64), trains.counts)
+        return idces, trains.flat.copy()
+
+    def raster(
+        self, bin_size: float = 1.0, time_offset: float = 0.0
+    ) -> NDArray[np.int64]:
+        """Count the spikes of each unit in each bin.
+
+        Bins are open on the left and closed on the right, counted from
+        ``start_time``; a spike at ``start_time`` counts in bin 0.
+
+        Parameters
+        ----------
+        bin_size : float
+            Width of a bin in ms.
+        time_offset : float
+            Added to all times: positive, it puts empty bins in front; negative,
+            what comes before the first bin counts in it.
+
+        Returns
+        -------
+        ndarray
+            Counts, int64, shape (N, ceil((length + time_offset) / bin_size)).
+
+        Raises
+        ------
+        ValueError
+            If the width is not positive, or there would be no bin.
+        """
+        origin, bins = self._bins(bin_size, time_offset)
+        return binning.counts(self.train, origin, float(bin_size), bins)
+
+    def _bins(self, bin_size: float, time_offset: float) -> tuple[float, int]:
+        """Return where the bins begin, in ms, and how many there are."""
+        size = validate.positive("bin_size", bin_size)
+        offset = validate.finite("time_offset", time_offset)
+        if offset < -self.length:
+            raise ValueError(
+                f"time_offset must not be below -length ({-self.length}), got {offset}"
+            )
+        origin = self.start_time - offset
+        return origin, binning.n_bins(self.length + offset, size, origin)
+
+    def sparse_raster(self, bin_size: float = 1.0, time_offset: float = 0.0) -> Any:
+        """Count as :meth:`raster`, into a ``scipy.sparse.csr_matrix`` (int64).
+
+        Raises
+        ------
+        MissingExtraError
+            If scipy, of the extra ``sparse``, is not installed.
+        """
+        try:
+            from scipy.sparse import csr_matrix
+        except ImportError as error:
+            raise MissingExtraError("sparse_raster", "scipy", "sparse") from error
+        origin, bins = self._bins(bin_size, time_offset)
+        units, times = self.idces_times()
+        if bins == 0:
+            return csr_matrix((self.N, 0), dtype=np.int64)
+        columns = binning.bin_indices(times - origin, float(bin_size), bins)
+        ones = np.ones(len(times), dtype=np.int64)
+        return csr_matrix((ones, (units, columns)), shape=(self.N, bins))
+
+    def binned(self, bin_size: float = 40.0) -> NDArray[np.int64]:
+        """Count the spikes of all units together in each bin, as :meth:`raster` does."""
+        origin, bins = self._bins(bin_size, 0.0)
+        counts = np.zeros(bins, dtype=np.int64)
+        for times in self.spike_trains.blocks() if bins else ():
+            indices = binning.bin_indices(times - origin, float(bin_size), bins)
+            counts += np.bincount(indices, minlength=bins)
+        return counts
+
+    def rates(self, unit: Literal["kHz", "Hz"] = "kHz") -> NDArray[np.float64]:
+        """Return the mean rate of each unit in kHz or Hz; 0 if the length is 0."""
+        if unit not in ("kHz", "Hz"):
+            raise ValueError(f"unit must be 'kHz' or 'Hz', got {unit!r}")
+        counts = self.spike_trains.counts.astype(np.float64)
+        per_ms = counts / self.length if self.length > 0 else np.zeros_like(counts)
+        return per_ms * 1000.0 if unit == "Hz" else per_ms
+
+    def interspike_intervals(self) -> list[NDArray[np.float64]]:
+        """Return the intervals between the spikes of each unit in ms."""
+        return [np.diff(times) for times in self.train]
+
+    def resampled_isi(self, times: ArrayLike, sigma_ms: float = 10.0) -> RateData:
+        """Return the rate of each unit, in Hz, as the inverse of its interspike interval.
+
+        The rate is 1000 / interval from one spike up to the next, and 0 before the
+        first and after the last; a spike time that occurs twice counts once.
+
+        Parameters
+        ----------
+        times : array-like
+            Evenly spaced times in ms.
+        sigma_ms : float
+            Standard deviation of the Gaussian that smooths the rates, 0 for none.
+
+        Returns
+        -------
+        RateData
+            Rates of shape (N, number of times), with ``rate_unit="Hz"``.
+
+        Raises
+        ------
+        ValueError
+            If the times are not finite, ascending and evenly spaced, or
+            `sigma_ms` is not finite.
+        """
+        return RateData(
+            *isi_rates(self.train, times, sigma_ms),
+            neuron_attributes=self.neuron_attributes,
+            rate_unit="Hz",
+        )
