@@ -26,7 +26,7 @@ ID_KEYS = ("unit_id", "cluster_id", "si_unit_id")
 Kind = Literal["bool", "int", "float", "str", "array", "object", "empty"]
 
 
-@attrs.frozen(eq=False)
+@attrs.frozen(eq=False, slots=False)
 class Column:
     """One attribute of all units.
 
