@@ -10,6 +10,7 @@ import attrs
 
 from spikelab import validate
 from spikelab.errors import FormatError, LossError, VerificationError
+from spikelab.formats.protect import refuse_loss, would_be_lost
 from spikelab.registry import FORMATS
 from spikelab.spikedata.data_object import DataObject, data_class
 from spikelab.spikedata.differences import Difference, compare
@@ -104,8 +105,16 @@ class Writer(abc.ABC, Generic[R]):
         -------
         str or tuple of str
             Where it was written.
+
+        Raises
+        ------
+        FileExistsError
+            If the target holds what the export would not write again, unless
+            `overwrite` is set.
         """
         losses = self._checked_losses(obj)
+        if not self.overwrite:
+            refuse_loss(target, self._would_be_lost(target))
         with publish(
             target,
             self.storage_options,
@@ -198,6 +207,10 @@ class Writer(abc.ABC, Generic[R]):
     def _atol_ms(self, obj: DataObject) -> float:
         """Return how far the format may move a time of `obj`, in ms."""
         return 0.0
+
+    def _would_be_lost(self, target: StrPath) -> list[str]:
+        """Return what `target` holds that no export wrote, in words."""
+        return would_be_lost(target)
 
     @abc.abstractmethod
     def _losses(self, obj: DataObject) -> list[Loss]:

@@ -1,0 +1,127 @@
+"""What an export onto an HDF5 file would destroy: data that no export wrote.
+
+An HDF5 file that spikelab exported holds the names of its members as the attribute
+`MEMBERS` of its root. What has another name was added since; a file without the
+attribute is of another program, or of spikelab 0.1.2.
+"""
+
+import json
+import os
+from collections.abc import Iterable
+from typing import Any
+
+import h5py
+
+MEMBERS = "members"
+"""Attribute of the root: the names of all members, as JSON."""
+
+_MANY = 2000
+"""Of files with more members, only those of the root are listed, and others counted."""
+
+_PUBLISHED = {"start_time", "length_ms"}
+"""All root attributes of a file that spikelab 0.1.2 exported."""
+
+_SHOWN = 8
+"""Number of names in an error."""
+
+_HEADER = {
+    *("file_create_date", "identifier", "session_description", "session_start_time"),
+    *("specifications", "timestamps_reference_time"),
+}
+"""Members of every NWB file that are no data."""
+
+
+_SECTIONS = {
+    *("acquisition", "analysis", "general", "intervals", "processing", "scratch"),
+    "stimulus",
+}
+"""Groups of every NWB file, of which the members say what they hold."""
+
+
+def record_members(file: h5py.File) -> None:
+    """Write the names of all members of an exported file at its root."""
+    file.attrs[MEMBERS] = json.dumps(_members(file))
+
+
+def refuse_loss(target: str | os.PathLike[str], lost: Iterable[str]) -> None:
+    """Raise FileExistsError that names what an export onto `target` would destroy."""
+    names = list(lost)
+    if names:
+        more = f" and {len(names) - _SHOWN} more" * (len(names) > _SHOWN)
+        raise FileExistsError(
+            f"{os.fspath(target)} holds what this export would not write again: "
+            f"{', '.join(names[:_SHOWN])}{more}; it is replaced with overwrite=True"
+        )
+
+
+def would_be_lost(path: str | os.PathLike[str]) -> list[str]:
+    """Return the names of what a file holds that no export of spikelab wrote.
+
+    Parameters
+    ----------
+    path : path
+        A local file. One that is not there, or is not an HDF5 file, holds nothing
+        of the kind.
+
+    Returns
+    -------
+    list of str
+        Names of groups and datasets; empty if the file may be replaced.
+    """
+    local = os.path.expanduser(path)
+    if not os.path.isfile(local) or not h5py.is_hdf5(local):
+        return []
+    try:
+        with h5py.File(local, "r") as file:
+            return _added(file)
+    except (OSError, RuntimeError, ValueError) as error:
+        return [f"what cannot be examined ({error})"]
+
+
+def _members(file: h5py.File) -> list[str] | dict[str, int]:
+    """Return all names in a file, or of many those at the root, with their sizes."""
+    names: list[str] = []
+
+    def visit(name: bytes) -> bool | None:
+        names.append(name.decode("utf-8", "replace"))
+        return True if len(names) > _MANY else None
+
+    file.id.links.visit(visit)
+    if len(names) <= _MANY:
+        return names
+    groups = {name: file.get(name) for name in file}
+    return {n: len(g) if isinstance(g, h5py.Group) else 0 for n, g in groups.items()}
+
+
+def _added(file: h5py.File) -> list[str]:
+    attributes: Any = file.attrs
+    known: list[str] | dict[str, int] = []
+    if MEMBERS in attributes:
+        known = json.loads(attributes[MEMBERS])
+    elif set(attributes) == _PUBLISHED or "style" in attributes:
+        return []
+    found = _members(file)
+    if isinstance(known, dict) and isinstance(found, dict):
+        return [name for name, size in found.items() if known.get(name) != size]
+    added = sorted(set(found) - set(known))
+    return _shortest(added, [name for name in added if not _is_empty(file, name)])
+
+
+def _is_empty(file: h5py.File, name: str) -> bool:
+    """Return whether a name is a group without members, or part of an NWB header."""
+    if name.split("/")[0] in _HEADER:
+        return True
+    found = file.get(name)
+    return isinstance(found, h5py.Group) and not len(found)
+
+
+def _shortest(added: list[str], full: list[str]) -> list[str]:
+    """Return the groups of which everything was added instead of their members."""
+    new = set(added)
+    shortest: dict[str, None] = {}
+    for name in full:
+        parts = name.split("/")
+        first = 2 if parts[0] in _SECTIONS else 1
+        prefixes = ["/".join(parts[:n]) for n in range(first, len(parts) + 1)]
+        shortest.update(dict.fromkeys([p for p in prefixes if p in new][:1]))
+    return list(shortest)
