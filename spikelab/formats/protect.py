@@ -8,6 +8,7 @@ attribute is of another program, or of spikelab 0.1.2.
 import json
 import os
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import h5py
@@ -68,8 +69,8 @@ def would_be_lost(path: str | os.PathLike[str]) -> list[str]:
     list of str
         Names of groups and datasets; empty if the file may be replaced.
     """
-    local = os.path.expanduser(path)
-    if not os.path.isfile(local) or not h5py.is_hdf5(local):
+    local = Path(path).expanduser()
+    if not local.is_file() or not h5py.is_hdf5(local):
         return []
     try:
         with h5py.File(local, "r") as file:
