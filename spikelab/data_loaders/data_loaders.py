@@ -133,6 +133,7 @@ def load(
         metadata = getattr(loaded, "metadata", None) or {}
         for key in ("source_file", "source_folder"):
             # Of an S3 object, readers know the temporary copy only.
-            if metadata.get(key) == str(local):
+            found_there = metadata.get(key)
+            if isinstance(found_there, str) and found_there == str(local):
                 metadata[key] = os.fspath(path)
     return loaded

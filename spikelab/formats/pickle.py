@@ -17,12 +17,16 @@ from spikelab import destinations, s3
 from spikelab.errors import FormatError, UnsafePickleError, warn
 from spikelab.formats.base import FileWriter, Loss, StrPath
 from spikelab.formats.functions import spikedata_loader
+from spikelab.formats.unpickler import Unpickler
 from spikelab.s3_urls import shown
-from spikelab.spikedata.data_object import DATA_CLASSES, DataObject, data_class
+from spikelab.spikedata.data_object import DATA_CLASSES, DataObject
 from spikelab.spikedata.spike_trains import SpikeTrains
 
 _SPOOLED = 2**24
 """Arrays of more bytes than this that are not contiguous are copied on the disk."""
+
+_FROM_BUFFER: Any = np.zeros(1).__reduce_ex__(5)[0]
+"""The function by which NumPy's pickles make an array of its bytes."""
 
 _TOO_DEEP = "the object must not nest so deep to be pickled"
 
@@ -76,17 +80,12 @@ class PickleWriter(FileWriter):
         default=None, converter=_protocol, validator=_is_protocol
     )
 
-    def _check_format(self, obj: DataObject) -> None:
-        lost = [loss.text for loss in self._losses(obj)]
-        if lost and not self.strict:
-            warn(f"to_pickle: {'; '.join(lost)}")
-
     def _all_losses(self, obj: DataObject) -> list[Loss]:
         return self._losses(obj)
 
     def _losses(self, obj: DataObject) -> list[Loss]:
         try:
-            return [Loss((), text) for text in _untrusted("the object", obj, set())]
+            return [Loss((), text) for text in _untrusted("the object", obj, {})]
         except RecursionError:
             raise TypeError(_TOO_DEEP) from None
 
@@ -98,6 +97,8 @@ class PickleWriter(FileWriter):
 
     def _write(self, obj: DataObject, staged: Path) -> None:
         protocol = pickle.HIGHEST_PROTOCOL if self.protocol is None else self.protocol
+        if lost := self._losses(obj):
+            warn(f"to_pickle: {'; '.join(loss.text for loss in lost)}")
         with staged.open("wb") as file:
             try:
                 _Pickler(file, protocol, staged.parent).dump(obj)
@@ -124,36 +125,40 @@ class _Pickler(pickle.Pickler):
         if type(obj) not in (np.ndarray, np.memmap):
             return NotImplemented
         array = np.asarray(obj)
-        if self._protocol >= 5 and _needs_copy(array):
-            array = _spooled(array, self._folder)
-        return array.__reduce_ex__(self._protocol)
+        protocol, is_native = self._protocol, array.dtype.isnative
+        if array.dtype.hasobject or (protocol < 5 and is_native):
+            return array.__reduce_ex__(protocol)
+        if not (array.flags.c_contiguous or array.flags.f_contiguous):
+            array = _contiguous(array, self._folder)
+        if is_native:
+            return array.__reduce_ex__(5)
+        # NumPy's own way may read them back in the byte order of the machine.
+        buffer = bytearray(array.tobytes())
+        return _FROM_BUFFER, (buffer, array.dtype, array.shape, "C")
 
 
-def _needs_copy(array: NDArray[Any]) -> bool:
-    contiguous = array.flags.c_contiguous or array.flags.f_contiguous
-    return not contiguous and not array.dtype.hasobject and array.nbytes > _SPOOLED
-
-
-def _spooled(array: NDArray[Any], folder: Path) -> NDArray[Any]:
-    """Return a contiguous copy of the array that lies in an unnamed file."""
+def _contiguous(array: NDArray[Any], folder: Path) -> NDArray[Any]:
+    """Return a contiguous copy of an array, in an unnamed file if it is large."""
+    if array.nbytes <= _SPOOLED:
+        return np.ascontiguousarray(array)
     with tempfile.TemporaryFile(dir=folder) as file:
         copy = np.memmap(file, array.dtype, "w+", shape=array.shape)
     copy[...] = array
     return np.asarray(copy)
 
 
-def _untrusted(where: str, value: Any, seen: set[int]) -> Iterator[str]:
+def _untrusted(where: str, value: Any, seen: dict[int, Any]) -> Iterator[str]:
     """Yield in words what a pickle cannot be loaded with unless it is trusted."""
     cls = type(value)
     is_scalar = isinstance(value, np.generic | np.dtype) and cls is not np.record
     has_zone = getattr(value, "tzinfo", None) is not None
     if is_scalar or id(value) in seen or (cls in _PLAIN_TYPES and not has_zone):
         return
-    seen.add(id(value))
+    seen[id(value)] = value  # kept, so that nothing else gets its id
     if has_zone and cls in _PLAIN_TYPES:
         yield from _untrusted(f"the time zone of {where}", value.tzinfo, seen)
     elif cls in (np.ndarray, np.memmap) and _has_plain_dtype(value):
-        if value.dtype == object:
+        if value.dtype.hasobject:
             yield from _untrusted(where, value.ravel().tolist(), seen)
     elif cls in _CONTAINERS:
         if isinstance(value, Mapping):
@@ -186,6 +191,7 @@ def export_to_pickle(
     strict: bool = False,
     storage_options: Mapping[str, Any] | None = None,
     progress: bool = False,
+    overwrite: bool = False,
 ) -> str:
     """Write a data object, with all that it holds, to a pickle.
 
@@ -218,6 +224,8 @@ def export_to_pickle(
         Arguments of ``boto3.client("s3", ...)`` for an S3 URL.
     progress : bool
         Show a progress bar during a transfer to S3.
+    overwrite : bool
+        Replace a file of another program, too.
 
     Returns
     -------
@@ -245,6 +253,7 @@ def export_to_pickle(
             region_name=region_name,
         ),
         progress=progress,
+        overwrite=overwrite,
     )
     if s3_upload and not s3.is_s3_url(filepath):
         raise ValueError(
@@ -327,72 +336,21 @@ load_spikedata_from_pickle = spikedata_loader(read, "load_spikedata_from_pickle"
 
 
 def _load(path: Path, *, trusted: bool) -> DataObject:
-    unpickler = pickle.Unpickler if trusted else _Unpickler
-    with path.open("rb") as file:
-        try:
-            loaded: DataObject = unpickler(file).load()
-            data_class(loaded)
+    unpickler = pickle.Unpickler if trusted else Unpickler
+    try:
+        with path.open("rb") as file:
+            loaded: object = unpickler(file).load()
+        if isinstance(loaded, DataObject):
             loaded.check()
-        except UnsafePickleError as error:
-            raise UnsafePickleError(f"{path} {error}") from None
-        except MemoryError:
-            raise FormatError(f"{path} asks for more memory than there is") from None
-        except Exception as error:  # a damaged pickle can raise any
-            raise FormatError(
-                f"{path} is not a pickle of a data object, or is damaged: {error}"
-            ) from error
-    return loaded
-
-
-def _latin1(text: str, encoding: str) -> bytes:
-    """Return the bytes that protocols below 3 write as a str."""
-    if encoding != "latin1":
-        raise UnsafePickleError(f"names the encoding {encoding!r}")
-    return text.encode(encoding)
-
-
-_NAMES = {
-    "_codecs": ("encode",),
-    "builtins": (
-        *("bytearray", "complex", "frozenset", "object", "range", "set", "slice"),
-    ),
-    "collections": ("OrderedDict", "defaultdict"),
-    "copyreg": ("_reconstructor",),
-    "datetime": ("date", "datetime", "time", "timedelta", "timezone"),
-    "numpy": ("dtype", "ndarray", "split"),
-    "numpy.core.multiarray": ("_reconstruct", "scalar"),
-    "numpy.core.numeric": ("_frombuffer",),
-    "numpy.lib.shape_base": ("split",),
-    "pathlib": ("PosixPath", "PurePosixPath", "PureWindowsPath", "WindowsPath"),
-}
-"""The classes and functions that a pickle may name without trust, by module."""
-
-_RENAMED_MODULES = {
-    "__builtin__": "builtins",
-    "copy_reg": "copyreg",
-    "numpy._core.multiarray": "numpy.core.multiarray",
-    "numpy._core.numeric": "numpy.core.numeric",
-    "numpy.lib._shape_base_impl": "numpy.lib.shape_base",
-    "pathlib._local": "pathlib",
-}
-"""Modules that are called otherwise in other versions of Python and NumPy."""
-
-
-class _Unpickler(pickle.Unpickler):
-    """An unpickler that makes data objects and plain values, and calls nothing else."""
-
-    def find_class(self, module: str, name: str) -> Any:
-        """Return what the pickle names, if it is allowed."""
-        cls = DATA_CLASSES.get(name)
-        if cls is not None and cls.__module__ == module:
-            return cls
-        if name not in _NAMES.get(_RENAMED_MODULES.get(module, module), ()):
-            raise UnsafePickleError(
-                f"names {module}.{name}, which is not part of a data object; "
-                "trusted=True loads it if you trust the file"
-            )
-        if name == "encode":
-            return _latin1
-        if name == "split":
-            return np.split
-        return super().find_class(module, name)
+            return loaded
+    except UnsafePickleError as error:
+        raise UnsafePickleError(f"{path} {error}") from None
+    except MemoryError:
+        raise FormatError(f"{path} asks for more memory than there is") from None
+    except Exception as error:  # a damaged pickle can raise any
+        raise FormatError(
+            f"{path} is not a pickle of a data object, or is damaged: {error}"
+        ) from error
+    raise FormatError(
+        f"{path} does not hold a data object, but a {type(loaded).__name__}"
+    )

@@ -62,8 +62,10 @@ class DataObject(ExportMixin):
         cls: Any = data_class(self)
         known = {a: state[name] for a, name in cls.FIELDS.items() if name in state}
         cls.__init__(self, **self._unpickled(known))
-        added = {k: v for k, v in state.items() if k not in vars(self)}
-        vars(self).update(added)
+        # What the class has under a name of its own is not replaced.
+        for name, value in state.items():
+            if name not in vars(self) and not hasattr(cls, name):
+                vars(self)[name] = value
 
     @staticmethod
     def _unpickled(arguments: dict[str, Any]) -> dict[str, Any]:

@@ -4,13 +4,10 @@ import collections
 import copyreg
 import datetime
 import functools
-import io
 import operator
 import os
 import pathlib
 import pickle
-import pickletools
-import struct
 import types
 import warnings
 import zoneinfo
@@ -33,7 +30,6 @@ from spikelab.errors import (
     VerificationError,
 )
 from spikelab.formats import PickleWriter
-from spikelab.formats.pickle import machine as pickle_machine
 from spikelab.spikedata.pairwise import PairwiseCompMatrix, PairwiseCompMatrixStack
 from spikelab.spikedata.ratedata import RateData
 from spikelab.spikedata.rateslicestack import RateSliceStack
@@ -63,6 +59,9 @@ OBJECTS = {
         simulated(), time_peaks=[500.0, 900.0], time_bounds=(20.0, 30.0)
     ),
 }
+
+MIXED = np.array([[1, "A", None], [2.5, "B", (1,)], [3, b"C", {}]], dtype=object)
+"""A table of columns of several types, as pandas gives it."""
 
 METADATA = {
     "none": None,
@@ -95,6 +94,17 @@ METADATA = {
     "moments": np.array(["2024-01-01", "NaT"], dtype="M8[D]"),
     "durations": np.array([1, 2], dtype="m8[25us]"),
     "objects": np.array([None, "a", (1, 2)], dtype=object),
+    "objects in columns": MIXED,
+    "transposed objects": MIXED.T,
+    "objects in Fortran order": np.asfortranarray(np.stack([MIXED, MIXED.T])),
+    "every second object": MIXED[:, ::2],
+    "no objects": MIXED[:0].T,
+    "arrays in an array": np.array([None, np.arange(3), MIXED], dtype=object),
+    "objects in fields": np.array([(1, None)], dtype=[("x", "i4"), ("o", "O")]),
+    "turned": np.arange(6, dtype=">f8").reshape(2, 3).T[::-1],
+    "turned texts": np.array(["a", "bcd"]).astype(">U3"),
+    "turned moments": np.array(["2024-01-01", "NaT"]).astype(">M8[3h]"),
+    "aligned": np.zeros(2, dtype=np.dtype("i1,f8", align=True)),
     "table": np.array([(1, 2.5, "x")], dtype=[("a", "<i4"), ("b", ">f8"), ("c", "U2")]),
     "nested": np.zeros(2, dtype=[("a", [("b", "i1", (2, 2))])]),
     "empty": np.zeros((0, 3)),
@@ -108,7 +118,7 @@ class TestContract(FileContract):
 
     method, target, keeps_all = "to_pickle", "recording.pkl", True
     wrong_options = (
-        {"protocol": -1},
+        {"protocol": -2},
         {"protocol": pickle.HIGHEST_PROTOCOL + 1},
         {"protocol": 2.0},
         {"protocol": True},
@@ -141,42 +151,11 @@ def test_plain_values_come_back(key, protocol, tmp_path):
     assert same(found, METADATA[key])
 
 
-def containers(inner):
-    """Containers of what `inner` gives."""
-    return (
-        st.lists(inner)
-        | st.dictionaries(st.text(), inner)
-        | st.tuples(inner, inner)
-        | st.tuples(inner)
-    )
-
-
-VALUES = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.integers()
-    | st.floats()
-    | st.complex_numbers()
-    | st.text()
-    | st.binary(),
-    containers,
-    max_leaves=20,
-)
-
-
 @given(obj=ANY_OBJECT, protocol=st.sampled_from(PROTOCOLS))
 def test_any_object_comes_back_whole(obj, protocol, tmp_path):
     """Of whatever class, with whatever attributes and metadata."""
     obj.to_pickle(tmp_path / "o.pkl", protocol=protocol, verify=True)
     assert_same_object(load_from_pickle(tmp_path / "o.pkl"), obj)
-
-
-@given(value=VALUES, protocol=st.sampled_from(PROTOCOLS))
-def test_reads_what_pickle_reads(value, protocol):
-    """The restricted reader gives what Python's own does, for plain values."""
-    stream = pickle.dumps(value, protocol)
-    found = pickle_machine.load(io.BytesIO(stream), "value")
-    assert same(found, pickle.loads(stream))
 
 
 def test_the_highest_protocol_is_the_default(tmp_path):
@@ -277,37 +256,27 @@ class MySpikeData(SpikeData):
 
 
 def test_losses_name_what_needs_trust(tmp_path):
-    """Values of other classes, and attributes added to the object."""
+    """Values of other classes; attributes added to the object stay."""
     obj = PairwiseCompMatrix(np.eye(1), metadata={"deep": [Foreign()]})
     obj.note = "mine"
     writer = PickleWriter(strict=True)
     assert writer.losses(obj) == [
-        "the object has an attribute note, kept with trusted=True only",
         "metadata['deep'][0] is a Foreign, loaded with trusted=True only",
     ]
-    with pytest.raises(LossError, match="note"):
+    with pytest.raises(LossError, match="Foreign"):
         writer.write(obj, tmp_path / "x.pkl")
     assert PickleWriter().losses(MySpikeData([])) == [
         "the object is a MySpikeData, loaded with trusted=True only"
     ]
 
 
-def deep_objects():
-    """An array of objects in another one, which the loader refuses."""
-    inner, outer = np.empty(2, object), np.empty(1, object)
-    inner[:] = [np.arange(2), np.arange(3)]
-    outer[0] = inner
-    return outer
-
-
 @pytest.mark.parametrize(
     "value",
     [
-        deep_objects(),
-        np.array([(1, None)], dtype=[("x", "i4"), ("o", "O")]),
+        np.array([Foreign()], dtype=object),
+        np.array([(1, Foreign())], dtype=[("x", "i4"), ("o", "O")]),
         datetime.datetime(2020, 1, 1, tzinfo=zoneinfo.ZoneInfo("UTC")),
         np.ma.array([1, 2], mask=[0, 1]),
-        {tuple(range(1500)): 1},
         np.rec.array([(1, 2.0)], dtype=[("a", "i4"), ("b", "f8")])[0],
     ],
     ids=lambda value: type(value).__name__,
@@ -315,9 +284,9 @@ def deep_objects():
 def test_losses_name_what_the_loader_refuses(value, tmp_path):
     """And without `strict`, a warning does."""
     obj = PairwiseCompMatrix(np.eye(1), metadata={"v": value})
-    with pytest.raises(LossError, match=r"metadata\['v'\] is .*trusted=True only"):
+    with pytest.raises(LossError, match=r"metadata\['v'\].* is .*trusted=True only"):
         obj.to_pickle(tmp_path / "x.pkl", strict=True)
-    with pytest.warns(UserWarning, match=r"metadata\['v'\] is"):
+    with pytest.warns(UserWarning, match=r"metadata\['v'\].* is"):
         obj.to_pickle(tmp_path / "x.pkl")
     with pytest.raises(FormatError):
         load_from_pickle(tmp_path / "x.pkl")
@@ -354,35 +323,33 @@ def test_trust_lifts_the_restriction(tmp_path):
         obj.to_pickle(tmp_path / "x.pkl")
     with pytest.raises(UnsafePickleError, match=r"test_pickle\.Foreign.*trusted=True"):
         load_from_pickle(tmp_path / "x.pkl")
-    with (
-        pytest.warns(UserWarning, match="trusted=True only"),
-        pytest.raises(VerificationError, match=r"names .*test_pickle\.Foreign"),
-    ):
-        obj.to_pickle(tmp_path / "x.pkl", verify=True)
     loaded = load_from_pickle(tmp_path / "x.pkl", trusted=True)
     assert type(loaded.metadata["mine"]) is Foreign
 
 
-def test_added_attributes_are_left_out_with_a_warning(tmp_path):
-    """They are no part of the class; trust keeps them."""
+def test_added_attributes_stay(tmp_path):
+    """Those that shadow what the class has under this name do not."""
     obj = OBJECTS["PairwiseCompMatrix"]()
     obj.note = "mine"
-    with pytest.warns(UserWarning, match="attribute note, kept with trusted=True only"):
-        obj.to_pickle(tmp_path / "x.pkl")
-    with pytest.warns(UserWarning, match="left out .* note"):
-        loaded = load_from_pickle(tmp_path / "x.pkl")
-    assert not hasattr(loaded, "note")
-    assert load_from_pickle(tmp_path / "x.pkl", trusted=True).note == "mine"
+    obj.to_pickle(tmp_path / "x.pkl", strict=True, verify=True)
+    assert load_from_pickle(tmp_path / "x.pkl").note == "mine"
+    obj.check = obj.to_csv = ()
+    (tmp_path / "x.pkl").write_bytes(pickle.dumps(obj))
+    loaded = load_from_pickle(tmp_path / "x.pkl")
+    assert vars(loaded).keys() == {"matrix", "labels", "metadata", "note"}
 
 
-def test_verification_finds_a_difference(tmp_path, monkeypatch):
+def test_verification_finds_a_difference(tmp_path):
     """If what was staged is not the object, the old file stays."""
+
+    class Damaging(PickleWriter):
+        def _write(self, obj, staged):
+            super()._write(simulated(seed=2), staged)
+
     simulated(seed=1).to_pickle(tmp_path / "x.pkl")
     before = (tmp_path / "x.pkl").read_bytes()
-    other = simulated(seed=2)
-    monkeypatch.setattr(pickle_machine, "load", lambda file, source: other)
-    with pytest.raises(VerificationError, match="train differs"):
-        simulated(seed=3).to_pickle(tmp_path / "x.pkl", verify=True)
+    with pytest.raises(VerificationError, match="unit 0 has"):
+        Damaging(verify=True).write(simulated(seed=3), tmp_path / "x.pkl")
     assert (tmp_path / "x.pkl").read_bytes() == before
 
 
@@ -448,6 +415,19 @@ def named(module, name):
 
 SPIKEDATA = named("spikelab.spikedata.spikedata", "SpikeData")
 DTYPE = named("numpy", "dtype") + text("f8") + b"\x89\x88\x87R"
+OBJECT_FIELD = (
+    named("numpy", "dtype")
+    + text("V8")
+    + b"\x89\x88\x87R(K\x03"
+    + text("|")
+    + b"N"
+    + text("o")
+    + b"\x85}"
+    + text("o")
+    + named("numpy", "dtype")
+    + text("O8")
+    + b"\x89\x88\x87RK\x00\x86sK\x08K\x01K\x00tb"
+)
 PROTO = b"\x80\x04"
 RECONSTRUCT = (
     named("numpy._core.multiarray", "_reconstruct")
@@ -498,7 +478,7 @@ def hostile_pickles(touched):
         "pickle.loads": (Reduced(pickle.loads, b"cos\nsystem\n."), "loads"),
         "nested reduce": (
             Reduced(dict, [(1, Reduced(*run))]),
-            r"builtins\.dict|system",
+            "system",
         ),
         "reduce in a list": ([[Reduced(*run)]], "system"),
         "reduce as a key": ({(Reduced(*run),): 1}, "system"),
@@ -523,7 +503,7 @@ def hostile_pickles(touched):
             yield pytest.param(stream, pattern, id=f"{name}, protocol {protocol}")
     raw = {
         "GLOBAL": (b"cos\nsystem\n(V" + command.encode() + b"\ntR.", "os.system"),
-        "INST": (b"(V" + command.encode() + b"\nios\nsystem\n.", "INST"),
+        "INST": (b"(V" + command.encode() + b"\nios\nsystem\n.", "names os"),
         "OBJ": (b"(cos\nsystem\nV" + command.encode() + b"\no.", "os.system"),
         "NEWOBJ of a name": (
             PROTO + named("os", "system") + text(command) + b"\x85\x81.",
@@ -554,17 +534,17 @@ def hostile_pickles(touched):
         "EXT1": (PROTO + b"\x82\xf0.", "EXT1|extension"),
         "EXT2": (PROTO + b"\x83\xf0\xf0.", "EXT2|extension"),
         "EXT4": (PROTO + b"\x84\xf0\xf0\x00\x00.", "EXT4|extension"),
-        "persistent id": (b"Pos.system\n.", "PERSID"),
-        "binary persistent id": (PROTO + text("x") + b"Q.", "BINPERSID"),
-        "out-of-band buffer": (b"\x80\x05\x97.", "NEXT_BUFFER"),
+        "persistent id": (b"Pos.system\n.", "persistent id"),
+        "binary persistent id": (PROTO + text("x") + b"Q.", "persistent id"),
+        "out-of-band buffer": (b"\x80\x05\x97.", "out-of-band"),
         "call of a string": (
             PROTO + text("os.system") + text(command) + b"\x85R.",
-            "calls",
+            "callable|__init__",
         ),
-        "call of a data class": (PROTO + SPIKEDATA + b")R.", "calls"),
+        "call of a data class": (PROTO + SPIKEDATA + b")R.", "callable|__init__"),
         "call of an array": (
             PROTO + named("numpy", "ndarray") + b"J\xff\xff\xff\x7f\x85R.",
-            "calls",
+            "callable|__init__",
         ),
         "state of a class": (
             PROTO + SPIKEDATA + b"}" + text("raster") + b"K\x01sb.",
@@ -579,6 +559,45 @@ def hostile_pickles(touched):
             "state",
         ),
         "state of a list": (PROTO + b"]}b.", "state"),
+        "state of a class of Python": (
+            PROTO
+            + named("pathlib", "PosixPath")
+            + b"N}"
+            + text("exists")
+            + named("numpy", "split")
+            + b"s\x86b.",
+            "sets the state of a type",
+        ),
+        "a field that is an object in disguise": (
+            PROTO
+            + named("numpy._core.numeric", "_frombuffer")
+            + b"(C\x08"
+            + b"A" * 8
+            + OBJECT_FIELD
+            + b"K\x01\x85"
+            + text("C")
+            + b"tR.",
+            "OBJECT array",
+        ),
+        "an array of more objects than there are": (
+            PROTO
+            + RECONSTRUCT
+            + b"(K\x01M\xff\xff\x85"
+            + named("numpy", "dtype")
+            + text("O8")
+            + b"\x89\x88\x87R\x89]tb.",
+            "has not the shape",
+        ),
+        "a state of a finished array": (
+            PROTO
+            + RECONSTRUCT
+            + b"(K\x01K\x01\x85"
+            + DTYPE
+            + b"\x89C\x08AAAAAAAAtb(K\x01K\x00\x85"
+            + DTYPE
+            + b"\x89C\x00tb.",
+            "finished",
+        ),
         "state of a dtype twice": (
             PROTO
             + DTYPE
@@ -587,22 +606,25 @@ def hostile_pickles(touched):
             + b"NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb.",
             r"pickle",
         ),
-        "name as a value": (PROTO + b"]" + SPIKEDATA + b"a.", "value"),
-        "name in a tuple as a value": (PROTO + b"]" + SPIKEDATA + b"\x85a.", "value"),
+        "name as a value": (PROTO + b"]" + SPIKEDATA + b"a.", "does not hold"),
+        "name in a tuple as a value": (
+            PROTO + b"]" + SPIKEDATA + b"\x85a.",
+            "does not hold",
+        ),
         "name as an attribute": (
             PROTO + SPIKEDATA + b")\x81}" + text("train") + SPIKEDATA + b"sb.",
-            "value",
+            "train must be",
         ),
-        "name as the object": (PROTO + SPIKEDATA + b".", "value"),
-        "object without state": (PROTO + SPIKEDATA + b")\x81.", "content"),
-        "object with arguments": (PROTO + SPIKEDATA + b"]\x85\x81.", "arguments"),
+        "name as the object": (PROTO + SPIKEDATA + b".", "does not hold"),
+        "object without state": (PROTO + SPIKEDATA + b")\x81.", "no attribute"),
+        "object with arguments": (PROTO + SPIKEDATA + b"]\x85\x81.", r"x\.pkl"),
         "state that is no dictionary": (
             PROTO + SPIKEDATA + b")\x81K\x01b.",
-            "dictionary",
+            r"is not a pickle",
         ),
         "state with slots": (
             PROTO + SPIKEDATA + b")\x81N}" + text("__class__") + b"Ns\x86b.",
-            "dictionary",
+            r"is not a pickle",
         ),
         "state that hides": (
             PROTO + SPIKEDATA + b")\x81}" + text("__class__") + b"Nsb.",
@@ -610,13 +632,7 @@ def hostile_pickles(touched):
         ),
         "another codec": (
             PROTO + named("_codecs", "encode") + text("x") + text("zlib") + b"\x86R.",
-            "encoded",
-        ),
-        "datetime out of range": (
-            PROTO
-            + named("datetime", "datetime")
-            + b"C\x0a\x07\xe8\x01\xff\xff\xff\xff\x00\x00\x00\x85R.",
-            "day|hour|range",
+            "names the encoding",
         ),
     }
     for name, (stream, pattern) in raw.items():
@@ -653,111 +669,6 @@ def test_the_extension_registry_is_no_way_in(tmp_path):
     assert not TOUCHED.exists()
 
 
-def huge_pickles():
-    """Pickles that ask for more memory or time than they are worth."""
-    array = RECONSTRUCT + b"(K\x01%s" + DTYPE + b"\x89%stb"
-    size = struct.pack("<Q", 2**62)
-    nested = b"".join([b"(" * 100_000, b"K\x01", b"\x85" * 100_000])
-    deep_key = b"}K\x01" + b"\x85" * 100_000 + b"K\x01s"
-    # Each number is a multiple of 2**61 - 1, of which Python's hash is the rest.
-    numbers = [(i * (2**61 - 1)).to_bytes(12, "little") for i in range(1, 100_000)]
-    alike = b"".join(b"\x8a\x0c" + number + b"K\x01" for number in numbers)
-    # A unit of time that would be read as further dtypes.
-    unit = b"s],(01)f8,m8[s"
-    odd_dtype = named("numpy", "dtype") + text("M8") + b"\x89\x88\x87R(K\x04"
-    odd_dtype += text("<") + b"NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00}(C"
-    odd_dtype += bytes([len(unit)]) + unit + b"K\x01K\x01K\x01t\x86tb"
-    wide = b"K\x01\x85\x94" + b"".join(b"0h%ch%c\x86\x94" % (i, i) for i in range(60))
-    return {
-        "BINBYTES8": b"\x8e" + size + b"abc",
-        "BINUNICODE8": b"\x8d" + size + b"abc",
-        "BYTEARRAY8": b"\x96" + size + b"abc",
-        "defaultdicts": (named("collections", "defaultdict") + b")R") * 1000,
-        "copies of a list": b"]("
-        + b"K\x01" * 100_000
-        + b"e\x94"
-        + (named("builtins", "list") + b"h\x00\x85R0") * 2000,
-        "copies of bytes": b"B\x00\x00\x10\x00"
-        + b"x" * 2**20
-        + b"\x94"
-        + (named("builtins", "bytearray") + b"h\x00\x85R0") * 2000,
-        "empty sets": b"\x8f" * 3_000_000,
-        "a call of a list that holds itself twice": b"]\x94"
-        + b"".join(b"](h%ch%ce\x94" % (i, i) for i in range(40))
-        + b")R",
-        "BINBYTES": b"B\xff\xff\xff\xffabc",
-        "LONG4": b"\x8b\xff\xff\xff\x7fabc",
-        "LONG4 negative": b"\x8b\xff\xff\xff\xffabc",
-        "LONG": b"L" + b"9" * 1_000_000 + b"L\n",
-        "FRAME": b"\x95" + size + b"N",
-        "LONG_BINPUT": b"Nr\xff\xff\xff\xff",
-        "PUT": b"Np" + b"9" * 18 + b"\n",
-        "BINGET of nothing": b"h\x05",
-        "bytearray of a number": named("builtins", "bytearray")
-        + b"J\xff\xff\xff\x7f\x85R",
-        "bytes of a number": named("builtins", "bytes") + b"J\xff\xff\xff\x7f\x85R",
-        "range as a list": named("builtins", "list")
-        + named("builtins", "range")
-        + b"J\xff\xff\xff\x7f\x85R\x85R",
-        "shape beyond its bytes": array
-        % (b"\x8a\x05\x00\x00\x00\x00\x01\x85", b"C\x00"),
-        "shape that overflows": array
-        % (b"\x8a\x09" + b"\x00" * 8 + b"\x01\x85", b"C\x00"),
-        "negative shape": array % (b"J\xff\xff\xff\xff\x85", b"C\x08" + b"\x00" * 8),
-        "long empty shape": array
-        % (b"K\x00\x8a\x07" + b"\x00" * 6 + b"\x01\x86", b"C\x00"),
-        "many dimensions": array
-        % (b"(" + b"K\x01" * 70 + b"t", b"C\x08" + b"\x00" * 8),
-        "unknown type": RECONSTRUCT + b"(K\x01K\x01\x85" + text("f8") + b"\x89C\x00tb",
-        "reconstruct another size": named("numpy._core.multiarray", "_reconstruct")
-        + SPIKEDATA
-        + b"K\x00\x85C\x01b\x87R",
-        "dtype of a comma list": named("numpy", "dtype")
-        + text("f8,f8")
-        + b"\x89\x88\x87R",
-        "dtype of a list": named("numpy", "dtype") + b"]\x89\x88\x87R",
-        "deep tuples": nested,
-        "deep key": deep_key,
-        "key that grows by sharing": wide + b"}" + b"h\x3b" + b"K\x01s",
-        "key of a huge number": b"}\x8b\x00\x00\x01\x00" + b"\x7f" * 2**16 + b"K\x01s",
-        "keys of one hash": b"}(" + alike + b"u",
-        "sets in sets": b"(" * 1_500_000 + b"\x91" * 1_500_000,
-        "dtype in a unit of time": odd_dtype,
-        "unhashable key": b"}]K\x01s",
-        "fills a tuple": b")K\x01a",
-        "stack underflow": b"00000",
-        "mark underflow": b"t",
-        "half a pair": b"}(K\x01u",
-        "nothing": b"",
-        "only a number": b"K\x01.",
-        "unknown operation": b"\xff",
-    }
-
-
-@pytest.mark.parametrize("name", huge_pickles())
-def test_a_small_file_cannot_ask_for_much(name, tmp_path):
-    """Huge lengths, shapes and nestings end in an error, at once and in little memory."""
-    resource = pytest.importorskip("resource")
-    (tmp_path / "x.pkl").write_bytes(PROTO + huge_pickles()[name] + b".")
-    before = resource.getrlimit(resource.RLIMIT_AS)
-    with pathlib.Path("/proc/self/statm").open() as status:
-        used = int(status.read().split()[0]) * resource.getpagesize()
-    resource.setrlimit(resource.RLIMIT_AS, (used + 2**28, before[1]))
-    try:
-        with pytest.raises(FormatError, match=r"x\.pkl"):
-            load_from_pickle(tmp_path / "x.pkl")
-    finally:
-        resource.setrlimit(resource.RLIMIT_AS, before)
-
-
-def doubled(depth):
-    """A list that holds a list twice, which holds a list twice, and so on."""
-    inner = []
-    for _ in range(depth):
-        inner = [inner, inner]
-    return inner
-
-
 WRONG_STATES = {
     "train as an array": {"train": np.zeros((2, 0))},
     "times outside": {"train": [np.array([1e9])]},
@@ -768,9 +679,7 @@ WRONG_STATES = {
     "attributes of other units": {"neuron_attributes": [{}]},
     "raw data without times": {"raw_data": np.zeros((1, 5))},
     "metadata as a number": {"metadata": 3},
-    "lists as trains": {"train": [[1.0], [2.0]]},
-    "lists as raw data": {"raw_data": [[1.0]], "raw_time": [1.0]},
-    "lists that hold one another twice": {"train": doubled(40)},
+    "lists of lists as trains": {"train": [[[1.0]], [[2.0]]]},
 }
 
 
@@ -783,20 +692,6 @@ def test_a_state_that_no_constructor_makes_is_refused(name, protocol, tmp_path):
     (tmp_path / "x.pkl").write_bytes(pickle.dumps(sd, protocol))
     with pytest.raises(FormatError, match=r"x\.pkl"):
         load_from_pickle(tmp_path / "x.pkl")
-
-
-def test_lists_that_change_after_the_check_change_nothing(tmp_path):
-    """A pickle may not fill a list of an object that it has finished."""
-    obj = PairwiseCompMatrix(np.eye(1), labels=["a"])
-    stream = pickle.dumps([obj, obj.labels], 2)
-    ops = list(pickletools.genops(stream))
-    memo = next(
-        i for i, (op, _, _) in enumerate(ops) if op.name == "EMPTY_LIST" and i > 3
-    )
-    slot = ops[memo + 1][1]
-    tampered = stream[:-1] + b"h" + bytes([slot]) + b"X\x01\x00\x00\x00ba0."
-    found = pickle_machine.load(io.BytesIO(tampered), "x")
-    assert found[0].labels == ["a"]
 
 
 @pytest.mark.parametrize(

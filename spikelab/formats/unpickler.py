@@ -1,0 +1,213 @@
+"""An unpickler that makes data objects and plain values, and nothing else.
+
+A pickle is a program: it names classes and functions, calls them, and sets the state of
+what they return. Python's unpickler lets a subclass choose what may be named. Setting
+states is restricted here too, because a crafted one could change a class, or let an
+array point to memory that is not its own.
+"""
+
+import copy
+import math
+import pickle
+import re
+from collections.abc import Callable
+from typing import Any, ClassVar, NoReturn
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spikelab.errors import UnsafePickleError
+from spikelab.spikedata.data_object import DATA_CLASSES, DataObject
+from spikelab.spikedata.spike_trains import SpikeTrains
+
+_NAMES = {
+    "builtins": (
+        *("bool", "bytearray", "bytes", "complex", "dict", "float", "frozenset", "int"),
+        *("list", "object", "range", "set", "slice", "str", "tuple"),
+        "xrange",  # the name of range up to protocol 2
+    ),
+    "collections": ("OrderedDict", "defaultdict"),
+    "copyreg": ("_reconstructor",),
+    "datetime": ("date", "datetime", "time", "timedelta", "timezone"),
+    "pathlib": ("PosixPath", "PurePosixPath", "PureWindowsPath", "WindowsPath"),
+}
+"""The classes and functions that a pickle may name, by module."""
+
+_RENAMED_MODULES = {
+    "__builtin__": "builtins",
+    "copy_reg": "copyreg",
+    "numpy._core.multiarray": "numpy.core.multiarray",
+    "numpy._core.numeric": "numpy.core.numeric",
+    "numpy.lib._shape_base_impl": "numpy.lib.shape_base",
+    "pathlib._local": "pathlib",
+}
+"""Modules that are called otherwise in other versions of Python and NumPy."""
+
+
+class Unpickler(pickle._Unpickler):
+    """Python's unpickler, restricted to data objects and plain values.
+
+    Data objects are made by their constructors (:meth:`.DataObject.__setstate__`).
+    """
+
+    stack: list[Any]
+    read: Callable[[int], bytes]
+    append: Callable[[Any], None]
+
+    def find_class(self, module: str, name: str) -> Any:
+        """Return what the pickle names, if it is allowed."""
+        cls = DATA_CLASSES.get(name)
+        if cls is not None and cls.__module__ == module:
+            return cls
+        known = _RENAMED_MODULES.get(module, module)
+        if (known, name) in _OF_NUMPY:
+            return _OF_NUMPY[known, name]
+        if name not in _NAMES.get(known, ()):
+            raise UnsafePickleError(
+                f"names {module}.{name}, which is not part of a data object; "
+                "trusted=True loads it if you trust the file"
+            )
+        return super().find_class(module, name)
+
+    def load_build(self) -> None:
+        """Set the state of the object on the stack, if it is one that has a state."""
+        state = self.stack.pop()
+        obj = self.stack[-1]
+        if isinstance(obj, DataObject):
+            obj.__setstate__(state)
+        elif isinstance(obj, np.dtype):
+            _set_dtype(obj, state)
+        elif type(obj) is np.ndarray:
+            _set_array(obj, state)
+        else:
+            raise UnsafePickleError(f"sets the state of a {type(obj).__name__}")
+
+    def load_bytearray(self) -> None:
+        """Read the bytes of an array (Python's own way passes over them thrice)."""
+        size = int.from_bytes(self.read(8), "little")
+        data = self.read(size)
+        if len(data) != size:
+            raise pickle.UnpicklingError("pickle exhausted before end of data")
+        self.append(bytearray(data))
+
+    def refuse_extension(self) -> NoReturn:
+        """Refuse a number in the place of a name, which any package can register."""
+        raise UnsafePickleError("uses the extension registry of pickle (EXT1 to EXT4)")
+
+    dispatch: ClassVar[dict[int, Callable[[Any], None]]] = {
+        **pickle._Unpickler.dispatch,
+        pickle.BUILD[0]: load_build,
+        pickle.BYTEARRAY8[0]: load_bytearray,
+        pickle.EXT1[0]: refuse_extension,
+        pickle.EXT2[0]: refuse_extension,
+        pickle.EXT4[0]: refuse_extension,
+    }
+
+
+def _encode(text: str, encoding: str) -> bytes:
+    """Return the bytes that protocols below 3 write as a str."""
+    if encoding != "latin1":
+        raise UnsafePickleError(f"names the encoding {encoding!r}")
+    return text.encode(encoding)
+
+
+def _dtype(name: str, *_: bool) -> np.dtype[Any]:
+    """Return a dtype whose state can be set."""
+    if not re.fullmatch(r"[|<>=]?[A-Za-z?][0-9]*", name):
+        raise UnsafePickleError(f"names the dtype {name!r:.80}")
+    return np.dtype(name, copy=True)
+
+
+def _copy(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """Return a dtype that the rest of the pickle cannot change any more."""
+    return copy.copy(dtype)
+
+
+def _set_dtype(dtype: Any, state: tuple[Any, ...]) -> None:
+    """Set the state of a dtype to that of one which NumPy makes of the same parts."""
+    _, order, subarray, names, fields, itemsize, _, flags, *units = state
+    if subarray is not None:
+        base, shape = subarray
+        made = np.dtype((_copy(base), shape))
+    elif names is not None:
+        rows = [(*fields[name], None)[:3] for name in names]
+        formats, offsets, titles = zip(*rows, strict=True) if rows else ((), (), ())
+        parts = {
+            "names": list(names),
+            "formats": [_copy(field) for field in formats],
+            "offsets": list(offsets),
+            "titles": list(titles),
+            "itemsize": itemsize,
+        }
+        made = np.dtype(parts, align=bool(flags & _ALIGNED))  # type: ignore[call-overload]
+    elif dtype.kind in "SUV":
+        made = np.dtype(f"{dtype.kind}{itemsize // (4 if dtype.kind == 'U' else 1)}")
+    elif dtype.kind in "mM":
+        unit, count, *_ = units[0][1]
+        made = np.dtype(f"{dtype.kind}8[{int(count)}{unit.decode()}]")
+    else:
+        made = _copy(dtype)
+    if made.kind != dtype.kind:
+        raise ValueError(f"a dtype {dtype} cannot become {made}")
+    dtype.__setstate__(made.newbyteorder(order).__reduce__()[2])
+
+
+_ALIGNED = 0x80
+"""The flag of a structured dtype that is laid out as in C."""
+
+
+def _reconstruct(cls: object, shape: Any, typecode: Any) -> NDArray[Any]:
+    """Return an empty array, whose state is set later."""
+    if cls is not _NDARRAY:
+        raise UnsafePickleError("makes an array of another class")
+    return np.empty(0, dtype="b")
+
+
+def _set_array(array: Any, state: tuple[Any, ...]) -> None:
+    """Set the state of an array that `_reconstruct` has made."""
+    _, shape, dtype, is_fortran, data = state
+    if array.shape != (0,):
+        raise UnsafePickleError("changes an array that is finished")
+    if min(shape, default=0) < 0:
+        raise ValueError(f"an array cannot have the shape {shape}")
+    if dtype.hasobject and not (type(data) is list and len(data) == math.prod(shape)):
+        raise ValueError(f"an array of objects has not the shape {shape}")
+    array.__setstate__((1, shape, _copy(dtype), bool(is_fortran), data))
+
+
+def _split(flat: NDArray[Any], ends: NDArray[Any]) -> SpikeTrains:
+    """Return the spike trains that were pickled as one array and its parts."""
+    if type(flat) is not np.ndarray or flat.ndim != 1 or flat.dtype != np.float64:
+        raise ValueError("spike trains must be parts of a 1-D float64 array")
+    return SpikeTrains.from_flat(flat, np.append(ends, len(flat)), "ends")
+
+
+def _frombuffer(
+    buffer: Any, dtype: Any, shape: Any, order: str, axes: Any = None
+) -> NDArray[Any]:
+    array = np.frombuffer(buffer, _copy(dtype))
+    if axes is not None:  # since NumPy 2.4
+        return array.reshape(shape).transpose(axes)
+    return array.reshape(shape, order="F" if order == "F" else "C")
+
+
+def _scalar(dtype: np.dtype[Any], data: bytes) -> Any:
+    if dtype.hasobject:
+        raise UnsafePickleError(f"makes a scalar of {dtype}")
+    return _NUMPY_SCALAR(_copy(dtype), data)
+
+
+_NUMPY_SCALAR: Any = np.float64(0).__reduce__()[0]
+_NDARRAY = object()
+
+_OF_NUMPY = {
+    ("_codecs", "encode"): _encode,
+    ("numpy", "dtype"): _dtype,
+    ("numpy", "ndarray"): _NDARRAY,
+    ("numpy", "split"): _split,
+    ("numpy.core.multiarray", "_reconstruct"): _reconstruct,
+    ("numpy.core.multiarray", "scalar"): _scalar,
+    ("numpy.core.numeric", "_frombuffer"): _frombuffer,
+    ("numpy.lib.shape_base", "split"): _split,
+}
+"""What is called in the place of the functions that pickles of arrays name."""
