@@ -225,20 +225,24 @@ class SpikeTrains(Sequence[NDArray[np.float64]]):
     def check_window(self, start_ms: float, length_ms: float) -> None:
         """Raise ValueError, with unit and value, for a time outside of the window.
 
-        The sum of start and length is rounded, so that the last spike of a window
-        that ends with it can come out beyond the sum: that much is admitted.
+        Takes sorted trains, of which only the first and the last spikes are compared.
+        The sum of start and length is rounded, so that the last spike of a window that
+        ends with it can come out beyond the sum: that much is admitted.
         """
         rounding = np.spacing(max(abs(start_ms), abs(length_ms)))
         first, last = start_ms, float(start_ms + length_ms + rounding)
-        low, high = self.extremes()
-        if not self.n_spikes or (low >= first and high <= last):
+        fires = self.counts > 0
+        lows = self.flat[(self.ends - self.counts)[fires]]
+        highs = self.flat[self.ends[fires] - 1]  # a NaN is sorted to the end
+        inside = (lows >= first) & (highs <= last)
+        if inside.all():
             return
-        # NaN makes both comparisons false.
-        outside = np.flatnonzero(~((self.flat >= first) & (self.flat <= last)))[0]
-        unit = int(np.searchsorted(self.ends, outside, side="right"))
+        unit = int(np.flatnonzero(fires)[~inside][0])
+        times = self[unit]
+        outside = times[~((times >= first) & (times <= last))]
         raise ValueError(
             f"unit {unit}: spike times must be finite and lie in the recording window "
-            f"[{start_ms}, {start_ms + length_ms}] ms, got {self.flat[outside]}"
+            f"[{start_ms}, {start_ms + length_ms}] ms, got {outside[0]}"
         )
 
     def moved_into(

@@ -114,8 +114,8 @@ class SpikeData(SpikeCounts):
             raise ValueError(
                 f"train must hold one array per unit, got {len(trains)} for N={self.N}"
             )
-        trains.check_window(self.start_time, self.length)
         trains.sort()
+        trains.check_window(self.start_time, self.length)
         trains.owned = True
         construction.checked_metadata(self.metadata)
         self.check_units(self.N)
