@@ -1,5 +1,6 @@
 """The checked parts that a recording is made of."""
 
+import os
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeGuard
 
@@ -8,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from spikelab import validate
 from spikelab.spikedata import binning
+from spikelab.spikedata.quantity import finite_ms, has_unit, in_ms, in_unit
 from spikelab.spikedata.spike_trains import SpikeTrains
 
 
@@ -16,14 +18,51 @@ def checked_train(train: Iterable[ArrayLike], n_units: int | None) -> SpikeTrain
 
     Spike trains that no other object holds, as a reader makes them, are not copied.
     """
-    if isinstance(train, str | bytes | Mapping) or not isinstance(train, Iterable):
+    instead = _instead_of(train)
+    if isinstance(train, list | tuple) and train and not has_unit(type(train[0])):
+        instead = _of_other_package(train[0])
+    if instead or not isinstance(train, Iterable):
         raise TypeError(
-            f"train must be a sequence of arrays of spike times, got {train!r:.80}"
+            f"train must be a sequence of arrays of spike times, "
+            f"got {instead or f'{train!r:.80}'}"
         )
     checked = train if _can_be_taken(train) else SpikeTrains.from_arrays(train)
     if n_units is not None and n_units > len(checked):
         return checked.padded(n_units)
     return checked
+
+
+_INSTEAD = {
+    "spikeinterface": "SpikeData.from_spikeinterface takes a sorting or an analyzer",
+    "neo": "SpikeData.from_neo takes a Block, a Segment or a list of SpikeTrains",
+    "pynapple": "SpikeData.from_pynapple takes a TsGroup",
+    "pynwb": "spikelab.load reads an NWB file",
+}
+"""What to call with an object of another package."""
+
+
+def _of_other_package(value: Any) -> str:
+    """Return what an object of another package is, and what to call with it, or ""."""
+    if type(value).__name__ == "SpikeTrainList":
+        return ""
+    # The packages need not be installed, and are not imported.
+    packages = {cls.__module__.partition(".")[0] for cls in type(value).__mro__}
+    found = [text for package, text in _INSTEAD.items() if package in packages]
+    return f"a {type(value).__name__}: {found[0]}" if found else ""
+
+
+def _instead_of(train: Any) -> str:
+    """Return what an object is that cannot be a sequence of trains, or ""."""
+    name = type(train).__name__
+    if name in ("DataFrame", "LazyFrame", "Table"):
+        return f"a {name}: SpikeData.from_idces_times takes two of its columns"
+    if isinstance(train, str | bytes | os.PathLike):
+        return f"{train!r:.80}: spikelab.load reads a file or a folder"
+    if other := _of_other_package(train):
+        return other
+    if isinstance(train, Mapping):
+        return f"a {name}: list(train.values()) are its arrays"
+    return ""
 
 
 def _can_be_taken(train: Any) -> TypeGuard[SpikeTrains]:
@@ -35,7 +74,7 @@ def _can_be_taken(train: Any) -> TypeGuard[SpikeTrains]:
 def checked_length(given: float | None, train: SpikeTrains, start_ms: float) -> float:
     """Return the length in ms: as given, or from the start to the last spike."""
     if given is not None:
-        return validate.not_negative("length", given)
+        return validate.not_negative("length", in_ms("length", given))
     # The check of the window names a spike that is not finite.
     finite = train.flat[np.isfinite(train.flat)] if train.n_spikes else train.flat
     if not finite.size:
@@ -63,11 +102,12 @@ def checked_raw(
         )
     if raw_data is None or raw_time is None:
         return np.zeros((0, 0)), np.zeros(0)
-    data, time = np.asanyarray(raw_data), np.asanyarray(raw_time)
-    if time.ndim == 0:
-        rate_kHz = validate.positive("raw_time", time.item())
-        time = np.arange(data.shape[-1] if data.ndim else 0) / rate_kHz
-    return data, time
+    data = np.asanyarray(raw_data)
+    if np.ndim(raw_time) == 0:
+        rate = np.asanyarray(in_unit("raw_time", raw_time, "kHz"))
+        rate_kHz = validate.positive("raw_time", rate.item())
+        return data, np.arange(data.shape[-1] if data.ndim else 0) / rate_kHz
+    return data, np.asanyarray(in_ms("raw_time", raw_time))
 
 
 def check_raw(data: Any, time: Any) -> None:
@@ -90,7 +130,8 @@ def train_of_flat(
     """Sort parallel arrays of units and times into one train per unit."""
     validate.unmasked("idces", idces)
     validate.unmasked("times", times)
-    units, flat = np.asarray(idces), np.asarray(times, dtype=np.float64)
+    units = np.asarray(idces)
+    flat = np.asarray(in_ms("times", times), dtype=np.float64)
     if units.ndim != 1 or units.shape != flat.shape:
         raise ValueError(
             f"idces and times must be 1-D and of equal length, "
@@ -137,5 +178,5 @@ def train_of_raster(
             f"raster must hold numbers of spikes, not negative and whole, "
             f"got {counts[wrong][0]}"
         )
-    size = validate.positive("bin_size_ms", bin_size_ms)
-    return binning.spread(counts, validate.finite("start_time", start_ms), size)
+    size = validate.positive("bin_size_ms", in_ms("bin_size_ms", bin_size_ms))
+    return binning.spread(counts, finite_ms("start_time", start_ms), size)

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikelab import validate
+from spikelab.spikedata.quantity import finite_ms
 from spikelab.spikedata.spike_trains import SpikeTrains
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def _is_open(edge: Any) -> bool:
 
 
 def _time(recording: "SpikeData", name: str, value: Any) -> float:
-    time = validate.finite(name, value)
+    time = finite_ms(name, value)
     if time < 0 <= recording.start_time:
         return time + recording.start_time + recording.length
     return time

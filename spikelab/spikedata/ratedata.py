@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from spikelab import validate
 from spikelab.spikedata import windows
 from spikelab.spikedata.data_object import UnitObject
+from spikelab.spikedata.quantity import finite_ms, in_ms
 from spikelab.spikedata.unit_table import Attributes
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ class RateData(UnitObject):
         validate.unmasked("inst_Frate_data", inst_Frate_data)
         self.inst_Frate_data = _as_floats(inst_Frate_data)
         validate.unmasked("times", times)
-        self.times = np.asarray(times)
+        self.times = np.asarray(in_ms("times", times))
         self.rate_unit = rate_unit
         self.N = len(self.inst_Frate_data) if self.inst_Frate_data.ndim else 0
         self.neuron_attributes = (
@@ -104,9 +105,9 @@ class RateData(UnitObject):
         """
         first, last = 0, self.times.size
         if start is not None and start is not ...:
-            first = int(np.searchsorted(self.times, validate.finite("start", start)))
+            first = int(np.searchsorted(self.times, finite_ms("start", start)))
         if end is not None and end is not ...:
-            last = int(np.searchsorted(self.times, validate.finite("end", end)))
+            last = int(np.searchsorted(self.times, finite_ms("end", end)))
         if not first < last:
             raise ValueError(
                 f"start must be before end, with a time of the data between them "

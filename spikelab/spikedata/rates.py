@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from spikelab import validate
+from spikelab.spikedata.quantity import in_ms
 
 
 def isi_rates(
@@ -13,7 +14,7 @@ def isi_rates(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return rates in Hz, shape (units, times), and the checked times in ms."""
     grid = _checked_grid(times)
-    validate.not_negative("sigma_ms", sigma_ms)
+    sigma_ms = validate.not_negative("sigma_ms", in_ms("sigma_ms", sigma_ms))
     rates = np.zeros((len(train), grid.size))
     kernel = _gaussian(sigma_ms / (grid[1] - grid[0])) if grid.size > 1 else np.ones(1)
     radius = kernel.size // 2
@@ -27,7 +28,7 @@ def isi_rates(
 
 def _checked_grid(times: ArrayLike) -> NDArray[np.float64]:
     validate.unmasked("times", times)
-    grid = np.asarray(times, dtype=np.float64)
+    grid = np.asarray(in_ms("times", times), dtype=np.float64)
     if grid.ndim != 1 or not np.isfinite(grid).all():
         raise ValueError(
             f"times must be 1-D and finite, got {times!r:.80} of shape {grid.shape}"

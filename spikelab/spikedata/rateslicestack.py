@@ -10,6 +10,7 @@ from spikelab import validate
 from spikelab.errors import warn
 from spikelab.spikedata import binning, unit_selection, windows
 from spikelab.spikedata.data_object import UnitObject
+from spikelab.spikedata.quantity import finite_ms, in_ms
 from spikelab.spikedata.ratedata import RateData
 from spikelab.spikedata.rates import isi_rates, smoothing_reach
 from spikelab.spikedata.spikedata import SpikeData
@@ -92,9 +93,11 @@ class RateSliceStack(UnitObject):
                 f"exactly one of data_obj and event_matrix must be given, got {given}"
             )
         step_ms = (
-            1.0 if step_size is None else validate.positive("step_size", step_size)
+            1.0
+            if step_size is None
+            else validate.positive("step_size", in_ms("step_size", step_size))
         )
-        validate.finite("sigma_ms", sigma_ms)
+        sigma_ms = finite_ms("sigma_ms", sigma_ms)
         found = windows.chosen_windows(times_start_to_end, time_peaks, time_bounds)
         if event_matrix is not None:
             stack, times = _from_matrix(event_matrix, found, step_ms)

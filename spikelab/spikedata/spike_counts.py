@@ -10,6 +10,7 @@ from spikelab import validate
 from spikelab.errors import MissingExtraError
 from spikelab.spikedata import binning
 from spikelab.spikedata.data_object import UnitObject
+from spikelab.spikedata.quantity import finite_ms, in_ms
 from spikelab.spikedata.ratedata import RateData
 from spikelab.spikedata.rates import isi_rates
 from spikelab.spikedata.spike_trains import SpikeTrains
@@ -73,13 +74,14 @@ class SpikeCounts(UnitObject):
         ValueError
             If the width is not positive, or there would be no bin.
         """
+        bin_size = in_ms("bin_size", bin_size)
         origin, bins = self._bins(bin_size, time_offset)
         return binning.counts(self.train, origin, float(bin_size), bins)
 
     def _bins(self, bin_size: float, time_offset: float) -> tuple[float, int]:
         """Return where the bins begin, in ms, and how many there are."""
         size = validate.positive("bin_size", bin_size)
-        offset = validate.finite("time_offset", time_offset)
+        offset = finite_ms("time_offset", time_offset)
         if offset < -self.length:
             raise ValueError(
                 f"time_offset must not be below -length ({-self.length}), got {offset}"
@@ -99,6 +101,7 @@ class SpikeCounts(UnitObject):
             from scipy.sparse import csr_matrix
         except ImportError as error:
             raise MissingExtraError("sparse_raster", "scipy", "sparse") from error
+        bin_size = in_ms("bin_size", bin_size)
         origin, bins = self._bins(bin_size, time_offset)
         units, times = self.idces_times()
         if bins == 0:
@@ -109,6 +112,7 @@ class SpikeCounts(UnitObject):
 
     def binned(self, bin_size: float = 40.0) -> NDArray[np.int64]:
         """Count the spikes of all units together in each bin, as :meth:`raster` does."""
+        bin_size = in_ms("bin_size", bin_size)
         origin, bins = self._bins(bin_size, 0.0)
         counts = np.zeros(bins, dtype=np.int64)
         for times in self.spike_trains.blocks() if bins else ():

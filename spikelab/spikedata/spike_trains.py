@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from spikelab.errors import FormatError
+from spikelab.spikedata.quantity import in_ms
 
 BLOCK = 2**20
 """Number of values that are read or written at a time (8 MB as float64)."""
@@ -290,6 +291,7 @@ def converted(
 
 
 def _spike_times(unit: int, times: ArrayLike) -> NDArray[np.float64]:
+    times = in_ms(f"unit {unit}: spike times", times)
     try:
         given = np.asarray(times)
         if np.ma.is_masked(times) or (given.size and given.dtype.kind not in "iuf"):
@@ -297,6 +299,12 @@ def _spike_times(unit: int, times: ArrayLike) -> NDArray[np.float64]:
         array = given.astype(np.float64, copy=False)
     except (TypeError, ValueError) as error:
         raise TypeError(f"unit {unit}: spike times must be numbers: {error}") from error
+    if array.ndim == 0:
+        raise ValueError(
+            f"unit {unit}: spike times must be 1-D, got shape (): train is a list of "
+            f"arrays, one for each unit; [times] is a recording of one unit, and "
+            f"SpikeData.from_idces_times takes parallel arrays of units and times"
+        )
     if array.ndim != 1:
         raise ValueError(
             f"unit {unit}: spike times must be 1-D, got shape {array.shape}"

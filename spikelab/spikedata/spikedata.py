@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from spikelab import validate
 from spikelab.errors import warn
 from spikelab.spikedata import construction, cutting, unit_selection, windows
+from spikelab.spikedata.quantity import finite_ms, in_ms
 from spikelab.spikedata.spike_counts import SpikeCounts
 from spikelab.spikedata.unit_table import Attributes
 
@@ -89,7 +90,7 @@ class SpikeData(SpikeCounts):
     ) -> None:
         n_units = None if N is None else validate.index("N", N)
         trains = construction.checked_train(train, n_units)
-        self.start_time = validate.finite("start_time", start_time)
+        self.start_time = finite_ms("start_time", start_time)
         self.length = construction.checked_length(length, trains, self.start_time)
         self.train: Sequence[NDArray[np.float64]] = trains
         self.N = len(trains)
@@ -108,8 +109,8 @@ class SpikeData(SpikeCounts):
         """
         trains = self.spike_trains
         self.train = trains
-        self.start_time = validate.finite("start_time", self.start_time)
-        self.length = validate.not_negative("length", self.length)
+        self.start_time = finite_ms("start_time", self.start_time)
+        self.length = validate.not_negative("length", in_ms("length", self.length))
         if len(trains) != self.N:
             raise ValueError(
                 f"train must hold one array per unit, got {len(trains)} for N={self.N}"
@@ -165,7 +166,7 @@ class SpikeData(SpikeCounts):
         """
         pairs = list(events)
         idces = np.array([unit for unit, _ in pairs])
-        times = np.array([time for _, time in pairs], dtype=np.float64)
+        times = in_ms("events", [time for _, time in pairs])
         return SpikeData.from_idces_times(idces, times, N, **kwargs)
 
     @staticmethod
@@ -273,7 +274,7 @@ class SpikeData(SpikeCounts):
             If `start` is not before `end`, or either lies outside the recording.
         """
         first, last = cutting.window_times(self, start, end)
-        zero = first if shift_to is None else validate.finite("shift_to", shift_to)
+        zero = first if shift_to is None else finite_ms("shift_to", shift_to)
         part = cutting.cut(
             self, first, last, zero=zero, start_time=first - zero, length=last - first
         )
@@ -319,7 +320,7 @@ class SpikeData(SpikeCounts):
         """
         if not isinstance(spikeData, SpikeData):
             raise TypeError(f"spikeData must be a SpikeData, got {spikeData!r:.80}")
-        validate.not_negative("offset", offset)
+        offset = validate.not_negative("offset", in_ms("offset", offset))
         joined = cutting.joined(self, spikeData, offset)
         if drop_neuron_attributes:
             return SpikeData(**joined)

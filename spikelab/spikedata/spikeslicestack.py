@@ -12,6 +12,7 @@ from spikelab.errors import warn
 from spikelab.spikedata import binning, cutting, unit_selection, windows
 from spikelab.spikedata.data_object import UnitObject
 from spikelab.spikedata.differences import equal
+from spikelab.spikedata.quantity import in_ms
 from spikelab.spikedata.spikedata import SpikeData
 from spikelab.spikedata.unit_table import Attributes
 from spikelab.spikedata.windows import Window, Windows
@@ -212,7 +213,7 @@ class SpikeSliceStack(UnitObject):
         ndarray
             Counts, int64, shape (N, bins, S).
         """
-        size = validate.positive("bin_size", bin_size)
+        size = validate.positive("bin_size", in_ms("bin_size", bin_size))
         origins = [sd.start_time for sd in self]
         bins = {binning.n_bins(sd.length, size, sd.start_time) for sd in self}
         if absolute_times:

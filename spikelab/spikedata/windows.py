@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from spikelab import validate
 from spikelab.errors import warn
+from spikelab.spikedata.quantity import finite_ms, in_ms
 
 Window = tuple[float, float]
 """Start and end in ms."""
@@ -81,7 +82,7 @@ def required(found: Windows | None) -> Windows:
 
 
 def _given_windows(times: list[Window], equal_lengths: bool) -> Windows:
-    _check_given(times, may_be_empty=not equal_lengths)
+    times = _checked_given(times, may_be_empty=not equal_lengths)
     if equal_lengths:
         _check_equal_lengths(times)
     order = sorted(range(len(times)), key=lambda i: times[i][0])
@@ -96,23 +97,26 @@ def _given_windows(times: list[Window], equal_lengths: bool) -> Windows:
     return Windows(ordered, starts, 0.0, length, order)
 
 
-def _check_given(times: Any, *, may_be_empty: bool) -> None:
+def _checked_given(times: Any, *, may_be_empty: bool) -> list[Window]:
+    """Return the windows in ms, or raise if one is not of two times."""
     if not isinstance(times, list):
         raise TypeError(
             f"times_start_to_end must be a list of (start, end) tuples, got {times!r}"
         )
     if not times:
         raise ValueError("times_start_to_end must hold at least one window, got []")
+    checked: list[Any] = []
     for i, window in enumerate(times):
         if not isinstance(window, tuple) or len(window) != 2:
             raise TypeError(
                 f"times_start_to_end[{i}] must be a (start, end) tuple, got {window!r}"
             )
-        start, end = (validate.finite(f"times_start_to_end[{i}]", t) for t in window)
+        name = f"times_start_to_end[{i}]"
+        checked.append(tuple(in_ms(name, window)))
+        start, end = (validate.finite(name, time) for time in checked[i])
         if not (start < end or (may_be_empty and start == end)):
-            raise ValueError(
-                f"times_start_to_end[{i}] must start before it ends, got {window}"
-            )
+            raise ValueError(f"{name} must start before it ends, got {window}")
+    return checked
 
 
 def _check_equal_lengths(times: Sequence[Window]) -> None:
@@ -130,11 +134,11 @@ def _windows_around(time_peaks: ArrayLike, time_bounds: Any) -> Windows:
         raise TypeError(
             f"time_bounds must be a (before, after) tuple, got {time_bounds!r}"
         )
-    before, after = (validate.finite("time_bounds", value) for value in time_bounds)
+    before, after = (finite_ms("time_bounds", value) for value in time_bounds)
     if not before + after > 0:
         raise ValueError(f"time_bounds must span some time, got {time_bounds}")
     validate.unmasked("time_peaks", time_peaks)
-    peaks = np.asarray(time_peaks)
+    peaks = np.asarray(in_ms("time_peaks", time_peaks))
     if peaks.ndim != 1 or not peaks.size:
         raise ValueError(
             f"time_peaks must be 1-D and hold at least one time, got {time_peaks!r}"
@@ -151,6 +155,7 @@ def frame_windows(
     start_time: float, recording_length: float, length: float, overlap: float
 ) -> list[Window]:
     """Return the consecutive windows that fit into a recording, all times in ms."""
+    length, overlap = in_ms("length", length), in_ms("overlap", overlap)
     validate.positive("length", length)
     validate.finite("overlap", overlap)
     if not 0 <= overlap < length:
@@ -199,10 +204,7 @@ def events_inside(
 
     Warns of those that do not.
     """
-    before, after = (
-        validate.finite("pre_ms", pre_ms),
-        validate.finite("post_ms", post_ms),
-    )
+    before, after = finite_ms("pre_ms", pre_ms), finite_ms("post_ms", post_ms)
     if not before + after > 0:
         raise ValueError(
             f"pre_ms and post_ms must span some time, got {pre_ms} and {post_ms}"
@@ -226,7 +228,7 @@ def events_inside(
 def _event_times(events: Any) -> NDArray[np.float64]:
     validate.unmasked("events", events)
     try:
-        times = np.sort(np.asarray(events, dtype=np.float64).ravel())
+        times = np.sort(np.asarray(in_ms("events", events), dtype=np.float64).ravel())
     except (TypeError, ValueError) as error:
         raise TypeError(f"events must be numbers: {error}") from error
     if not np.isfinite(times).all():

@@ -164,3 +164,32 @@ def test_masked_spikes_are_refused():
         SpikeData.from_idces_times([0, 0], hidden)
     with pytest.raises(ValueError, match="idces must not hold masked"):
         SpikeData.from_idces_times(hidden, [0, 0])
+
+
+class DataFrame:
+    """A table, as pandas, polars and others call it."""
+
+
+def of_package(name):
+    """An object of a class of another package, which need not be installed."""
+    return type("Sorting", (), {"__module__": f"{name}.core.sorting"})()
+
+
+@pytest.mark.parametrize(
+    ("train", "message"),
+    [
+        ([1.0, 2.0], "unit 0: .* one for each unit.*from_idces_times"),
+        (np.arange(3.0), "one for each unit"),
+        (DataFrame(), "got a DataFrame: SpikeData.from_idces_times"),
+        ("cells.h5", "spikelab.load reads a file"),
+        ({0: [1.0]}, "got a dict: list"),
+        (of_package("spikeinterface"), "SpikeData.from_spikeinterface"),
+        ([of_package("neo")], "SpikeData.from_neo"),
+        (of_package("pynapple"), "SpikeData.from_pynapple"),
+        (of_package("pynwb"), "spikelab.load"),
+    ],
+)
+def test_what_to_call_instead(train, message):
+    """What people hold after sorting is no train; the error says where it goes."""
+    with pytest.raises((TypeError, ValueError), match=message):
+        SpikeData(train)

@@ -1,0 +1,154 @@
+"""Times with a unit are converted by it, wherever a time is taken."""
+
+import datetime
+
+import numpy as np
+import pytest
+
+from spikelab import RateData, SpikeData, SpikeSliceStack
+from spikelab.spikedata.quantity import in_ms, in_unit
+
+SECOND, HALF = np.timedelta64(1, "s"), np.timedelta64(500, "ms")
+
+
+def spikes(sd):
+    """The spike times of each unit as lists."""
+    return [times.tolist() for times in sd.train]
+
+
+class PintLike:
+    """A value with `to` and `units`, as pint has it."""
+
+    units = "second"
+
+    def __init__(self, magnitude):
+        self.magnitude = magnitude
+
+    def to(self, unit):
+        """Convert."""
+        if unit != "ms":
+            raise TypeError(f"Cannot convert from 'second' to {unit!r}")
+        return PintLike(self.magnitude * 1000.0)
+
+
+class AstropyLike(np.ndarray):
+    """An array with `to` and `unit`, as astropy has it."""
+
+    unit = "s"
+
+    def to(self, unit):
+        """Convert."""
+        self.value = np.asarray(self) * 1000.0
+        return self
+
+
+class BrianLike(np.ndarray):
+    """An array in SI units with `dim`, as brian2 has it."""
+
+    dim = "s"
+
+
+@pytest.mark.parametrize(
+    ("given", "ms"),
+    [
+        (np.timedelta64(5, "us"), 0.005),
+        (datetime.timedelta(seconds=1.5), 1500.0),
+        (PintLike(0.5), 500.0),
+        (np.array(0.5).view(BrianLike), 500.0),
+        (np.array([1, 2], "m8[s]"), [1000.0, 2000.0]),
+        (np.array([0.25, 0.5]).view(AstropyLike), [250.0, 500.0]),
+        ([SECOND, 5.0], [1000.0, 5.0]),
+        ((1.0, PintLike(2.0)), [1.0, 2000.0]),
+    ],
+)
+def test_values_with_a_unit(given, ms):
+    """Of any package that says the unit, one value or many."""
+    assert np.asarray(in_ms("x", given)).tolist() == ms
+
+
+@pytest.mark.parametrize("given", [5, 2.5, None, "abc", (1, 2), [1.0], np.arange(3.0)])
+def test_values_without_a_unit_are_not_touched(given):
+    """It is the same object."""
+    assert in_ms("x", given) is given
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (np.timedelta64(5), "x must be in a unit of time.* timedelta64 without unit"),
+        (np.array([1, 2], "m8[Y]"), "x must be in a unit of time"),
+    ],
+)
+def test_units_that_are_not_known(given, message):
+    """The error names the parameter and what is needed."""
+    with pytest.raises(ValueError, match=message):
+        in_ms("x", given)
+
+
+def test_a_time_is_no_rate():
+    """Where a rate is needed, a time is refused."""
+    with pytest.raises(ValueError, match="raw_time must be in a unit of frequency"):
+        SpikeData([[]], raw_data=np.zeros((1, 3)), raw_time=SECOND)
+    with pytest.raises(ValueError, match="Cannot convert from 'second'"):
+        in_unit("x", PintLike(1.0), "kHz")
+
+
+def test_a_missing_time_is_refused():
+    """NaT is NaN, and a spike time must be finite."""
+    with pytest.raises(ValueError, match="unit 0: spike times must be finite"):
+        SpikeData([np.array(["NaT"], "m8[s]")], length=5.0)
+
+
+def test_every_time_of_a_recording():
+    """Spikes, window, cuts, bins, events, windows and rates."""
+    sd = SpikeData([[SECOND, 2 * SECOND]], length=3 * SECOND, start_time=-HALF)
+    assert (spikes(sd), sd.length, sd.start_time) == ([[1000, 2000]], 3000.0, -500.0)
+    plain = SpikeData([[1000.0, 2000.0]], length=3000.0)
+    assert plain.subtime(SECOND, None) == plain.subtime(1000.0, None)
+    assert plain.subtime(0, 2 * SECOND, shift_to=SECOND).start_time == -1000.0
+    assert plain.append(plain, offset=SECOND).length == 7000.0
+    assert plain.frames(SECOND).times == plain.frames(1000.0).times
+    assert plain.raster(SECOND).tolist() == [[1, 1, 0]]
+    assert plain.binned(SECOND).tolist() == [1, 1, 0]
+    aligned = plain.align_to_events(np.array([1, 2]) * SECOND, SECOND, HALF)
+    assert aligned.times == [(0.0, 1500.0), (1000.0, 2500.0)]
+    stack = SpikeSliceStack(plain, [(0 * SECOND, SECOND)])
+    assert stack.times == [(0.0, 1000.0)]
+    assert stack.to_raster_array(SECOND).shape == (1, 1, 1)
+    rates = RateData([[1.0, 2.0]], np.array([0, 1]) * SECOND)
+    assert rates.times.tolist() == [0.0, 1000.0]
+    assert rates.subtime(SECOND, None).times.tolist() == [1000.0]
+    pairs = SpikeData.from_idces_times([0, 1], np.array([1, 2]) * SECOND)
+    assert spikes(pairs) == [[1000.0], [2000.0]]
+    assert spikes(SpikeData.from_events([(0, SECOND)])) == [[1000.0]]
+
+
+def test_quantities_and_neo():
+    """Sorters and neo give seconds, microseconds or samples; the unit counts."""
+    pq, neo = pytest.importorskip("quantities"), pytest.importorskip("neo")
+    samples = pq.CompoundUnit("1/30000*s")
+    trains = (
+        [1.0, 2.0] * pq.s,
+        [1e6, 2e6] * pq.us,
+        [30_000, 60_000] * samples,
+        neo.SpikeTrain([1.0, 2.0] * pq.s, t_stop=3.0 * pq.s),
+    )
+    for train in trains:
+        assert spikes(SpikeData([train])) == [[1000.0, 2000.0]]
+    raw = SpikeData([[]], raw_data=np.zeros((1, 4)), raw_time=2_000 * pq.Hz).raw_time
+    assert raw.tolist() == [0.0, 0.5, 1.0, 1.5]
+    event = neo.Event([1.5] * pq.s, labels=["go"])
+    sd = SpikeData([[1000.0]], length=3000.0, metadata={"go": event})
+    assert sd.align_to_events("go", 100 * pq.ms, 0.1 * pq.s).times == [(1400, 1600)]
+    for wrong in ([[1.0] * pq.mV], [[1.0] * pq.dimensionless]):
+        with pytest.raises(
+            ValueError, match=r"unit 0: .* a unit of time.*(mV|dimension)"
+        ):
+            SpikeData(wrong)
+
+
+def test_a_time_in_us_is_right_to_the_last_bit():
+    """Dividing by 1000, not multiplying by 0.001."""
+    pq = pytest.importorskip("quantities")
+    microseconds = np.arange(1.0, 10_000.0)
+    assert np.array_equal(in_ms("x", microseconds * pq.us), microseconds / 1000.0)
