@@ -5,13 +5,14 @@ from typing import Any, ClassVar, Self
 
 from spikelab.spikedata import unit_selection
 from spikelab.spikedata.export_mixin import ExportMixin
+from spikelab.spikedata.look_mixin import LookMixin
 from spikelab.spikedata.unit_table import Attributes, UnitTable
 
 DATA_CLASSES: dict[str, type["DataObject"]] = {}
 """The six data classes by name."""
 
 
-class DataObject(ExportMixin):
+class DataObject(LookMixin, ExportMixin):
     """Base of the data classes: what they are made of, equality, and pickling."""
 
     FIELDS: ClassVar[Mapping[str, str]] = {}

@@ -53,12 +53,6 @@ class PairwiseCompMatrix(DataObject):
         _check_metadata(self.metadata)
         _check_count("labels", self.labels, self.matrix.shape[0], "row")
 
-    def __repr__(self) -> str:
-        return (
-            f"PairwiseCompMatrix(n={self.matrix.shape[0]}, "
-            f"metadata={list(self.metadata or ())})"
-        )
-
 
 @dataclass(eq=False, repr=False)
 class PairwiseCompMatrixStack(DataObject):
@@ -164,12 +158,6 @@ class PairwiseCompMatrixStack(DataObject):
         times = None if self.times is None else [self.times[i] for i in chosen]
         metadata = dict(self.metadata or {})
         return PairwiseCompMatrixStack(stack, self.labels, times, metadata)
-
-    def __repr__(self) -> str:
-        return (
-            f"PairwiseCompMatrixStack(n={self.stack.shape[0]}, S={len(self)}, "
-            f"metadata={list(self.metadata or ())})"
-        )
 
 
 def _check_metadata(metadata: Any) -> None:

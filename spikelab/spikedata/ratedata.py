@@ -151,12 +151,6 @@ class RateData(UnitObject):
             return "there are none"
         return f"{self.times[0]} to {self.times[-1]} ms"
 
-    def __repr__(self) -> str:
-        return (
-            f"RateData(shape={self.inst_Frate_data.shape}, times={self._span()}, "
-            f"rate_unit={self.rate_unit!r})"
-        )
-
 
 def _as_floats(inst_Frate_data: ArrayLike) -> NDArray[np.float64]:
     """Return a copy as float64."""

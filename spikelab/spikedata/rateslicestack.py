@@ -193,10 +193,6 @@ class RateSliceStack(UnitObject):
             times_start_to_end=[self.times[i] for i in chosen],
         )
 
-    def __repr__(self) -> str:
-        units, bins, slices = self.event_stack.shape
-        return f"RateSliceStack(U={units}, T={bins}, S={slices})"
-
 
 def _from_matrix(
     event_matrix: Any, found: Windows | None, step_ms: float

@@ -415,8 +415,3 @@ class SpikeData(SpikeCounts):
             sigma_ms=sigma_ms,
             step_size=bin_size_ms,
         )
-
-    def __repr__(self) -> str:
-        return (
-            f"SpikeData(N={self.N}, length={self.length}, start_time={self.start_time})"
-        )

@@ -236,9 +236,6 @@ class SpikeSliceStack(UnitObject):
             raster[..., i] = binning.counts(sd.train, origin, size, raster.shape[1])
         return raster
 
-    def __repr__(self) -> str:
-        return f"SpikeSliceStack(N={self.N}, S={len(self)})"
-
 
 def _warn_of_unused(data_obj: SpikeData | None) -> None:
     if data_obj is not None:

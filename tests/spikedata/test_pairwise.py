@@ -176,4 +176,6 @@ def test_indices_that_are_refused(index, error, message):
 def test_repr():
     """The summary shows shapes and keys, not values."""
     assert repr(matrix()) == "PairwiseCompMatrix(n=2, metadata=['delt'])"
-    assert repr(stack()) == "PairwiseCompMatrixStack(n=2, S=3, metadata=['q'])"
+    assert repr(stack()) == (
+        "PairwiseCompMatrixStack(n=2, S=3, times=0.0 to 3.0 ms, metadata=['q'])"
+    )

@@ -204,7 +204,9 @@ def test_subset():
     assert (part.times, part.step_size) == (stack.times, 0.5)
     assert part.neuron_attributes == [{"a": 2}]
     assert columns(stack.subset([1, 0], preserve_order=True))[0] == [102, 103]
-    assert repr(stack.subset([])) == "RateSliceStack(U=0, T=2, S=2)"
+    assert (
+        repr(stack.subset([])) == "RateSliceStack(U=0, T=2, S=2, times=6.0 to 11.0 ms)"
+    )
 
 
 def test_subslice():

@@ -51,7 +51,7 @@ def test_defaults():
 def test_repr():
     """The summary names units and window."""
     sd = SpikeData([[1.0]], length=3, start_time=0)
-    assert repr(sd) == "SpikeData(N=1, length=3.0, start_time=0.0)"
+    assert repr(sd) == "SpikeData(N=1, spikes=1, window=0.0 to 3.0 ms)"
 
 
 @given(recordings())

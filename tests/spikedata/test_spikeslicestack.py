@@ -56,7 +56,7 @@ def test_windows_of_a_recording():
     assert {(sd.start_time, sd.length) for sd in stack} == {(0.0, 5.0)}
     assert stack.times == [(0, 5), (3, 8), (10, 15)]
     assert (stack.N, len(stack)) == (2, 3)
-    assert repr(stack) == "SpikeSliceStack(N=2, S=3)"
+    assert repr(stack) == "SpikeSliceStack(N=2, S=3, spikes=8, times=0.0 to 15.0 ms)"
 
 
 def test_windows_around_events():

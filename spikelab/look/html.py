@@ -1,0 +1,161 @@
+"""HTML for notebooks and pages: self-contained, escaped, without scripts."""
+
+import os
+from collections.abc import Iterable, Sequence
+from html import escape
+from pathlib import Path
+from typing import Protocol
+from urllib.parse import quote
+
+from spikelab.look.facts import Row, clean, facts
+from spikelab.spikedata.data_object import DataObject
+
+CELLS_IN_NOTEBOOK, CELLS_ON_PAGE = 100, 3000
+"""About how many cells the table of units has."""
+
+_TABLES = """
+.spikelab table{border-collapse:collapse;margin:.4em 0;font-size:.9em}
+.spikelab th,.spikelab td{text-align:left;padding:.2em .8em .2em 0;vertical-align:top;
+border-bottom:1px solid rgba(128,128,128,.35);background:none;color:inherit}
+.spikelab th{white-space:nowrap}
+.spikelab .wide{overflow-x:auto}
+.spikelab summary{cursor:pointer;margin-top:.4em}
+"""
+
+_PAGE = """
+:root{color-scheme:light dark;--text:#1a1a1a;--ground:#fff;--link:#0b5cad}
+@media(prefers-color-scheme:dark){:root{--text:#e4e4e4;--ground:#17191c;--link:#7db7f0}}
+body{font:16px/1.5 system-ui,sans-serif;color:var(--text);background:var(--ground);
+max-width:64rem;margin:0 auto;padding:1rem}
+h1{font-size:1.5rem;overflow-wrap:anywhere}h2{font-size:1.15rem;margin-top:1.6em}
+a{color:var(--link)}
+img{max-width:100%;height:auto;background:#fff;border-radius:4px}
+.failed{font-weight:bold}
+"""
+
+
+class Conversion(Protocol):
+    """What became of one recording of a batch."""
+
+    source: str
+    target: str
+    status: str
+    n_units: int | None
+    n_spikes: int | None
+    n_bytes: int | None
+    seconds: float
+    losses: Sequence[str]
+    error: str | None
+
+
+def fragment(obj: DataObject) -> str:
+    """Return an object as the HTML that notebooks show in place of its repr."""
+    found = facts(obj, CELLS_IN_NOTEBOOK)
+    parts = [
+        f"<details{' open' if i == 0 else ''}><summary>{escape(table.heading)}</summary>"
+        f"{_table(table.rows, table.header)}</details>"
+        for i, table in enumerate(found.tables)
+    ]
+    return (
+        f'<div class="spikelab"><style>{_TABLES}</style><strong>{found.title}</strong>'
+        f"{_table(found.rows)}{''.join(parts)}</div>"
+    )
+
+
+def object_page(
+    name: str, obj: DataObject, pictures: Iterable[tuple[str, str]], note: str
+) -> str:
+    """Return a page about an object.
+
+    Parameters
+    ----------
+    name : str
+        The file that holds it.
+    obj : data object
+        The object.
+    pictures : iterable of (str, str)
+        What each picture shows, and its WebP in base64.
+    note : str
+        What stands in place of pictures if there are none.
+    """
+    found = facts(obj, CELLS_ON_PAGE)
+    parts = [f"<p>{found.title}</p>{_table(found.rows)}"]
+    for title, picture in pictures:
+        parts.append(
+            f"<h2>{escape(title)}</h2>"
+            f'<img alt="{escape(title)}" src="data:image/webp;base64,{picture}">'
+        )
+    if note:
+        parts.append(f"<p>{escape(note)}</p>")
+    for table in found.tables:
+        heading = f"<h2>{escape(table.heading)}</h2>"
+        parts.append(heading + _table(table.rows, table.header))
+    return _page(name, "".join(parts))
+
+
+def conversions_page(rows: Iterable[Conversion], folder: Path) -> str:
+    """Return a page in `folder` with a line for each recording of a batch."""
+    listed = list(rows)
+    counted = dict.fromkeys(("written", "kept", "failed"), 0)
+    lines = []
+    for row in listed:
+        counted[row.status] = counted.get(row.status, 0) + 1
+        said = [clean(loss) for loss in row.losses]
+        notes = "<br>".join(
+            map(escape, [*said, *([clean(row.error)] if row.error else [])])
+        )
+        numbers = (row.n_units, row.n_spikes, row.n_bytes, round(row.seconds, 2))
+        cells = [escape("" if number is None else str(number)) for number in numbers]
+        lines.append(
+            f'<tr class="{escape(row.status)}"><td>{escape(clean(row.source))}</td>'
+            f"<td>{_link(row.target, folder)}</td><td>{escape(row.status)}</td>"
+            f"<td>{'</td><td>'.join(cells)}</td><td>{notes}</td></tr>"
+        )
+    header = (
+        *("source", "target", "status", "units", "spikes", "bytes", "seconds"),
+        "losses and errors",
+    )
+    counts = ", ".join(f"{count} {status}" for status, count in counted.items())
+    return _page(
+        f"{len(listed)} recordings",
+        f"<p>{escape(counts)}</p>" + _wide(_header(header) + "".join(lines)),
+    )
+
+
+def _link(target: str, folder: Path) -> str:
+    """Return a link to a file of this machine; other targets as they are."""
+    name = escape(clean(target))
+    if "://" in target or not Path(target).exists():
+        return name
+    relative = Path(os.path.relpath(target, folder)).as_posix()
+    return f'<a href="{quote(relative)}">{name}</a>'
+
+
+def _page(title: str, body: str) -> str:
+    name = escape(clean(title))
+    return (
+        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; '
+        "style-src 'unsafe-inline'; img-src data:\">"
+        f"<title>{name}</title><style>{_PAGE}{_TABLES}</style></head>"
+        f'<body class="spikelab"><h1>{name}</h1>{body}</body></html>\n'
+    )
+
+
+def _table(rows: Iterable[Row], header: Row = ()) -> str:
+    lines = [
+        f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>"
+        for row in rows
+    ]
+    return _wide(_header(header) + "".join(lines))
+
+
+def _header(names: Row) -> str:
+    cells = "".join(f"<th>{escape(name)}</th>" for name in names)
+    return f"<tr>{cells}</tr>" if cells else ""
+
+
+def _wide(rows: str) -> str:
+    """Return a table that scrolls sideways where the screen is narrow."""
+    return f'<div class="wide"><table>{rows}</table></div>'

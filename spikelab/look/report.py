@@ -1,0 +1,161 @@
+"""What ``spikelab show`` prints and writes, and the index of a batch."""
+
+import base64
+import io
+import os
+import sys
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from spikelab.errors import MissingExtraError
+from spikelab.look import html as pages
+from spikelab.look.plots import OKABE_ITO
+from spikelab.look.text import summary
+from spikelab.spikedata.data_object import DataObject, data_class
+from spikelab.spikedata.spikedata import SpikeData
+from spikelab.storage.publish import publish
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+StrPath = str | os.PathLike[str]
+
+_TITLES = {
+    "SpikeData": "Spikes",
+    "RateData": "Rates",
+    "SpikeSliceStack": "Spikes of the slices",
+    "RateSliceStack": "Mean rates of the slices",
+    "PairwiseCompMatrix": "Values of the pairs",
+    "PairwiseCompMatrixStack": "Values of the pairs by window",
+}
+"""What the picture of an object of each data class shows."""
+
+
+def show(
+    source: StrPath,
+    html: StrPath | None = None,
+    storage_options: Mapping[str, Any] | None = None,
+) -> int:
+    """Print what a file or folder holds, and write a page about it.
+
+    Parameters
+    ----------
+    source : path or S3 URL
+        A file or folder of any format. Raw voltages are not read.
+    html : path or S3 URL, optional
+        Where to write one self-contained page with summary, units and, if matplotlib
+        is installed, pictures; replaced if it exists.
+    storage_options : mapping, optional
+        Arguments of ``boto3.client("s3", ...)`` for S3 URLs.
+
+    Returns
+    -------
+    int
+        The exit status: 0; 1 if `source` cannot be read or `html` not be written; 2 if
+        `html` is the source, or a folder.
+    """
+    from spikelab.data_loaders.data_loaders import load
+
+    name = os.fspath(source)
+    if html is not None and (fault := _wrong_page(name, html)):
+        return _fail(fault, 2)
+    try:
+        obj = load(source, storage_options=storage_options)
+        _print(f"{name}\n{summary(obj)}")
+        if html is not None:
+            page = object_page(obj, Path(name).name or name)
+            with publish(html, storage_options) as staged:
+                staged.write_text(page, encoding="utf-8")
+    except (OSError, ImportError, LookupError, TypeError, ValueError) as error:
+        return _fail(str(error) or type(error).__name__, 1)
+    return 0
+
+
+def object_page(obj: DataObject, name: str) -> str:
+    """Return a page with summary, tables and pictures of an object called `name`."""
+    note = ""
+    try:
+        pictures = list(_pictures(obj))
+    except MissingExtraError as error:
+        pictures, note = [], f"No pictures: {error}"
+    return pages.object_page(name, obj, pictures, note)
+
+
+def index_page(rows: Iterable[pages.Conversion], path: StrPath) -> str:
+    """Write a page with a line for each recording of a batch.
+
+    Parameters
+    ----------
+    rows : iterable of Conversion
+        What :func:`spikelab.convert_many` returns.
+    path : path or S3 URL
+        The page; replaced if it exists. Targets are linked from its folder.
+
+    Returns
+    -------
+    str
+        `path`.
+    """
+    page = pages.conversions_page(rows, Path(path).parent)
+    with publish(path) as staged:
+        staged.write_text(page, encoding="utf-8")
+    return os.fspath(path)
+
+
+def _pictures(obj: DataObject) -> Iterator[tuple[str, str]]:
+    """Yield what each picture shows, and its WebP in base64."""
+    yield _TITLES[data_class(obj).__name__], _picture(obj.plot)
+    if isinstance(obj, SpikeData) and obj.N:
+
+        def bars(ax: "Axes") -> None:
+            edges = np.arange(obj.N + 1) - 0.5
+            ax.stairs(obj.rates("Hz"), edges, fill=True, color=OKABE_ITO[0])
+            ax.set(xlabel="Unit", ylabel="Mean rate (Hz)", xlim=(-0.5, obj.N - 0.5))
+
+        yield "Mean rates", _picture(bars)
+
+
+def _picture(draw: Callable[["Axes"], Any]) -> str:
+    try:
+        from matplotlib.figure import Figure
+        from matplotlib.layout_engine import ConstrainedLayoutEngine
+    except ImportError as error:
+        raise MissingExtraError("plot", "matplotlib", "plot") from error
+    margins = ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.12)
+    figure = Figure(figsize=(9, 4.5), layout=margins)
+    buffer = io.BytesIO()
+    with warnings.catch_warnings():
+        # A label in a script that the font lacks is drawn as boxes.
+        warnings.filterwarnings("ignore", "Glyph .* missing from")
+        draw(figure.subplots())
+        # A PNG of a million spikes would be five times as large.
+        figure.savefig(buffer, dpi=100, format="webp", pil_kwargs={"quality": 70})
+    return base64.b64encode(buffer.getvalue()).decode("ascii")
+
+
+def _wrong_page(source: str, html: StrPath) -> str | None:
+    """Return why a page cannot be written to `html`, None if it can."""
+    page = os.fspath(html)
+    if page == source or (
+        "://" not in page and Path(page).resolve() == Path(source).resolve()
+    ):
+        return f"--html must be another file than SOURCE, got {page}"
+    if "://" not in page and Path(page).is_dir():
+        return f"--html must be a file, got the folder {page}"
+    return None
+
+
+def _print(text: str) -> None:
+    """Print a text, with escapes for what the terminal cannot show."""
+    encoding = sys.stdout.encoding or "utf-8"
+    shown = text.encode(encoding, "backslashreplace").decode(encoding)
+    sys.stdout.write(f"{shown}\n")
+
+
+def _fail(message: str, status: int) -> int:
+    sys.stderr.write(f"spikelab: error: {' '.join(message.split())}\n")
+    return status
