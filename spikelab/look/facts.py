@@ -4,7 +4,6 @@ All texts are one line of printable characters, whatever the object holds.
 """
 
 import datetime
-import functools
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,6 +11,7 @@ from typing import Any
 
 import attrs
 import numpy as np
+from numpy.typing import NDArray
 
 from spikelab.spikedata.data_object import DataObject, UnitObject, data_class
 from spikelab.spikedata.pairwise import PairwiseCompMatrix, PairwiseCompMatrixStack
@@ -144,138 +144,98 @@ def _ms(start_ms: float, end_ms: float) -> str:
     return f"{round(float(start_ms), 4)} to {round(float(end_ms), 4)} ms"
 
 
-def _times(obj: RateData) -> str:
-    if not obj.times.size:
-        return "there are none"
-    return f"{obj.times[0]} to {obj.times[-1]} ms"
+def _extent(obj: Any) -> Window:
+    """Return when the first window of a stack begins and the last one ends, in ms."""
+    return min(start for start, _ in obj.times), max(end for _, end in obj.times)
 
 
-def _extent(windows: Sequence[Window]) -> Window:
-    return min(start for start, _ in windows), max(end for _, end in windows)
-
-
-@functools.singledispatch
-def _sizes(obj: Any) -> str:
+def _sizes(obj: DataObject) -> str:
+    match obj:
+        case SpikeData():
+            window = _ms(obj.start_time, obj.start_time + obj.length)
+            return f"N={obj.N}, spikes={sum(map(len, obj.train))}, window={window}"
+        case RateData(inst_Frate_data=rates, times=times):
+            span_ms = (
+                f"{times[0]} to {times[-1]} ms" if times.size else "there are none"
+            )
+            unit = None if obj.rate_unit is None else short(obj.rate_unit)
+            return f"shape={rates.shape}, times={span_ms}, rate_unit={unit!r}"
+        case SpikeSliceStack():
+            sizes = f"N={obj.N}, S={len(obj)}, spikes={_counts(obj).sum()}"
+            return f"{sizes}, times={_ms(*_extent(obj))}"
+        case RateSliceStack():
+            units, steps, slices = obj.event_stack.shape
+            return f"U={units}, T={steps}, S={slices}, times={_ms(*_extent(obj))}"
+        case PairwiseCompMatrix():
+            return f"n={len(obj.matrix)}, metadata={_keys(obj.metadata)}"
+        case PairwiseCompMatrixStack():
+            window = f", times={_ms(*_extent(obj))}" if obj.times else ""
+            keys = _keys(obj.metadata)
+            return f"n={len(obj.stack)}, S={len(obj)}{window}, metadata={keys}"
     raise TypeError(f"expected a data object, got {type(obj).__name__}")
 
 
-@_sizes.register
-def _(obj: SpikeData) -> str:
-    end = obj.start_time + obj.length
-    n_spikes = sum(map(len, obj.train))
-    return f"N={obj.N}, spikes={n_spikes}, window={_ms(obj.start_time, end)}"
-
-
-@_sizes.register
-def _(obj: RateData) -> str:
-    unit = None if obj.rate_unit is None else short(obj.rate_unit)
-    shape = obj.inst_Frate_data.shape
-    return f"shape={shape}, times={_times(obj)}, rate_unit={unit!r}"
-
-
-@_sizes.register
-def _(obj: SpikeSliceStack) -> str:
-    n_spikes = sum(len(times) for sd in obj for times in sd.train)
-    window = _ms(*_extent(obj.times))
-    return f"N={obj.N}, S={len(obj)}, spikes={n_spikes}, times={window}"
-
-
-@_sizes.register
-def _(obj: RateSliceStack) -> str:
-    units, steps, slices = obj.event_stack.shape
-    return f"U={units}, T={steps}, S={slices}, times={_ms(*_extent(obj.times))}"
-
-
-@_sizes.register
-def _(obj: PairwiseCompMatrix) -> str:
-    return f"n={len(obj.matrix)}, metadata={_keys(obj)}"
-
-
-@_sizes.register
-def _(obj: PairwiseCompMatrixStack) -> str:
-    window = f", times={_ms(*_extent(obj.times))}" if obj.times else ""
-    return f"n={len(obj.stack)}, S={len(obj)}{window}, metadata={_keys(obj)}"
-
-
-def _keys(obj: PairwiseCompMatrix | PairwiseCompMatrixStack) -> str:
-    keys = [short(key, 20) for key in obj.metadata or ()]
+def _keys(metadata: Mapping[Any, Any] | None) -> str:
+    keys = [short(key, 20) for key in metadata or ()]
     return str(keys[:5]) if len(keys) <= 5 else f"{str(keys[:5])[:-1]}, ...]"
 
 
-@functools.singledispatch
-def _rows(obj: Any) -> list[tuple[str, str]]:
-    raise TypeError(f"expected a data object, got {type(obj).__name__}")
+def _counts(obj: SpikeData | SpikeSliceStack) -> NDArray[np.int64]:
+    """Return the number of spikes of each unit."""
+    recordings = [obj] if isinstance(obj, SpikeData) else obj.spike_stack
+    counts = np.zeros(obj.N, dtype=np.int64)
+    for sd in recordings:
+        counts += np.array([len(times) for times in sd.train], dtype=np.int64)
+    return counts
 
 
-@_rows.register
-def _(obj: SpikeData) -> list[tuple[str, str]]:
-    counts = np.array([len(times) for times in obj.train], dtype=np.int64)
-    rows = [
-        ("Units", _units(obj.N, int(np.count_nonzero(counts == 0)))),
-        ("Spikes", str(counts.sum())),
-        ("Window", span(obj.start_time, obj.start_time + obj.length)),
-    ]
+def _rows(obj: DataObject) -> list[Row]:
+    if isinstance(obj, SpikeData | SpikeSliceStack):
+        return _rows_of_spikes(obj)
+    match obj:
+        case RateData(inst_Frate_data=rates, times=times):
+            window = span(times[0], times[-1]) if times.size else "none"
+            named = {"Units": obj.N, "Times": times.size, "Window": window}
+            named["Rates"] = _range(rates, short(obj.rate_unit or ""))
+        case RateSliceStack(event_stack=stack):
+            each = f"{stack.shape[1]} steps of {short(obj.step_size)} ms"
+            named = {"Units": obj.N, "Slices": len(obj), "Each slice": each}
+            named |= {"Window": span(*_extent(obj)), "Rates": _range(stack)}
+        case PairwiseCompMatrix(matrix=matrix):
+            named = {"Units": len(matrix), "Values": _range(matrix)}
+        case PairwiseCompMatrixStack(stack=stack):
+            named = {"Units": len(stack), "Matrices": len(obj)}
+            if obj.times:
+                named["Window"] = span(*_extent(obj))
+            named["Values"] = _range(stack)
+    return [(name, str(value)) for name, value in named.items()]
+
+
+def _rows_of_spikes(obj: SpikeData | SpikeSliceStack) -> list[Row]:
+    counts = _counts(obj)
+    silent = int(np.count_nonzero(counts == 0))
+    units = f"{obj.N}, {silent} of them silent" if silent else str(obj.N)
+    rows: list[Row] = [("Units", units), ("Spikes", str(counts.sum()))]
+    if isinstance(obj, SpikeSliceStack):
+        first = obj.spike_stack[0]
+        each = span(first.start_time, first.start_time + first.length)
+        return [
+            *rows,
+            ("Slices", str(len(obj))),
+            ("First slice", each),
+            ("Window", span(*_extent(obj))),
+        ]
+    rows.append(("Window", span(obj.start_time, obj.start_time + obj.length)))
     if obj.N and obj.length > 0:
         rows.append(("Mean rates", _range(counts / obj.length * 1000, "Hz")))
     if np.size(obj.raw_data):
-        raw = np.shape(obj.raw_data)
-        channels, samples = raw if len(raw) == 2 else (1, raw[0])
-        rows.append(("Raw data", f"{channels} channels, {samples} samples each"))
+        *channels, samples = np.shape(obj.raw_data)
+        raw = f"{channels[0] if channels else 1} channels, {samples} samples each"
+        rows.append(("Raw data", raw))
     return rows
 
 
-@_rows.register
-def _(obj: RateData) -> list[tuple[str, str]]:
-    units, steps = obj.inst_Frate_data.shape
-    rows = [("Units", str(units)), ("Times", str(steps))]
-    if steps:
-        rows.append(("Window", span(obj.times[0], obj.times[-1])))
-    return [*rows, ("Rates", _range(obj.inst_Frate_data, short(obj.rate_unit or "")))]
-
-
-@_rows.register
-def _(obj: SpikeSliceStack) -> list[tuple[str, str]]:
-    counts = sum(np.array([len(times) for times in sd.train]) for sd in obj)
-    first = obj.spike_stack[0]
-    return [
-        ("Units", _units(obj.N, int(np.count_nonzero(counts == 0)))),
-        ("Slices", str(len(obj))),
-        ("Spikes", str(np.sum(counts))),
-        ("Each slice", span(first.start_time, first.start_time + first.length)),
-        ("Window", span(*_extent(obj.times))),
-    ]
-
-
-@_rows.register
-def _(obj: RateSliceStack) -> list[tuple[str, str]]:
-    units, steps, slices = obj.event_stack.shape
-    return [
-        ("Units", str(units)),
-        ("Slices", str(slices)),
-        ("Each slice", f"{steps} steps of {short(obj.step_size)} ms"),
-        ("Window", span(*_extent(obj.times))),
-        ("Rates", _range(obj.event_stack, "")),
-    ]
-
-
-@_rows.register
-def _(obj: PairwiseCompMatrix) -> list[tuple[str, str]]:
-    return [("Units", str(len(obj.matrix))), ("Values", _range(obj.matrix, ""))]
-
-
-@_rows.register
-def _(obj: PairwiseCompMatrixStack) -> list[tuple[str, str]]:
-    rows = [("Units", str(len(obj.stack))), ("Matrices", str(len(obj)))]
-    if obj.times:
-        rows.append(("Window", span(*_extent(obj.times))))
-    return [*rows, ("Values", _range(obj.stack, ""))]
-
-
-def _units(n_units: int, silent: int) -> str:
-    return f"{n_units}, {silent} of them silent" if silent else str(n_units)
-
-
-def _range(values: Any, unit: str) -> str:
+def _range(values: Any, unit: str = "") -> str:
     """Return smallest, median and largest value, and how many are not finite."""
     array = np.asarray(values)
     if array.dtype.kind not in "biuf":
@@ -334,7 +294,7 @@ def _gist(column: Column) -> str:
     values = list(column.known.values())
     if column.kind in ("int", "float"):
         try:
-            return _range(np.array(values, dtype=np.float64), "").split(", median")[0]
+            return _range(np.array(values, dtype=np.float64)).split(", median")[0]
         except OverflowError:  # integers beyond float64
             return "large integers"
     if column.kind == "array":
@@ -353,7 +313,11 @@ def _gist(column: Column) -> str:
 def _unit_rows(obj: UnitObject, table: UnitTable, cells: int) -> Table:
     """Return a table with a row for each of the first units."""
     keys = list(table.columns)[:12]
-    measures = _measures(obj)
+    measures: dict[str, Any] = {}
+    if isinstance(obj, SpikeData | SpikeSliceStack):
+        measures["spikes"] = _counts(obj)
+    if isinstance(obj, SpikeData) and obj.length > 0:
+        measures["rate (Hz)"] = np.round(_counts(obj) / obj.length * 1000, 3)
     header = ("unit", *measures, *(short(key, 20) for key in keys))
     shown = min(obj.N, max(cells // len(header), 5))
     rows = [
@@ -369,14 +333,3 @@ def _unit_rows(obj: UnitObject, table: UnitTable, cells: int) -> Table:
 
 def _cell(column: Column, unit: int) -> str:
     return short(column.known[unit], 24) if unit in column.known else ""
-
-
-def _measures(obj: UnitObject) -> dict[str, Any]:
-    """Return what is counted for each unit, by name."""
-    if isinstance(obj, SpikeData):
-        counts = np.array([len(times) for times in obj.train], dtype=np.int64)
-        rates = counts / obj.length * 1000 if obj.length > 0 else np.zeros(obj.N)
-        return {"spikes": counts, "rate (Hz)": np.round(rates, 3)}
-    if isinstance(obj, SpikeSliceStack):
-        return {"spikes": sum(np.array([len(t) for t in sd.train]) for sd in obj)}
-    return {}
