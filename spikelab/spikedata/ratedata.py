@@ -1,5 +1,7 @@
 """Firing rates of units over time."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -83,11 +85,11 @@ class RateData(UnitObject):
         self.check_units(len(self.inst_Frate_data))
         _check_times(self.times, self.inst_Frate_data.shape[1])
 
-    def _of_units(self, units: list[int], known: Attributes) -> "RateData":
+    def _of_units(self, units: list[int], known: Attributes) -> RateData:
         rates = self.inst_Frate_data[units]
         return self._replaced(inst_Frate_data=rates, neuron_attributes=known)
 
-    def subtime(self, start: Any, end: Any) -> "RateData":
+    def subtime(self, start: Any, end: Any) -> RateData:
         """Return the columns from `start` up to, and without, `end`.
 
         The times stay as they are.
@@ -115,7 +117,7 @@ class RateData(UnitObject):
             )
         return self._columns(slice(first, last))
 
-    def subtime_by_index(self, start_idx: int, end_idx: int) -> "RateData":
+    def subtime_by_index(self, start_idx: int, end_idx: int) -> RateData:
         """Return the columns ``start_idx:end_idx``; negative ones count from the end.
 
         Raises
@@ -126,11 +128,11 @@ class RateData(UnitObject):
         first, last = windows.index_range(start_idx, end_idx, self.times.size)
         return self._columns(slice(first, last))
 
-    def _columns(self, columns: slice) -> "RateData":
+    def _columns(self, columns: slice) -> RateData:
         rates = self.inst_Frate_data[:, columns]
         return self._replaced(inst_Frate_data=rates, times=self.times[columns])
 
-    def frames(self, length: float, overlap: float = 0) -> "RateSliceStack":
+    def frames(self, length: float, overlap: float = 0) -> RateSliceStack:
         """Cut the rates into windows of equal length, without an incomplete last one.
 
         Parameters

@@ -1,5 +1,7 @@
 """Firing rates in windows of equal length."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -152,11 +154,11 @@ class RateSliceStack(UnitObject):
         """Number of units."""
         return int(self.event_stack.shape[0])
 
-    def _of_units(self, units: list[int], known: Attributes) -> "RateSliceStack":
+    def _of_units(self, units: list[int], known: Attributes) -> RateSliceStack:
         rates = self.event_stack[units]
         return self._replaced(event_matrix=rates, neuron_attributes=known)
 
-    def subtime_by_index(self, start_idx: int, end_idx: int) -> "RateSliceStack":
+    def subtime_by_index(self, start_idx: int, end_idx: int) -> RateSliceStack:
         """Return the stack of the steps ``start_idx:end_idx`` of every slice.
 
         Parameters
@@ -179,7 +181,7 @@ class RateSliceStack(UnitObject):
             ],
         )
 
-    def subslice(self, slices: Any) -> "RateSliceStack":
+    def subslice(self, slices: Any) -> RateSliceStack:
         """Return the stack of the chosen slices, each once, in their order.
 
         Parameters

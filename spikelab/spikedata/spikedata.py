@@ -1,5 +1,7 @@
 """Spike trains of simultaneously recorded units."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -126,7 +128,7 @@ class SpikeData(SpikeCounts):
     @staticmethod
     def from_idces_times(
         idces: ArrayLike, times: ArrayLike, N: int | None = None, **kwargs: Any
-    ) -> "SpikeData":
+    ) -> SpikeData:
         """Make a recording from parallel arrays of unit indices and times.
 
         Parameters
@@ -152,7 +154,7 @@ class SpikeData(SpikeCounts):
     @staticmethod
     def from_events(
         events: Iterable[tuple[int, float]], N: int | None = None, **kwargs: Any
-    ) -> "SpikeData":
+    ) -> SpikeData:
         """Make a recording from ``(unit, time in ms)`` pairs.
 
         Parameters
@@ -170,9 +172,7 @@ class SpikeData(SpikeCounts):
         return SpikeData.from_idces_times(idces, times, N, **kwargs)
 
     @staticmethod
-    def from_raster(
-        raster: ArrayLike, bin_size_ms: float, **kwargs: Any
-    ) -> "SpikeData":
+    def from_raster(raster: ArrayLike, bin_size_ms: float, **kwargs: Any) -> SpikeData:
         """Make a recording that has these spike counts.
 
         The k spikes of a bin are placed so that they divide it evenly.
@@ -244,13 +244,11 @@ class SpikeData(SpikeCounts):
             self.neuron_attributes = [{} for _ in range(self.N)]
         unit_selection.set_values(self.neuron_attributes, key, values, list(units))
 
-    def _of_units(self, units: list[int], known: Attributes) -> "SpikeData":
+    def _of_units(self, units: list[int], known: Attributes) -> SpikeData:
         train = self.spike_trains.of_units(units)
         return self._replaced(train=train, neuron_attributes=known)
 
-    def subtime(
-        self, start: Any, end: Any, shift_to: float | None = None
-    ) -> "SpikeData":
+    def subtime(self, start: Any, end: Any, shift_to: float | None = None) -> SpikeData:
         """Return the recording from `start` up to, and without, `end`.
 
         A spike at exactly `end` is left out, also at the end of the recording,
@@ -281,7 +279,7 @@ class SpikeData(SpikeCounts):
         metadata = cutting.with_time_zero(self.metadata, zero)
         return SpikeData(**{**part, "metadata": metadata})
 
-    def __getitem__(self, key: Any) -> "SpikeData":
+    def __getitem__(self, key: Any) -> SpikeData:
         """Return ``subtime`` for a slice, ``subset`` for anything else."""
         if isinstance(key, slice):
             if key.step is not None:
@@ -291,10 +289,10 @@ class SpikeData(SpikeCounts):
 
     def append(
         self,
-        spikeData: "SpikeData",
+        spikeData: SpikeData,
         offset: float = 0,
         drop_neuron_attributes: bool = False,
-    ) -> "SpikeData":
+    ) -> SpikeData:
         """Return this recording followed by another one of the same units.
 
         Metadata are those of both, this recording's where both have a key; raw
@@ -332,7 +330,7 @@ class SpikeData(SpikeCounts):
         known = self.neuron_attributes or spikeData.neuron_attributes
         return SpikeData(**joined, neuron_attributes=known)
 
-    def frames(self, length: float, overlap: float = 0) -> "SpikeSliceStack":
+    def frames(self, length: float, overlap: float = 0) -> SpikeSliceStack:
         """Cut the recording into windows of equal length; an incomplete last one is left out.
 
         Parameters
@@ -363,7 +361,7 @@ class SpikeData(SpikeCounts):
         kind: Literal["spike", "rate"] = "spike",
         bin_size_ms: float = 1.0,
         sigma_ms: float = 10,
-    ) -> "SpikeSliceStack | RateSliceStack":
+    ) -> SpikeSliceStack | RateSliceStack:
         """Cut a window around each event; the event is time 0 of its slice.
 
         Parameters

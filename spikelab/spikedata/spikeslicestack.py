@@ -1,5 +1,7 @@
 """Spike trains in windows of a recording."""
 
+from __future__ import annotations
+
 import copy
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
@@ -141,11 +143,11 @@ class SpikeSliceStack(UnitObject):
     def __iter__(self) -> Iterator[SpikeData]:
         return iter(self.spike_stack)
 
-    def _of_units(self, units: list[int], known: Attributes) -> "SpikeSliceStack":
+    def _of_units(self, units: list[int], known: Attributes) -> SpikeSliceStack:
         slices = [sd.subset(units, preserve_order=True) for sd in self]
         return self._replaced(spike_stack=slices, neuron_attributes=known)
 
-    def subtime_by_index(self, start_idx: int, end_idx: int) -> "SpikeSliceStack":
+    def subtime_by_index(self, start_idx: int, end_idx: int) -> SpikeSliceStack:
         """Return the stack of the same part of every slice, which starts at 0 then.
 
         Parameters
@@ -179,7 +181,7 @@ class SpikeSliceStack(UnitObject):
             times_start_to_end=[(s + first, s + last) for s, _ in self.times],
         )
 
-    def subslice(self, slices: Any) -> "SpikeSliceStack":
+    def subslice(self, slices: Any) -> SpikeSliceStack:
         """Return the stack of the chosen slices, each once, in their order.
 
         Parameters
