@@ -1,0 +1,89 @@
+"""Figures of the documentation: made from the code that stands above them.
+
+The examples of a page run when the page is read, in one namespace and an empty folder, if
+the page draws anything. Figures that a block leaves open are saved, closed, and put below
+it. Whether the output is right is a matter of the doctest builder.
+"""
+
+import contextlib
+import doctest
+import io
+import os
+import tempfile
+from pathlib import Path
+
+import matplotlib
+from docutils import nodes
+from sphinx.application import Sphinx
+from sphinx.transforms import SphinxTransform
+
+matplotlib.use("agg")
+
+from matplotlib import pyplot as plt  # noqa: E402 # after the backend is chosen
+
+STYLE = {
+    "figure.figsize": (8, 4),
+    "savefig.dpi": 110,
+    "savefig.facecolor": "white",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+}
+
+
+class Figures(SphinxTransform):
+    """Run the code of a page and put its figures below it."""
+
+    # After the blocks are there, before Sphinx collects the images.
+    default_priority = 500
+
+    def apply(self) -> None:
+        """Run a page that calls ``plot``."""
+        blocks = [
+            node
+            for node in self.document.findall(nodes.Element)
+            if isinstance(node, nodes.doctest_block)
+            or node.get("testnodetype") in ("testcode", "testsetup", "doctest")
+        ]
+        if not any(".plot(" in block.astext() for block in blocks):
+            return
+        namespace: dict[str, object] = {"__name__": "__main__"}
+        home = Path.cwd()
+        with tempfile.TemporaryDirectory() as folder, plt.rc_context(STYLE):
+            os.chdir(folder)
+            try:
+                for block in blocks:
+                    self._run(block, namespace)
+            finally:
+                os.chdir(home)
+                plt.close("all")
+
+    def _run(self, block: nodes.Element, namespace: dict[str, object]) -> None:
+        text = block.astext()
+        examples = doctest.DocTestParser().get_examples(text)
+        with contextlib.redirect_stdout(io.StringIO()):
+            for source in [example.source for example in examples] or [text]:
+                fails = any(e.source == source and e.exc_msg for e in examples)
+                with contextlib.suppress(*[Exception] * fails):
+                    exec(compile(source, f"<{self.env.docname}>", "exec"), namespace)
+        for number in plt.get_fignums():
+            figure = plt.figure(number)
+            block.parent.insert(block.parent.index(block) + 1, self._image(figure))
+            plt.close(figure)
+
+    def _image(self, figure: "plt.Figure") -> nodes.image:
+        folder = Path(self.app.doctreedir) / "figures"
+        folder.mkdir(parents=True, exist_ok=True)
+        self.env.temp_data["figures"] = self.env.temp_data.get("figures", 0) + 1
+        name = f"{self.env.docname.replace('/', '-')}-{self.env.temp_data['figures']}"
+        figure.savefig(folder / f"{name}.png", metadata={"Software": None})
+        page = Path(self.env.doc2path(self.env.docname)).parent
+        uri = Path(os.path.relpath(folder / f"{name}.png", page)).as_posix()
+        axes = figure.axes[0]
+        alt = f"{axes.get_ylabel()} over {axes.get_xlabel()}"
+        return nodes.image(uri=uri, alt=alt, classes=["figure"])
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    """Add the transform to the build."""
+    app.add_transform(Figures)
+    return {"parallel_read_safe": False, "parallel_write_safe": True}
