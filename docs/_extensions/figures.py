@@ -19,7 +19,7 @@ from sphinx.transforms import SphinxTransform
 
 matplotlib.use("agg")
 
-from matplotlib import pyplot as plt  # noqa: E402 # after the backend is chosen
+from matplotlib import pyplot as plt  # after the backend is chosen
 
 STYLE = {
     "figure.figsize": (8, 4),

@@ -227,7 +227,9 @@ def _rows_of_spikes(obj: SpikeData | SpikeSliceStack) -> list[Row]:
         ]
     rows.append(("Window", span(obj.start_time, obj.start_time + obj.length)))
     if obj.N and obj.length > 0:
-        rows.append(("Mean rates", _range(counts / obj.length * 1000, "Hz")))
+        rows.append(
+            ("Mean rates", _range(np.round(counts / obj.length * 1000, 3), "Hz"))
+        )
     if np.size(obj.raw_data):
         *channels, samples = np.shape(obj.raw_data)
         raw = f"{channels[0] if channels else 1} channels, {samples} samples each"
