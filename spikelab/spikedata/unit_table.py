@@ -191,7 +191,7 @@ class UnitTable:
     @cached_property
     def id_key(self) -> str | None:
         """The first of `ID_KEYS` that has a distinct int or str for every unit."""
-        return next((k for k in ID_KEYS if self._is_id(k)), None)
+        return next((k for k in ID_KEYS if self.is_id(k)), None)
 
     @cached_property
     def unit_ids(self) -> list[Any] | None:
@@ -204,7 +204,8 @@ class UnitTable:
     def _kind(self, key: str) -> Kind:
         return self.columns[key].kind if key in self.columns else "empty"
 
-    def _is_id(self, key: str) -> bool:
+    def is_id(self, key: str) -> bool:
+        """Return whether an attribute is a distinct int or str for every unit."""
         if self._kind(key) not in ("int", "str"):
             return False
         column = self.columns[key]

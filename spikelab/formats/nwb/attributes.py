@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikelab.formats import h5
-from spikelab.formats.nwb import names as nwb_names
+from spikelab.formats.nwb import column_names as nwb_names
 from spikelab.formats.nwb.columns import MISSING, Column
 
 _MAX_NDIM = 3

@@ -12,7 +12,7 @@ from spikelab.errors import FormatError, warn
 from spikelab.formats import h5
 from spikelab.formats.nwb import columns as nwb_columns
 from spikelab.formats.nwb import electrodes as nwb_electrodes
-from spikelab.formats.nwb import names as nwb_names
+from spikelab.formats.nwb import column_names as nwb_names
 from spikelab.formats.nwb import tables as nwb_tables
 from spikelab.kinds import Contents
 

@@ -1,9 +1,10 @@
 """What only the user knows about a recording: the session and the subject."""
 
 import re
-from collections.abc import Iterable
-from datetime import UTC, datetime
-from typing import Any
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import Any, ClassVar, Self
 
 import attrs
 
@@ -150,8 +151,78 @@ def _optional(*validators: Any, converter: Any = None) -> Any:
     )
 
 
+class NWBFacts:
+    """Base of what only the user knows: its fields, and how metadata hold them."""
+
+    KEY: ClassVar[str]
+    """The key of ``metadata`` under which a recording keeps the fields."""
+
+    __slots__ = ()
+
+    @classmethod
+    def of(cls, obj: object) -> Self | None:
+        """Return what is known about a recording, None if nothing valid is.
+
+        Parameters
+        ----------
+        obj : data object
+            A recording whose ``metadata`` hold the fields, as readers of NWB files
+            leave them there.
+        """
+        found = (getattr(obj, "metadata", None) or {}).get(cls.KEY)
+        try:
+            return cls(**found)
+        except (TypeError, ValueError):
+            return None
+
+    def fields(self) -> dict[str, Any]:
+        """Return the fields that are given, as metadata and files hold them."""
+        names = [field.name for field in attrs.fields(type(self))]  # type: ignore[arg-type] # a frozen class
+        known = {name: getattr(self, name) for name in names}
+        return {n: _plain(value) for n, value in known.items() if value is not None}
+
+    @classmethod
+    def valid_fields(cls, found: Any) -> tuple[dict[str, Any], list[str]]:
+        """Return those of the fields that the class takes, and why it refuses others.
+
+        Parameters
+        ----------
+        found : mapping
+            Values by name of the field; times as datetime or ISO 8601 text.
+        """
+        if not isinstance(found, Mapping):
+            return {}, [f"{cls.KEY} must be a mapping, got {type(found).__name__}"]
+        fields = {f.name: f for f in attrs.fields(cls)}  # type: ignore[arg-type] # a frozen class
+        others = SimpleNamespace(**{name: found.get(name) for name in fields})
+        valid, refused = {}, [f"there is no field {n!r}" for n in found if n not in fields]
+        for name, field in fields.items():
+            if found.get(name) is None:
+                continue
+            try:
+                value = field.converter(found[name]) if field.converter else found[name]
+                field.validator(others, field, value)
+                valid[name] = _plain(value)
+            except (TypeError, ValueError) as error:
+                refused.append(str(error))
+        return valid, refused
+
+
+def iso_time(time: datetime) -> str:
+    """Return a time as NWB takes it: ISO 8601, in UTC if its offset has seconds."""
+    offset = time.utcoffset()
+    if offset is not None and offset % timedelta(minutes=1):
+        time = time.astimezone(UTC)
+    return time.isoformat()
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return iso_time(value)
+    return list(value) if isinstance(value, tuple) else value
+
+
 @attrs.frozen(kw_only=True)
-class NWBSession:
+class NWBSession(NWBFacts):
     """When, where, why and by whom a recording was made.
 
     Everything is checked as DANDI and its inspector check it, and a value
@@ -193,6 +264,8 @@ class NWBSession:
         If a value is not of the form that is asked for.
     """
 
+    KEY: ClassVar[str] = "nwb_session"
+
     session_start_time: datetime = attrs.field(converter=_time, validator=_is_time)
     session_description: str = attrs.field(validator=_is_text)
     identifier: str | None = _optional(_is_text)
@@ -218,7 +291,7 @@ class NWBSession:
 
 
 @attrs.frozen(kw_only=True)
-class NWBSubject:
+class NWBSubject(NWBFacts):
     """The animal or person that was recorded from.
 
     What DANDI requires is required here: an id, the species, the sex, and
@@ -248,6 +321,8 @@ class NWBSubject:
     TypeError, ValueError
         If a value is not of the form that is asked for.
     """
+
+    KEY: ClassVar[str] = "nwb_subject"
 
     subject_id: str = attrs.field(validator=_is_path_part)
     species: str = attrs.field(validator=_is_species)

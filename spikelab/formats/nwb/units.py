@@ -13,7 +13,7 @@ from spikelab import trains, units
 from spikelab.formats import h5
 from spikelab.formats.nwb import attributes as nwb_attributes
 from spikelab.formats.nwb import electrodes as nwb_electrodes
-from spikelab.formats.nwb import names as nwb_names
+from spikelab.formats.nwb import column_names as nwb_names
 from spikelab.formats.nwb import tables as nwb_tables
 
 UNITS = "units"

@@ -1,0 +1,260 @@
+"""The values of an attribute of all units, made into a column of a table."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spikelab.formats import h5
+from spikelab.formats.nwb.column_names import safe
+from spikelab.formats.nwb.unit_columns import StoredColumn, looks_missing
+from spikelab.spikedata.unit_table import MISSING, UnitTable, is_nan
+
+_MAX_NDIM = 3
+"""Dimensions of one unit's array; a column has one more, and NWB allows four."""
+
+_DIMENSIONS = "its arrays differ in dimensions, or have more than three"
+
+_KINDS = {
+    "truth values": (bool, np.bool_),
+    "numbers": (int, float, np.integer, np.floating),
+    "text": (str,),
+}
+
+
+class UnstorableError(ValueError):
+    """The values of an attribute do not make a column; the message says why."""
+
+
+def packed(
+    table: UnitTable, taken: Iterable[str], without: Iterable[Any]
+) -> tuple[list[StoredColumn], dict[str, str]]:
+    """Return the columns that hold the attributes of the units.
+
+    Parameters
+    ----------
+    table : UnitTable
+        What is known about each unit.
+    taken : iterable of str
+        Names that no column may have.
+    without : iterable
+        Keys that are stored elsewhere.
+
+    Returns
+    -------
+    columns : list of StoredColumn
+        The columns.
+    left_out : dict of str to str
+        For each other key, why it makes none.
+    """
+    used, elsewhere = set(taken), set(without)
+    keys = [key for key in table.columns if key not in elsewhere]
+    # A key that can be a name keeps it, whatever other keys are changed into.
+    kept = {k for k in keys if isinstance(k, str) and safe(k, used) == k}
+    used |= kept
+    columns, left_out = [], {}
+    for key in keys:
+        name = key if key in kept else safe(str(key), used)
+        used.add(name)
+        try:
+            columns.append(stored_column(name, key, table.columns[key].values))
+        except UnstorableError as error:
+            left_out[str(key)] = str(error)
+    return columns, left_out
+
+
+def stored_column(name: str, key: Any, given: Sequence[Any]) -> StoredColumn:
+    """Return the column that holds the values of an attribute.
+
+    Raises
+    ------
+    UnstorableError
+        If no column does.
+    """
+    if not isinstance(key, str):
+        raise UnstorableError("the key is not a text")
+    _check_text(key)
+    values = [_unwrapped(value) for value in given]
+    present = [value for value in values if value is not MISSING and value is not None]
+    leaves = _Leaves(v for v in present if not is_nan(v))
+    if leaves.kind in ("text", "truth values"):
+        # Among these, NaN says that there is no value, as pandas writes it.
+        present = [value for value in present if not is_nan(value)]
+    elif not present:
+        raise UnstorableError("no unit has a value")
+    kind = leaves.kind or "numbers"
+    gaps = np.array([_is_gap(value, kind) for value in values], dtype=bool)
+    is_scalar = not any(isinstance(v, list | tuple | np.ndarray) for v in present)
+    make = _of_scalars if is_scalar else _of_arrays
+    data, ends, value_dtype = make(present, leaves, gaps)
+    kinds = {type(value) for value in present}
+    container = next((k.__name__ for k in (list, tuple) if kinds == {k}), "")
+    return StoredColumn(
+        name=name,
+        key=key,
+        data=data,
+        ends=ends,
+        container=container,
+        value_dtype=value_dtype,
+        missing=gap_note((v for v, g in zip(values, gaps, strict=True) if g), present),
+    )
+
+
+def gap_note(missing: Iterable[Any], present: Iterable[Any]) -> str:
+    """Return what a filled place in a column stands for, "" if it is ambiguous."""
+    kinds = {
+        "absent" if v is MISSING else "none" if v is None else "nan" for v in missing
+    }
+    distinct = len(kinds) == 1 and not any(map(looks_missing, present))
+    return kinds.pop() if distinct else ""
+
+
+class _Leaves:
+    """The single values in the values of an attribute: their kind and their range."""
+
+    def __init__(self, values: Iterable[Any]) -> None:
+        self.types: set[type] = set()
+        self.low = self.high = 0
+        pending: list[tuple[int, Any]] = [(0, list(values))]
+        while pending:
+            depth, items = pending.pop()
+            if depth > _MAX_NDIM:
+                raise UnstorableError(_DIMENSIONS)
+            scalars = [i for i in items if not isinstance(i, list | tuple | np.ndarray)]
+            self.types.update(map(type, scalars))
+            _check_text("".join(i for i in scalars if isinstance(i, str)))
+            self._extend(int(i) for i in scalars if isinstance(i, int | np.integer))
+            for item in items:
+                if isinstance(item, np.ndarray):
+                    self._add_array(item)
+                elif isinstance(item, list | tuple):
+                    pending.append((depth + 1, item))
+        self.kind = self._kind()
+
+    def _add_array(self, array: NDArray[Any]) -> None:
+        if np.ma.is_masked(array):
+            raise UnstorableError("it holds masked values")
+        if array.dtype.kind == "U":
+            _check_text("".join(array.ravel().tolist()))
+        if array.dtype.kind in "iu" and array.size:
+            self._extend([int(array.min()), int(array.max())])
+        if array.size:
+            self.types.add(array.dtype.type)
+
+    def _extend(self, integers: Iterable[int]) -> None:
+        known = [self.low, self.high, *integers]
+        self.low, self.high = min(known), max(known)
+
+    def _kind(self) -> str:
+        """Return the one kind of all values, "" if there are none."""
+        kinds = set()
+        for kind in self.types:
+            found = (k for k, types in _KINDS.items() if issubclass(kind, types))
+            name = next(found, "")
+            if not name or kind is np.timedelta64:
+                raise UnstorableError(f"it holds values of type {kind.__name__}")
+            kinds.add(name)
+        if len(kinds) > 1:
+            raise UnstorableError(f"it mixes {' and '.join(sorted(kinds))}")
+        return kinds.pop() if kinds else ""
+
+    def dtype_of(self, arrays: Iterable[NDArray[Any]]) -> np.dtype[Any]:
+        """Return a dtype that holds the values of all arrays, integers exactly."""
+        dtype = np.result_type(*{array.dtype for array in arrays})
+        if self.kind == "text" or dtype.kind == "U":
+            return np.dtype(object)
+        has_floats = any(issubclass(kind, float | np.floating) for kind in self.types)
+        if self.kind == "numbers" and dtype.kind in "fO" and not has_floats:
+            return self._integer_dtype()
+        if dtype.kind not in "biuf" or dtype.itemsize > 8:
+            raise UnstorableError(f"it holds values of type {dtype}")
+        if dtype.kind == "f":
+            self.check_floats_hold()
+        return dtype
+
+    def _integer_dtype(self) -> np.dtype[Any]:
+        if max(-self.low, self.high) >= 2**64:
+            raise UnstorableError("its integers are objects of more than 64 bits")
+        for dtype in (np.int64, np.uint64):
+            limits = np.iinfo(dtype)
+            if limits.min <= self.low and self.high <= limits.max:
+                return np.dtype(dtype)
+        raise UnstorableError("its integers do not fit in 64 bits together")
+
+    def check_floats_hold(self) -> None:
+        """Raise if one of the integers is too large for a column of floats."""
+        if max(-self.low, self.high) > 2**53:
+            raise UnstorableError("its integers do not fit beside NaN or fractions")
+
+
+_Data = tuple[NDArray[Any], NDArray[np.int64] | None, str]
+"""The data of a column, the ends if it is ragged, and the dtype to restore."""
+
+
+def _of_scalars(present: list[Any], leaves: _Leaves, gaps: NDArray[np.bool_]) -> _Data:
+    if leaves.kind == "text":
+        # str() of an Enum is its name.
+        texts = [str.__str__(value) for value in present]
+        return _with_gaps(np.array(texts, dtype=object), leaves, gaps)
+    dtype = leaves.dtype_of([np.asarray(present)])
+    return _with_gaps(np.array(present, dtype=dtype), leaves, gaps)
+
+
+def _of_arrays(present: list[Any], leaves: _Leaves, gaps: NDArray[np.bool_]) -> _Data:
+    """Return the values stacked if their shapes agree, else one after another."""
+    try:
+        arrays = [np.asarray(value) for value in present]
+    except ValueError as error:
+        raise UnstorableError("its lists are nested unevenly") from error
+    filled = [i for i, array in enumerate(arrays) if array.size]
+    ndims = {arrays[i].ndim for i in filled}
+    if len(ndims) > 1 or max(ndims, default=1) not in range(1, _MAX_NDIM + 1):
+        raise UnstorableError(_DIMENSIONS)
+    if any(array.ndim > 1 and not array.size for array in arrays):
+        raise UnstorableError("it holds arrays of several dimensions without values")
+    shapes = {arrays[i].shape for i in filled}
+    used = filled or [0]
+    dtype = leaves.dtype_of(arrays[i] for i in used)
+    # From the values: NumPy has made floats of integers of several types.
+    rows = [np.array(present[i], dtype=dtype) for i in used]
+    is_even = len(shapes) == 1 and len(filled) == len(present)
+    if is_even and (dtype.kind in "iuf" or not gaps.any()):
+        return _with_gaps(np.stack(rows), leaves, gaps)
+    if len({shape[1:] for shape in shapes}) > 1:
+        raise UnstorableError("its arrays differ in more than their length")
+    lengths = np.zeros(len(gaps), dtype=np.int64)
+    lengths[~gaps] = [len(value) for value in present]
+    return np.concatenate(rows), np.cumsum(lengths), ""
+
+
+def _with_gaps(
+    values: NDArray[Any], leaves: _Leaves, gaps: NDArray[np.bool_]
+) -> _Data:
+    """Return one row per unit, NaN or empty where the value is missing."""
+    if not gaps.any():
+        return values, None, ""
+    dtype, restored = values.dtype, ""
+    if dtype.kind in "biu":
+        leaves.check_floats_hold()
+        dtype, restored = np.dtype(np.float64), dtype.name
+    fill = "" if dtype.kind == "O" else np.nan
+    data = np.full((len(gaps), *values.shape[1:]), fill, dtype=dtype)
+    data[~gaps] = values
+    return data, None, restored
+
+
+def _unwrapped(value: Any) -> Any:
+    """Return what an array without dimensions, or one of objects, holds."""
+    if isinstance(value, np.ndarray) and value.dtype == object:
+        return value.tolist()
+    return value[()] if isinstance(value, np.ndarray) and not value.ndim else value
+
+
+def _is_gap(value: Any, kind: str) -> bool:
+    return value is MISSING or value is None or (kind != "numbers" and is_nan(value))
+
+
+def _check_text(text: str) -> None:
+    if reason := h5.why_no_text(text):
+        raise UnstorableError(f"it holds {reason}")

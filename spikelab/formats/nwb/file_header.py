@@ -1,0 +1,249 @@
+"""The header of an NWB file: session, subject and time 0, from metadata and back."""
+
+import math
+import os
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid5
+
+import attrs
+import h5py
+import numpy as np
+
+from spikelab.errors import FormatError, warn
+from spikelab.formats import h5
+from spikelab.formats.base import Loss
+from spikelab.formats.nwb import schema
+from spikelab.formats.nwb.session import NWBFacts, NWBSession, NWBSubject, iso_time
+from spikelab.formats.nwb.unit_columns import has_link
+from spikelab.spikedata.cutting import TIME_ZERO
+from spikelab.spikedata.differences import LOADER_KEYS, equal
+from spikelab.spikedata.unit_table import MISSING
+
+_PLACEHOLDER = "1970-01-01T00:00:00+00:00"
+"""Written as the start of a session of which the start is not known."""
+
+PLACEHOLDER_DESCRIPTION = (
+    "Exported by spikelab without a description of the session. The session start "
+    "time 1970-01-01T00:00:00+00:00 is a placeholder, the true one is not known."
+)
+
+_NOT_CARRIED = ("identifier", "electrode_location")
+"""Fields of a session that are not read: another file has another identifier."""
+
+_NAMESPACE = UUID("6f1f1c0e-3b0a-5d5c-9a53-0d6f6f3c2c11")
+"""Makes the identifiers of files differ from other hashes of the same text."""
+
+
+@attrs.frozen(eq=False)
+class Header:
+    """What the header of a file says beside its data.
+
+    Parameters
+    ----------
+    session, subject : dict
+        Fields of an NWBSession and an NWBSubject, times as ISO 8601 text.
+    fs_Hz : float or None
+        Sampling rate.
+    time_zero_ms : float
+        Where time 0 lies, counted from the start of the session.
+    waveform_unit : str or None
+        Unit of the mean waveforms.
+    refused : list of str
+        What is left out of session and subject, and why.
+    """
+
+    session: dict[str, Any]
+    subject: dict[str, Any]
+    fs_Hz: float | None = None
+    time_zero_ms: float = 0.0
+    waveform_unit: str | None = None
+    refused: list[str] = attrs.field(factory=list)
+
+    def metadata(self) -> dict[str, Any]:
+        """Return what a reader puts into the metadata of a recording."""
+        known = {n: v for n, v in self.session.items() if n not in _NOT_CARRIED}
+        found = {
+            NWBSession.KEY: known,
+            NWBSubject.KEY: self.subject,
+            TIME_ZERO: self.time_zero_ms,
+            "fs_Hz": self.fs_Hz,
+            "waveform_unit": self.waveform_unit,
+        }
+        return {key: value for key, value in found.items() if value}
+
+    def losses(self, metadata: Mapping[Any, Any]) -> Iterator[Loss]:
+        """Yield which of the metadata of an object do not come back, or are added."""
+        back = self.metadata()
+        lost = [key for key in metadata if key not in {*back, *LOADER_KEYS}]
+        names = ", ".join(map(repr, lost))
+        for i, key in enumerate(lost):
+            text = f"metadata (NWB has no place for {names})" if i == 0 else ""
+            yield Loss(("metadata", key), text)
+        for key, value in back.items():
+            given = metadata.get(key, MISSING)
+            if not equal(given, value):
+                text = f"metadata[{key!r}] (the file says {value!r:.80})"
+                yield Loss(("metadata", key), text if given is not MISSING else "")
+
+    def write(self, file: h5py.File, content: str) -> None:
+        """Write what an NWB file holds before any data.
+
+        Parameters
+        ----------
+        file : h5py.File
+            The new file.
+        content : str
+            A text that no file with other data has; the identifier is made of it,
+            unless the session has one.
+        """
+        schema.typed(file, "NWBFile", nwb_version=schema.VERSION)
+        for name in schema.GROUPS:
+            file.create_group(name)
+        start = self.session.get("session_start_time", _PLACEHOLDER)
+        known = repr([content, self.session, self.subject, self.time_zero_ms])
+        root = {
+            "identifier": str(uuid5(_NAMESPACE, known)),
+            "session_description": PLACEHOLDER_DESCRIPTION,
+            "session_start_time": start,
+            **self.session,
+            "timestamps_reference_time": _later(start, self.time_zero_ms) or start,
+            "file_create_date": [_creation_time().isoformat()],
+        }
+        root.pop("electrode_location", None)
+        for name, value in root.items():
+            place = file if name in schema.MEMBERS else file["general"]
+            is_text = isinstance(value, str)
+            place[name] = value if is_text else np.array(value, dtype=schema.TEXT)
+        if self.subject:
+            subject = schema.typed(file.create_group("general/subject"), "Subject")
+            for name, value in self.subject.items():
+                subject[name] = value
+        for name in ("fs_Hz", TIME_ZERO):
+            if value := self.metadata().get(name):
+                file.attrs[name] = value
+
+
+def header_of(
+    metadata: Mapping[Any, Any],
+    session: NWBSession | None,
+    subject: NWBSubject | None,
+    fs_Hz: float | None,
+) -> Header:
+    """Return the header of a new file: what is given, or else what metadata hold."""
+    refused: list[str] = []
+
+    def fields(given: NWBFacts | None, cls: type[NWBFacts]) -> dict[str, Any]:
+        if given is not None:
+            return given.fields()
+        valid, wrong = cls.valid_fields(metadata.get(cls.KEY, {}))
+        refused.extend(wrong)
+        return valid
+
+    about, animal = fields(session, NWBSession), fields(subject, NWBSubject)
+    if session is None:
+        about.pop("identifier", None)
+    start = about.get("session_start_time")
+    born = animal.get("date_of_birth")
+    if born and start and datetime.fromisoformat(born) > datetime.fromisoformat(start):
+        refused.append(f"date_of_birth must not be after {start}, got {born}")
+        del animal["date_of_birth"]
+    zero = _number(metadata.get(TIME_ZERO)) or 0.0
+    rate = _number(metadata.get("fs_Hz")) if fs_Hz is None else float(fs_Hz)
+    unit = metadata.get("waveform_unit")
+    return Header(
+        session=about,
+        subject=animal,
+        fs_Hz=rate if rate and rate > 0 else None,
+        time_zero_ms=zero if _later(start or _PLACEHOLDER, zero) else 0.0,
+        waveform_unit=unit if isinstance(unit, str) and h5.is_text(unit) else None,
+        refused=refused,
+    )
+
+
+def _number(value: Any) -> float | None:
+    is_number = isinstance(value, int | float | np.number) and value is not True
+    return float(value) if is_number and math.isfinite(value) else None
+
+
+def _later(start: str, milliseconds: float) -> str | None:
+    """Return a time moved by milliseconds, None if there is no such year."""
+    try:
+        moved = datetime.fromisoformat(start) + timedelta(milliseconds=milliseconds)
+        return iso_time(moved)
+    except (OverflowError, ValueError):
+        return None
+
+
+def _creation_time() -> datetime:
+    """Return ``SOURCE_DATE_EPOCH``, as reproducible builds have it, or the present."""
+    given = os.environ.get("SOURCE_DATE_EPOCH")
+    if not given:
+        return datetime.now(UTC)
+    try:
+        return datetime.fromtimestamp(int(given), UTC)
+    except (ValueError, OverflowError, OSError) as error:
+        raise ValueError(
+            f"SOURCE_DATE_EPOCH must be a number of seconds since 1970, got {given!r}"
+        ) from error
+
+
+def read_header(file: h5py.File, notes: Mapping[str, Any]) -> Header:
+    """Return what the header of a file says.
+
+    Parameters
+    ----------
+    file : h5py.File
+        An NWB file of any program.
+    notes : mapping
+        Attributes of its root, if spikelab wrote it.
+
+    Warns
+    -----
+    UserWarning
+        If our classes refuse a field of session or subject, which is left out.
+    """
+    names = {f.name for f in attrs.fields(NWBSession)} - {*_NOT_CARRIED}
+    about = _texts(file, "/", names & schema.MEMBERS)
+    about |= _texts(file, "general", names - schema.MEMBERS)
+    found = _texts(file, "general/subject", {f.name for f in attrs.fields(NWBSubject)})
+    session, refused = NWBSession.valid_fields(about)
+    animal, wrong = NWBSubject.valid_fields(found)
+    if refused + wrong:
+        warn(f"session and subject are read without: {'; '.join(refused + wrong)}")
+    start = session.get("session_start_time")
+    zero = notes.get(TIME_ZERO, _time_zero(file, about.get("session_start_time")))
+    if start == _PLACEHOLDER:
+        del session["session_start_time"]
+    if session.get("session_description") == PLACEHOLDER_DESCRIPTION:
+        del session["session_description"]
+    rate = notes.get("fs_Hz")
+    return Header(session, animal, _number(rate), _number(zero) or 0.0)
+
+
+def _texts(file: h5py.File, place: str, names: set[str]) -> dict[str, Any]:
+    """Return the values, not blank, of those datasets of a group that are there."""
+    found = {}
+    group = h5.member(file, place) if h5.has_member(file, place) else {}
+    # The names in the group are fewer than those that may be there.
+    for name in sorted(names.intersection(group)):
+        data = h5.member(group, name) if h5.has_member(group, name) else None
+        if not isinstance(data, h5py.Dataset) or data.shape is None:
+            continue
+        is_text = h5py.check_string_dtype(data.dtype) is not None
+        value = (h5.texts(data) if is_text else data[()]).tolist()
+        if value and not (isinstance(value, str) and not value.strip()):
+            found[name] = value
+    return found
+
+
+def _time_zero(file: h5py.File, start: Any) -> float:
+    """Return how far the reference of all times lies after the start, in ms."""
+    reference = _texts(file, "/", {"timestamps_reference_time"})
+    try:
+        later = datetime.fromisoformat(*reference.values())
+        moved = later - datetime.fromisoformat(start)
+    except (TypeError, ValueError):
+        return 0.0
+    return moved / timedelta(milliseconds=1)

@@ -1,0 +1,178 @@
+"""The reader of NWB files, of spikelab and of other programs."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from spikelab import destinations
+from spikelab.errors import FormatError, warn
+from spikelab.formats import h5
+from spikelab.formats.base import StrPath
+from spikelab.formats.functions import spikedata_loader
+from spikelab.formats.nwb import electrodes_table, schema, units_table, waveform_columns
+from spikelab.formats.nwb.column_names import STRUCTURE
+from spikelab.formats.nwb.file_header import read_header
+from spikelab.formats.nwb.object_part import ObjectPart
+from spikelab.formats.nwb.pairwise_parts import MatricesPart, MatrixPart
+from spikelab.formats.nwb.rate_parts import RateSlicesPart, RatesPart
+from spikelab.formats.nwb.spike_parts import RecordingPart, SpikeSlicesPart
+from spikelab.formats.nwb.unit_columns import has_link, read_column, read_ends
+from spikelab.formats.reading import RecordingOptions, build, errors_naming
+from spikelab.spikedata import time_units
+from spikelab.spikedata.data_object import DataObject
+from spikelab.spikedata.spike_trains import SpikeTrains
+from spikelab.spikedata.spikedata import SpikeData
+from spikelab.spikedata.unit_table import ELECTRODE_KEYS, MISSING
+
+PARTS: dict[str, ObjectPart[Any]] = {
+    part.cls.__name__: part
+    for part in (
+        RecordingPart(),
+        SpikeSlicesPart(),
+        RatesPart(),
+        RateSlicesPart(),
+        MatrixPart(),
+        MatricesPart(),
+    )
+}
+"""How the objects of each data class lie in a file."""
+
+_SPIKES = ("SpikeData", "SpikeSliceStack")
+"""Classes whose files are read as the recording in them."""
+
+_HDF5 = b"\x89HDF\r\n\x1a\n"
+_ZARR = (".zattrs", ".zmetadata", "zarr.json")
+
+
+def recognises(path: Path, head: bytes) -> bool:
+    """Return whether a file is an NWB file, or one as spikelab 0.1 wrote it.
+
+    So that :func:`read` says what they are, the stores that Zarr makes of NWB count too.
+    """
+    if path.is_dir():
+        return _is_zarr(path)
+    if head != _HDF5 and not h5py.is_hdf5(path):
+        return False
+    with h5.opened(path) as file:
+        if "nwb_version" in file.attrs or "nwb_version" in file:
+            return True
+        names = ("id", units_table.SPIKE_TIMES, units_table.SPIKE_TIMES_INDEX)
+        table = file.get(schema.UNITS) if "style" not in file.attrs else None
+        return isinstance(table, h5py.Group) and all(name in table for name in names)
+
+
+def _is_zarr(path: Path) -> bool:
+    """Return whether a folder is an NWB file that was written with Zarr."""
+    described = (path / name for name in _ZARR)
+    return any(p.is_file() and b"nwb_version" in p.read_bytes() for p in described)
+
+
+def read(
+    filepath: StrPath,
+    *,
+    prefer_pynwb: bool = True,
+    group: str | None = None,
+    length_ms: float | None = None,
+    start_time_ms: float | None = None,
+    metadata: Mapping[str, Any] | None = None,
+    storage_options: Mapping[str, Any] | None = None,
+    progress: bool = False,
+) -> DataObject:
+    """Read the units of an NWB file, or the rates or comparison that spikelab wrote.
+
+    Each unit's dictionary in ``neuron_attributes`` holds its ``unit_id`` and the columns
+    of the Units table. In files of other programs it also holds the id of its electrode
+    as ``electrode``, that electrode's coordinates as ``location``, and its brain area as
+    ``brain_area``; of a unit with several electrodes the ids as a list, and no location.
+
+    Parameters
+    ----------
+    filepath : path or S3 URL
+        The file.
+    prefer_pynwb : bool
+        Without effect, and accepted for scripts that set it: all files are read with
+        h5py.
+    group : str, optional
+        Name of the units table in the file, such as ``"processing/ecephys/units"``; by
+        default the one that NWB has for units, or that spikelab wrote.
+    length_ms, start_time_ms : float, optional
+        The recording window in ms. By default what the file says: its
+        attributes, or the intervals in which the units were observed; if it
+        says nothing, from 0, or the first spike if that is negative, to the
+        last spike.
+    metadata : mapping, optional
+        Metadata of the recording. Added are ``source_file``, ``format``, and what the
+        file says: ``fs_Hz``, ``nwb_session``, ``nwb_subject``, ``time_zero_ms``.
+    storage_options : mapping, optional
+        Arguments of ``boto3.client("s3", ...)`` for an S3 URL.
+    progress : bool
+        Show a progress bar during a download.
+
+    Returns
+    -------
+    SpikeData
+        The recording. :func:`spikelab.load` takes files of other classes too.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    FormatError
+        If the file has no units, or is damaged.
+
+    Warns
+    -----
+    UserWarning
+        If columns of the units or the electrodes are not read, or fields of session or
+        subject are not valid.
+    """
+    options = RecordingOptions(
+        start_time_ms=start_time_ms, length_ms=length_ms, metadata=metadata
+    )
+    with (
+        errors_naming(filepath),
+        destinations.local_copy(filepath, storage_options, progress=progress) as path,
+    ):
+        if path.is_dir() and _is_zarr(path):
+            raise FormatError(
+                "it is a Zarr store of NWB, and NWB files are read from HDF5 only; "
+                "hdmf_zarr's NWBZarrIO and pynwb's NWBHDF5IO convert it"
+            )
+        with h5.opened(path) as file:
+            return _object(file, group, options, os.fspath(filepath))
+
+
+load_spikedata_from_nwb = spikedata_loader(read, "load_spikedata_from_nwb")
+
+
+def _object(
+    file: h5py.File, group: str | None, options: RecordingOptions, source: str
+) -> DataObject:
+    """Return the data object in an open file."""
+    version = file.attrs.get("nwb_version", file.get("nwb_version"))
+    if isinstance(version, h5py.Dataset):
+        raise FormatError(
+            "it is an NWB 1 file, of which only newer versions are read: NWB 2 files "
+            f"have the attribute nwb_version, not a dataset ({version[()]})"
+        )
+    notes: dict[str, Any] = h5.scalar_attributes(file)
+    own = notes.get("creator") == schema.CREATOR
+    if not own and version is not None:
+        notes = {}  # notes of other programs mean something else
+    header = read_header(file, notes)
+    part = PARTS.get(str(notes.get("kind"))) if own else None
+    if part is not None and part.cls.__name__ not in _SPIKES:
+        facts = f"{schema.MODULE}/{units_table.FACTS}"
+        known = None
+        if h5.has_member(file, facts):
+            known = _attributes(h5.member(file, facts), own=True)
+        about = {**header.metadata(), "source_file": source, "format": "NWB"}
+        obj = part.read(file, known, header.metadata())
+        options.refuse_unless_recording(obj)
+        return obj
+    return _recording(file, group, options, source, notes, own, header)

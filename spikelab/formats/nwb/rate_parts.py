@@ -1,0 +1,222 @@
+"""Firing rates in NWB: a time series, the time first, a column for each unit."""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from spikelab.errors import FormatError
+from spikelab.formats import h5
+from spikelab.formats.base import Loss
+from spikelab.formats.nwb import schema
+from spikelab.formats.nwb.object_part import (
+    ObjectPart,
+    check_numbers,
+    rounding_losses,
+    windows_ms,
+)
+from spikelab.formats.reading import build
+from spikelab.spikedata.ratedata import RateData
+from spikelab.spikedata.rateslicestack import RateSliceStack
+from spikelab.spikedata.spike_trains import BLOCK
+from spikelab.spikedata.unit_table import Attributes, UnitTable
+
+_NAME = f"{schema.MODULE}/firing_rates"
+_UNKNOWN = "unknown"
+
+
+class RatesPart(ObjectPart[RateData]):
+    """One series for all times."""
+
+    cls = RateData
+    keeps_metadata = False
+
+    def check(self, obj: RateData) -> None:
+        """Raise ValueError for what is not a real number."""
+        check_numbers("inst_Frate_data", obj.inst_Frate_data)
+
+    def unit_table(self, obj: RateData) -> UnitTable | None:
+        """Return what is known about the units, None if nothing is."""
+        known = obj.neuron_attributes
+        return None if known is None else UnitTable(known, obj.N)
+
+    def content(self, obj: RateData) -> list[Any]:
+        """Return rates and times."""
+        return [obj.inst_Frate_data, obj.times]
+
+    def losses(self, obj: RateData) -> Iterator[Loss]:
+        """Yield what the series does not tell."""
+        if obj.rate_unit is not None and not h5.is_text(obj.rate_unit):
+            text = "rate_unit (it is not a text that HDF5 can hold)"
+            yield Loss(("rate_unit",), text)
+        if obj.times.dtype != np.float64:
+            text = "the dtype of times (they come back as float64)"
+            yield Loss(("times",), text)
+        if _even_step(obj.times) is None:
+            yield from rounding_losses("times", "times", obj.times)
+
+    def largest_ms(self, obj: RateData) -> float:
+        """Return the largest magnitude among the times."""
+        return float(np.abs(obj.times).max(initial=0.0))
+
+    def write(self, file: h5py.File, obj: RateData) -> None:
+        """Write the series."""
+        rates = obj.inst_Frate_data.T
+        rows = max(BLOCK // max(rates.shape[1], 1), 1)
+        blocks = (rates[i : i + rows] for i in range(0, len(rates), rows))
+        unit = str(obj.rate_unit) if h5.is_text(obj.rate_unit) else None
+        group = _write_series(file, blocks, rates, obj.times, unit or _UNKNOWN)
+        if unit is not None:
+            group.attrs["rate_unit"] = unit
+
+    def read(self, file: h5py.File, known: Attributes, metadata: Any) -> RateData:
+        """Return the rates."""
+        rates, group = _read_series(file)
+        notes = h5.scalar_attributes(group)
+        if "step_ms" in notes:
+            times = notes["start_ms"] + np.arange(len(rates)) * notes["step_ms"]
+        else:
+            times = h5.dataset(group, "timestamps")[()] * 1000.0
+        if len(times) != len(rates):
+            raise FormatError(
+                f"{group.name} must have a time for each of {len(rates)} rows"
+            )
+        return build(
+            RateData,
+            inst_Frate_data=rates.T,
+            times=times,
+            rate_unit=notes.get("rate_unit"),
+            neuron_attributes=known,
+        )
+
+
+class RateSlicesPart(ObjectPart[RateSliceStack]):
+    """One series, window after window, and a trial for each window."""
+
+    cls = RateSliceStack
+    keeps_metadata = False
+
+    def check(self, obj: RateSliceStack) -> None:
+        """Raise ValueError for what is no real number, or windows that are none."""
+        check_numbers("event_stack", obj.event_stack)
+        windows_ms(obj.times)
+
+    def unit_table(self, obj: RateSliceStack) -> UnitTable | None:
+        """Return what is known about the units, None if nothing is."""
+        known = obj.neuron_attributes
+        return None if known is None else UnitTable(known, len(known))
+
+    def content(self, obj: RateSliceStack) -> list[Any]:
+        """Return rates and windows."""
+        return [obj.event_stack, obj.times, obj.step_size]
+
+    def losses(self, obj: RateSliceStack) -> Iterator[Loss]:
+        """Yield how far the windows are moved: series and trials tell all else."""
+        yield from rounding_losses("windows", "times", windows_ms(obj.times))
+
+    def largest_ms(self, obj: RateSliceStack) -> float:
+        """Return the largest magnitude among the windows."""
+        return float(np.abs(windows_ms(obj.times)).max(initial=0.0))
+
+    def write(self, file: h5py.File, obj: RateSliceStack) -> None:
+        """Write series and trials."""
+        _, n_bins, n_windows = obj.event_stack.shape
+        windows = windows_ms(obj.times)
+        times = windows[:, :1] + np.arange(n_bins) * float(obj.step_size)
+        # Windows first, a view: (windows, times, units).
+        rates = obj.event_stack.transpose(2, 1, 0)
+        group = _write_series(file, rates, rates, times.ravel(), _UNKNOWN)
+        group.attrs["step_size"], group.attrs["n_bins"] = float(obj.step_size), n_bins
+        group.attrs["n_windows"] = n_windows
+        trials = schema.write_trials(file, windows, columns=("timeseries",))
+        dtype = [("idx_start", "<i4"), ("count", "<i4"), ("timeseries", h5py.ref_dtype)]
+        rows = [(i * n_bins, n_bins, group.ref) for i in range(n_windows)]
+        created = schema.typed(
+            trials.create_dataset("timeseries", data=np.array(rows, dtype=dtype)),
+            "TimeSeriesReferenceVectorData",
+            description="The rows of the rates that belong to the window.",
+        )
+        ends = np.arange(1, n_windows + 1)
+        schema.index(trials, "timeseries_index", created, ends)
+
+    def read(self, file: h5py.File, known: Attributes, metadata: Any) -> RateSliceStack:
+        """Return the slices."""
+        rates, group = _read_series(file)
+        notes = h5.scalar_attributes(group)
+        windows = schema.read_trials(file, notes.get("n_windows"))
+        n_bins = notes.get("n_bins")
+        if not isinstance(n_bins, int) or len(rates) != len(windows) * n_bins:
+            raise FormatError(f"{group.name} must hold n_bins rows for each trial")
+        stacked = rates.reshape(len(windows), n_bins, rates.shape[1])
+        return build(
+            RateSliceStack,
+            event_matrix=stacked.transpose(2, 1, 0),
+            times_start_to_end=windows,
+            step_size=notes.get("step_size"),
+            neuron_attributes=known,
+        )
+
+
+def _write_series(
+    file: h5py.File,
+    blocks: Iterable[NDArray[Any]],
+    rates: NDArray[Any],
+    times_ms: NDArray[Any],
+    unit: str,
+) -> h5py.Group:
+    """Write rates over time: with first time and step, if times are exactly even.
+
+    Parameters
+    ----------
+    file : h5py.File
+        The open file.
+    blocks : iterable of ndarray
+        Rates of shape (times, units), in turn.
+    rates : ndarray
+        All rates; of its shape, the last axis counts units, the others times.
+    times_ms : ndarray
+        Time of each row.
+    unit : str
+        Unit of the rates.
+    """
+    schema.module(file)
+    group = schema.typed(
+        file.create_group(_NAME),
+        "TimeSeries",
+        description="Firing rates: a column for each unit.",
+        comments="Written by spikelab.",
+    )
+    shape = (len(times_ms), rates.shape[-1])
+    data = h5.write_blocks(group, "data", shape, rates.dtype, blocks)
+    data.attrs["unit"] = unit
+    data.attrs["conversion"] = 1.0
+    data.attrs["resolution"] = -1.0
+    step_ms = _even_step(times_ms)
+    if step_ms is None:
+        seconds = np.asarray(times_ms, dtype=np.float64) / 1000.0
+        times = group.create_dataset("timestamps", data=seconds)
+        times.attrs["interval"] = np.int32(1)
+    else:
+        start_ms = float(times_ms[0])
+        times = group.create_dataset("starting_time", data=start_ms / 1000.0)
+        times.attrs["rate"] = 1000.0 / step_ms
+        group.attrs["start_ms"], group.attrs["step_ms"] = start_ms, step_ms
+    times.attrs["unit"] = "seconds"
+    return group
+
+
+def _even_step(times_ms: NDArray[Any]) -> float | None:
+    """Return the step of times that multiples of it give exactly, else None."""
+    times = np.asarray(times_ms, dtype=np.float64)
+    if len(times) < 2 or not times[1] > times[0]:
+        return None
+    step = float(times[1] - times[0])
+    return step if np.array_equal(times[0] + np.arange(len(times)) * step, times) else None
+
+
+def _read_series(file: h5py.File) -> tuple[NDArray[Any], h5py.Group]:
+    """Return the rates (times, units), and the group of the series."""
+    data = h5.dataset(file, f"{_NAME}/data", ndim=2, kinds="biuf")
+    return data[()], h5.member(file, _NAME)

@@ -1,0 +1,203 @@
+"""Columns of a table of units: what they hold, and how files keep them."""
+
+from itertools import pairwise
+from typing import Any
+
+import attrs
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from spikelab.errors import FormatError
+from spikelab.formats import h5
+from spikelab.formats.nwb import schema
+from spikelab.spikedata.spike_trains import SpikeTrains
+from spikelab.spikedata.unit_table import MISSING
+
+_FILLS = {"absent": MISSING, "none": None, "nan": float("nan")}
+"""What a filled place in a column can stand for."""
+
+_NOTES = {
+    "container": frozenset({"list", "tuple"}),
+    "value_dtype": frozenset(
+        {"bool", *(f"{s}int{n}" for s in ("", "u") for n in (8, 16, 32, 64))}
+    ),
+    "missing": frozenset(_FILLS),
+    "padded": frozenset({True}),
+}
+"""Attributes of a column in a file, and what they may be; see :class:`StoredColumn`."""
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class StoredColumn:
+    """One column of a table, ready to be written, or as it was read.
+
+    Parameters
+    ----------
+    name : str
+        Name in the file.
+    key : str
+        Name in ``neuron_attributes``.
+    data : ndarray
+        One row per unit; of a ragged column, the rows of all units together. Text is
+        an object array of str.
+    ends : ndarray, optional
+        Of a ragged column: where the rows of each unit end, int64 (N,).
+    container : {"", "list", "tuple"}
+        What the value of each unit is, if not a scalar or an array.
+    value_dtype : str
+        The dtype of the values, if missing ones made it another one here.
+    missing : {"", "absent", "none", "nan"}
+        What NaN, an empty text or an empty row stands for: itself, a unit without the
+        attribute, None, or NaN.
+    padded : bool
+        Whether NaN at the end of an axis fills up arrays of several shapes.
+    """
+
+    name: str
+    key: str
+    data: NDArray[Any]
+    ends: NDArray[np.int64] | None = None
+    container: str = ""
+    value_dtype: str = ""
+    missing: str = ""
+    padded: bool = False
+
+    def notes(self) -> dict[str, Any]:
+        """Return what a file needs to say to give the attributes back."""
+        notes = {name: getattr(self, name) for name in _NOTES}
+        renamed = {"key": self.key} if self.key != self.name else {}
+        return renamed | {name: note for name, note in notes.items() if note}
+
+    def values(self) -> list[Any]:
+        """Return the value of each unit; MISSING where it has none."""
+        is_scalar = self.ends is None and self.data.ndim == 1
+        rows: list[Any]
+        if self.ends is not None:
+            edges = [0, *self.ends.tolist()]
+            rows = [self.data[start:stop] for start, stop in pairwise(edges)]
+        else:
+            rows = list(self.data)
+        gaps = [bool(self.missing) and looks_missing(row) for row in rows]
+        restored = self._restored(np.array(gaps, dtype=bool))
+        if is_scalar:
+            rows = restored.tolist()
+        elif restored is not self.data:
+            rows = list(restored)
+        if self.container and not is_scalar:
+            rows = [row.tolist() for row in rows]
+            rows = [tuple(row) for row in rows] if self.container == "tuple" else rows
+        if self.padded:
+            rows = [_without_padding(row) for row in rows]
+        fill = _FILLS.get(self.missing)
+        return [fill if gap else row for row, gap in zip(rows, gaps, strict=True)]
+
+    def _restored(self, gaps: NDArray[np.bool_]) -> NDArray[Any]:
+        """Return the data with the dtype of the values, if that holds all of them."""
+        if not self.value_dtype or self.ends is not None:
+            return self.data
+        known = self.data[~gaps]
+        with np.errstate(invalid="ignore"):
+            restored = known.astype(self.value_dtype)
+        if not np.array_equal(restored, known):
+            return self.data
+        whole = np.zeros(self.data.shape, dtype=self.value_dtype)
+        whole[~gaps] = restored
+        return whole
+
+
+def write_column(table: h5py.Group, column: StoredColumn) -> None:
+    """Write a column, and what is needed to give the units' attributes back."""
+    what = f"Attribute {column.key!r} of each unit."
+    created = schema.vector(table, column.name, column.data, what, **column.notes())
+    if column.ends is not None:
+        schema.index(table, f"{column.name}_index", created, column.ends)
+
+
+def read_column(
+    table: h5py.Group, name: str, n_units: int, *, own: bool
+) -> StoredColumn | None:
+    """Return a column, None if its values are not numbers, bool or str.
+
+    Parameters
+    ----------
+    table : h5py.Group
+        The table.
+    name : str
+        Name of the column.
+    n_units : int
+        Rows of the table.
+    own : bool
+        Whether :func:`write_column` wrote it.
+
+    Raises
+    ------
+    FormatError
+        If the column does not have that many rows.
+    """
+    found = h5.member(table, name)
+    if not isinstance(found, h5py.Dataset) or not found.ndim:
+        return None
+    is_text = h5py.check_string_dtype(found.dtype) is not None
+    is_nested = has_link(table, f"{name}_index_index")
+    if not (is_text or found.dtype.kind in "biuf") or is_nested:
+        return None
+    data = h5.dataset(table, name, ndim=found.ndim, kinds="biufOS")
+    values = _named(data, h5.texts(data) if is_text else data[()])
+    ends = None
+    if has_link(table, f"{name}_index"):
+        ends = read_ends(table, f"{name}_index", values)
+    n_rows = len(values if ends is None else ends)
+    if n_rows != n_units:
+        raise FormatError(f"{data.name} must have {n_units} rows, got {n_rows}")
+    said = h5.scalar_attributes(data) if own else {}
+    notes = {n: said[n] for n, allowed in _NOTES.items() if said.get(n) in allowed}
+    key = str(said.get("key", name))
+    return StoredColumn(name=name, key=key, data=values, ends=ends, **notes)
+
+
+def read_ends(table: h5py.Group, name: str, data: NDArray[Any]) -> NDArray[np.int64]:
+    """Return where the rows of each unit end in `data`."""
+    ends = h5.dataset(table, name, kinds="iu")[()]
+    return SpikeTrains.from_flat(data, ends, f"{table.name}/{name}").ends
+
+
+def has_link(group: h5py.Group, name: str) -> bool:
+    """Return whether a group has a member of this name, dangling links included."""
+    return bool(group.id.links.exists(name.encode()))
+
+
+def _named(data: h5py.Dataset, values: NDArray[Any]) -> NDArray[Any]:
+    """Return the names that the codes of an enumeration stand for, else `values`."""
+    names: dict[Any, Any] = {}
+    if data.attrs.get("neurodata_type") == "EnumData" and "elements" in data.attrs:
+        elements = data.file[data.attrs["elements"]]
+        names = dict(enumerate(h5.texts(elements).tolist()))
+    elif found := h5py.check_enum_dtype(data.dtype):
+        names = {code: name for name, code in found.items()}
+    if not names:
+        return values
+    codes = values.ravel().tolist()
+    unknown = sorted(set(codes) - set(names))
+    if unknown:
+        raise FormatError(f"{data.name} must hold codes of its names, got {unknown[0]}")
+    flat = np.array([names[code] for code in codes], dtype=object)
+    return flat.reshape(values.shape)
+
+
+def _without_padding(array: NDArray[Any]) -> NDArray[Any]:
+    """Return an array without the NaN at the end of each axis."""
+    known = np.nonzero(~np.isnan(array))
+    return array[tuple(slice(int(axis.max(initial=-1)) + 1) for axis in known)]
+
+
+def looks_missing(value: Any) -> bool:
+    """Return whether a value looks like the ones that are missing."""
+    if isinstance(value, str):
+        return value == ""
+    if isinstance(value, float | np.floating):
+        return bool(value != value)
+    if not isinstance(value, np.ndarray | list | tuple):
+        return False
+    array = np.asarray(value)
+    return not array.size or (array.dtype.kind == "f" and bool(np.isnan(array).all()))
