@@ -1,24 +1,15 @@
 """NWB 2 files: spike trains as a Units table, written with h5py alone."""
 
-from pathlib import Path
-
-import h5py
-
-from spikelab.formats.nwb.writer import (
-    NWBWriter,
-    export_spikedata_to_nwb,
-    is_nwb,
-    read,
-)
+from spikelab.formats.nwb.export import NWBWriter, export_spikedata_to_nwb
+from spikelab.formats.nwb.loading import load_spikedata_from_nwb, read, recognises
+from spikelab.formats.nwb.session import NWBSession, NWBSubject
 
 __all__ = [
+    "NWBSession",
+    "NWBSubject",
     "NWBWriter",
     "export_spikedata_to_nwb",
-    "is_nwb",
+    "load_spikedata_from_nwb",
     "read",
+    "recognises",
 ]
-
-
-def recognises(path: Path, head: bytes) -> bool:
-    """Return whether a file is an NWB file."""
-    return path.is_file() and bool(h5py.is_hdf5(path)) and is_nwb(path)

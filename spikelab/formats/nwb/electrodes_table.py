@@ -8,9 +8,11 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from spikelab.errors import FormatError
 from spikelab.formats import h5
 from spikelab.formats.nwb import schema
-from spikelab.spikedata.unit_table import UnitTable
+from spikelab.formats.nwb.unit_columns import read_column
+from spikelab.spikedata.unit_table import MISSING, UnitTable
 
 AXES = ("x", "y", "z")
 
@@ -46,14 +48,14 @@ class Electrodes:
     areas: list[str]
 
     def of_units(self) -> list[Any]:
-        """Return the electrode of each unit as a reader gives it; None if it has none."""
-        return read_as(np.split(self.ids[self.rows], self.ends[:-1]))
+        """Return the electrode of each unit as a reader gives it, MISSING without one."""
+        units = np.split(self.ids[self.rows], self.ends[:-1])
+        return [_one_or_all(ids.tolist()) for ids in units]
 
 
-def read_as(ids: Sequence[NDArray[Any]]) -> list[Any]:
-    """Return one electrode as a number, several as a list of numbers, none as None."""
-    lists = [unit.tolist() for unit in ids]
-    return [unit if len(unit) > 1 else next(iter(unit), None) for unit in lists]
+def _one_or_all(ids: list[int]) -> Any:
+    """Return one electrode as a number, several as a list."""
+    return ids if len(ids) > 1 else next(iter(ids), MISSING)
 
 
 def electrodes_of(table: UnitTable, area: str | None = None) -> Electrodes | None:
@@ -151,3 +153,96 @@ def write(file: h5py.File, electrodes: Electrodes) -> h5py.Group:
         else:
             schema.vector(table, name, values, description)
     return table
+
+
+@attrs.frozen(eq=False)
+class FoundElectrodes:
+    """The electrodes of all units, unit after unit, as a file describes them.
+
+    Parameters
+    ----------
+    ids : ndarray of int64
+        Number of each electrode.
+    places : ndarray of float64, shape (..., 0 to 3)
+        Its coordinates; NaN where they are not known.
+    areas : list of str or None
+        Its brain area.
+    unread : list of str
+        Columns of the table that are not read.
+    """
+
+    ids: NDArray[np.int64]
+    places: NDArray[np.float64]
+    areas: list[str | None]
+    unread: list[str]
+
+    def of_rows(self, rows: slice, *, own: bool) -> dict[str, Any]:
+        """Return the attributes of a unit that has these electrodes.
+
+        A file of our own holds all but the electrode as columns of the units.
+        """
+        ids = self.ids[rows].tolist()
+        found = {"electrode": _one_or_all(ids)} if ids else {}
+        if own or not ids:
+            return found
+        areas = set(self.areas[rows])
+        if len(areas) == 1 and None not in areas:
+            found["brain_area"] = areas.pop()
+        known = ~np.isnan(self.places[rows][0])
+        n_axes = int(np.argmin(known)) if not known.all() else len(known)
+        if len(ids) == 1 and n_axes:
+            found["location"] = self.places[rows][0][:n_axes].tolist()
+        return found
+
+
+def read(
+    file: h5py.File, region: h5py.Dataset, numbers: NDArray[np.int64]
+) -> FoundElectrodes:
+    """Return what the electrodes table says about the electrodes of the units.
+
+    Parameters
+    ----------
+    file : h5py.File
+        The open file.
+    region : h5py.Dataset
+        The electrodes of the units: rows of the table that it refers to, or, if it
+        refers to none (as spikelab 0.1 wrote it), ids.
+    numbers : ndarray of int64
+        Its values.
+    """
+    reference = region.attrs.get("table")
+    table = file[reference] if reference else None
+    if table is None and h5.has_member(file, schema.ELECTRODES):
+        table = h5.member(file, schema.ELECTRODES)
+    names = [] if table is None else [n for n in table if h5.has_member(table, n)]
+    ids = h5.dataset(table, "id")[()] if "id" in names else np.empty(0, dtype=np.int64)
+    rows = numbers
+    if reference is None:
+        row_of = {number: row for row, number in enumerate(ids.tolist())}
+        rows = np.array([row_of.get(n, -1) for n in numbers.tolist()], dtype=np.int64)
+    elif numbers.size and not (0 <= numbers.min() and numbers.max() < len(ids)):
+        wrong = numbers[(numbers < 0) | (numbers >= len(ids))][0]
+        raise FormatError(
+            f"electrodes must lie in the {len(ids)} rows, got row {wrong}"
+        )
+    columns = {n: c for n in names if (c := read_column(table, n, len(ids), own=False))}
+    axes = [a for a in AXES if a in columns] or [f"rel_{a}" for a in AXES]
+    numeric = [a for a in axes if a in columns and columns[a].data.dtype.kind in "iuf"]
+    places = np.full((len(ids) + 1, len(numeric)), np.nan)
+    for i, axis in enumerate(numeric):
+        places[:-1, i] = columns[axis].data
+    areas: list[str | None] = [None] * (len(ids) + 1)
+    if "location" in columns:
+        known = columns["location"].values()
+        areas[:-1] = [a if _is_area(a) else None for a in known]
+    read = {"id", "group", "group_name", "location", *numeric}
+    return FoundElectrodes(
+        ids=numbers if reference is None else ids[numbers],
+        places=places[rows],
+        areas=[areas[row] for row in rows],
+        unread=[n for n in table or () if n not in read and not n.endswith("_index")],
+    )
+
+
+def _is_area(value: Any) -> bool:
+    return isinstance(value, str) and value.strip() not in ("", UNKNOWN)

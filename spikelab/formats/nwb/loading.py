@@ -6,28 +6,23 @@ from pathlib import Path
 from typing import Any
 
 import h5py
-import numpy as np
-from numpy.typing import NDArray
 
 from spikelab import destinations
-from spikelab.errors import FormatError, warn
+from spikelab.errors import FormatError
 from spikelab.formats import h5
 from spikelab.formats.base import StrPath
 from spikelab.formats.functions import spikedata_loader
-from spikelab.formats.nwb import electrodes_table, schema, units_table, waveform_columns
-from spikelab.formats.nwb.column_names import STRUCTURE
+from spikelab.formats.nwb import schema, units_table
 from spikelab.formats.nwb.file_header import read_header
 from spikelab.formats.nwb.object_part import ObjectPart
 from spikelab.formats.nwb.pairwise_parts import MatricesPart, MatrixPart
 from spikelab.formats.nwb.rate_parts import RateSlicesPart, RatesPart
 from spikelab.formats.nwb.spike_parts import RecordingPart, SpikeSlicesPart
-from spikelab.formats.nwb.unit_columns import has_link, read_column, read_ends
+from spikelab.formats.nwb.units_reading import UnitsReader
 from spikelab.formats.reading import RecordingOptions, build, errors_naming
 from spikelab.spikedata import time_units
 from spikelab.spikedata.data_object import DataObject
-from spikelab.spikedata.spike_trains import SpikeTrains
 from spikelab.spikedata.spikedata import SpikeData
-from spikelab.spikedata.unit_table import ELECTRODE_KEYS, MISSING
 
 PARTS: dict[str, ObjectPart[Any]] = {
     part.cls.__name__: part
@@ -157,22 +152,35 @@ def _object(
     version = file.attrs.get("nwb_version", file.get("nwb_version"))
     if isinstance(version, h5py.Dataset):
         raise FormatError(
-            "it is an NWB 1 file, of which only newer versions are read: NWB 2 files "
-            f"have the attribute nwb_version, not a dataset ({version[()]})"
+            "it is an NWB 1 file; NWB 2 files are read, which have the attribute "
+            "nwb_version and no dataset of this name"
         )
     notes: dict[str, Any] = h5.scalar_attributes(file)
     own = notes.get("creator") == schema.CREATOR
     if not own and version is not None:
-        notes = {}  # notes of other programs mean something else
+        notes = {}  # those of other programs mean something else
     header = read_header(file, notes)
-    part = PARTS.get(str(notes.get("kind"))) if own else None
-    if part is not None and part.cls.__name__ not in _SPIKES:
-        facts = f"{schema.MODULE}/{units_table.FACTS}"
+    kind = str(notes.get("kind")) if own and group is None else "SpikeData"
+    if kind not in _SPIKES and kind in PARTS:
         known = None
-        if h5.has_member(file, facts):
-            known = _attributes(h5.member(file, facts), own=True)
-        about = {**header.metadata(), "source_file": source, "format": "NWB"}
-        obj = part.read(file, known, header.metadata())
+        if h5.has_member(file, f"{schema.MODULE}/{units_table.FACTS}"):
+            facts = h5.member(file, f"{schema.MODULE}/{units_table.FACTS}")
+            known = UnitsReader(facts, own=True).attributes()
+        obj = PARTS[kind].read(file, known, header.metadata())
         options.refuse_unless_recording(obj)
         return obj
-    return _recording(file, group, options, source, notes, own, header)
+    units = UnitsReader.of(file, group, notes, own=own)
+    trains = units.trains
+    start, length = units.window(options.start_time_ms, options.length_ms)
+    if length is not None:
+        slack = time_units.rounding_ms("s", None, trains.largest_ms())
+        trains = trains.moved_into(start, length, slack)
+    found = {**units.sampling(), **header.metadata()}
+    return build(
+        SpikeData,
+        train=trains,
+        start_time=start,
+        length=length,
+        neuron_attributes=units.attributes(),
+        metadata=options.metadata_with(found, source_file=source, format="NWB"),
+    )

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+import attrs
 import h5py
 import numpy as np
 from numpy.typing import NDArray
@@ -83,6 +84,13 @@ def _column(
         missing=gap_note(missing, known),
         padded=len(set(shapes)) > 1,
     )
+
+
+def as_read(column: StoredColumn) -> StoredColumn:
+    """Return a column of another program: floats, NaN for units without a waveform."""
+    data = column.data
+    floats = data if data.dtype.kind == "f" else data.astype(np.float32)
+    return attrs.evolve(column, data=floats, missing="absent")
 
 
 def describe(table: h5py.Group, fs_Hz: float | None, unit: str | None) -> None:

@@ -1,0 +1,254 @@
+"""The units of an NWB file, wherever it comes from."""
+
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any, Self
+
+import attrs
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from spikelab.errors import FormatError, warn
+from spikelab.formats import h5
+from spikelab.formats.nwb import electrodes_table, schema, waveform_columns
+from spikelab.formats.nwb.column_names import STRUCTURE
+from spikelab.formats.nwb.unit_columns import (
+    StoredColumn,
+    has_link,
+    read_column,
+    read_ends,
+)
+from spikelab.formats.nwb.units_table import SPIKE_TIMES, SPIKE_TIMES_INDEX
+from spikelab.spikedata import time_units
+from spikelab.spikedata.spike_trains import SpikeTrains
+from spikelab.spikedata.unit_table import ELECTRODE_KEYS, MISSING
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class UnitsReader:
+    """A table of units in an open file.
+
+    Parameters
+    ----------
+    table : h5py.Group
+        The table.
+    own : bool
+        Whether spikelab wrote it, so that its notes can be trusted.
+    notes : mapping
+        Attributes of the root of the file, if spikelab wrote it.
+    """
+
+    table: h5py.Group
+    own: bool
+    notes: Mapping[str, Any] = attrs.field(factory=dict)
+
+    @classmethod
+    def of(
+        cls, file: h5py.File, group: str | None, notes: Mapping[str, Any], *, own: bool
+    ) -> Self:
+        """Return the table `group` of a file, by default the one that it has for units.
+
+        Raises
+        ------
+        FormatError
+            If there is none; it names the tables of units that there are.
+        """
+        name = group or str(notes.get("group", schema.UNITS))
+        if file.get(name, getlink=True) is None:
+            elsewhere = ", ".join(schema.tables_of_units(file))
+            where = f"units are in {elsewhere}: choose with group="
+            holds = f"it holds {', '.join(file) or 'nothing'}"
+            raise FormatError(f"it has no {name!r}; {where if elsewhere else holds}")
+        table = h5.member(file, name)
+        if not isinstance(table, h5py.Group):
+            raise FormatError(f"{name!r} must be a group of units, got a dataset")
+        return cls(table=table, own=own, notes=notes)
+
+    @property
+    def times(self) -> str:
+        """Name of the spike times."""
+        return str(self.notes.get("spike_times_dataset", SPIKE_TIMES))
+
+    @cached_property
+    def ids(self) -> NDArray[np.int64]:
+        """The id of each unit; 0 to N - 1 if the table has none."""
+        if not has_link(self.table, "id"):
+            return np.arange(len(self.trains))
+        found = h5.dataset(self.table, "id")
+        if found.dtype.kind not in "iu":
+            raise FormatError(f"{found.name} must hold integers, got {found.dtype}")
+        ids: NDArray[np.int64] = found[()].astype(np.int64)
+        n_units = self.notes.get("n_units", len(ids))
+        if n_units != len(ids):
+            raise FormatError(
+                f"it must hold {n_units} units, as n_units says, got {len(ids)}"
+            )
+        return ids
+
+    @cached_property
+    def trains(self) -> SpikeTrains:
+        """The spike times in ms; no unit of a table without any has spikes."""
+        name = self.times
+        if not has_link(self.table, name.split("/")[0]):
+            if not has_link(self.table, "id"):
+                raise FormatError(f"the units have no {name!r} and no 'id'")
+            return SpikeTrains(np.empty(0), np.zeros(len(self.ids), dtype=np.int64))
+        found = h5.member(self.table, name)
+        shape, dtype = getattr(found, "shape", None), getattr(found, "dtype", None)
+        if shape is None or len(shape) != 1 or dtype.kind not in "iuf":
+            raise FormatError(
+                f"{found.name} must be 1-D and hold numbers, got {shape} {dtype}"
+            )
+        times = h5.dataset(self.table, name)[()].astype(np.float64, copy=False)
+        # In place: nobody else holds these seconds, and there may be gigabytes of them.
+        times *= 1000.0
+        index = str(self.notes.get("spike_times_index_dataset", SPIKE_TIMES_INDEX))
+        # Without an index each unit has one spike, as NWB defines a column.
+        ends = np.arange(1, len(times) + 1)
+        if has_link(self.table, index.split("/")[0]):
+            ends = h5.dataset(self.table, index)[()]
+        trains = SpikeTrains.from_flat(times, ends, f"{self.table.name}/{index}")
+        if has_link(self.table, "id") and len(self.ids) != len(trains):
+            raise FormatError(
+                f"{self.table.name}/id must number the {len(trains)} units, "
+                f"got {len(self.ids)} ids"
+            )
+        if not np.all(np.isfinite(trains.extremes())):
+            wrong = int(np.flatnonzero(~np.isfinite(times))[0])
+            unit = int(np.searchsorted(trains.ends, wrong, side="right"))
+            raise FormatError(
+                f"unit {unit}: spike times must be finite, got {times[wrong]}"
+            )
+        return trains
+
+    def window(
+        self, start_ms: float | None, length_ms: float | None
+    ) -> tuple[float, float | None]:
+        """Return start and length in ms: as given, as noted in ms, or as observed."""
+        first, last = self.trains.extremes()
+        observed = self._observed_ms()
+        start = self.notes.get("start_time") if start_ms is None else start_ms
+        if start is None:
+            start = float(min(first, observed[0] if observed.size else 0.0))
+        length = self.notes.get("length_ms") if length_ms is None else length_ms
+        if length is None and observed.size:
+            length = float(max(last, observed[1]) - start)
+        if isinstance(start, str) or isinstance(length, str):
+            raise FormatError(
+                f"start_time and length_ms must be numbers, got {start}, {length}"
+            )
+        return start, length
+
+    def _observed_ms(self) -> NDArray[np.float64]:
+        """Return when the earliest observation starts and the latest ends, if known."""
+        if not h5.has_member(self.table, "obs_intervals"):
+            return np.empty(0)
+        data = h5.member(self.table, "obs_intervals")
+        if getattr(data, "ndim", 0) != 2 or data.dtype.kind not in "iuf":
+            return np.empty(0)
+        times = h5.dataset(self.table, "obs_intervals", ndim=2)[()]
+        if not times.size or not np.all(np.isfinite(times)):
+            return np.empty(0)
+        return time_units.to_ms([times.min(), times.max()], "s", None)
+
+    def sampling(self) -> dict[str, Any]:
+        """Return, as metadata, sampling rate and unit of waveforms, where known."""
+        found: dict[str, Any] = {}
+        waves, spikes = (
+            h5.member(self.table, name).attrs if h5.has_member(self.table, name) else {}
+            for name in (waveform_columns.NAMES[0], self.times)
+        )
+        rate = _positive(waves.get("sampling_rate"))
+        resolution = _positive(spikes.get("resolution"))
+        if rate or resolution:
+            found["fs_Hz"] = 1.0 / resolution if resolution else rate
+        unit = waves.get("unit")
+        if isinstance(unit, str) and unit != waveform_columns.UNKNOWN_UNIT:
+            found["waveform_unit"] = unit
+        return found
+
+    def attributes(self) -> list[dict[str, Any]]:
+        """Return what is known about each unit.
+
+        Warns
+        -----
+        UserWarning
+            If columns of the units or the electrodes are not read.
+        """
+        units: list[dict[str, Any]] = [{"unit_id": unit} for unit in self.ids.tolist()]
+        columns, left_out = self._columns()
+        is_known = any(column.key in ELECTRODE_KEYS for column in columns)
+        if has_link(self.table, "electrodes") and not (self.own and is_known):
+            if not self._add_electrodes(units):
+                left_out.append("electrodes")
+        for column in columns:
+            for unit, value in zip(units, column.values(), strict=True):
+                if value is not MISSING:
+                    unit[column.key] = value
+        if left_out:
+            warn(
+                f"columns of the units left out: {', '.join(left_out)} (only numbers, "
+                "bool and str are read, one value or one row of them per unit, and "
+                "nothing that lies outside of the file)"
+            )
+        return units
+
+    def _columns(self) -> tuple[list[StoredColumn], list[str]]:
+        """Return the columns that hold attributes, and the names of those left out."""
+        listed = self.table.attrs.get("colnames")
+        names = [
+            name.decode("utf-8", "replace") if isinstance(name, bytes) else str(name)
+            for name in (self.table if listed is None else np.ravel(listed))
+        ]
+        columns, left_out = [], []
+        for name in names:
+            if name in STRUCTURE or name == self.times or name.endswith("_index"):
+                continue
+            column = None
+            if self._is_reachable(name):
+                column = read_column(self.table, name, len(self.ids), own=self.own)
+            if column is None:
+                left_out.append(name)
+            elif name in waveform_columns.NAMES and not self.own:
+                columns.append(waveform_columns.as_read(column))
+            else:
+                columns.append(column)
+        return columns, left_out
+
+    def _is_reachable(self, name: str) -> bool:
+        """Return whether a column, and its index if it has one, lie in the file."""
+        index = f"{name}_index"
+        return h5.has_member(self.table, name) and (
+            not has_link(self.table, index) or h5.has_member(self.table, index)
+        )
+
+    def _add_electrodes(self, units: list[dict[str, Any]]) -> bool:
+        """Add to each unit its electrodes, and place and brain area if it has one.
+
+        Return whether the column could be read.
+        """
+        if not self._is_reachable("electrodes"):
+            return False
+        data = h5.member(self.table, "electrodes")
+        if getattr(data, "ndim", 0) != 1 or data.dtype.kind not in "iu":
+            return False
+        numbers = h5.dataset(self.table, "electrodes")[()].astype(np.int64)
+        ends = np.arange(1, len(numbers) + 1)
+        if has_link(self.table, "electrodes_index"):
+            ends = read_ends(self.table, "electrodes_index", numbers)
+        if len(ends) != len(units):
+            raise FormatError(
+                f"{data.name} must have {len(units)} rows, got {len(ends)}"
+            )
+        described = electrodes_table.read(self.table.file, data, numbers)
+        for unit, stop, before in zip(units, ends, [0, *ends[:-1]], strict=True):
+            unit.update(described.of_rows(slice(before, stop), own=self.own))
+        if described.unread and not self.own:
+            warn(f"columns of the electrodes not read: {', '.join(described.unread)}")
+        return True
+
+
+def _positive(value: Any) -> float | None:
+    is_number = isinstance(value, float | np.floating) and 0 < value < np.inf
+    return float(value) if is_number else None
