@@ -2,14 +2,14 @@
 
 import abc
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Generic, TypeVar
 
 import attrs
 
 from spikelab import validate
-from spikelab.errors import FormatError, LossError, VerificationError
+from spikelab.errors import FormatError, LossError, VerificationError, warn
 from spikelab.formats.protect import refuse_loss, would_be_lost
 from spikelab.registry import FORMATS
 from spikelab.spikedata.data_object import DataObject, data_class
@@ -158,6 +158,8 @@ class Writer(abc.ABC, Generic[R]):
     def _checked_losses(self, obj: DataObject) -> list[Loss]:
         """Check the object, and return its losses if they are needed."""
         self._check(obj)
+        for caution in self._cautions(obj):
+            warn(caution)
         if not (self.strict or self.verify):
             return []
         losses = self._all_losses(obj)
@@ -199,6 +201,10 @@ class Writer(abc.ABC, Generic[R]):
 
     def _check_format(self, obj: DataObject) -> None:
         """Raise ValueError for data that the format cannot hold; warn of oddities."""
+
+    def _cautions(self, obj: DataObject) -> Iterable[str]:
+        """Return what the user should know about the export, each for one warning."""
+        return ()
 
     def _carried(self, obj: DataObject) -> DataObject:
         """Return the object that a reader makes of `obj`, losses aside."""

@@ -6,10 +6,32 @@ from hypothesis import given
 from hypothesis import strategies as st
 from siblings import VALUES as VALUES_OF_ANY_KIND
 
-from spikelab.comparison import same
-from spikelab.formats.nwb.attributes import columns_of
-from spikelab.formats.nwb.columns import to_attributes
-from spikelab.formats.nwb.names import RESERVED
+from spikelab import SpikeData
+from spikelab.formats import NWBWriter
+from spikelab.formats.nwb.column_names import RESERVED
+from spikelab.formats.nwb.units_table import unit_facts
+from spikelab.spikedata.differences import equal as same
+from spikelab.spikedata.unit_table import MISSING, UnitTable
+
+
+def columns_of(units):
+    """The columns of a table of units, and what is left out."""
+    return unit_facts(UnitTable(units, len(units)))
+
+
+def to_attributes(columns, units):
+    """Give the units what the columns hold."""
+    for column in columns:
+        for unit, value in zip(units, column.values(), strict=True):
+            if value is not MISSING:
+                unit[column.key] = value
+
+
+def losses(units):
+    """What an export of units with these attributes would lose, in words."""
+    sd = SpikeData([[]] * len(units), length=1.0, neuron_attributes=units)
+    return NWBWriter().losses(sd)
+
 
 TEXT = st.text(
     st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=5
@@ -48,9 +70,9 @@ def test_attributes_of_one_kind_come_back(units):
     """With their types, and missing where they were."""
     columns = columns_of(units)
     assert not columns.left_out
-    assert not columns.blurred
+    assert not losses(units)
     found = [{} for _ in units]
-    to_attributes(columns.stored, found)
+    to_attributes(columns.columns, found)
     for wanted, got in zip(units, found, strict=True):
         assert same(dict(sorted(wanted.items())), dict(sorted(got.items())))
 
@@ -60,7 +82,7 @@ def test_attributes_of_one_kind_come_back(units):
 )
 def test_names_are_unique_and_safe(keys):
     """Whatever the keys are."""
-    names = [column.name for column in columns_of([dict.fromkeys(keys, 1)]).stored]
+    names = [column.name for column in columns_of([dict.fromkeys(keys, 1)]).columns]
     assert len(set(names)) == len(keys)
     for name in names:
         assert name not in RESERVED
@@ -70,10 +92,14 @@ def test_names_are_unique_and_safe(keys):
 
 def test_a_missing_value_that_looks_like_another_is_said():
     """NaN for nothing cannot be told from NaN for a measured NaN."""
-    columns = columns_of([{"a": np.nan, "b": "x"}, {"a": 1.0}, {"b": None}])
-    assert columns.blurred == ["a", "b"]
+    units = [{"a": np.nan, "b": "x"}, {"a": 1.0}, {"b": None}]
+    columns = columns_of(units)
+    assert losses(units) == [
+        f"which units lack neuron_attributes[{key!r}] (NaN or empty in the file)"
+        for key in "ab"
+    ]
     found = [{}, {}, {}]
-    to_attributes(columns.stored, found)
+    to_attributes(columns.columns, found)
     assert found[2]["b"] == ""
 
 
@@ -121,7 +147,7 @@ def test_integers_come_back_as_the_same_integers(numbers, shape, gap):
         ]
         assert max(flat) > 2**53
         return
-    found = columns.stored[0].values()[: len(numbers)]
+    found = columns.columns[0].values()[: len(numbers)]
     for unit, got in zip(units, found, strict=False):
         assert all(isinstance(n, int) for n in integers_in(got))
         assert integers_in(got) == integers_in(unit["n"])
@@ -142,8 +168,7 @@ def test_nan_among_texts_or_truth_values_is_a_missing_value(present, nan):
     """As pandas says that there is none; it comes back."""
     columns = columns_of([{"a": v} for v in (present[0], nan, present[1])])
     assert not columns.left_out
-    assert not columns.blurred
-    assert same(columns.stored[0].values(), [present[0], float("nan"), present[1]])
+    assert same(columns.columns[0].values(), [present[0], float("nan"), present[1]])
 
 
 @pytest.mark.parametrize(
@@ -151,8 +176,8 @@ def test_nan_among_texts_or_truth_values_is_a_missing_value(present, nan):
 )
 def test_nan_that_cannot_be_told_apart_is_said(values):
     """From an empty text, or from None; and among numbers it is a number."""
-    columns = columns_of([{"a": value} for value in values])
-    assert bool(columns.blurred) != bool(columns.left_out)
+    (lost,) = losses([{"a": value} for value in values])
+    assert "neuron_attributes['a']" in lost
 
 
 @given(
@@ -162,6 +187,6 @@ def test_any_values_are_stored_or_named(units):
     """Nothing is dropped without a word, and what is stored is as long as the units."""
     columns = columns_of(units)
     keys = {key for unit in units for key in unit}
-    assert {c.key for c in columns.stored} | set(columns.left_out) == keys
-    for column in columns.stored:
+    assert {c.key for c in columns.columns} | set(columns.left_out) == keys
+    for column in columns.columns:
         assert len(column.values()) == len(units)

@@ -14,10 +14,9 @@ from siblings import (
 )
 
 from spikelab import load
-from spikelab.comparison import same
 from spikelab.errors import VerificationError
 from spikelab.formats import NWBWriter
-from spikelab.formats.nwb import pairwise as nwb_pairwise
+from spikelab.spikedata.differences import equal as same
 from spikelab.spikedata.pairwise import PairwiseCompMatrix, PairwiseCompMatrixStack
 
 RANDOM = settings(max_examples=50)
@@ -194,12 +193,18 @@ def test_labels_may_be_nan(tmp_path):
     matrix.to_nwb(tmp_path / "a.nwb", verify=True)
 
 
-def test_verify_finds_a_changed_value(tmp_path, monkeypatch):
+def test_verify_finds_a_changed_value(tmp_path):
     """And publishes nothing."""
-    real = nwb_pairwise.nwb_tables.values
-    monkeypatch.setattr(nwb_pairwise.nwb_tables, "values", lambda data: real(data) + 1)
+
+    class Damaging(NWBWriter):
+        def _write(self, obj, staged):
+            super()._write(obj, staged)
+            with h5py.File(staged, "r+") as file:
+                file["processing/ecephys/pairwise_comparison/comparison"][0, 1] += 1
+
     with pytest.raises(VerificationError, match="matrix differs"):
-        integer_matrix().to_nwb(tmp_path / "a.nwb", verify=True)
+        Damaging(verify=True).write(integer_matrix(), tmp_path / "a.nwb")
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_file_that_does_not_count_its_windows_has_all_trials(tmp_path):

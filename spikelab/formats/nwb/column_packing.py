@@ -29,7 +29,7 @@ class UnstorableError(ValueError):
 
 def packed(
     table: UnitTable, taken: Iterable[str], without: Iterable[Any]
-) -> tuple[list[StoredColumn], dict[str, str]]:
+) -> tuple[list[StoredColumn], dict[Any, str]]:
     """Return the columns that hold the attributes of the units.
 
     Parameters
@@ -45,7 +45,7 @@ def packed(
     -------
     columns : list of StoredColumn
         The columns.
-    left_out : dict of str to str
+    left_out : dict
         For each other key, why it makes none.
     """
     used, elsewhere = set(taken), set(without)
@@ -60,7 +60,7 @@ def packed(
         try:
             columns.append(stored_column(name, key, table.columns[key].values))
         except UnstorableError as error:
-            left_out[str(key)] = str(error)
+            left_out[key] = str(error)
     return columns, left_out
 
 
@@ -228,9 +228,7 @@ def _of_arrays(present: list[Any], leaves: _Leaves, gaps: NDArray[np.bool_]) -> 
     return np.concatenate(rows), np.cumsum(lengths), ""
 
 
-def _with_gaps(
-    values: NDArray[Any], leaves: _Leaves, gaps: NDArray[np.bool_]
-) -> _Data:
+def _with_gaps(values: NDArray[Any], leaves: _Leaves, gaps: NDArray[np.bool_]) -> _Data:
     """Return one row per unit, NaN or empty where the value is missing."""
     if not gaps.any():
         return values, None, ""

@@ -147,9 +147,7 @@ def write(file: h5py.File, electrodes: Electrodes) -> h5py.Group:
         if name == "group":
             refs = np.array(values, dtype=h5py.ref_dtype)
             created = table.create_dataset(name, data=refs, dtype=h5py.ref_dtype)
-            schema.typed(
-                created, "VectorData", schema.COMMON, description=description
-            )
+            schema.typed(created, "VectorData", schema.COMMON, description=description)
         else:
             schema.vector(table, name, values, description)
     return table
@@ -220,7 +218,7 @@ def read(
     if reference is None:
         row_of = {number: row for row, number in enumerate(ids.tolist())}
         rows = np.array([row_of.get(n, -1) for n in numbers.tolist()], dtype=np.int64)
-    elif numbers.size and not (0 <= numbers.min() and numbers.max() < len(ids)):
+    elif numbers.size and not (numbers.min() >= 0 and numbers.max() < len(ids)):
         wrong = numbers[(numbers < 0) | (numbers >= len(ids))][0]
         raise FormatError(
             f"electrodes must lie in the {len(ids)} rows, got row {wrong}"

@@ -1,5 +1,6 @@
 """The writer of NWB files."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -7,7 +8,6 @@ import attrs
 import numpy as np
 
 from spikelab import validate
-from spikelab.errors import warn
 from spikelab.formats import h5, protect
 from spikelab.formats.base import FileWriter, Loss
 from spikelab.formats.functions import export_function
@@ -147,31 +147,33 @@ class NWBWriter(FileWriter):
             )
 
     def _check_format(self, obj: DataObject) -> None:
+        _part(obj).check(obj)
+
+    def _cautions(self, obj: DataObject) -> Iterator[str]:
         part = _part(obj)
-        part.check(obj)
         facts, header = self._facts(part, obj), self._header(part, obj)
         if facts and (said := facts.cautions()):
-            warn(f"neuron_attributes in NWB: {said}")
+            yield f"neuron_attributes in NWB: {said}"
         if header.refused:
-            warn(f"session and subject are written without: {'; '.join(header.refused)}")
-        recording = part.recording(obj)
-        if self._own_names() and recording is None:
-            named = ", ".join(self._own_names())
-            warn(f"{named} has no meaning for a {part.cls.__name__}")
-        elif self._own_names():
+            yield f"session and subject are written without: {'; '.join(header.refused)}"
+        recording, names = part.recording(obj), self._own_names()
+        if recording is None and names:
+            yield f"{', '.join(names)} has no meaning for a {part.cls.__name__}"
+        elif names:
             times, ends = self.spike_times_dataset, self.spike_times_index_dataset
-            warn(
+            yield (
                 "NWB readers look for the spikes in 'units/spike_times' and "
                 f"'units/spike_times_index' and will not find them in "
                 f"'{self.group}/{times}' and '{self.group}/{ends}'"
             )
-        if recording and recording.start_time < 0:
-            if recording.spike_trains.extremes()[0] < 0:
-                warn(
-                    "NWB counts time from the start of the session, and its validators "
-                    "object to negative spike times; this recording has some "
-                    f"(start_time is {recording.start_time} ms)"
-                )
+        if recording is None or recording.start_time >= 0:
+            return
+        if recording.spike_trains.extremes()[0] < 0:
+            yield (
+                "NWB counts time from the start of the session, and its validators "
+                "object to negative spike times; this recording has some "
+                f"(start_time is {recording.start_time} ms)"
+            )
 
     def _own_names(self) -> dict[str, str]:
         """Return the options that give another name than NWB does."""
@@ -200,10 +202,10 @@ class NWBWriter(FileWriter):
         return lost + list(part.losses(obj))
 
     def _carried(self, obj: DataObject) -> DataObject:
-        if not isinstance(obj, SpikeSliceStack):
-            return obj
         part = _part(obj)
         recording = part.recording(obj)
+        if recording is None or not isinstance(obj, SpikeSliceStack):
+            return obj
         windows = time_units.there_and_back(windows_ms(obj.times), "s", None)
         metadata = self._header(part, obj).metadata()
         recording.metadata = {**metadata, _WINDOWS: windows}

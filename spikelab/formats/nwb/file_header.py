@@ -11,12 +11,11 @@ import attrs
 import h5py
 import numpy as np
 
-from spikelab.errors import FormatError, warn
+from spikelab.errors import warn
 from spikelab.formats import h5
 from spikelab.formats.base import Loss
 from spikelab.formats.nwb import schema
 from spikelab.formats.nwb.session import NWBFacts, NWBSession, NWBSubject, iso_time
-from spikelab.formats.nwb.unit_columns import has_link
 from spikelab.spikedata.cutting import TIME_ZERO
 from spikelab.spikedata.differences import LOADER_KEYS, equal
 from spikelab.spikedata.unit_table import MISSING

@@ -28,7 +28,7 @@ class ObjectPart(abc.ABC, Generic[O]):
     keeps_metadata: ClassVar[bool] = True
     """Whether objects of the class have metadata."""
 
-    def check(self, obj: O) -> None:  # noqa: B027 (most objects can be written)
+    def check(self, obj: O) -> None:
         """Raise ValueError if the object holds what NWB cannot."""
 
     def recording(self, obj: O) -> SpikeData | None:

@@ -10,14 +10,13 @@ from numpy.typing import NDArray
 from spikelab.formats import h5
 from spikelab.formats.base import Loss
 from spikelab.formats.nwb import schema
+from spikelab.formats.nwb.column_packing import UnstorableError, stored_column
 from spikelab.formats.nwb.object_part import (
-    O,
     ObjectPart,
     check_numbers,
     rounding_losses,
     windows_ms,
 )
-from spikelab.formats.nwb.column_packing import UnstorableError, stored_column
 from spikelab.formats.nwb.unit_columns import StoredColumn, read_column, write_column
 from spikelab.formats.reading import build
 from spikelab.spikedata.differences import equal

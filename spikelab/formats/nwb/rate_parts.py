@@ -213,7 +213,9 @@ def _even_step(times_ms: NDArray[Any]) -> float | None:
     if len(times) < 2 or not times[1] > times[0]:
         return None
     step = float(times[1] - times[0])
-    return step if np.array_equal(times[0] + np.arange(len(times)) * step, times) else None
+    return (
+        step if np.array_equal(times[0] + np.arange(len(times)) * step, times) else None
+    )
 
 
 def _read_series(file: h5py.File) -> tuple[NDArray[Any], h5py.Group]:

@@ -38,6 +38,7 @@ MEMBERS = frozenset(
 )
 """Names at the root of a file that mean something else than the units."""
 
+
 def typed(
     obj: Any, neurodata_type: str, namespace: str = CORE, **attributes: Any
 ) -> Any:

@@ -169,7 +169,7 @@ class NWBFacts:
             A recording whose ``metadata`` hold the fields, as readers of NWB files
             leave them there.
         """
-        found = (getattr(obj, "metadata", None) or {}).get(cls.KEY)
+        found: Any = (getattr(obj, "metadata", None) or {}).get(cls.KEY)
         try:
             return cls(**found)
         except (TypeError, ValueError):
@@ -194,7 +194,10 @@ class NWBFacts:
             return {}, [f"{cls.KEY} must be a mapping, got {type(found).__name__}"]
         fields = {f.name: f for f in attrs.fields(cls)}  # type: ignore[arg-type] # a frozen class
         others = SimpleNamespace(**{name: found.get(name) for name in fields})
-        valid, refused = {}, [f"there is no field {n!r}" for n in found if n not in fields]
+        valid, refused = (
+            {},
+            [f"there is no field {n!r}" for n in found if n not in fields],
+        )
         for name, field in fields.items():
             if found.get(name) is None:
                 continue

@@ -25,7 +25,7 @@ from spikelab.spikedata.spike_trains import SpikeTrains
 from spikelab.spikedata.unit_table import ELECTRODE_KEYS, MISSING
 
 
-@attrs.frozen(kw_only=True, eq=False)
+@attrs.frozen(eq=False)
 class UnitsReader:
     """A table of units in an open file.
 
@@ -95,11 +95,9 @@ class UnitsReader:
                 raise FormatError(f"the units have no {name!r} and no 'id'")
             return SpikeTrains(np.empty(0), np.zeros(len(self.ids), dtype=np.int64))
         found = h5.member(self.table, name)
-        shape, dtype = getattr(found, "shape", None), getattr(found, "dtype", None)
-        if shape is None or len(shape) != 1 or dtype.kind not in "iuf":
-            raise FormatError(
-                f"{found.name} must be 1-D and hold numbers, got {shape} {dtype}"
-            )
+        is_dataset = isinstance(found, h5py.Dataset)
+        if not is_dataset or found.ndim != 1 or found.dtype.kind not in "iuf":
+            raise FormatError(f"{name!r} must be 1-D and hold numbers, got {found!r}")
         times = h5.dataset(self.table, name)[()].astype(np.float64, copy=False)
         # In place: nobody else holds these seconds, and there may be gigabytes of them.
         times *= 1000.0
@@ -179,9 +177,9 @@ class UnitsReader:
         units: list[dict[str, Any]] = [{"unit_id": unit} for unit in self.ids.tolist()]
         columns, left_out = self._columns()
         is_known = any(column.key in ELECTRODE_KEYS for column in columns)
-        if has_link(self.table, "electrodes") and not (self.own and is_known):
-            if not self._add_electrodes(units):
-                left_out.append("electrodes")
+        wanted = has_link(self.table, "electrodes") and not (self.own and is_known)
+        if wanted and not self._add_electrodes(units):
+            left_out.append("electrodes")
         for column in columns:
             for unit, value in zip(units, column.values(), strict=True):
                 if value is not MISSING:

@@ -13,8 +13,8 @@ from spikelab.formats import h5
 from spikelab.formats.base import Loss
 from spikelab.formats.nwb import electrodes_table, schema, waveform_columns
 from spikelab.formats.nwb.column_names import STRUCTURE
-from spikelab.formats.nwb.electrodes_table import Electrodes
 from spikelab.formats.nwb.column_packing import packed
+from spikelab.formats.nwb.electrodes_table import Electrodes
 from spikelab.formats.nwb.unit_columns import StoredColumn, write_column
 from spikelab.spikedata import time_units
 from spikelab.spikedata.differences import equal
@@ -47,7 +47,7 @@ class UnitFacts:
         Number of the row of each unit.
     columns : list of StoredColumn
         The columns that hold the attributes.
-    left_out : dict of str to str
+    left_out : dict
         Of the attributes that no column holds: why.
     electrodes : Electrodes or None
         The electrodes, if any are known.
@@ -56,7 +56,7 @@ class UnitFacts:
     table: UnitTable
     ids: NDArray[np.int64]
     columns: list[StoredColumn]
-    left_out: dict[str, str]
+    left_out: dict[Any, str]
     electrodes: Electrodes | None
 
     def cautions(self) -> str:
@@ -79,6 +79,8 @@ class UnitFacts:
             pairs = zip(given, back, strict=True)
             lost = [value for value, other in pairs if not equal(value, other)]
             name = f"neuron_attributes[{key!r}]"
+            if key in self.left_out:  # of which a reader finds what was added
+                lost = [v for v in lost if v is MISSING or v is None]
             if not lost:
                 continue
             if not all(v is MISSING or v is None or is_nan(v) for v in lost):

@@ -73,7 +73,8 @@ def _column(
     data = np.full((len(waves), *np.max(shapes, axis=0)), np.nan, dtype=dtype)
     filled = [i for i, wave in enumerate(waves) if wave is not None]
     for unit, wave, shape in zip(filled, known, shapes, strict=True):
-        data[(unit, *map(slice, shape))] = wave.reshape(shape)
+        filled_part = tuple(slice(length) for length in shape)
+        data[unit][filled_part] = wave.reshape(shape)
     none = [MISSING] * len(waves)
     given = table.columns[key].values if key in table.columns else none
     missing = [v for v, wave in zip(given, waves, strict=True) if wave is None]
