@@ -192,7 +192,6 @@ class CSVWriter(TableWriter):
         if isinstance(obj, RateData):
             return RateData(obj.inst_Frate_data, obj.times.astype(np.float64))
         if isinstance(obj, PairwiseCompMatrix):
-            header, *rest = matrix_text(obj)
             file = io.StringIO("".join(matrix_text(obj)))
             return parsed_matrix(csv_text.header(file), file)
         return obj
