@@ -118,6 +118,14 @@ class UnitObject(DataObject):
             If there is no such unit, or `by` is given and no unit has attributes.
         TypeError
             If `units` are neither integers nor a mask, and `by` is not given.
+
+        Examples
+        --------
+        >>> from spikelab import SpikeData
+        >>> labels = [{"quality": "good"}, {"quality": "mua"}]
+        >>> sd = SpikeData([[12.5, 430.0], [77.0]], neuron_attributes=labels)
+        >>> sd.subset("good", by="quality")
+        SpikeData(N=1, spikes=2, window=0.0 to 430.0 ms)
         """
         chosen = unit_selection.select_units(
             units, self.N, self.neuron_attributes, by=by, preserve_order=preserve_order

@@ -34,7 +34,7 @@ class LookMixin:
           Units       2, 1 of them silent
           Spikes      2
           Window      0.0 to 1000.0 ms (1 s)
-          Mean rates  0 to 2 Hz, median 1 Hz
+          Mean rates  0 to 2 Hz, median 1
         <BLANKLINE>
         Units (2)
           unit  spikes  rate (Hz)

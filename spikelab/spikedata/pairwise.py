@@ -32,6 +32,14 @@ class PairwiseCompMatrix(DataObject):
         If the matrix is not square, or there is not one label per unit.
     TypeError
         If `matrix` is not a NumPy array, or `metadata` not a dictionary.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from spikelab import PairwiseCompMatrix
+    >>> correlation = np.array([[1.0, 0.2], [0.2, 1.0]])
+    >>> PairwiseCompMatrix(correlation, labels=["CA1 0", "CA1 1"])
+    PairwiseCompMatrix(n=2, metadata=[])
     """
 
     FIELDS: ClassVar[Mapping[str, str]] = {
@@ -78,6 +86,14 @@ class PairwiseCompMatrixStack(DataObject):
         does not fit.
     TypeError
         If `stack` is not a NumPy array.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from spikelab import PairwiseCompMatrixStack
+    >>> stack = np.zeros((2, 2, 3))
+    >>> PairwiseCompMatrixStack(stack, times=[(0.0, 5.0), (5.0, 10.0), (10.0, 15.0)])
+    PairwiseCompMatrixStack(n=2, S=3, times=0.0 to 15.0 ms, metadata=[])
     """
 
     FIELDS: ClassVar[Mapping[str, str]] = {

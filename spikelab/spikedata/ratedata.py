@@ -52,6 +52,12 @@ class RateData(UnitObject):
         If the shapes do not fit, or times are not finite or decrease.
     TypeError
         If rates or times are not numbers.
+
+    Examples
+    --------
+    >>> from spikelab import RateData
+    >>> RateData([[2.0, 4.0], [0.0, 1.0]], times=[0.0, 10.0], rate_unit="Hz")
+    RateData(shape=(2, 2), times=0.0 to 10.0 ms, rate_unit='Hz')
     """
 
     FIELDS: ClassVar[Mapping[str, str]] = {

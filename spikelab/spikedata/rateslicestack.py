@@ -69,6 +69,13 @@ class RateSliceStack(UnitObject):
         not fit.
     TypeError
         If an argument is of the wrong type.
+
+    Examples
+    --------
+    >>> from spikelab import RateData, RateSliceStack
+    >>> rates = RateData([[2.0, 4.0, 3.0, 1.0]], times=[0.0, 10.0, 20.0, 30.0])
+    >>> RateSliceStack(rates, times_start_to_end=[(0.0, 20.0), (20.0, 40.0)])
+    RateSliceStack(U=1, T=2, S=2, times=0.0 to 40.0 ms)
     """
 
     FIELDS: ClassVar[Mapping[str, str]] = {

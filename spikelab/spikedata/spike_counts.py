@@ -73,6 +73,13 @@ class SpikeCounts(UnitObject):
         ------
         ValueError
             If the width is not positive, or there would be no bin.
+
+        Examples
+        --------
+        >>> from spikelab import SpikeData
+        >>> SpikeData([[1.0, 1.5, 4.0], []], length=4.0).raster(bin_size=2.0)
+        array([[2, 1],
+               [0, 0]])
         """
         bin_size = in_ms("bin_size", bin_size)
         origin, bins = self._bins(bin_size, time_offset)
@@ -155,6 +162,13 @@ class SpikeCounts(UnitObject):
         ValueError
             If the times are not finite, ascending and evenly spaced, or
             `sigma_ms` is not finite.
+
+        Examples
+        --------
+        >>> from spikelab import SpikeData
+        >>> sd = SpikeData([[0.0, 10.0, 30.0]], length=40.0)
+        >>> sd.resampled_isi([5.0, 15.0, 25.0, 35.0], sigma_ms=0).inst_Frate_data
+        array([[100.,  50.,  50.,   0.]])
         """
         return RateData(
             *isi_rates(self.train, times, sigma_ms),

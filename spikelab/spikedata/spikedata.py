@@ -66,6 +66,12 @@ class SpikeData(SpikeCounts):
         If a spike time is not finite or not in the window, the window is not
         finite or ends before it starts, or the number of attributes or of
         raw times does not fit.
+
+    Examples
+    --------
+    >>> from spikelab import SpikeData
+    >>> SpikeData([[12.5, 430.0], [77.0], []], length=1000.0)
+    SpikeData(N=3, spikes=3, window=0.0 to 1000.0 ms)
     """
 
     FIELDS: ClassVar[Mapping[str, str]] = {

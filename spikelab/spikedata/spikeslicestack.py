@@ -72,6 +72,14 @@ class SpikeSliceStack(UnitObject):
     TypeError
         If an argument is of the wrong type, or neither `data_obj` nor
         `spike_stack` is given.
+
+    Examples
+    --------
+    >>> from spikelab import SpikeData, SpikeSliceStack
+    >>> sd = SpikeData([[12.5, 430.0, 435.0]], length=1000.0)
+    >>> stack = SpikeSliceStack(sd, time_peaks=[430.0], time_bounds=(10.0, 20.0))
+    >>> stack.spike_stack[0].train[0]
+    array([0., 5.])
     """
 
     FIELDS: ClassVar[Mapping[str, str]] = {
