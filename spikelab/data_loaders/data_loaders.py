@@ -80,7 +80,7 @@ def _spikedata_loader(name: str, read: Callable[_P, Any]) -> Callable[_P, SpikeD
     return _loader(name, read, SpikeData)
 
 
-load_spikedata_from_hdf5 = _spikedata_loader("load_spikedata_from_hdf5", hdf5.read)
+load_spikedata_from_hdf5 = hdf5.load_spikedata_from_hdf5
 load_spikedata_from_kilosort = _spikedata_loader(
     "load_spikedata_from_kilosort", kilosort.read
 )

@@ -3,8 +3,11 @@
 import functools
 import inspect
 import re
-from collections.abc import Callable
-from typing import Any, Concatenate, ParamSpec, TypeVar
+import textwrap
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Concatenate, ParamSpec, TypeVar, get_type_hints
+
+import attrs
 
 from spikelab.errors import FormatError
 from spikelab.formats.base import StrPath, Writer
@@ -13,6 +16,7 @@ from spikelab.spikedata.spikedata import SpikeData
 
 P = ParamSpec("P")
 R = TypeVar("R")
+F = TypeVar("F", bound=Callable[..., Any])
 
 _FILE = """filepath : path or S3 URL
     The file; replaced if it exists."""
@@ -110,6 +114,66 @@ def _sections(cls: type) -> dict[str, str]:
     parts = re.split(r"(?m)^(\w[\w ]*)\n-+\n", inspect.getdoc(cls) or "")
     titles = ["", *parts[1::2]]
     return {t: text.strip() for t, text in zip(titles, parts[::2], strict=True)}
+
+
+def with_options(
+    options: Any, writers: Sequence[type[Writer[Any]]], *, only_none: bool = False
+) -> Callable[[F], F]:
+    """Return a decorator that shows options which a function takes as ``**options``.
+
+    Parameters
+    ----------
+    options : type
+        The TypedDict that ``Unpack`` holds; it says names and order.
+    writers : sequence of type
+        Writer classes that have these options: types, defaults, and descriptions, which
+        replace ``{options}`` in the docstring of the function, are theirs.
+    only_none : bool
+        Let the default of each option be None.
+    """
+    names = list(options.__annotations__)
+    fields = {
+        f.name: f for cls in writers for f in attrs.fields(cls) if f.name in names
+    }
+    hints = get_type_hints(options)
+
+    def shown(name: str) -> inspect.Parameter:
+        default, hint = None, hints[name]
+        if name in fields:
+            default, hint = fields[name].default, fields[name].type
+        if only_none or default is attrs.NOTHING:
+            default, hint = None, hint | None
+        kind = inspect.Parameter.KEYWORD_ONLY
+        return inspect.Parameter(name, kind, default=default, annotation=hint)
+
+    def decorate(function: F) -> F:
+        signature = inspect.signature(function)
+        *first, _ = signature.parameters.values()
+        parameters = [*first, *map(shown, names)]
+        shows: Any = function
+        shows.__signature__ = signature.replace(parameters=parameters)
+        shows.__annotations__ = {
+            **{p.name: p.annotation for p in parameters},
+            "return": signature.return_annotation,
+        }
+        described = "\n".join(_described(writers, fields))
+        text = textwrap.indent(described, "    ").strip()
+        shows.__doc__ = (function.__doc__ or "").replace("{options}", text)
+        return function
+
+    return decorate
+
+
+def _described(writers: Iterable[type], fields: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the descriptions of fields in the docstrings of their classes, each once."""
+    aliases = {field.alias: name for name, field in fields.items()}
+    classes = dict.fromkeys(c for w in writers for c in w.__mro__)
+    for cls in sorted(classes, key=lambda c: -len(c.__mro__)):
+        for block in re.split(r"\n(?=\S)", _sections(cls).get("Parameters", "")):
+            names, _, rest = block.partition(" : ")
+            known = [aliases[name] for name in names.split(", ") if name in aliases]
+            if known:
+                yield f"{', '.join(known)} : {rest}"
 
 
 def spikedata_loader(

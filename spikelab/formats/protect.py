@@ -1,8 +1,8 @@
 """What an export onto an HDF5 file would destroy: data that no export wrote.
 
 An HDF5 file that spikelab exported holds the names of its members as the attribute
-`MEMBERS` of its root. What has another name was added since; a file without the
-attribute is of another program, or of spikelab 0.1.2.
+`MEMBERS` of its root, or as options of its style. What has another name was added
+since; a file without these attributes is of another program, or of spikelab 0.1.2.
 """
 
 import json
@@ -37,6 +37,16 @@ _SECTIONS = {
     "stimulus",
 }
 """Groups of every NWB file, of which the members say what they hold."""
+
+
+_NAMING = ("_dataset", "group_per_unit")
+"""How the options of HDF5 styles end that name a member."""
+
+_OF_OTHER_CLASSES = (
+    *("exact", "labels", "matrix", "neuron_attributes", "rates", "slices", "stack"),
+    *("times", "windows"),
+)
+"""Members of the files of ``to_hdf5`` that have no style."""
 
 
 def record_members(file: h5py.File) -> None:
@@ -99,13 +109,20 @@ def _added(file: h5py.File) -> list[str]:
     known: list[str] | dict[str, int] = []
     if MEMBERS in attributes:
         known = json.loads(attributes[MEMBERS])
-    elif set(attributes) == _PUBLISHED or "style" in attributes:
+    elif set(attributes) == _PUBLISHED:
         return []
+    elif "style" in attributes or "__type__" in attributes:
+        options = {k: str(v) for k, v in attributes.items() if k.endswith(_NAMING)}
+        return sorted(set(file) - _roots([*options.values(), *_OF_OTHER_CLASSES]))
     found = _members(file)
     if isinstance(known, dict) and isinstance(found, dict):
         return [name for name, size in found.items() if known.get(name) != size]
     added = sorted(set(found) - set(known))
     return _shortest(added, [name for name in added if not _is_empty(file, name)])
+
+
+def _roots(names: Iterable[str]) -> set[str]:
+    return {name.split("/")[0] for name in names}
 
 
 def _is_empty(file: h5py.File, name: str) -> bool:

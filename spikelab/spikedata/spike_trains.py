@@ -180,14 +180,17 @@ class SpikeTrains(Sequence[NDArray[np.float64]]):
         for start in range(0, self.n_spikes, size):
             yield self.flat[start : start + size]
 
-    def unit_indices(self, start: int, stop: int) -> NDArray[np.intp]:
-        """Return the unit of each of the spikes ``flat[start:stop]``."""
+    def unit_indices(
+        self, start: int, stop: int, dtype: DTypeLike = np.intp
+    ) -> NDArray[Any]:
+        """Return the unit of each of the spikes ``flat[start:stop]``, as `dtype`."""
         if stop <= start:
-            return np.empty(0, dtype=np.intp)
+            return np.empty(0, dtype=dtype)
         first = int(np.searchsorted(self.ends, start, side="right"))
         last = int(np.searchsorted(self.ends, stop, side="left"))
         edges = np.clip(self.ends[first : last + 1], start, stop)
-        return np.repeat(np.arange(first, last + 1), np.diff(edges, prepend=start))
+        units = np.arange(first, last + 1, dtype=dtype)
+        return np.repeat(units, np.diff(edges, prepend=start))
 
     def sort(self) -> None:
         """Sort the spike times of each unit in place."""

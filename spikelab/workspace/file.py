@@ -1,9 +1,9 @@
 """The file of a workspace.
 
-Each item is a group in the layout of spikelab 0.1.2, ``<namespace>/<key>``, which
-that version reads. Beside them the group ``__exact__`` holds every item whole: an
-index of their names as JSON, and by number the groups of
-:mod:`spikelab.formats.hdf5.objects`.
+Each item is a group in the layout of spikelab 0.1.2, ``<namespace>/<key>``, which that
+version reads. Beside them, the group ``__exact__`` holds what this layout cannot say:
+``index``, as JSON, with the names of the items and, for each, what its group does not
+say (:mod:`spikelab.formats.hdf5.store`), and by number the arrays that belong to it.
 """
 
 from collections.abc import Iterator
@@ -12,15 +12,13 @@ from typing import Any
 
 import attrs
 import h5py
-import numpy as np
 
-from spikelab import kinds
 from spikelab.errors import FormatError
 from spikelab.formats import h5
-from spikelab.formats.hdf5 import columns as hdf5_columns
-from spikelab.formats.hdf5 import objects as hdf5_objects
-from spikelab.formats.hdf5.objects import Plan
-from spikelab.workspace import published
+from spikelab.formats.hdf5 import layout, store
+from spikelab.formats.hdf5.store import Node, Planner, Reader
+from spikelab.formats.hdf5.values import Tree
+from spikelab.spikedata.data_object import DATA_CLASSES
 
 _EXACT = "__exact__"
 _INDEX = "index"
@@ -30,7 +28,7 @@ _MOST_SLASHES = 8
 
 
 def _as_str(text: Any) -> Any:
-    """Return a text as a plain str: HDF5 knows no numpy.str_."""
+    """Return a str of any class as a plain one: HDF5 knows no numpy.str_."""
     return str.__str__(text) if isinstance(text, str) else text
 
 
@@ -44,6 +42,11 @@ class Item:
     created_at: float
     note: str | None = attrs.field(converter=_as_str)
 
+    @property
+    def title(self) -> str:
+        """What errors call it."""
+        return f"{self.namespace!r} / {self.key!r}"
+
 
 @attrs.frozen
 class About:
@@ -56,79 +59,80 @@ class About:
 
 @attrs.frozen
 class _Entry:
-    """What the index tells of an item: its name, and where it lies."""
+    """An item of a file: its names, its group (None without), what that does not say."""
 
     namespace: str
     key: str
     created_at: float
     note: str | None
-    layout: list[str] | None
-    number: int | None
+    place: list[str] | None
+    exact: Tree = None
 
 
-def planned(items: list[Item]) -> list[Plan]:
-    """Return how the items are stored, in their order.
+class Plan:
+    """How items are stored; nothing is written yet.
+
+    Parameters
+    ----------
+    items : list of Item
+        The items.
 
     Raises
     ------
     TypeError, ValueError
         If one cannot be stored; the error names it.
     """
-    return [_plan(item) for item in items]
 
+    def __init__(self, items: list[Item]) -> None:
+        self._planner = Planner()
+        self._items = items
+        self._laid_out = [self._lay_out(item) for item in items]
+        self._places = _places(items)
 
-def _plan(item: Item) -> Plan:
-    for name, value in (("namespace", item.namespace), ("key", item.key)):
-        if not isinstance(value, str):
+    def _lay_out(self, item: Item) -> tuple[Node | None, Tree]:
+        for name, value in (("namespace", item.namespace), ("key", item.key)):
+            if not isinstance(value, str):
+                raise TypeError(
+                    f"{name} of {item.title} must be a string to be saved, got {value!r}"
+                )
+        if not isinstance(item.note, str | None):
+            raise TypeError(f"the note of {item.title} must be a string or None")
+        allowed = ("ndarray", "memmap", "dict", *DATA_CLASSES)
+        if type(item.value).__name__ not in allowed:
             raise TypeError(
-                f"{name} of {_title(item)} must be a string to be saved, got {value!r}"
+                f"{item.title} must be a spikelab data object, a numpy array or a "
+                f"dictionary (of which the values may be more) to be saved, "
+                f"got {type(item.value).__name__}"
             )
-    if not isinstance(item.note, str | None):
-        raise TypeError(f"the note of {_title(item)} must be a string or None")
-    allowed = type(item.value) in (np.ndarray, np.memmap, dict)
-    if not allowed and not kinds.is_data_object(item.value):
-        raise TypeError(
-            f"{_title(item)} must be a spikelab data object, a numpy array or a "
-            f"dictionary (of which the values may be more) to be saved, "
-            f"got {type(item.value).__name__}"
-        )
-    return hdf5_objects.plan(item.value, _title(item))
+        try:
+            return self._planner.lay_out(item.value, item.title)
+        except RecursionError:
+            raise TypeError(
+                f"{item.title} must not hold itself or nest so deep"
+            ) from None
 
-
-def _title(item: Item) -> str:
-    return f"{item.namespace!r} / {item.key!r}"
-
-
-def write(path: Path, about: About, items: list[Item], plans: list[Plan]) -> None:
-    """Write a workspace to a new file."""
-    places = _places(items)
-    with h5.created(path) as file:
-        name = about.name or ""
-        file.attrs["__workspace_id__"] = about.workspace_id
-        file.attrs["__workspace_name__"] = name if h5.is_text(name) else ""
-        file.attrs["__created_at__"] = float(about.created_at)
-        exact = file.create_group(_EXACT)
-        entries = []
-        for number, (item, place, plan) in enumerate(
-            zip(items, places, plans, strict=True)
-        ):
-            if plan.layout is not None:
-                _write_layout(file, item, place, plan)
-            plan.write_tree(exact.create_group(str(number)))
-            layout = place if plan.layout is not None else None
-            entries.append(
-                [item.namespace, item.key, item.created_at, item.note, layout]
-            )
-        hdf5_objects.write_json(exact, _INDEX, {"name": about.name, "items": entries})
-
-
-def _write_layout(file: h5py.File, item: Item, place: list[str], plan: Plan) -> None:
-    group = file.require_group(place[0]).create_group(place[1])
-    group.attrs["__created_at__"] = float(item.created_at)
-    if item.note is not None and h5.is_text(item.note):
-        group.attrs["__note__"] = item.note
-    if plan.layout is not None:
-        plan.layout.write(group)
+    def write(self, path: Path, about: About) -> None:
+        """Write the workspace to a new file."""
+        with h5.created(path) as file:
+            name = about.name or ""
+            file.attrs["__workspace_id__"] = about.workspace_id
+            file.attrs["__workspace_name__"] = name if h5.is_text(name) else ""
+            file.attrs["__created_at__"] = float(about.created_at)
+            entries = []
+            for item, place, (node, exact) in zip(
+                self._items, self._places, self._laid_out, strict=True
+            ):
+                if node is not None:
+                    group = file.require_group(place[0]).create_group(place[1])
+                    group.attrs["__created_at__"] = float(item.created_at)
+                    if item.note is not None and h5.is_text(item.note):
+                        group.attrs["__note__"] = item.note
+                    node.write(group)
+                names = [item.namespace, item.key, item.created_at, item.note]
+                entries.append([*names, place if node is not None else None, exact])
+            apart = file.create_group(_EXACT)
+            store.write_json(apart, _INDEX, {"name": about.name, "items": entries})
+            store.write_apart(apart, self._planner)
 
 
 def _places(items: list[Item]) -> list[list[str]]:
@@ -142,27 +146,26 @@ def _places(items: list[Item]) -> list[list[str]]:
 
 
 def _links(names: list[str], reserved: str = "") -> dict[str, str]:
-    """Return a link name for each name: itself if HDF5 allows it, else quoted."""
-    usable = {n for n in names if hdf5_columns.is_link_name(n) and n != reserved}
+    """Return a link name for each name: itself if HDF5 allows it, else quoted.
+
+    What HDF5 does not allow in a name stands as its code after a ``%``.
+    """
+    usable = {n for n in names if layout.is_link_name(n) and n != reserved}
     taken = usable | {reserved}
-    links: dict[str, str] = {}
-    for name in names:
-        link = name if name in usable else links.get(name)
-        if link is None:
-            link = _quoted(name)
-            while link in taken:
-                link += "%"
+    links = {name: name for name in usable}
+    for name in dict.fromkeys(names):
+        if name in usable:
+            continue
+        link = "".join(
+            c if h5.is_text(c) and c != "/" else f"%{ord(c):02X}" for c in name
+        )
+        if link == name:  # as "", "." and the reserved one
+            link = f"%{link}"
+        while link in taken:
+            link += "%"
         links[name] = link
         taken.add(link)
     return links
-
-
-def _quoted(name: str) -> str:
-    """Return a name with what HDF5 does not allow as its code after a ``%``."""
-    quoted = "".join(
-        c if h5.is_text(c) and c != "/" else f"%{ord(c):02X}" for c in name
-    )
-    return f"%{quoted}" if quoted == name else quoted
 
 
 def read(path: Path) -> tuple[About, list[Item]]:
@@ -174,8 +177,8 @@ def read(path: Path) -> tuple[About, list[Item]]:
         If the file is not that of a workspace, or is damaged.
     """
     with h5.opened(path) as file:
-        about, entries = _about(file), _entries(file)
-        return about, [_item(file, entry) for entry in entries]
+        about, indexed = _head(file)
+        return about, [_item(file, entry) for entry in _entries(file, indexed)]
 
 
 def read_item(path: Path, namespace: str, key: str) -> Any:
@@ -187,18 +190,15 @@ def read_item(path: Path, namespace: str, key: str) -> Any:
         If the workspace has no such object.
     """
     with h5.opened(path) as file:
-        _about(file)
-        # Most are where the index says; only for others is all looked through.
-        found = next(_indexed(file, namespace, key), None) or next(
-            (e for e in _entries(file) if (e.namespace, e.key) == (namespace, key)),
-            None,
-        )
-        if found is not None:
-            return _item(file, found).value
+        _, indexed = _head(file)
+        for entry in _entries(file, indexed):
+            if (entry.namespace, entry.key) == (namespace, key):
+                return _item(file, entry).value
     raise KeyError(f"{path} has no {namespace!r} / {key!r}")
 
 
-def _about(file: h5py.File) -> About:
+def _head(file: h5py.File) -> tuple[About, list[_Entry]]:
+    """Return what is known about the workspace, and the items of its index."""
     attributes = h5.scalar_attributes(file)
     identity = attributes.get("__workspace_id__")
     if not isinstance(identity, str):
@@ -206,71 +206,48 @@ def _about(file: h5py.File) -> About:
     name = attributes.get("__workspace_name__") or None
     if isinstance(name, int | float):  # spikelab 0.1.2 writes what it is given
         name = str(name)
-    if h5.has_member(file, _EXACT):
-        name = _index(file)["name"]
     created_at = attributes.get("__created_at__", 0.0)
-    if not isinstance(name, str | None) or isinstance(created_at, str):
-        raise FormatError(f"{file.filename} does not tell its name or age")
-    return About(identity, name, float(created_at))
-
-
-def _index(file: h5py.File) -> dict[str, Any]:
-    index = hdf5_objects.read_json(h5.member(file, _EXACT), _INDEX)
-    if not isinstance(index, dict) or not {"name", "items"} <= set(index):
-        raise FormatError(f"{file.filename} has no index of its items")
-    return index
-
-
-def _indexed(file: h5py.File, namespace: str, key: str) -> Iterator[_Entry]:
-    """Yield the item of this name if the index knows it, and it is what it was."""
-    items = _index(file)["items"] if h5.has_member(file, _EXACT) else []
-    for number, stored in enumerate(items):
-        if stored[:2] != [namespace, key]:
-            continue
-        entry = _of_index(file, number, stored)
-        if entry.layout is None:
-            yield entry
-        elif _is_there(file, entry):
-            group = h5.member(file, "/".join(entry.layout))
-            now = h5.scalar_attributes(group).get("__created_at__")
-            if now == entry.created_at:
-                yield entry
-
-
-def _entries(file: h5py.File) -> list[_Entry]:
-    """Return the items: those of the index, then those that it does not know."""
     indexed = []
     if h5.has_member(file, _EXACT):
-        indexed = [_of_index(file, *e) for e in enumerate(_index(file)["items"])]
-    found = {tuple(entry.layout or ()): entry for entry in _of_layout(file)}
-    for entry in indexed:
-        if entry.layout is not None:
-            # A program that does not know the index may have replaced the group.
-            now = found.get(tuple(entry.layout))
-            if now is not None and now.created_at == entry.created_at:
-                del found[tuple(entry.layout)]
-    known = [e for e in indexed if e.layout is None or tuple(e.layout) not in found]
-    return [e for e in known if _is_there(file, e)] + list(found.values())
+        index = store.read_json(h5.member(file, _EXACT), _INDEX)
+        try:
+            name, items = index["name"], index["items"]
+            indexed = [_entry(*stored) for stored in items]
+        except (LookupError, TypeError, ValueError) as error:
+            raise FormatError(f"its index of items is damaged: {error}") from error
+    if not isinstance(name, str | None) or isinstance(created_at, str):
+        raise FormatError("it does not say its name or age")
+    return About(identity, name, float(created_at)), indexed
 
 
-def _is_there(file: h5py.File, entry: _Entry) -> bool:
-    return entry.layout is None or h5.has_member(file, "/".join(entry.layout))
-
-
-def _of_index(file: h5py.File, number: int, stored: Any) -> _Entry:
-    try:
-        namespace, key, created_at, note, layout = stored
-        created_at = float(created_at)
-        named = [namespace, key, note or "", *(layout or ["", ""])]
-    except (TypeError, ValueError):
-        named = []
+def _entry(
+    namespace: Any, key: Any, created_at: Any, note: Any, place: Any, exact: Tree
+) -> _Entry:
+    named = [namespace, key, note or "", *(place or ["", ""])]
     if len(named) != 5 or not all(isinstance(name, str) for name in named):
-        raise FormatError(f"{file.filename}: item {number} of the index is damaged")
-    return _Entry(namespace, key, created_at, note, layout, number)
+        raise TypeError("names must be strings")
+    return _Entry(namespace, key, float(created_at), note, place, exact)
 
 
-def _of_layout(file: h5py.File) -> Iterator[_Entry]:
-    """Yield the items that the groups themselves tell of."""
+def _entries(file: h5py.File, indexed: list[_Entry]) -> list[_Entry]:
+    """Return the items: those of the index, then those that it does not know.
+
+    A program that does not know the index may have removed or replaced groups.
+    """
+    groups = {tuple(entry.place or ()): entry for entry in _in_groups(file)}
+    known = []
+    for entry in indexed:
+        place = tuple(entry.place or ())
+        if not place:
+            known.append(entry)
+        elif place in groups and groups[place].created_at == entry.created_at:
+            known.append(entry)
+            del groups[place]
+    return known + list(groups.values())
+
+
+def _in_groups(file: h5py.File) -> Iterator[_Entry]:
+    """Yield the items that the groups themselves say."""
     for namespace in file:
         group = h5.member(file, namespace)
         if namespace != _EXACT and isinstance(group, h5py.Group):
@@ -292,17 +269,13 @@ def _in_namespace(namespace: str, group: h5py.Group, slashes: int) -> Iterator[_
             float(created_at) if isinstance(created_at, float) else 0.0,
             note if isinstance(note, str) else None,
             [namespace, key],
-            None,
         )
 
 
 def _item(file: h5py.File, entry: _Entry) -> Item:
-    layout = None
-    if entry.layout is not None:
-        layout = h5.member(h5.member(file, entry.layout[0]), entry.layout[1])
-    if entry.number is None:
-        value = published.read(layout)
-    else:
-        group = h5.member(file, f"{_EXACT}/{entry.number}")
-        value = hdf5_objects.read(layout, group)
+    apart = h5.member(file, _EXACT) if h5.has_member(file, _EXACT) else None
+    group = None
+    if entry.place is not None:
+        group = h5.member(h5.member(file, entry.place[0]), entry.place[1])
+    value = Reader(apart).read(group, entry.exact)
     return Item(entry.namespace, entry.key, value, entry.created_at, entry.note)

@@ -10,11 +10,15 @@ from typing import Any
 import attrs
 import numpy as np
 
-from spikelab import checks, comparison, destinations, s3
+from spikelab import destinations, s3, validate
 from spikelab.errors import FormatError, VerificationError, warn
 from spikelab.formats import h5
+from spikelab.formats.hdf5.store import identical
+from spikelab.spikedata.data_object import DataObject
+from spikelab.spikedata.differences import differences, equal
+from spikelab.storage.publish import publish
 from spikelab.workspace import file
-from spikelab.workspace.file import About, Item
+from spikelab.workspace.file import About, Item, Plan
 
 _SUFFIX = ".h5"
 
@@ -247,11 +251,9 @@ class AnalysisWorkspace:
         """
         target, about = _with_suffix(path), self._about()
         items = self._all_items()
-        plans = file.planned(items)
-        with destinations.staged_file(
-            target, storage_options, progress=progress
-        ) as staged:
-            file.write(staged, about, items, plans)
+        plan = Plan(items)
+        with publish(target, storage_options, progress=progress) as staged:
+            plan.write(staged, about)
             if verify:
                 _verify(staged, about, items)
         return target
@@ -265,7 +267,7 @@ class AnalysisWorkspace:
                 f"workspace_id must be text without a NUL, got {self.workspace_id!r:.80}"
             )
         name = None if self.name is None else str(self.name)
-        created_at = checks.finite("created_at", self.created_at)
+        created_at = validate.finite("created_at", self.created_at)
         return About(str(self.workspace_id), name, created_at)
 
     def _all_items(self) -> list[Item]:
@@ -407,16 +409,23 @@ def _verify(staged: Path, about: About, items: list[Item]) -> None:
         raise VerificationError(
             f"save: the staged file cannot be read, nothing was published: {error}"
         ) from error
-    read = {(i.namespace, i.key): attrs.astuple(i, recurse=False) for i in read_items}
+    read = {(item.namespace, item.key): item for item in read_items}
     wrong = [
-        f"{i.namespace!r} / {i.key!r}"
-        for i in items
-        if not comparison.same(
-            attrs.astuple(i, recurse=False), read.get((i.namespace, i.key))
-        )
+        item.title
+        for item in items
+        if not _same(item, read.get((item.namespace, item.key)))
     ]
     if wrong or read_about != about:
         raise VerificationError(
             "save: the staged file differs from the workspace, nothing was "
             f"published: {', '.join(wrong) or 'its name'}"
         )
+
+
+def _same(item: Item, read: Item | None) -> bool:
+    """Return whether an item came back with all that is known about it."""
+    if read is None or (read.created_at, read.note) != (item.created_at, item.note):
+        return False
+    if isinstance(item.value, DataObject):
+        return not differences(item.value, read.value)
+    return identical(item.value, read.value) or equal(item.value, read.value)

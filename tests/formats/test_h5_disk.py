@@ -6,6 +6,8 @@ import h5py
 import numpy as np
 import pytest
 
+from spikelab import SpikeData, load
+from spikelab.errors import FormatError
 from spikelab.formats import h5
 from spikelab.formats.h5_disk import Source
 
@@ -22,7 +24,7 @@ SHAPES = [
 
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("count", [10, 1100, 1500, 3000, 70_000])
-def test_no_text_is_taken_for_a_damaged_reference(shape, count, tmp_path):
+def test_strings_of_any_shape_are_read(shape, count, tmp_path):
     """However many there are, and whatever their lengths and numbers look like."""
     texts = [shape.format(i) for i in range(count)]
     with h5.created(tmp_path / "a.h5") as file:
@@ -52,18 +54,44 @@ def read(source, first, last):
     return bytes(buffer)
 
 
-def test_the_rest_of_a_heap_is_not_searched_for_references(tmp_path):
-    """Its counts may look like the address of another heap: here the eighth's does."""
-    first, second = 65536 + 8, 80_000
-    data = bytearray(second)
-    heap = heap_of([b"text"] * 100)
-    data[first : first + len(heap)] = heap
-    data += heap_of([b"a text of four times eight bytes"] * 200)
+def test_a_sound_heap_is_read_as_it_is(tmp_path):
+    """Wherever it lies, and whatever is around it."""
+    data = bytes(99) + heap_of([b"text"] * 100) + b"GCO"
     (tmp_path / "a").write_bytes(data)
     with Source(tmp_path / "a") as source:
-        assert read(source, second, second + 100) == data[second : second + 100]
-        assert read(source, second + 100, len(data)) == data[second + 100 :]
+        assert read(source, 99, 299) == data[99:299]
+        assert read(source, 0, len(data)) == data
         assert not source.damaged
-        # The same bytes by themselves could be references.
-        assert not any(read(source, second + 100, len(data)))
-        assert source.damaged
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        (8, 10**6),  # the heap is larger than the file
+        (8, 0),
+        (16 + 8, 2**63),  # an object is
+        (16 + 8, 10_000),
+        (16, 0),  # free space of 4 bytes: the next object is in its own header
+    ],
+)
+def test_a_damaged_heap_is_read_as_zeros(place, value, tmp_path):
+    """HDF5 refuses zeros, and would follow the rest without an end."""
+    data = bytearray(heap_of([b"text"] * 100))
+    struct.pack_into("<Q" if place != 16 else "<H", data, place, value)
+    (tmp_path / "a").write_bytes(data)
+    with Source(tmp_path / "a") as source:
+        found = read(source, 0, 200)
+        assert source.damaged == (value != 0 or place == 16)
+        assert any(found) != source.damaged
+
+
+def test_a_file_with_a_damaged_heap_is_a_format_error(tmp_path):
+    """The strings of the attributes lie in it."""
+    path = SpikeData([[1.0]]).to_hdf5(tmp_path / "a.h5")
+    data = bytearray((tmp_path / "a.h5").read_bytes())
+    heap = data.index(b"GCOL")
+    data[heap + 24 : heap + 32] = bytes(8)
+    data[heap + 16 : heap + 18] = bytes(2)
+    (tmp_path / "a.h5").write_bytes(data)
+    with pytest.raises(FormatError, match=r"a\.h5"):
+        load(path)

@@ -1,6 +1,8 @@
 """The four HDF5 styles: what is on the disk, and files from elsewhere."""
 
 import inspect
+import subprocess
+import sys
 from fractions import Fraction
 
 import attrs
@@ -9,7 +11,7 @@ import numpy as np
 import pytest
 from recordings import assert_same_recording, simulated, with_raw
 
-from spikelab import SpikeData, load_spikedata_from_hdf5
+from spikelab import AnalysisWorkspace, SpikeData, load, load_spikedata_from_hdf5
 from spikelab.data_loaders.data_exporters import export_spikedata_to_hdf5
 from spikelab.errors import FormatError, LossError, VerificationError
 from spikelab.formats import (
@@ -17,7 +19,6 @@ from spikelab.formats import (
     PairedWriter,
     RaggedWriter,
     RasterWriter,
-    h5,
 )
 from spikelab.formats.hdf5 import STYLES
 from spikelab.formats.hdf5.writer import HDF5Writer
@@ -76,7 +77,7 @@ def test_paired_on_disk(tmp_path):
     """Milliseconds by default; the number of units tells of the silent ones."""
     datasets, attributes = tree(SD.to_hdf5(tmp_path / "x.h5", style="paired"))
     assert datasets == {
-        "idces": ("<i8", [0, 0, 2]),
+        "idces": ("<i4", [0, 0, 2]),
         "times": ("<f8", [1.0, 2.5, 4.0]),
     }
     assert attributes["times_unit"] == "ms"
@@ -270,17 +271,34 @@ def test_raw_data_must_be_numbers(dtype, tmp_path):
         sd.to_hdf5(tmp_path / "x.h5", raw_dataset="raw", raw_time_dataset="t")
 
 
-def test_verify_compares_raw_data_in_blocks(tmp_path, monkeypatch):
-    """A wrong sample is found, and the voltages are not loaded as a whole."""
+RAW = {"raw_dataset": "raw", "raw_time_dataset": "t"}
+
+
+def damaging(writer, damage):
+    """A writer class that damages what it has written."""
+
+    class Damaging(writer):
+        def _write(self, obj, staged):
+            super()._write(obj, staged)
+            with h5py.File(staged, "r+") as file:
+                damage(file)
+
+    return Damaging
+
+
+@pytest.mark.parametrize("name", ["raw", "t"])
+def test_verify_compares_raw_data(name, tmp_path):
+    """A wrong sample, or a wrong time of a sample, is found."""
     sd = with_raw()
-    options = {"raw_dataset": "raw", "raw_time_dataset": "t", "verify": True}
-    sd.to_hdf5(tmp_path / "x.h5", **options)
-    real = h5.write_array
-    monkeypatch.setattr(
-        h5, "write_array", lambda group, name, raw: real(group, name, raw + 1)
-    )
-    with pytest.raises(VerificationError, match="raw data differ"):
-        sd.to_hdf5(tmp_path / "x.h5", **options)
+    RaggedWriter(verify=True, **RAW).write(sd, tmp_path / "x.h5")
+
+    def damage(file):
+        file[name][..., 7] += 1
+
+    damaged = damaging(RaggedWriter, damage)(verify=True, **RAW)
+    with pytest.raises(VerificationError, match=r"raw_(data|time) differs"):
+        damaged.write(sd, tmp_path / "y.h5")
+    assert not (tmp_path / "y.h5").exists()
 
 
 def test_options_may_be_numbers_and_texts_of_any_kind(tmp_path):
@@ -315,6 +333,7 @@ OTHER = {
     "strict": False,
     "storage_options": {},
     "progress": False,
+    "overwrite": True,
 }
 """For each parameter of the function a value that is not its default."""
 
@@ -330,11 +349,37 @@ def test_function_and_writer_agree(style, tmp_path):
         assert default == field.default or field.name == "raster_bin_size_ms"
     own = {field.alias: OTHER[field.name] for field in attrs.fields(writer)}
     by_writer = writer(**own).write(with_raw(), tmp_path / "writer.h5")
-    by_function = export_spikedata_to_hdf5(
-        with_raw(), tmp_path / "function.h5", **{**OTHER, "style": style}
-    )
+    with pytest.warns(UserWarning, match="without effect"):
+        by_function = export_spikedata_to_hdf5(
+            with_raw(), tmp_path / "function.h5", **{**OTHER, "style": style}
+        )
     assert tree(by_writer)[0] == tree(by_function)[0]
     assert set(writer.options()) <= set(tree(by_writer)[1])
+
+
+def test_signatures_show_every_option():
+    """As those of the specification, with its defaults, in the export and the loader."""
+    exported = inspect.signature(SpikeData.to_hdf5).parameters
+    loaded = inspect.signature(load_spikedata_from_hdf5).parameters
+    assert list(exported)[2:17] == list(OTHER)[:15]
+    assert exported["spike_times_unit"].default == "s"
+    assert exported["times_unit"].default == "ms"
+    assert exported["raster_bin_size_ms"].default is None
+    for name in list(OTHER)[1:15]:
+        assert loaded[name].default is None
+        assert f"{name}" in export_spikedata_to_hdf5.__doc__
+        assert f"{name}" in load_spikedata_from_hdf5.__doc__
+
+
+def test_options_of_another_style_are_named(tmp_path):
+    """They have no effect; those that are at their default say nothing."""
+    with pytest.warns(UserWarning, match="group_per_unit, spike_times_unit"):
+        SD.to_hdf5(
+            tmp_path / "x.h5", style="paired", spike_times_unit="ms", group_per_unit="g"
+        )
+    SD.to_hdf5(tmp_path / "x.h5", style="paired", times_unit="s", spike_times_unit="s")
+    with pytest.warns(UserWarning, match="style 'paired': group_time_unit"):
+        load_spikedata_from_hdf5(tmp_path / "x.h5", group_time_unit="s")
 
 
 @pytest.mark.parametrize("writer", [RaggedWriter, GroupWriter, PairedWriter])
@@ -384,17 +429,213 @@ def test_losses_are_said_and_can_be_forbidden(tmp_path):
     SD.to_hdf5(tmp_path / "x.h5", spike_times_unit="ms", strict=True)
 
 
+DAMAGES = {
+    "raster": lambda file: file["raster"].__setitem__((2, 8), 0),
+    "ragged": lambda file: file["spike_times_index"].__setitem__(1, 3),
+    "group": lambda file: file.__delitem__("units/2"),
+    "paired": lambda file: file["idces"].__setitem__(2, 1),
+}
+
+
 @pytest.mark.parametrize("style", STYLES)
-def test_verify_finds_a_wrong_file(style, tmp_path, monkeypatch):
-    """A writer that lost a unit would publish nothing."""
-    real = STYLES[style]._write_train
-    shorter = SpikeData([[1.0, 2.5], [], []], start_time=-5.0, length=10.0)
-    monkeypatch.setattr(
-        STYLES[style], "_write_train", lambda self, g, sd: real(self, g, shorter)
-    )
+def test_verify_finds_a_wrong_file(style, tmp_path):
+    """A writer that lost a spike or a unit would publish nothing."""
+    bins = {"bin_size_ms": 1.0} if style == "raster" else {}
+    writer = damaging(STYLES[style], DAMAGES[style])(verify=True, **bins)
     with pytest.raises(VerificationError, match="differs from the object"):
-        SD.to_hdf5(tmp_path / "x.h5", style=style, raster_bin_size_ms=1.0, verify=True)
+        writer.write(SD, tmp_path / "x.h5")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("moved", [-0.001, 0.001])
+def test_verify_knows_exactly_how_times_are_rounded(moved, tmp_path):
+    """A sample off by one is no rounding."""
+    sd = SpikeData([[1.0, 2.2]], length=5.0)
+    writer = RaggedWriter(verify=True, spike_times_unit="samples", fs_Hz=1000.0)
+    writer.write(sd, tmp_path / "x.h5")
+
+    def damage(file):
+        file["spike_times"][1] += round(moved * 1000)
+
+    damaged = damaging(RaggedWriter, damage)
+    with pytest.raises(VerificationError, match="spike times of unit 0"):
+        damaged(verify=True, spike_times_unit="samples", fs_Hz=1000.0).write(
+            sd, tmp_path / "y.h5"
+        )
+
+
+@pytest.mark.parametrize(
+    ("times", "options", "lost"),
+    [
+        (
+            np.arange(10) * 0.05,
+            {"raw_time_unit": "samples", "fs_Hz": 1e3},
+            "to 0.45 ms",
+        ),
+        (np.arange(10) + 250.824, {"raw_time_unit": "s"}, "raw_time is rounded by up"),
+        (np.arange(10), {}, "raw_time is int64 and becomes float64"),
+        (np.arange(10, dtype=np.float32), {}, "raw_time is float32"),
+        (np.arange(10.0), {}, None),
+    ],
+)
+def test_rounded_and_retyped_raw_times_are_losses(times, options, lost, tmp_path):
+    """They are said beforehand, and what is written is verified all the same."""
+    sd = SpikeData([[1.0]], length=400.0, raw_data=np.zeros((1, 10)), raw_time=times)
+    writer = RaggedWriter(**RAW, spike_times_unit="ms", **options)
+    assert [lost in text for text in writer.losses(sd)] == [True] * bool(lost)
+    attrs.evolve(writer, verify=True).write(sd, tmp_path / "x.h5")
+    if lost:
+        with pytest.raises(LossError, match="raw_time"):
+            attrs.evolve(writer, strict=True).write(sd, tmp_path / "y.h5")
+
+
+def matlab_file(path, shape):
+    """Vectors with two dimensions, whole numbers as doubles, and an empty one."""
+    with h5py.File(path, "w") as file:
+        for name, values in {
+            "idces": [0.0, 1, 0, 3],
+            "times": [10.0, 20, 30, 40],
+            "ends": [2.0, 3, 3, 4],
+            "sorted": [10.0, 30, 20, 40],
+            "units/a": [10.0, 30],
+            "units/b": [20.0],
+            "units/d": [40.0],
+        }.items():
+            file[name] = np.array(values).reshape(shape)
+        file["units/c"] = np.zeros(2, np.uint64)
+        file["units/c"].attrs["MATLAB_empty"] = np.uint8(1)
+        for name in ("none", "nothing"):
+            file[name] = np.zeros(2, np.uint64)
+            file[name].attrs["MATLAB_empty"] = np.uint8(1)
+        file["raw"] = np.zeros((2, 3), np.int16)
+        file["t"] = np.array([0.0, 1, 2]).reshape(shape)
+
+
+MATLAB = {
+    "paired": {"idces_dataset": "idces", "times_dataset": "times", "times_unit": "ms"},
+    "ragged": {
+        "spike_times_dataset": "sorted",
+        "spike_times_index_dataset": "ends",
+        "spike_times_unit": "ms",
+    },
+    "group": {"group_per_unit": "units", "group_time_unit": "ms"},
+}
+
+
+@pytest.mark.parametrize("style", MATLAB)
+@pytest.mark.parametrize("shape", [(1, -1), (-1, 1)], ids=["row", "column"])
+def test_vectors_of_matlab(style, shape, tmp_path):
+    """They are read in every style, and as times of raw voltages."""
+    matlab_file(tmp_path / "a.mat", shape)
+    raw = {**RAW, "raw_time_unit": "ms"}
+    found = load_spikedata_from_hdf5(tmp_path / "a.mat", **MATLAB[style], **raw)
+    assert [t.tolist() for t in found.train] == [[10, 30], [20], [], [40]]
+    assert found.raw_time.tolist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        {"idces_dataset": "none", "times_dataset": "nothing"},
+        {"spike_times_dataset": "none", "spike_times_index_dataset": "nothing"},
+        {"raster_dataset": "none", "raster_bin_size_ms": 1.0},
+    ],
+    ids=str,
+)
+def test_empty_arrays_of_matlab(names, tmp_path):
+    """Their dataset holds their size."""
+    matlab_file(tmp_path / "a.mat", (1, -1))
+    assert load_spikedata_from_hdf5(tmp_path / "a.mat", **names).N == 0
+
+
+@pytest.mark.parametrize("values", [[0.5, 1.0], [np.nan, 1.0], [np.inf, 1.0]])
+def test_indices_that_are_no_whole_numbers_are_refused(values, tmp_path):
+    """The error names the dataset and the value."""
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        file["i"], file["t"] = values, [0.1, 0.2]
+    for names in (
+        {"idces_dataset": "i", "times_dataset": "t"},
+        {"spike_times_dataset": "t", "spike_times_index_dataset": "i"},
+    ):
+        with pytest.raises(FormatError, match=f"'i' must hold whole .*{values[0]}"):
+            load_spikedata_from_hdf5(tmp_path / "x.h5", **names)
+
+
+def test_a_file_that_is_open_for_writing_is_refused(tmp_path):
+    """What is on the disk is not yet a recording."""
+    path = SD.to_hdf5(tmp_path / "x.h5")
+    code = "import h5py, sys; f = h5py.File(sys.argv[1], 'r+'); print('', flush=True)"
+    command = [sys.executable, "-c", f"{code}; sys.stdin.read()", path]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe) as writer:
+        writer.stdout.readline()
+        for read in (load, load_spikedata_from_hdf5):
+            with pytest.raises(FormatError, match="open for writing in another"):
+                read(path)
+        writer.communicate()
+    assert load(path).N == 3
+
+
+def test_a_file_whose_writer_died_is_refused(tmp_path):
+    """HDF5 marks files of its newer versions while they are written."""
+    code = (
+        "import h5py, os, sys; f = h5py.File(sys.argv[1], 'w', libver='latest'); "
+        "f['spike_times'] = [1.0]; f.flush(); os._exit(0)"
+    )
+    path = tmp_path / "x.h5"
+    subprocess.run([sys.executable, "-c", code, path], check=True)
+    with pytest.raises(FormatError, match="open for writing in another"):
+        load_spikedata_from_hdf5(path)
+
+
+def test_a_missing_filter_is_named(tmp_path):
+    """With the package that has it."""
+    path = SD.to_hdf5(tmp_path / "x.h5")
+    if h5py.h5z.filter_avail(32015):
+        pytest.skip("the filter is installed")
+    with h5py.File(path, "r+") as file:
+        del file["spike_times"]
+        plan = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+        plan.set_chunk((3,))
+        plan.set_filter(32015, h5py.h5z.FLAG_OPTIONAL, (3,))
+        space = h5py.h5s.create_simple((3,))
+        made = h5py.h5d.create(
+            file.id, b"spike_times", h5py.h5t.IEEE_F64LE, space, plan
+        )
+        made.write_direct_chunk((0,), b"\x28\xb5\x2f\xfd" + bytes(8))
+    with pytest.raises(FormatError, match="pip install hdf5plugin"):
+        load_spikedata_from_hdf5(path)
+
+
+def test_what_is_missing_is_told_with_what_is_there(tmp_path):
+    """The datasets of the file are listed, to correct a name."""
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        file["sorted/unit"], file["sorted/t"] = [0], [1.0]
+    names = {"idces_dataset": "unit", "times_dataset": "t"}
+    for options in (names, {}):
+        with pytest.raises(FormatError, match="datasets are sorted/t, sorted/unit"):
+            load_spikedata_from_hdf5(tmp_path / "x.h5", **options)
+
+
+def test_files_of_other_formats_are_called_by_their_names(tmp_path):
+    """The loader says what it was given."""
+    SD.to_pickle(tmp_path / "a.pkl")
+    SD.to_nwb(tmp_path / "a.nwb")
+    AnalysisWorkspace().save(tmp_path / "w.h5")
+    for name, message in {
+        "a.pkl": "is not an HDF5 file: its format is 'pickle'",
+        "a.nwb": "is an NWB file; load_spikedata_from_nwb",
+        "w.h5": r"is a workspace; AnalysisWorkspace\.load",
+    }.items():
+        with pytest.raises(FormatError, match=message):
+            load_spikedata_from_hdf5(tmp_path / name)
+
+
+def test_indices_are_32_bit(tmp_path):
+    """Half the bytes of 64, and as many units as anyone records."""
+    path = SD.to_hdf5(tmp_path / "x.h5", style="paired")
+    with h5py.File(path) as file:
+        assert file["idces"].dtype == np.int32
 
 
 def test_every_style_is_an_hdf5_writer():

@@ -1,39 +1,39 @@
-"""Values in two groups of an HDF5 file."""
+"""Values in the groups of an HDF5 file, and in the JSON beside them."""
 
 import io
+import json
 
 import h5py
 import numpy as np
 import pytest
 from hypothesis import given, settings
-from siblings import (
-    ANY_OBJECT,
-    DICTIONARIES,
-    SIBLINGS,
-    assert_same_object,
-    recording,
-)
+from siblings import ANY_OBJECT, DICTIONARIES, assert_same_object, recording
 
 from spikelab import SpikeData
-from spikelab.comparison import same
 from spikelab.errors import FormatError
-from spikelab.formats.hdf5 import objects as hdf5_objects
+from spikelab.formats.hdf5 import store
+from spikelab.formats.hdf5.store import Planner, Reader, identical
 
 
-def written(value, **options):
-    """A file in memory that holds a value in the groups ``layout`` and ``exact``."""
-    plan = hdf5_objects.plan(value, "value", **options)
+def written(value):
+    """A file in memory with the groups ``layout`` and ``apart``, and the JSON."""
+    planner = Planner()
+    node, exact = planner.lay_out(value, "value")
     file = h5py.File(io.BytesIO(), "w")
-    if plan.layout is not None:
-        plan.layout.write(file.create_group("layout"))
-    plan.write_tree(file.create_group("exact"))
-    return file
+    if node is not None:
+        node.write(file.create_group("layout"))
+    store.write_apart(file.create_group("apart"), planner)
+    return file, json.loads(json.dumps(exact, allow_nan=False))
+
+
+def read(file, exact):
+    """What the file and the JSON hold."""
+    return Reader(file["apart"]).read(file.get("layout"), exact)
 
 
 def there_and_back(value):
     """Write a value and read it."""
-    file = written(value)
-    return hdf5_objects.read(file.get("layout"), file["exact"])
+    return read(*written(value))
 
 
 @given(obj=ANY_OBJECT)
@@ -47,7 +47,7 @@ def test_any_object_comes_back(obj):
 @settings(max_examples=50)
 def test_any_dictionary_comes_back(value):
     """With anything in it, and its keys in their order."""
-    assert same(there_and_back(value), value)
+    assert identical(there_and_back(value), value)
 
 
 @pytest.mark.parametrize(
@@ -68,9 +68,8 @@ def test_arrays_come_back(dtype, shape):
     array = np.zeros(shape, dtype)
     data = array.reshape(-1).view(np.uint8) if array.dtype.names else array.reshape(-1)
     data[:] = np.arange(data.size) % 2 if array.dtype.names else np.arange(data.size)
-    found = there_and_back(array)
-    assert same(found, array)
-    assert same(there_and_back({"part": array})["part"], array)
+    assert identical(there_and_back(array), array)
+    assert identical(there_and_back({"part": array})["part"], array)
 
 
 @pytest.mark.parametrize(
@@ -79,9 +78,37 @@ def test_arrays_come_back(dtype, shape):
 def test_fields_and_bytes_lie_in_the_layout(dtype):
     """For h5py and the published package to see, and in the file once."""
     array = np.array([(3, 1.5) if isinstance(dtype, list) else b"a\0b"] * 200, dtype)
-    file = written(array)
-    assert same(file["layout/data"][()], array)
-    assert sorted(file["exact"]) == ["value"]
+    file, exact = written(array)
+    assert identical(file["layout/data"][()], array)
+    assert exact is None
+    assert not list(file["apart"])
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("shape", [(3, 1_000_000, 1), (2, 3, 500_000), (1_500_000, 2)])
+def test_large_arrays_of_any_layout_come_back(shape, order):
+    """They are written in blocks along their slowest axis."""
+    array = np.zeros(shape, order=order)
+    array.reshape(-1, order="A")[:] = np.arange(array.size)
+    file, exact = written(array)
+    assert exact is None
+    np.testing.assert_array_equal(file["layout/data"][()], array)
+
+
+def test_what_the_layout_says_is_not_said_again():
+    """JSON tells of the rest only, here of nothing but the order of the attributes."""
+    attributes = [{"n": 1, "good": True, "wave": np.ones((2, 3))}, {"n": 2}]
+    sd = SpikeData([[1.0], []], neuron_attributes=attributes, metadata={"a": [1, "b"]})
+    _, exact = written(sd)
+    assert exact == {
+        "neuron_attributes": {
+            "columns": [["n", True, {}], ["good", True, {}], ["wave", True, {}]],
+            "orders": {},
+        }
+    }
+    assert written(SpikeData([[1.0]], metadata={"a": 1.5}))[1] is None
+    assert written({"a": 1, "b": {"c": "text", "d": np.arange(3)}})[1] is None
+    assert written({"a": [1]})[1] == {"keys": ["a"], "parts": {"0": {"value": [1]}}}
 
 
 def test_arrays_that_units_share_in_shape_are_stacked_once():
@@ -91,31 +118,22 @@ def test_arrays_that_units_share_in_shape_are_stacked_once():
     attributes[1]["ragged"] = np.zeros(7)
     del attributes[2]["waveform"]
     sd = SpikeData([[], [], []], neuron_attributes=attributes)
-    file = written(sd)
+    file, exact = written(sd)
     stacked = file["layout/neuron_attributes/waveform"]
     assert stacked.shape == (3, 40, 50)
     assert stacked.attrs["__missing_unit_indices__"].tolist() == [2]
     assert "ragged" not in file["layout/neuron_attributes"]
-    assert sorted(file["exact"]) == ["0", "1", "value"]
-    assert_same_object(hdf5_objects.read(file["layout"], file["exact"]), sd)
-
-
-def test_an_array_that_is_there_twice_is_stored_once():
-    """And comes back twice."""
-    array = np.arange(1000.0)
-    file = written({"first": array})
-    assert len(file["exact"]) == 1
-    found = there_and_back({"first": array, "list": [array]})
-    assert same(found, {"first": array, "list": [array]})
+    assert sorted(file["apart"]) == ["0", "1"]
+    assert_same_object(read(file, exact), sd)
 
 
 def test_units_have_columns_where_one_fits():
-    """Numbers with NaN, text with an empty string for what is missing."""
+    """Numbers with NaN, str with an empty one for what is missing."""
     attributes = [
         {"n": 1, "good": True, "x": 1, "name": "a", "mixed": 1, "large": 2**60},
         {"n": None, "good": False, "x": 2.5, "mixed": "b", "large": 2},
     ]
-    file = written(SpikeData([[], []], neuron_attributes=attributes))
+    file, _ = written(SpikeData([[], []], neuron_attributes=attributes))
     table = file["layout/neuron_attributes"]
     assert sorted(table) == ["good", "n", "name", "x"]
     np.testing.assert_array_equal(table["n"][()], [1.0, np.nan])
@@ -125,52 +143,29 @@ def test_units_have_columns_where_one_fits():
     assert table["name"].asstr()[()].tolist() == ["a", ""]
 
 
-def test_names_of_datasets_can_be_chosen():
-    """And the tree knows them."""
-    rates = SIBLINGS["rates"]()
-    file = written(rates, names={"inst_Frate_data": "rates"})
-    assert "rates" in file["layout"]
-    contents = hdf5_objects.read_contents(file["layout"], file["exact"])
-    assert contents.kind == "RateData"
-    assert same(contents.arguments["inst_Frate_data"], rates.inst_Frate_data)
-
-
-def test_a_value_that_is_no_data_object_has_no_contents():
-    """Nor has a tree that names an unknown class."""
-    file = written({"a": 1})
-    with pytest.raises(FormatError, match="does not hold a data object"):
-        hdf5_objects.read_contents(file["layout"], file["exact"])
-    for tree, message in (
-        ({"$object": ["Secret", {}]}, "unknown kind"),
-        ({"$object": ["RateData", []]}, "does not hold the parts"),
-    ):
-        del file["exact/value"]
-        hdf5_objects.write_json(file["exact"], "value", tree)
-        with pytest.raises(FormatError, match=message):
-            hdf5_objects.read_contents(file["layout"], file["exact"])
-
-
-@pytest.mark.parametrize("text", [b"{", b"\xff", b"[" * 100_000])
-def test_what_is_no_json_is_a_format_error(text):
-    """However it is broken."""
-    file = written({"a": 1})
-    del file["exact/value"]
-    file["exact/value"] = np.bytes_(text)
-    with pytest.raises(FormatError, match="is not JSON"):
-        hdf5_objects.read(file["layout"], file["exact"])
+def test_each_unit_keeps_the_order_of_its_attributes():
+    """Also where two units have them in another order."""
+    attributes = [{"b": 1, "a": 2}, {"a": 1, "c": 2, "b": 3}, {}, {3: "x"}]
+    sd = SpikeData([[]] * 4, neuron_attributes=attributes)
+    found = there_and_back(sd).neuron_attributes
+    assert [list(row.items()) for row in found] == [
+        list(row.items()) for row in attributes
+    ]
 
 
 def test_a_layout_that_is_gone_is_a_format_error():
-    """The tree points to its arrays."""
-    file = written(recording())
-    with pytest.raises(FormatError, match="which is not there"):
-        hdf5_objects.read(None, file["exact"])
+    """It holds the arrays."""
+    file, exact = written(recording())
+    with pytest.raises(FormatError, match="no known __type__"):
+        Reader(file["apart"]).read(None, exact)
 
 
-def test_a_row_that_is_not_there_is_a_format_error():
-    """As is a column cut short."""
-    file = written(recording())
+def test_a_column_that_is_cut_short_is_a_format_error():
+    """As is one that is not there."""
+    file, exact = written(recording())
     del file["layout/neuron_attributes/waveform"]
+    with pytest.raises(FormatError, match="waveform"):
+        read(file, exact)
     file["layout/neuron_attributes/waveform"] = np.zeros((1, 2, 3))
-    with pytest.raises(FormatError):
-        hdf5_objects.read(file["layout"], file["exact"])
+    with pytest.raises(FormatError, match="waveform"):
+        read(file, exact)

@@ -23,9 +23,7 @@ from siblings import (
 
 from spikelab import SpikeData, load
 from spikelab.errors import FormatError, VerificationError
-from spikelab.formats import RaggedWriter, RasterWriter, h5
-from spikelab.formats.hdf5 import objects as hdf5_objects
-from spikelab.formats.hdf5 import siblings as hdf5_siblings
+from spikelab.formats import RaggedWriter, RasterWriter
 from spikelab.spikedata.spikeslicestack import SpikeSliceStack
 
 RANDOM = settings(max_examples=50)
@@ -35,6 +33,11 @@ EXACT_STYLES = (
     {"style": "paired"},
 )
 RAW = {"raw_dataset": "raw", "raw_time_dataset": "raw_time"}
+
+
+def recording_slices():
+    """Slices with raw data."""
+    return recording().frames(10.0)
 
 
 @pytest.mark.parametrize("name", SIBLINGS)
@@ -153,38 +156,47 @@ def test_what_cannot_be_stored_is_refused_before_the_target_is_touched(tmp_path)
     assert snapshot(tmp_path) == before
 
 
-def test_verify_finds_a_difference(tmp_path, monkeypatch):
-    """In an array, and in the spikes of a slice."""
-    with monkeypatch.context() as patch:
-        patch.setattr(
-            hdf5_siblings.hdf5_objects,
-            "read_contents",
-            lambda *_: hdf5_siblings.Contents("RateData", {"times": None}),
-        )
-        with pytest.raises(VerificationError, match="inst_Frate_data differs"):
-            RaggedWriter(verify=True).write(rates(), tmp_path / "r.h5")
-    monkeypatch.setattr(
-        RaggedWriter,
-        "read_train",
-        lambda *_: [np.array([1.0, 5.5, 9.0]), np.array([2.25, 3.0])],
-    )
-    with pytest.raises(VerificationError, match="slice 0: spike times moved"):
-        RaggedWriter(verify=True).write(spike_slices(), tmp_path / "s.h5")
-    assert not snapshot(tmp_path)
+def damaging(damage, **options):
+    """A writer that damages what it has written."""
+
+    class Damaging(RaggedWriter):
+        def _write(self, obj, staged):
+            super()._write(obj, staged)
+            with h5py.File(staged, "r+") as file:
+                damage(file)
+
+    return Damaging(verify=True, **options)
 
 
-def test_verify_compares_raw_data_of_slices(tmp_path, monkeypatch):
-    """A wrong sample in a slice is found, and nothing is published."""
-    stack = recording().frames(10.0)
-    writer = RaggedWriter(verify=True, **RAW)
-    writer.write(stack, tmp_path / "s.h5")
+def add_to(name):
+    """Damage that adds a little to the first value of a dataset."""
+
+    def damage(file):
+        first = (0,) * file[name].ndim
+        file[name][first] += 1 if file[name].dtype.kind == "i" else 0.001
+
+    return damage
+
+
+@pytest.mark.parametrize(
+    ("make", "name", "message"),
+    [
+        (rates, "rates", "inst_Frate_data differs"),
+        (rates, "times", "times differs"),
+        (rate_slices, "windows", "RateSliceStack|times differs"),
+        (comparison_matrix, "matrix", "matrix differs"),
+        (comparison_stack, "stack", "stack differs"),
+        (spike_slices, "slices/0/spike_times", "slice 0: spike times of unit 0"),
+        (recording_slices, "slices/1/raw", "slice 1: raw_data differs"),
+        (recording_slices, "slices/2/raw_time", "slice 2: raw_time differs"),
+    ],
+)
+def test_verify_finds_a_difference(make, name, message, tmp_path):
+    """In an array, in the spikes of a slice, in its raw data; nothing is published."""
+    RaggedWriter(verify=True, **RAW).write(make(), tmp_path / "o.h5")
     before = snapshot(tmp_path)
-    real = h5.write_array
-    monkeypatch.setattr(
-        h5, "write_array", lambda group, name, raw: real(group, name, raw + 1)
-    )
-    with pytest.raises(VerificationError, match="raw data differ in /slices/0"):
-        writer.write(stack, tmp_path / "s.h5")
+    with pytest.raises(VerificationError, match=message):
+        damaging(add_to(name), **RAW).write(make(), tmp_path / "o.h5")
     assert snapshot(tmp_path) == before
 
 
@@ -238,33 +250,29 @@ def test_links_out_of_the_file_are_not_followed(tmp_path):
         load(tmp_path / "r.h5")
 
 
-def replaced(monkeypatch, old, new):
-    """Let the writer leave another text in the tree than it should."""
-    write = hdf5_objects.write_json
-
-    def write_other(group, name, tree):
-        text = json.dumps(tree)
-        assert old in text
-        write(group, name, json.loads(text.replace(old, new)))
-
-    monkeypatch.setattr(hdf5_objects, "write_json", write_other)
-
-
 @pytest.mark.parametrize(
     ("make", "old", "new", "message"),
     [
-        (spike_slices, '"good"', '"bad"', "neuron_attributes differ"),
-        (event_slices, '"subject"', '"object"', "slice 0: metadata differ"),
-        (event_slices, '"snr"', '"SNR"', "slice 0: neuron_attributes differ"),
-        (rates, '"rate_unit"', '"rate_unix"', "rate_unix is unknown"),
-        (comparison_matrix, "sessions", "session", "metadata differs"),
+        (spike_slices, '"windows"', '"Windows"', None),
+        (event_slices, '"subject"', '"object"', r"slice 0: metadata\['subject'\]"),
+        (event_slices, '"snr"', '"SNR"', "cannot be read"),
+        (rates, '"curated"', '"Curated"', r"neuron_attributes\[0\]\['curated'\]"),
+        (comparison_matrix, "sessions", "session", r"metadata\['sessions'\] differs"),
+        (comparison_matrix, '"class"', '"Class"', "cannot be read"),
     ],
 )
-def test_verify_finds_what_is_not_spikes(
-    make, old, new, message, monkeypatch, tmp_path
-):
-    """Attributes, metadata, and names that the loader does not know."""
-    replaced(monkeypatch, old, new)
+def test_verify_finds_what_is_not_spikes(make, old, new, message, tmp_path):
+    """Attributes, metadata, and a class that the loader does not know."""
+
+    def damage(file):
+        text = bytes(file["exact/value"][()]).decode()
+        assert old in text or message is None
+        del file["exact/value"]
+        file["exact/value"] = np.bytes_(text.replace(old, new).encode())
+
+    if message is None:
+        damaging(damage).write(make(), tmp_path / "o.h5")
+        return
     with pytest.raises(VerificationError, match=message):
-        make().to_hdf5(tmp_path / "o.h5", verify=True)
+        damaging(damage).write(make(), tmp_path / "o.h5")
     assert list(tmp_path.iterdir()) == []

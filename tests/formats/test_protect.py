@@ -102,3 +102,27 @@ def test_every_format_asks(method, tmp_path):
     with pytest.raises(FileExistsError, match="session"):
         getattr(simulated(), method)(path)
     assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"style": "group", "group_per_unit": "sorted/units"},
+        {"style": "paired", "raw_dataset": "r/v", "raw_time_dataset": "r/t"},
+        {"style": "raster", "raster_bin_size_ms": 1.0, "raster_dataset": "counts"},
+    ],
+    ids=str,
+)
+def test_what_was_added_to_a_style_is_named(options, tmp_path):
+    """An untouched file of each style, and of slices, is replaced; another one is not."""
+    path = tmp_path / "a.h5"
+    for obj in (simulated(), simulated().frames(1000.0), simulated()):
+        obj.to_hdf5(path, **options)
+        assert would_be_lost(path) == []
+    with h5py.File(path, "a") as file:
+        file["mine/notes"] = [1.0]
+    with pytest.raises(FileExistsError, match=r"write again: mine; .*overwrite=True"):
+        simulated().to_hdf5(path, **options)
+    simulated().to_hdf5(path, overwrite=True, **options)
+    assert would_be_lost(path) == []

@@ -4,19 +4,20 @@ from pathlib import Path
 
 import h5py
 
-from spikelab.formats.hdf5.export import (
-    STYLES,
-    export_spikedata_to_hdf5,
-    read,
-)
+from spikelab.formats.functions import spikedata_loader
+from spikelab.formats.hdf5.export import STYLES, export_spikedata_to_hdf5, read
 
 __all__ = [
     "STYLES",
     "export_spikedata_to_hdf5",
+    "load_spikedata_from_hdf5",
     "read",
+    "recognises",
 ]
+
+load_spikedata_from_hdf5 = spikedata_loader(read, "load_spikedata_from_hdf5")
 
 
 def recognises(path: Path, head: bytes) -> bool:
-    """Return whether a file is an HDF5 file."""
-    return path.is_file() and bool(h5py.is_hdf5(path))
+    """Return whether a file is an HDF5 file; MATLAB has 512 bytes before the head."""
+    return head == b"\x89HDF\r\n\x1a\n" or (path.is_file() and h5py.is_hdf5(path))

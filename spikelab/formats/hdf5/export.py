@@ -1,23 +1,28 @@
 """The export function and the reader of the four styles."""
 
+import functools
 import os
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Generic, Literal, Never, TypedDict, TypeVar, Unpack, cast
 
+import attrs
 import h5py
 
-from spikelab import checks, destinations, units
-from spikelab.errors import FormatError
+from spikelab import destinations
+from spikelab.errors import FormatError, warn
 from spikelab.formats import h5
-from spikelab.formats.hdf5 import siblings as hdf5_siblings
+from spikelab.formats.base import StrPath
+from spikelab.formats.functions import with_options
+from spikelab.formats.hdf5 import store
 from spikelab.formats.hdf5.group import GroupWriter
 from spikelab.formats.hdf5.paired import PairedWriter
 from spikelab.formats.hdf5.ragged import RaggedWriter
 from spikelab.formats.hdf5.raster import RasterWriter
-from spikelab.formats.hdf5.writer import HDF5Writer
+from spikelab.formats.hdf5.writer import RAW_NAMES, HDF5Writer
 from spikelab.formats.reading import RecordingOptions
-from spikelab.kinds import Contents
-from spikelab.units import TimeUnit
+from spikelab.spikedata.data_object import DATA_CLASSES, DataObject
+from spikelab.spikedata.spikedata import SpikeData
+from spikelab.spikedata.time_units import TimeUnit
 
 Style = Literal["raster", "ragged", "group", "paired"]
 
@@ -26,60 +31,74 @@ STYLES: dict[str, type[HDF5Writer]] = {
     for writer in (RasterWriter, RaggedWriter, GroupWriter, PairedWriter)
 }
 
-_DEFAULTS: dict[str, Any] = {
-    "raster_dataset": "raster",
-    "spike_times_dataset": "spike_times",
-    "spike_times_index_dataset": "spike_times_index",
-    "group_per_unit": "units",
-    "times_unit": "s",
-    "raw_time_unit": "s",
+
+_None = TypeVar("_None")
+"""What stands for an option that is not given: None in the loader, nothing else here."""
+
+
+class LayoutOptions(TypedDict, Generic[_None], total=False):
+    """The options of all styles; their defaults are those of the writers."""
+
+    raster_dataset: str | _None
+    raster_bin_size_ms: float | None
+    spike_times_dataset: str | _None
+    spike_times_index_dataset: str | _None
+    spike_times_unit: TimeUnit | _None
+    fs_Hz: float | None
+    group_per_unit: str | _None
+    group_time_unit: TimeUnit | _None
+    idces_dataset: str | _None
+    times_dataset: str | _None
+    times_unit: TimeUnit | _None
+    raw_dataset: str | None
+    raw_time_dataset: str | None
+    raw_time_unit: TimeUnit | _None
+
+
+class ExportOptions(LayoutOptions[Never], total=False):
+    """The options of the export function beside the style."""
+
+    verify: bool
+    strict: bool
+    storage_options: Mapping[str, Any] | None
+    progress: bool
+    overwrite: bool
+
+
+_FIELDS: dict[str, "attrs.Attribute[Any]"] = {
+    name: next(w.options()[name] for w in STYLES.values() if name in w.options())
+    for name in LayoutOptions.__annotations__
 }
-"""How a file is read that does not say it, and of which the caller does not."""
+"""For each option of a style the field of a writer that has it."""
 
-_DATASETS: dict[str, tuple[str, ...]] = {
-    "raster": ("raster_dataset",),
-    "ragged": ("spike_times_dataset", "spike_times_index_dataset"),
-    "group": ("group_per_unit",),
-    "paired": ("idces_dataset", "times_dataset"),
-}
-"""The options that, when a file is read, say which style it has."""
+_UNKNOWN_UNITS = {"times_unit": "s", "raw_time_unit": "s"}
+"""Units of files that do not say them, where writers have another default."""
+
+_EXAMPLE = (
+    "load_spikedata_from_hdf5(path, idces_dataset='idces', times_dataset='times', "
+    "times_unit='ms')"
+)
 
 
+@with_options(ExportOptions, list(STYLES.values()))
 def export_spikedata_to_hdf5(
-    sd: Any,
-    filepath: str | os.PathLike[str],
+    sd: DataObject,
+    filepath: StrPath,
     *,
     style: Style = "ragged",
-    raster_dataset: str = "raster",
-    raster_bin_size_ms: float | None = None,
-    spike_times_dataset: str = "spike_times",
-    spike_times_index_dataset: str = "spike_times_index",
-    spike_times_unit: TimeUnit = "s",
-    fs_Hz: float | None = None,
-    group_per_unit: str = "units",
-    group_time_unit: TimeUnit = "s",
-    idces_dataset: str = "idces",
-    times_dataset: str = "times",
-    times_unit: TimeUnit = "ms",
-    raw_dataset: str | None = None,
-    raw_time_dataset: str | None = None,
-    raw_time_unit: TimeUnit = "ms",
-    verify: bool = False,
-    strict: bool = False,
-    storage_options: Mapping[str, Any] | None = None,
-    progress: bool = False,
+    **options: Unpack[ExportOptions],
 ) -> str:
     """Write a data object to a generic HDF5 file.
 
-    The file says in attributes of its root how it was written (``style``, the
-    options by their names, ``n_units``, ``start_time`` and ``length_ms`` in ms),
-    so that :func:`~spikelab.load_spikedata_from_hdf5` needs nothing but its name.
-    Attributes of the units and metadata of a SpikeData are not written; a pickle
-    or an ``AnalysisWorkspace`` keeps them.
+    The file says in attributes of its root how it was written (``style``, the options by
+    their names, ``n_units``, ``start_time`` and ``length_ms`` in ms), so that
+    :func:`~spikelab.load_spikedata_from_hdf5` needs nothing but its name. Attributes of
+    the units and metadata of a SpikeData are not written; a pickle or an
+    ``AnalysisWorkspace`` keeps them.
 
-    Of the other classes the attribute ``__type__`` of the root tells the name,
-    and the group ``exact`` keeps all that the following cannot say, attributes
-    of units and metadata included, so that they read back as they were:
+    Of the other classes the attribute ``__type__`` of the root says the name, and the
+    group ``exact`` keeps as JSON what the following cannot say, so that they read back
+    as they were:
 
     =========================== =================================================
     ``SpikeSliceStack``         ``slices/0``, ``slices/1``, ...: each a recording
@@ -94,52 +113,22 @@ def export_spikedata_to_hdf5(
                                 (S, 2) in ms; attribute ``metadata``, as JSON
     =========================== =================================================
 
-    With attributes of the units, ``neuron_attributes`` has a dataset for each
-    that fits into one, its first axis the unit.
+    With attributes of the units, ``neuron_attributes`` has a dataset for each that fits
+    into one, its first axis the unit.
 
     Parameters
     ----------
     sd : SpikeData or another data object
-        The recording, or one of the classes above, which have no style, except
-        for the slices of a SpikeSliceStack.
+        The recording, or one of the classes above, which have no style, except for the
+        slices of a SpikeSliceStack.
     filepath : path or S3 URL
         The file; replaced if it exists.
     style : {"ragged", "raster", "group", "paired"}
-        Layout, in upper or lower case. ``ragged``: all times, unit after unit,
-        and where each unit ends. ``raster``: spike counts, units by bins.
-        ``group``: one dataset per unit. ``paired``: the unit and the time of
-        each spike.
-    raster_dataset : str
-        Name of the counts, unsigned integers of shape (N, bins).
-    raster_bin_size_ms : float, optional
-        Width of a bin in ms, needed for ``raster``.
-    spike_times_dataset, spike_times_index_dataset : str
-        Names of the times (spikes,) and of the ends (N,), int64, of ``ragged``.
-    spike_times_unit : {"s", "ms", "samples"}
-        Time unit of ``ragged``. Times are float64; samples are int64, rounded.
-    fs_Hz : float, optional
-        Sampling rate, needed if a unit is ``"samples"``.
-    group_per_unit : str
-        Name of the group with a dataset for each unit, which are named 0 to N - 1.
-    group_time_unit : {"s", "ms", "samples"}
-        Time unit of ``group``.
-    idces_dataset, times_dataset : str
-        Names of the units (spikes,), int64, and of the times of ``paired``.
-    times_unit : {"ms", "s", "samples"}
-        Time unit of ``paired``.
-    raw_dataset, raw_time_dataset : str, optional
-        Names for the raw voltages and their times; written if both are given
-        and the recording has raw data.
-    raw_time_unit : {"ms", "s", "samples"}
-        Time unit of the raw times.
-    verify : bool
-        Read the file back and compare, before it replaces an earlier one.
-    strict : bool
-        Raise an error if the file cannot carry all that the object holds.
-    storage_options : mapping, optional
-        Handed to ``boto3.client("s3", ...)`` for an S3 URL.
-    progress : bool
-        Show a progress bar during a transfer to S3.
+        Layout, in upper or lower case. ``ragged``: all times, unit after unit, and where
+        each unit ends. ``raster``: spike counts, units by bins. ``group``: one dataset
+        per unit. ``paired``: the unit and the time of each spike. Options of another
+        style have no effect; a warning names those that are not at their default.
+    {options}
 
     Returns
     -------
@@ -155,109 +144,66 @@ def export_spikedata_to_hdf5(
     OSError
         If the file cannot be written; an earlier one is then as it was.
     """
-    options = {
-        "raster_dataset": raster_dataset,
-        "raster_bin_size_ms": raster_bin_size_ms,
-        "spike_times_dataset": spike_times_dataset,
-        "spike_times_index_dataset": spike_times_index_dataset,
-        "spike_times_unit": spike_times_unit,
-        "fs_Hz": fs_Hz,
-        "group_per_unit": group_per_unit,
-        "group_time_unit": group_time_unit,
-        "idces_dataset": idces_dataset,
-        "times_dataset": times_dataset,
-        "times_unit": times_unit,
-        "raw_dataset": raw_dataset,
-        "raw_time_dataset": raw_time_dataset,
-        "raw_time_unit": raw_time_unit,
-    }
-    chosen = _style(style)
-    for name, value in options.items():
-        if value is not None:
-            _check(name, value)
-    writer = chosen.from_options(
-        options,
-        verify=verify,
-        strict=strict,
-        storage_options=storage_options,
-        progress=progress,
-    )
-    return writer.write(sd, filepath)
+    given = cast(dict[str, Any], options)
+    writer = _writer_class(style)
+    common = {name: v for name, v in given.items() if name not in _FIELDS}
+    own = {n: f.default for n, f in writer.options().items()}
+    own = {n: None if v is attrs.NOTHING else v for n, v in own.items()}
+    others = []
+    for name in given.keys() & _FIELDS.keys():
+        if name in own:
+            own[name] = given[name]
+            continue
+        _check(name, given[name])
+        if given[name] not in (None, _FIELDS[name].default):
+            others.append(name)
+    if others:
+        warn(
+            f"without effect in style {writer.style!r}, because of another style: "
+            f"{', '.join(sorted(others))}"
+        )
+    return _made(writer, own, **common).write(sd, filepath)
 
 
-def _style(name: Any) -> type[HDF5Writer]:
-    """Return the writer of a style, named in upper or lower case."""
-    writer = STYLES.get(name.lower()) if isinstance(name, str) else None
-    if writer is None:
-        raise ValueError(f"style must be one of {tuple(STYLES)}, got {name!r}")
-    return writer
-
-
+@with_options(LayoutOptions, list(STYLES.values()), only_none=True)
 def read(
-    filepath: str | os.PathLike[str],
+    filepath: StrPath,
     *,
-    raster_dataset: str | None = None,
-    raster_bin_size_ms: float | None = None,
-    spike_times_dataset: str | None = None,
-    spike_times_index_dataset: str | None = None,
-    spike_times_unit: TimeUnit | None = None,
-    fs_Hz: float | None = None,
-    group_per_unit: str | None = None,
-    group_time_unit: TimeUnit | None = None,
-    idces_dataset: str | None = None,
-    times_dataset: str | None = None,
-    times_unit: TimeUnit | None = None,
-    raw_dataset: str | None = None,
-    raw_time_dataset: str | None = None,
-    raw_time_unit: TimeUnit | None = None,
     length_ms: float | None = None,
     start_time_ms: float | None = None,
     metadata: Mapping[str, Any] | None = None,
     storage_options: Mapping[str, Any] | None = None,
     progress: bool = False,
-) -> Contents:
-    """Read spike trains from a generic HDF5 file.
+    **options: Unpack[LayoutOptions[None]],
+) -> DataObject:
+    """Read spike trains, or another data object, from a generic HDF5 file.
 
-    A file that spikelab wrote says itself how it is laid out. For any other
-    one, name its datasets: one of `raster_dataset` (with
-    `raster_bin_size_ms`), `spike_times_dataset` with
-    `spike_times_index_dataset`, `group_per_unit`, or `idces_dataset` with
-    `times_dataset`. What is given here goes before what the file says.
+    A file that spikelab wrote says itself how it is laid out. For any other one, name its
+    datasets: one of `raster_dataset` (with `raster_bin_size_ms`), `spike_times_dataset`
+    with `spike_times_index_dataset`, `group_per_unit`, or `idces_dataset` with
+    `times_dataset`. What is given here goes before what the file says. Times are in
+    seconds if neither says otherwise. Vectors may have two dimensions, and whole numbers
+    be doubles, as MATLAB stores them.
 
     Parameters
     ----------
     filepath : path or S3 URL
         The file.
-    raster_dataset, spike_times_dataset, spike_times_index_dataset : str, optional
-        Names of datasets, see
-        :func:`~spikelab.data_loaders.data_exporters.export_spikedata_to_hdf5`.
-    group_per_unit, idces_dataset, times_dataset : str, optional
-        Names of a group and of datasets.
-    raster_bin_size_ms : float, optional
-        Width of a bin in ms.
-    spike_times_unit, group_time_unit, times_unit : {"s", "ms", "samples"}, optional
-        Time unit of the spike times; seconds if neither the file nor the
-        caller says otherwise.
-    fs_Hz : float, optional
-        Sampling rate, needed if a unit is ``"samples"``.
-    raw_dataset, raw_time_dataset : str, optional
-        Names of the raw voltages and their times.
-    raw_time_unit : {"s", "ms", "samples"}, optional
-        Time unit of the raw times.
     length_ms, start_time_ms : float, optional
-        The recording window in ms. If nothing tells it, it goes from 0, or
-        the first spike if that is negative, to the last spike.
+        The recording window in ms. If it is not known, it goes from 0, or the first
+        spike if that is negative, to the last spike.
     metadata : mapping, optional
         Metadata of the recording; ``source_file`` is added.
     storage_options : mapping, optional
-        Handed to ``boto3.client("s3", ...)`` for an S3 URL.
+        Arguments of ``boto3.client("s3", ...)`` for an S3 URL.
     progress : bool
         Show a progress bar during a download.
+    {options}
 
     Returns
     -------
-    SpikeData
-        The recording. :func:`spikelab.load` takes files of other classes too.
+    data object
+        A :class:`.SpikeData`, or what else the file holds.
 
     Raises
     ------
@@ -268,107 +214,116 @@ def read(
     ValueError
         If the arguments do not name exactly one style.
     """
-    given = {
-        "raster_dataset": raster_dataset,
-        "raster_bin_size_ms": raster_bin_size_ms,
-        "spike_times_dataset": spike_times_dataset,
-        "spike_times_index_dataset": spike_times_index_dataset,
-        "spike_times_unit": spike_times_unit,
-        "fs_Hz": fs_Hz,
-        "group_per_unit": group_per_unit,
-        "group_time_unit": group_time_unit,
-        "idces_dataset": idces_dataset,
-        "times_dataset": times_dataset,
-        "times_unit": times_unit,
-        "raw_dataset": raw_dataset,
-        "raw_time_dataset": raw_time_dataset,
-        "raw_time_unit": raw_time_unit,
-    }
     recording = RecordingOptions(
         start_time_ms=start_time_ms, length_ms=length_ms, metadata=metadata
     )
-    options = {n: _of_reader(n, v) for n, v in given.items() if v is not None}
-    style = _named_style(options)
+    given = {name: value for name, value in options.items() if value is not None}
+    if unexpected := given.keys() - _FIELDS.keys():
+        raise TypeError(f"unexpected keyword argument {min(unexpected)!r}")
+    layout = {name: _of_reader(name, value) for name, value in given.items()}
+    read_group = functools.partial(_read_group, _named_style(layout), layout)
     with (
         destinations.local_copy(filepath, storage_options, progress=progress) as path,
         h5.opened(path) as file,
     ):
-        if hdf5_siblings.kind_in(file) is not None:
-            contents = hdf5_siblings.read(
-                file, lambda group: _writer_of(group, style, options)
-            )
+        if h5.scalar_attributes(file).get("__type__") in _OTHERS:
+            found = store.read_plain(file, read_group)
         else:
-            writer = _writer_of(file, style, options)
-            if "raw_dataset" in options:
-                h5.member(file, options["raw_dataset"])
-            contents = writer.read_group(file, start_time_ms, length_ms)
-    return recording.described(contents, source_file=os.fspath(filepath))
+            found = read_group(
+                file,
+                start_ms=start_time_ms,
+                length_ms=length_ms,
+                metadata=recording.metadata_with({}, source_file=os.fspath(filepath)),
+            )
+    recording.refuse_unless_recording(found)
+    return found
+
+
+def _writer_class(style: Any) -> type[HDF5Writer]:
+    """Return the writer of a style, named in upper or lower case."""
+    writer = STYLES.get(style.lower()) if isinstance(style, str) else None
+    if writer is None:
+        raise ValueError(f"style must be one of {tuple(STYLES)}, got {style!r}")
+    return writer
+
+
+def _made(
+    writer: type[HDF5Writer], options: Mapping[str, Any], **common: Any
+) -> HDF5Writer:
+    """Return a writer with those of `options` that are its own."""
+    fields = writer.options().items()
+    own = {str(f.alias): options[name] for name, f in fields if name in options}
+    return writer(**own, **common)
 
 
 def _check(name: str, value: Any) -> None:
     """Raise for an option that is wrong, whether the style has it or not."""
-    if name.endswith(("time_unit", "times_unit")):
-        units.time_unit(name, value)
-    elif name in ("fs_Hz", "raster_bin_size_ms"):
-        checks.positive(name, value)
-    else:
-        checks.dataset_name(name, value)
+    validator = _FIELDS[name].validator
+    if value is not None and validator is not None:
+        validator(None, _FIELDS[name], value)
 
 
 def _of_reader(name: str, value: Any) -> Any:
     """Return an option of the reader, checked."""
-    if name in _PLACES and isinstance(value, str):
-        # Other programs name datasets from the root.
-        value = value.lstrip("/")
+    if name in _NAMES and isinstance(value, str):
+        value = value.lstrip("/")  # other programs name datasets from the root
     _check(name, value)
     return value
 
 
-_PLACES = {
-    *(name for names in _DATASETS.values() for name in names),
-    *("raw_dataset", "raw_time_dataset"),
-}
-
-
 def _named_style(options: Mapping[str, Any]) -> str | None:
     """Return the style whose datasets the caller named, None if he named none."""
-    named = [s for s, names in _DATASETS.items() if any(n in options for n in names)]
+    named = [s for s, w in STYLES.items() if any(n in options for n in w.names)]
     if len(named) > 1:
         raise ValueError(f"the datasets of one style must be named, got {named}")
     for style in named:
-        missing = [name for name in _DATASETS[style] if name not in options]
-        if missing:
-            raise ValueError(f"{missing[0]} must be given too for style {style!r}")
+        for name in STYLES[style].names:
+            if name not in options:
+                raise ValueError(f"{name} must be given too for style {style!r}")
     return named[0] if named else None
 
 
-def _writer_of(
-    file: h5py.Group, style: str | None, options: dict[str, Any]
-) -> HDF5Writer:
-    """Return the writer that would have written the file, or a group in it."""
-    recorded = h5.scalar_attributes(file)
-    name = style or recorded.get("style") or _recognised_style(file)
-    if name == "raster":
-        raster = {**_DEFAULTS, **recorded, **options}["raster_dataset"]
-        attributes = h5.scalar_attributes(h5.member(file, raster))
-        recorded.setdefault("raster_bin_size_ms", attributes.get("bin_size_ms"))
+def _read_group(
+    style: str | None, options: Mapping[str, Any], group: h5py.Group, **known: Any
+) -> SpikeData:
+    """Return the recording of a group; see :meth:`.HDF5Writer.read_group`."""
+    recorded = h5.scalar_attributes(group)
     try:
-        return _style(name).from_options({**_DEFAULTS, **recorded, **options})
+        chosen = style or recorded.get("style") or _recognised_style(group, recorded)
+        writer_class = _writer_class(chosen)
+        if writer_class is RasterWriter and "raster_bin_size_ms" not in recorded:
+            name = {**recorded, **options}.get("raster_dataset", "raster")
+            said = h5.scalar_attributes(h5.member(group, name))
+            recorded["raster_bin_size_ms"] = said.get("bin_size_ms")
+        writer = _made(writer_class, {**_UNKNOWN_UNITS, **recorded, **options})
     except (TypeError, ValueError) as error:
-        raise FormatError(f"{file.file.filename}: {error}") from error
-
-
-def _recognised_style(file: h5py.Group) -> str:
-    """Return the style of a file that does not name it, by the default names."""
-    if "__workspace_id__" in file.attrs:
-        raise FormatError(
-            f"{file.file.filename} is a workspace; AnalysisWorkspace.load opens it"
+        raise FormatError(str(error)) from error
+    if useless := options.keys() - writer_class.options().keys():
+        warn(
+            f"without effect, because the file is of style {writer.style!r}: "
+            f"{', '.join(sorted(useless))}"
         )
+    if "raw_dataset" in options:
+        h5.member(group, options["raw_dataset"])
+    return writer.read_group(group, recorded, **known)
+
+
+def _recognised_style(group: h5py.Group, recorded: Mapping[str, Any]) -> str:
+    """Return the style of a file that does not name it, by the default names."""
+    if "__workspace_id__" in recorded:
+        raise FormatError("it is a workspace; AnalysisWorkspace.load opens it")
+    if "nwb_version" in recorded:
+        raise FormatError("it is an NWB file; load_spikedata_from_nwb opens it")
     for style in ("ragged", "raster", "group"):
-        if all(h5.has_member(file, _DEFAULTS[n]) for n in _DATASETS[style]):
+        writer = STYLES[style]
+        defaults = [str(writer.options()[name].default) for name in writer.names]
+        if all(h5.has_member(group, name) for name in defaults):
             return style
     raise FormatError(
-        f"{file.file.filename} does not say how it is laid out; name its datasets and "
-        "their time unit, as in load_spikedata_from_hdf5(path, idces_dataset='idces', "
-        "times_dataset='times', times_unit='ms')"
+        "it does not say how it is laid out; name its datasets and their time unit, as "
+        f"in {_EXAMPLE}; {h5.listed(group)}"
     )
+
+
+_NAMES = {*(name for w in STYLES.values() for name in w.names), *RAW_NAMES}
+_OTHERS = DATA_CLASSES.keys() - {"SpikeData"}

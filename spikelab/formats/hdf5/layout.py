@@ -1,268 +1,296 @@
-"""Data objects, arrays and dictionaries as groups of an HDF5 file.
+"""Values as HDF5 datasets and attributes, and back, in the layout of spikelab 0.1.2.
 
-The layout is that of the workspaces of spikelab 0.1.2, as far as it can express
-a value: a group with the attribute ``__type__`` and one dataset per array.
-What it cannot express is left out here; :mod:`spikelab.formats.hdf5.objects`
-stores the whole value beside it, and points to the arrays that lie here.
+That version has datasets of numbers and of strings only. Each function ``of_...`` puts a
+value into this form as far as that goes, and the function beside it reads what the form
+says; the two values need not be the same.
 """
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import attrs
 import h5py
 import numpy as np
+from h5py import h5t
 from numpy.typing import NDArray
 
-from spikelab import kinds, trains
+from spikelab.errors import FormatError
 from spikelab.formats import h5
-from spikelab.formats.hdf5 import columns as hdf5_columns
-from spikelab.formats.hdf5.columns import Column
 
-_INT64 = range(-(2**63), 2**63)
+_EXACT = 2**53
+"""Integers up to here are floats too."""
 
+_MOST_VALUES = 2**16
+"""Numbers of an array that are written into JSON."""
 
-@attrs.define
-class Node:
-    """What a group will hold."""
-
-    attributes: dict[str, Any] = attrs.Factory(dict)
-    datasets: dict[str, Column | Sequence[NDArray[Any]]] = attrs.Factory(dict)
-    groups: dict[str, "Node"] = attrs.Factory(dict)
-
-    def write(self, group: h5py.Group) -> None:
-        """Write into an open group."""
-        for name, value in self.attributes.items():
-            group.attrs[name] = value
-        for name, content in self.datasets.items():
-            if isinstance(content, Column):
-                content.write(group, name)
-            else:
-                _write_train(group, name, content)
-        for name, node in self.groups.items():
-            node.write(group.create_group(name))
+_MOST_NDIM = 32
+"""Dimensions that HDF5 allows, and functions of h5py."""
 
 
-def _write_train(group: h5py.Group, name: str, train: Sequence[NDArray[Any]]) -> None:
-    shape = (sum(map(len, train)),)
-    h5.write_blocks(group, name, shape, np.float64, trains.blocks(train))
-
-
-@attrs.define
-class Planner:
-    """Lays values out, and remembers where their arrays lie.
+@attrs.frozen(eq=False)
+class Column:
+    """What a dataset holds, and its attributes.
 
     Parameters
     ----------
-    names : mapping
-        Names of datasets and attributes that are not those of the workspace.
-
-    Attributes
-    ----------
-    placed : dict
-        By ``id``, where an array or a list of spike times lies, as a tree of
-        :mod:`spikelab.formats.hdf5.value_trees`.
+    values : ndarray or list of ndarray
+        Numbers, bytes, named fields, or, as objects, str. A list is the rows of a
+        dataset, which are not put together in memory.
+    attributes : dict
+        Attributes of the dataset.
     """
 
-    names: Mapping[str, str] = attrs.Factory(dict)
-    placed: dict[int, Any] = attrs.Factory(dict)
+    values: NDArray[Any] | list[NDArray[Any]]
+    attributes: dict[str, Any] = attrs.Factory(dict)
 
-    def node(self, value: Any, path: str = "") -> Node | None:
-        """Return the group of a value, None if the layout has none for it.
-
-        `path` leads to the group, and ends with a slash.
-        """
-        if type(value) in (np.ndarray, np.memmap):
-            return self._array(value, path)
-        if type(value) is dict:
-            return self._dict(value, path)
-        if not kinds.is_data_object(value):
-            return _plain(value)
-        kind = kinds.kind_of(value)
-        node = _LAYOUTS[kind](self, value, path)
-        node.attributes["__type__"] = kind
-        return node
-
-    def _name(self, name: str) -> str:
-        return self.names.get(name, name)
-
-    def _place(self, node: Node, path: str, name: str, array: NDArray[Any]) -> None:
-        """Lay an array out, and remember where, if it comes back as it is."""
-        name = self._name(name)
-        if hdf5_columns.is_stored(array):
-            node.datasets[name] = Column(array)
-            self.placed[id(array)] = {"$dataset": path + name}
-
-    def _array(self, array: NDArray[Any], path: str) -> Node | None:
-        node = Node({"__type__": "ndarray"})
-        self._place(node, path, "data", array)
-        if node.datasets:
-            return node
-        column = hdf5_columns.of_values(array)
-        if column is None:
-            return None
-        node.datasets["data"] = column
-        return node
-
-    def _dict(self, value: dict[Any, Any], path: str) -> Node:
-        node = Node({"__type__": "dict"})
-        for key, part in value.items():
-            if hdf5_columns.is_link_name(key):
-                inner = self.node(part, f"{path}{key}/")
-                if inner is not None:
-                    node.groups[key] = inner
-        return node
-
-    def _spikes(self, sd: Any, path: str) -> Node:
-        node = Node(
-            {
-                "N": sd.N,
-                "length_ms": float(sd.length),
-                "start_time": float(sd.start_time),
-                "__metadata__": _json(sd.metadata),
-            }
-        )
-        node.datasets["spike_times"] = sd.train
-        node.datasets["spike_times_index"] = Column(trains.ends(sd.train))
-        self.placed[id(sd.train)] = {
-            "$train": [path + "spike_times", path + "spike_times_index"]
-        }
-        if np.size(sd.raw_data) and hdf5_columns.is_native(sd.raw_data.dtype):
-            self._place(node, path, "raw_data", sd.raw_data)
-            self._place(node, path, "raw_time", sd.raw_time)
-        self._units(node, path, sd.neuron_attributes)
-        return node
-
-    def _rates(self, rd: Any, path: str) -> Node:
-        node = Node()
-        self._place(node, path, "inst_Frate_data", rd.inst_Frate_data)
-        self._place(node, path, "times", rd.times)
-        if isinstance(rd.rate_unit, str) and h5.is_text(rd.rate_unit):
-            node.attributes["rate_unit"] = rd.rate_unit
-        self._units(node, path, rd.neuron_attributes)
-        return node
-
-    def _rate_slices(self, stack: Any, path: str) -> Node:
-        node = Node({self._name("step_size"): float(stack.step_size)})
-        self._place(node, path, "event_stack", stack.event_stack)
-        self._windows(node, stack.times)
-        self._units(node, path, stack.neuron_attributes)
-        return node
-
-    def _spike_slices(self, stack: Any, path: str) -> Node:
-        slices = Node()
-        for i, sd in enumerate(stack.spike_stack):
-            slices.groups[str(i)] = self._spikes(sd, f"{path}spike_stack/{i}/")
-        node = Node({"N": stack.N}, groups={"spike_stack": slices})
-        self._windows(node, stack.times)
-        self._units(node, path, stack.neuron_attributes)
-        return node
-
-    def _matrix(self, pcm: Any, path: str) -> Node:
-        node = Node({self._name("__metadata__"): _json(pcm.metadata)})
-        self._place(node, path, "matrix", pcm.matrix)
-        self._labels(node, pcm.labels)
-        return node
-
-    def _matrices(self, pcms: Any, path: str) -> Node:
-        node = Node({self._name("__metadata__"): _json(pcms.metadata)})
-        self._place(node, path, "stack", pcms.stack)
-        self._labels(node, pcms.labels)
-        if pcms.times is not None:
-            self._windows(node, pcms.times)
-        return node
-
-    def _labels(self, node: Node, labels: Sequence[Any] | None) -> None:
-        column = None if labels is None else hdf5_columns.of_labels(list(labels))
-        if column is not None:
-            node.datasets["labels"] = column
-
-    def _windows(self, node: Node, windows: Sequence[Any]) -> None:
-        column = hdf5_columns.of_windows(windows)
-        if column is not None:
-            node.datasets[self._name("times")] = column
-
-    def _units(
-        self, node: Node, path: str, attributes: Sequence[dict[str, Any]] | None
-    ) -> None:
-        """Lay out one dataset per attribute of the units, its first axis the unit."""
-        if not attributes:
-            return
-        table = Node()
-        for key in {key: None for known in attributes for key in known}:
-            values = [known.get(key) for known in attributes]
-            column = hdf5_columns.of_units(key, values)
-            if column is None:
-                continue
-            table.datasets[key] = column
-            for unit, value in enumerate(values):
-                if type(value) is np.ndarray and value.dtype == column.values.dtype:
-                    self.placed[id(value)] = {
-                        "$row": [f"{path}neuron_attributes/{key}", unit]
-                    }
-        if table.datasets:
-            node.groups["neuron_attributes"] = table
+    def write(self, group: h5py.Group, name: str) -> None:
+        """Write the dataset into an open group."""
+        values = self.values
+        if isinstance(values, list):
+            shape = (len(values), *values[0].shape)
+            rows = (row[np.newaxis] for row in values)
+            h5.write_blocks(group, name, shape, values[0].dtype, rows)
+        elif values.dtype == object:
+            group.create_dataset(name, data=values, dtype=h5py.string_dtype())
+        elif values.size and values.ndim:
+            h5.write_array(group, name, values)
+        else:
+            group.create_dataset(name, data=values)
+        for key, value in self.attributes.items():
+            group[name].attrs[key] = value
 
 
-_LAYOUTS: dict[str, Callable[[Planner, Any, str], Node]] = {
-    "SpikeData": Planner._spikes,
-    "RateData": Planner._rates,
-    "RateSliceStack": Planner._rate_slices,
-    "SpikeSliceStack": Planner._spike_slices,
-    "PairwiseCompMatrix": Planner._matrix,
-    "PairwiseCompMatrixStack": Planner._matrices,
-}
+def read_column(group: h5py.Group, name: str) -> Column:
+    """Return what the dataset `name` of a group holds.
+
+    Raises
+    ------
+    FormatError
+        If there is no such dataset, or it holds neither numbers, bytes, strings nor
+        fields of numbers.
+    """
+    found = h5.member(group, name)
+    ndim = found.ndim if isinstance(found, h5py.Dataset) else 1
+    stored = h5.dataset(group, name, ndim=ndim, kinds="biufcSVO")
+    attributes = dict(stored.attrs)
+    if h5py.check_string_dtype(stored.dtype) is not None and stored.dtype.kind == "O":
+        return Column(h5.texts(stored), attributes)
+    if stored.dtype.hasobject:
+        raise FormatError(f"{stored.name!r} must hold plain numbers or strings")
+    # h5py notes in the dtype how bytes are encoded; and of a single number it gives a
+    # scalar, which forgets the order of its bytes.
+    plain = np.dtype(stored.dtype.str) if stored.dtype.kind == "S" else stored.dtype
+    return Column(np.asarray(stored[()], dtype=plain), attributes)
 
 
-def _plain(value: Any) -> Node | None:
-    """Return the group of a value that is no array and holds no other values."""
-    if value is None:
-        return Node({"__type__": "none"})
-    if type(value) is str:
-        if not h5.is_text(value):
-            return None
-        return Node({"__type__": "scalar_str", "__scalar_value__": value})
-    if isinstance(value, list | tuple | set | frozenset):
-        return _sequence(value)
-    if isinstance(value, bool | int | float | np.bool_ | np.integer | np.floating):
-        return _scalar(value)
-    return None
+def is_native(dtype: np.dtype[Any]) -> bool:
+    """Return whether HDF5 stores numbers of this dtype as they are."""
+    return (dtype.kind in "biuf" and dtype.itemsize <= 8) or dtype.char in "FD"
 
 
-def _scalar(value: Any) -> Node | None:
-    if type(value) is int and value not in _INT64:
+def is_stored(value: Any) -> bool:
+    """Return whether HDF5 stores an array as it is: numbers, bytes, or named fields."""
+    if type(value) not in (np.ndarray, np.memmap):
+        return False
+    dtype = value.dtype
+    if value.ndim > _MOST_NDIM or not dtype.itemsize:
+        return False
+    if dtype.names is None:
+        return is_native(dtype) or dtype.kind == "S"
+    return (
+        _has_native_fields(dtype) and h5t.py_create(dtype, logical=True).dtype == dtype
+    )
+
+
+def _has_native_fields(dtype: np.dtype[Any]) -> bool:
+    fields = (dtype[name].base for name in dtype.names or ())
+    return all(
+        _has_native_fields(field) if field.names else is_native(field)
+        for field in fields
+    )
+
+
+def is_link_name(name: Any) -> bool:
+    """Return whether a group can have a member of this name."""
+    return (
+        type(name) is str
+        and h5.is_text(name)
+        and name not in ("", ".")
+        and "/" not in name
+    )
+
+
+def _of_texts(values: Sequence[str], shape: tuple[int, ...]) -> Column | None:
+    """Return str as a column; None if HDF5 cannot store one of them."""
+    if not all(map(h5.is_text, values)):
         return None
-    if isinstance(value, np.timedelta64):
+    array = np.empty(len(values), dtype=object)
+    array[:] = [str(value) for value in values]
+    return Column(array.reshape(shape))
+
+
+def of_values(values: Any) -> Column | None:
+    """Return numbers, or str, of one shape; None for anything else."""
+    if is_stored(values):
+        return Column(values)
+    array = values if isinstance(values, np.ndarray) else _array(values)
+    if array is None or array.ndim > _MOST_NDIM:
         return None
-    kind = (
-        type(value).__name__ if not isinstance(value, np.generic) else value.dtype.name
-    )
-    return Node(
-        {"__type__": "scalar", "__scalar_value__": value, "__scalar_kind__": kind}
-    )
+    if is_native(array.dtype):
+        return Column(array)
+    column = None
+    if array.dtype.kind == "U":
+        column = _of_texts(array.ravel().tolist(), array.shape)
+    return None if column is None else Column(column.values, {"__string_array__": True})
 
 
-def _sequence(values: Any) -> Node | None:
-    """Return the group of a sequence; the layout has no lists, only arrays."""
-    kind = "ndarray" if isinstance(values, list) else type(values).__name__
-    column = hdf5_columns.of_values(
-        sorted(values, key=repr) if "set" in kind else values
-    )
-    return None if column is None else Node({"__type__": kind}, {"data": column})
+def values_of(column: Column) -> NDArray[Any]:
+    """Return the array of a column; strings have a fixed width if they had one."""
+    values = np.asarray(column.values)
+    if values.dtype == object and column.attributes.get("__string_array__", False):
+        return values.astype(str)
+    return values
 
 
-def _json(metadata: Any) -> str:
-    """Return metadata as the JSON of the layout, without what that has no form for."""
+def _array(values: Any) -> NDArray[Any] | None:
+    """Return a sequence of numbers, or of str, as an array; None for others."""
+    try:
+        array = np.array(list(values))
+    except (TypeError, ValueError, OverflowError):
+        return None
+    if array.dtype.kind == "U" and not all(isinstance(v, str) for v in _leaves(values)):
+        return None
+    return array
+
+
+def _leaves(values: Any) -> list[Any]:
+    if not isinstance(values, list | tuple | set | frozenset):
+        return [values]
+    return [leaf for value in values for leaf in _leaves(value)]
+
+
+def of_labels(labels: Any) -> Column | None:
+    """Return labels as numbers, or as str if any is one."""
+    labels = list(labels)
+    if any(isinstance(label, str) for label in labels):
+        if all(isinstance(label, str | int | float | bool) for label in labels):
+            return _of_texts(list(map(str, labels)), (len(labels),))
+        return None
+    column = of_values(labels)
+    return column if column is not None and np.ndim(column.values) == 1 else None
+
+
+def labels_of(column: Column) -> list[Any]:
+    """Return the labels of a column."""
+    labels: list[Any] = values_of(column).tolist()
+    return labels
+
+
+def of_windows(windows: Any) -> Column | None:
+    """Return windows in ms as float64 of shape (S, 2)."""
+    try:
+        array = np.array(windows, dtype=np.float64)
+    except (TypeError, ValueError):
+        return None
+    if not len(array):
+        array = array.reshape(0, 2)
+    return Column(array) if array.ndim == 2 and array.shape[1] == 2 else None
+
+
+def windows_of(column: Column) -> list[tuple[float, float]]:
+    """Return the start and end of each window."""
+    windows = np.asarray(column.values, dtype=np.float64).tolist()
+    return [(start, end) for start, end in windows]
+
+
+def of_units(key: Any, values: list[Any]) -> Column | None:
+    """Return an attribute of all units, None standing for a missing value.
+
+    Numbers become float64 with NaN for missing, and an attribute that says whether they
+    were integers or bool; str has "" for missing; arrays of one shape are stacked, and
+    an attribute lists the units without.
+    """
+    known = [value for value in values if value is not None]
+    if not is_link_name(key) or not known:
+        return None
+    if all(isinstance(value, str) for value in known):
+        texts = ["" if value is None else value for value in values]
+        return _of_texts(texts, (len(texts),))
+    if all(isinstance(value, np.ndarray | list | tuple) for value in known):
+        return _stacked(values)
+    return _numbers(values, known)
+
+
+def _numbers(values: list[Any], known: list[Any]) -> Column | None:
+    numbers = (bool, int, float, np.bool_, np.integer, np.floating)
+    types = [type(value) for value in known]
+    if not all(issubclass(t, numbers) for t in types) or np.timedelta64 in types:
+        return None
+    are_bool = [issubclass(t, bool | np.bool_) for t in types]
+    if any(are_bool) and not all(are_bool):
+        return None
+    kind = {}
+    if all(are_bool) or all(issubclass(t, int | np.integer) for t in types):
+        if any(abs(int(value)) > _EXACT for value in known):
+            return None
+        kind = {"__scalar_kind__": "bool" if all(are_bool) else "int"}
+    try:
+        floats = [math.nan if value is None else float(value) for value in values]
+    except OverflowError:
+        return None
+    return Column(np.array(floats), kind)
+
+
+def _stacked(values: list[Any]) -> Column | None:
+    arrays = [
+        value if value is None or isinstance(value, np.ndarray) else _array(value)
+        for value in values
+    ]
+    missing = [unit for unit, value in enumerate(values) if value is None]
+    known = [array for array in arrays if array is not None]
+    alike = {(array.dtype, array.shape) for array in known}
+    if len(known) + len(missing) < len(values) or len(alike) > 1:
+        return None
+    ((dtype, shape),) = alike
+    if not is_native(dtype) or not 0 < len(shape) < _MOST_NDIM:
+        return None
+    blank = np.full(shape, math.nan if dtype.kind in "fc" else 0, dtype=dtype)
+    rows = [blank if array is None else array for array in arrays]
+    return Column(rows, {"__missing_unit_indices__": missing} if missing else {})
+
+
+def units_of(column: Column) -> list[Any]:
+    """Return one attribute of each unit, None where it is missing."""
+    described, values = column.attributes, column.values
+    if isinstance(values, list) or values.ndim > 1:
+        listed = np.ravel(described.get("__missing_unit_indices__", []))
+        missing = set(listed.tolist())
+        # Of an array that was read, each unit gets a part of its own.
+        rows = values if isinstance(values, list) else map(np.array, values)
+        return [None if unit in missing else row for unit, row in enumerate(rows)]
+    items = values.tolist()
+    if values.dtype.kind in "OSU":
+        return [item if item else None for item in items]
+    convert = {"int": int, "bool": bool}.get(str(described.get("__scalar_kind__")))
+    return [
+        None if math.isnan(item) else convert(item) if convert else item
+        for item in items
+    ]
+
+
+def of_metadata(metadata: Any) -> str:
+    """Return metadata as JSON, without what has no form there."""
     known = _jsonable(metadata or {})
     return json.dumps(known if isinstance(known, dict) else {})
 
 
 def _jsonable(value: Any) -> Any:
     """Return what JSON has for a value, or an Ellipsis if it has nothing."""
-    if isinstance(value, np.ndarray) and hdf5_columns.is_native(value.dtype):
-        if value.dtype.kind == "c":
-            return Ellipsis
+    if isinstance(value, np.ndarray) and is_native(value.dtype):
+        if value.dtype.kind == "c" or value.size > _MOST_VALUES:
+            return ...
         return {
             "__ndarray__": True,
             "dtype": str(value.dtype),
@@ -280,3 +308,76 @@ def _jsonable(value: Any) -> Any:
     if isinstance(value, int) and value.bit_length() > 10_000:
         return ...
     return value if isinstance(value, str | int | float | None) else ...
+
+
+def metadata_of(text: str | None) -> dict[str, Any]:
+    """Return the metadata that JSON says, none without it."""
+    metadata: dict[str, Any] = json.loads(text or "{}", object_hook=_array_of_json)
+    return metadata
+
+
+def _array_of_json(parts: dict[str, Any]) -> Any:
+    if parts.get("__ndarray__") is not True:
+        return parts
+    dtype = np.dtype(str(parts["dtype"]))
+    if dtype.hasobject:
+        raise ValueError(f"an array of {dtype} in the metadata")
+    return np.array(parts["values"], dtype=dtype).reshape(parts["shape"])
+
+
+def of_plain(value: Any) -> tuple[dict[str, Any], Column | None] | None:
+    """Return attributes and dataset of a number, str, None, or sequence of these.
+
+    None for any other value. The layout has no lists, only arrays.
+    """
+    if value is None:
+        return {"__type__": "none"}, None
+    if type(value) is str:
+        text = {"__type__": "scalar_str", "__scalar_value__": value}
+        return (text, None) if h5.is_text(value) else None
+    if isinstance(value, bool | int | float | np.generic):
+        kind = type(value).__name__
+        if isinstance(value, np.generic):
+            kind = value.dtype.name
+            if not is_native(value.dtype) or value.dtype.kind == "c":
+                return None
+        elif isinstance(value, int) and not -(2**63) <= value < 2**63:
+            return None
+        scalar = {"__scalar_value__": value, "__scalar_kind__": kind}
+        return {"__type__": "scalar", **scalar}, None
+    if not isinstance(value, list | tuple | set | frozenset | np.ndarray):
+        return None
+    kind = type(value).__name__
+    column = of_values(sorted(value, key=repr) if "set" in kind else value)
+    is_array = isinstance(value, list | np.ndarray)
+    named = {"__type__": "ndarray" if is_array else kind}
+    return None if column is None else (named, column)
+
+
+def plain_of(attributes: Mapping[str, Any], column: Column | None) -> Any:
+    """Return the value that attributes and dataset say.
+
+    Raises
+    ------
+    LookupError
+        If they say none.
+    """
+    kind = attributes["__type__"]
+    if kind == "none":
+        return None
+    if kind in ("scalar", "scalar_str"):
+        value = attributes["__scalar_value__"]
+        is_plain = attributes.get("__scalar_kind__") in ("int", "float", "bool")
+        return value.item() if is_plain and isinstance(value, np.generic) else value
+    if column is None:
+        raise LookupError("there is no dataset 'data'")
+    items = values_of(column)
+    if kind == "ndarray":
+        return items
+    return _SEQUENCES[kind](items.tolist())
+
+
+_SEQUENCES: dict[str, Any] = {"tuple": tuple, "set": set, "frozenset": frozenset}
+
+PLAIN_TYPES = ("none", "scalar", "scalar_str", "ndarray", *_SEQUENCES)
+"""The values of ``__type__`` of which :func:`plain_of` knows the value."""

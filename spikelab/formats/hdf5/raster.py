@@ -2,24 +2,26 @@
 
 import functools
 import itertools
+import math
 import os
 import zlib
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
-from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import attrs
 import h5py
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
-from spikelab import binning, checks, comparison
+from spikelab import validate
 from spikelab.errors import FormatError
 from spikelab.formats import h5
 from spikelab.formats.hdf5.writer import HDF5Writer
-from spikelab.kinds import Contents
+from spikelab.spikedata import binning
+from spikelab.spikedata.spike_trains import BLOCK, SpikeTrains
+from spikelab.spikedata.spikedata import SpikeData
 
 _CHUNK = (16, 65536)
 """Units and bins of a chunk: about a megabyte, and few chunks in a long raster."""
@@ -29,12 +31,6 @@ _GZIP_LEVEL = 1
 _WORKERS = min(os.cpu_count() or 1, 8)
 """Threads that compress chunks; one writes what they have done, in order."""
 
-_MOST_SILENT = 2**20
-"""Units that a raster may have beyond one for each byte that it stores."""
-
-_MOST_SPIKES, _SPIKES_PER_BYTE = 2**24, 64
-"""Spikes that a raster may have, and how many more for each byte that it stores."""
-
 _Counts = tuple[NDArray[np.int64], NDArray[np.int64]]
 """The bins of a unit that hold spikes, and how many."""
 
@@ -42,59 +38,79 @@ _Counts = tuple[NDArray[np.int64], NDArray[np.int64]]
 def _is_bin_size(instance: Any, attribute: "attrs.Attribute[Any]", value: Any) -> None:
     if value is None:
         raise ValueError(f"{attribute.name} must be given for style 'raster', got None")
-    checks.positive(attribute.name, value)
+    validate.positive(attribute.name, value)
 
 
 @attrs.frozen(kw_only=True)
 class RasterWriter(HDF5Writer):
     """Write ``raster``, the number of spikes of each unit in each time bin.
 
-    Shape (N, ceil(length / bin size)), in the smallest unsigned integer type
-    that holds the counts, in compressed chunks; chunks without a spike take no
-    space. Bins are open on the left and closed on the right, counted from
-    ``start_time``. The dataset's attributes ``bin_size_ms`` and
-    ``time_origin_ms`` tell where they lie.
+    Shape (N, ceil(length / bin size)), in the smallest unsigned integer type that holds
+    the counts, in compressed chunks; chunks without a spike take no space. Bins are open
+    on the left and closed on the right, counted from ``start_time``. The dataset's
+    attributes ``bin_size_ms`` and ``time_origin_ms`` say where they lie.
 
     Parameters
     ----------
     bin_size_ms : float
-        Width of a bin in ms, the attribute ``raster_bin_size_ms``.
+        Width of a bin in ms, needed for ``raster``.
     raster_dataset : str
-        Name of the dataset.
+        Name of the counts, unsigned integers of shape (N, bins).
     """
 
     style: ClassVar[str] = "raster"
+    names: ClassVar = ("raster_dataset",)
 
     raster_bin_size_ms: float = attrs.field(validator=_is_bin_size, alias="bin_size_ms")
     raster_dataset: str = attrs.field(
-        default="raster", validator=checks.is_dataset_name
+        default="raster", validator=validate.is_dataset_name
     )
 
     @property
-    def time_unit(self) -> str:
-        """Bins are counted in ms."""
-        return "ms"
+    def _size(self) -> float:
+        return float(self.raster_bin_size_ms)
 
-    def _check_spikes(self, sd: Any) -> None:
-        super()._check_spikes(sd)
-        if sd.length == 0 and any(map(len, sd.train)):
+    def _check_recording(self, sd: SpikeData) -> None:
+        super()._check_recording(sd)
+        if sd.length == 0 and sd.spike_trains.n_spikes:
             raise ValueError(
                 "length must be positive for a raster of spikes: "
                 "a window of 0 ms has no bin for them"
             )
-        if sd.length / self.raster_bin_size_ms >= 2.0**62:
+        if sd.length / self._size >= 2.0**62:
             raise ValueError(
-                f"raster_bin_size_ms must leave fewer than 2**62 bins, "
-                f"got {self.raster_bin_size_ms} for a length of {sd.length} ms"
+                f"bins must be fewer than 2**62, got a length of {sd.length} ms in bins "
+                f"of {self._size} ms"
             )
 
-    def _shift_ms(self, train: Any) -> float:
-        return self.raster_bin_size_ms
+    def _rounding_ms(self, sd: SpikeData) -> float:
+        return self._size
 
-    def _moved_ms(self, sd: Any) -> float:
-        return self.raster_bin_size_ms
+    def _train_as_read(self, sd: SpikeData) -> SpikeTrains:
+        return self._placed(self._counts(sd), sd.start_time)
 
-    def _write_train(self, group: h5py.Group, sd: Any) -> None:
+    def _in_window(
+        self, train: SpikeTrains, start_ms: float, length_ms: float
+    ) -> SpikeTrains:
+        return train.moved_into(start_ms, length_ms, self._size)
+
+    def _placed(self, counts: Iterable[_Counts], start_ms: float) -> SpikeTrains:
+        """Return spikes, in ms, that divide each bin evenly."""
+        return SpikeTrains.from_arrays(
+            binning.placed(bins, spikes, start_ms, self._size)
+            for bins, spikes in counts
+        )
+
+    def _counts(self, sd: SpikeData) -> Iterator[_Counts]:
+        """Yield, unit after unit, the bins that hold spikes and how many."""
+        bins = self._bins(sd)
+        for times in sd.spike_trains:
+            yield binning.occupied_bins(times, sd.start_time, self._size, bins)
+
+    def _bins(self, sd: SpikeData) -> int:
+        return binning.n_bins(sd.length, self._size, sd.start_time)
+
+    def _write_train(self, group: h5py.Group, sd: SpikeData) -> None:
         bins = self._bins(sd)
         largest = max((int(n.max(initial=0)) for _, n in self._counts(sd)), default=0)
         empty = sd.N == 0 or bins == 0
@@ -106,75 +122,55 @@ class RasterWriter(HDF5Writer):
             compression=None if empty else "gzip",
             compression_opts=None if empty else _GZIP_LEVEL,
         )
-        raster.attrs["bin_size_ms"] = float(self.raster_bin_size_ms)
+        raster.attrs["bin_size_ms"] = self._size
         raster.attrs["time_origin_ms"] = float(sd.start_time)
         if not empty:
             self._write_chunks(raster, sd)
 
-    def _counts(self, sd: Any) -> Iterator[_Counts]:
-        """Yield, unit after unit, the bins that hold spikes and how many."""
-        size, bins = self.raster_bin_size_ms, self._bins(sd)
-        for times in sd.train:
-            yield binning.occupied_bins(times, sd.start_time, size, bins)
-
-    def _bins(self, sd: Any) -> int:
-        return binning.n_bins(sd.length, self.raster_bin_size_ms, sd.start_time)
-
-    def _write_chunks(self, raster: h5py.Dataset, sd: Any) -> None:
+    def _write_chunks(self, raster: h5py.Dataset, sd: SpikeData) -> None:
         chunks = _chunks(self._counts(sd), raster.chunks)
         pack = functools.partial(_packed, shape=raster.chunks, dtype=raster.dtype)
         with ThreadPoolExecutor(_WORKERS) as pool:
             for chunk, packed in _in_order(pool, pack, chunks):
                 raster.id.write_direct_chunk((chunk.row, chunk.column), packed)
 
+    def _dataset(self, group: h5py.Group) -> h5py.Dataset:
+        return h5.dataset(
+            group, self.raster_dataset, ndim=(1, 2), kinds="iufb", sparse=True
+        )
+
     def _length_ms(self, group: h5py.Group) -> float:
-        raster = h5.dataset(
-            group, self.raster_dataset, ndim=2, kinds="iufb", sparse=True
-        )
-        return float(raster.shape[1] * self.raster_bin_size_ms)
+        raster = self._dataset(group)
+        return 0.0 if h5.is_matlab_empty(raster) else raster.shape[-1] * self._size
 
-    def read_train(self, group: h5py.Group) -> list[NDArray[np.float64]]:
-        """Return spike times in ms that have these counts, evenly spread in each bin."""
-        raster = h5.dataset(
-            group, self.raster_dataset, ndim=2, kinds="iufb", sparse=True
-        )
-        start = h5.scalar_attributes(group).get("start_time", 0.0)
-        return [
-            binning.placed(bins, counts, start, self.raster_bin_size_ms)
-            for bins, counts in _occupied(raster)
-        ]
-
-    def _spike_differences(self, sd: Any, contents: Contents) -> list[str]:
-        read = SimpleNamespace(**contents.arguments)
-        pairs = itertools.zip_longest(self._counts(sd), self._counts(read))
-        return [
-            f"unit {unit} has other spike counts"
-            for unit, (written, found) in enumerate(pairs)
-            if not comparison.same(written, found)
-        ]
+    def _read_train(
+        self, group: h5py.Group, recorded: Mapping[str, Any]
+    ) -> SpikeTrains:
+        raster = self._dataset(group)
+        if h5.is_matlab_empty(raster):
+            return SpikeTrains.from_arrays([])
+        if raster.ndim != 2:
+            raise FormatError(
+                f"{self.raster_dataset!r} must have shape (units, bins), "
+                f"got {raster.shape}"
+            )
+        h5.check_size(raster, repr(self.raster_dataset), raster.shape[0])
+        return self._placed(_occupied(raster), recorded.get("start_time", 0.0))
 
 
 def _occupied(raster: h5py.Dataset) -> Iterator[_Counts]:
-    """Yield, unit after unit, the bins that hold spikes and how many."""
-    stored = raster.id.get_storage_size()
-    if raster.shape[0] > _MOST_SILENT + stored:
-        raise FormatError(
-            f"{raster.file.filename}: {raster.shape[0]} units in {stored} bytes"
-        )
-    h5.spend_on_units(raster.shape[0], raster.file.filename)
+    """Yield, unit after unit, the bins that hold spikes and how many.
+
+    Only what was written is read: the rest of a sparse raster holds no spikes.
+    """
     height = raster.chunks[0] if raster.chunks else raster.shape[0]
     regions = itertools.groupby(
-        h5.written_chunks(raster), key=lambda region: region[0].start // height
+        _written(raster), key=lambda region: region[0].start // height
     )
-    first, n_spikes = 0, 0.0
+    first = 0
     for stripe, chunks in regions:
         found = [_nonzero(raster, region) for region in chunks]
         rows, bins, counts = map(np.concatenate, zip(*found, strict=True))
-        n_spikes += float(counts.sum(dtype=np.float64))
-        if not n_spikes <= _MOST_SPIKES + _SPIKES_PER_BYTE * stored:
-            raise FormatError(
-                f"{raster.file.filename}: {n_spikes:.0f} spikes in {stored} bytes"
-            )
         last = min((stripe + 1) * height, raster.shape[0])
         order = np.argsort(rows, kind="stable")
         stops = np.searchsorted(rows[order], np.arange(first, last), side="right")
@@ -183,6 +179,24 @@ def _occupied(raster: h5py.Dataset) -> Iterator[_Counts]:
         first = last
     for _ in range(first, raster.shape[0]):
         yield np.empty(0, np.int64), np.empty(0, np.int64)
+
+
+def _written(raster: h5py.Dataset) -> Iterator[tuple[slice, ...]]:
+    """Yield the regions of a raster that were written, by rows, then columns.
+
+    They are chunks, or, without chunks, the rows of about a block together.
+    """
+    if raster.chunks is None:
+        h5.check_size(raster, raster.name)
+        rows = max(BLOCK // max(raster.shape[1], 1), 1)
+        for row in range(0, raster.shape[0] if raster.size else 0, rows):
+            yield slice(row, row + rows), slice(None)
+        return
+    h5.check_size(raster, raster.name, math.prod(raster.chunks))
+    corners: list[tuple[int, ...]] = []
+    raster.id.chunk_iter(lambda chunk: corners.append(chunk.chunk_offset))
+    for corner in sorted(corners):
+        yield tuple(map(slice, corner, np.add(corner, raster.chunks).tolist()))
 
 
 def _nonzero(
@@ -225,7 +239,7 @@ def _chunks(counts: Iterator[_Counts], shape: tuple[int, int]) -> Iterator[_Chun
             yield _Chunk(row, column, rows[part], bins[part] - column, spikes[part])
 
 
-def _packed(chunk: _Chunk, shape: tuple[int, int], dtype: Any) -> bytes:
+def _packed(chunk: _Chunk, shape: tuple[int, int], dtype: DTypeLike) -> bytes:
     """Return the bytes of a chunk as HDF5's gzip filter would store them."""
     counts = np.zeros(shape, dtype=dtype)
     counts[chunk.rows, chunk.bins] = chunk.spikes

@@ -1,282 +1,323 @@
 """What the four HDF5 styles have in common."""
 
 import abc
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import attrs
 import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from spikelab import checks, comparison, trains, units
+from spikelab import validate
 from spikelab.errors import FormatError
 from spikelab.formats import h5
-from spikelab.formats.hdf5 import siblings as hdf5_siblings
-from spikelab.formats.hdf5.siblings import SiblingWriter
-from spikelab.formats.writer import FileWriter
-from spikelab.kinds import Contents
+from spikelab.formats.base import FileWriter, Loss, recordings_of
+from spikelab.formats.hdf5 import store
+from spikelab.formats.reading import build
+from spikelab.spikedata import time_units
+from spikelab.spikedata.data_object import DataObject
+from spikelab.spikedata.spike_trains import BLOCK, SpikeTrains, converted
+from spikelab.spikedata.spikedata import SpikeData
+from spikelab.spikedata.spikeslicestack import SpikeSliceStack
+
+RAW_NAMES = ("raw_dataset", "raw_time_dataset")
+"""The options that name the raw voltages and their times."""
+
+_AS_READ = ("as read",)
+"""The path of losses that need not explain a difference, see ``_carried``."""
+
+_NAME = attrs.validators.optional(validate.is_dataset_name)
 
 
 @attrs.frozen(kw_only=True)
-class HDF5Writer(SiblingWriter):
+class HDF5Writer(FileWriter):
     """A writer of spike trains as HDF5 datasets; one subclass per style.
 
-    Every file says in attributes of its root how it was written: ``style``,
-    the options under their own names, ``n_units``, and the window as
-    ``start_time`` and ``length_ms``, both float64 in ms. Of a SpikeSliceStack,
-    each slice is such a group, ``slices/0``, ``slices/1``, ...; the other
-    classes are arrays and have no style.
+    Every file says in attributes of its root how it was written: ``style``, the
+    options by their names, ``n_units``, and the window as ``start_time`` and
+    ``length_ms``, both float64 in ms. Of a SpikeSliceStack, each slice is such a group,
+    ``slices/0``, ``slices/1``, ...; the other classes have no style, see
+    :mod:`spikelab.formats.hdf5.store`.
 
     Parameters
     ----------
     fs_Hz : float, optional
         Sampling rate, needed if a time unit is ``"samples"``.
     raw_dataset, raw_time_dataset : str, optional
-        Names for the raw voltages and their times; they are written if both
-        names are given and the recording has raw data.
+        Names of the raw voltages, shape (channels, samples) or (samples,), and of their
+        times, float64 or, as samples, int64 (samples,). They are written if both are
+        given and the recording has raw data.
     raw_time_unit : {"ms", "s", "samples"}
         Time unit of the raw times.
     """
 
     method: ClassVar[str] = "to_hdf5"
     style: ClassVar[str]
+    names: ClassVar[tuple[str, ...]]
+    """The options that name what the style writes."""
 
-    fs_Hz: float | None = None
-    raw_dataset: str | None = attrs.field(
-        default=None, validator=attrs.validators.optional(checks.is_dataset_name)
+    unit_option: ClassVar[str | None] = None
+    """The option that says the time unit of the spike times, ms without one."""
+
+    fs_Hz: float | None = attrs.field(
+        default=None, validator=attrs.validators.optional(validate.is_positive)
     )
-    raw_time_dataset: str | None = attrs.field(
-        default=None, validator=attrs.validators.optional(checks.is_dataset_name)
+    raw_dataset: str | None = attrs.field(default=None, validator=_NAME)
+    raw_time_dataset: str | None = attrs.field(default=None, validator=_NAME)
+    raw_time_unit: time_units.TimeUnit = attrs.field(
+        default="ms", validator=time_units.is_time_unit
     )
-    raw_time_unit: str = attrs.field(default="ms", validator=units.is_time_unit)
 
     def __attrs_post_init__(self) -> None:
         """Check what concerns several options together."""
+        raw = {name: getattr(self, name) for name in RAW_NAMES}
         raw_unit = self.raw_time_unit if self.raw_dataset else None
-        units.sampling_rate(self.fs_Hz, self.time_unit, raw_unit)
-        if (self.raw_dataset is None) != (self.raw_time_dataset is None):
-            raise ValueError(
-                "raw_dataset and raw_time_dataset must be given together, "
-                f"got {self.raw_dataset!r} and {self.raw_time_dataset!r}"
-            )
-        names = {n: getattr(self, n) for n in self.options() if self._is_name(n)}
-        checks.distinct(**names)
-
-    @staticmethod
-    def _is_name(option: str) -> bool:
-        return option.endswith("_dataset") or option == "group_per_unit"
+        time_units.sampling_rate(self.fs_Hz, self.time_unit, raw_unit)
+        if len([name for name in raw.values() if name is None]) == 1:
+            raise ValueError(f"{' and '.join(raw)} must be given together, got {raw}")
+        names = {name: getattr(self, name) for name in self.names}
+        validate.distinct(**names, **raw)
 
     @property
-    @abc.abstractmethod
     def time_unit(self) -> str:
         """The time unit of the spike times."""
+        return "ms" if self.unit_option is None else getattr(self, self.unit_option)
 
     @classmethod
-    def options(cls) -> tuple[str, ...]:
-        """Return the names of the options that say how a file is laid out."""
-        common = {field.name for field in attrs.fields(FileWriter)}
-        return tuple(name for name in attrs.fields_dict(cls) if name not in common)
-
-    @classmethod
-    def from_options(cls, options: dict[str, Any], **common: Any) -> Self:
-        """Make the writer with those of `options` that are its own."""
-        fields = attrs.fields_dict(cls)
-        own = {
-            str(fields[name].alias): options[name]
-            for name in cls.options()
-            if name in options
-        }
-        return cls(**own, **common)
+    def options(cls) -> dict[str, "attrs.Attribute[Any]"]:
+        """Return the options that say how a file is laid out."""
+        common = attrs.fields_dict(FileWriter)  # type: ignore[type-abstract]
+        return {n: f for n, f in attrs.fields_dict(cls).items() if n not in common}
 
     @abc.abstractmethod
-    def _write_train(self, group: h5py.Group, sd: Any) -> None:
+    def _write_train(self, group: h5py.Group, sd: SpikeData) -> None:
         """Write the spike trains of `sd` into an open group."""
 
     @abc.abstractmethod
-    def read_train(self, group: h5py.Group) -> list[NDArray[np.float64]]:
-        """Return the spike times in ms of each unit that this style left in `group`."""
+    def _read_train(
+        self, group: h5py.Group, recorded: Mapping[str, Any]
+    ) -> SpikeTrains:
+        """Return the spike trains, in ms, that this style left in `group`."""
 
-    def _check_spikes(self, sd: Any) -> None:
+    def _check_format(self, obj: DataObject) -> None:
+        for sd in recordings_of(obj):
+            self._check_recording(sd)
+        if not isinstance(obj, SpikeData):
+            store.plan_plain(obj)
+
+    def _check_recording(self, sd: SpikeData) -> None:
         if self.time_unit == "samples":
-            units.fits_int64("spike times", trains.largest_ms(sd.train), self.fs_Hz)
-        if self._writes_raw(sd):
-            _check_raw(sd)
-        if self._writes_raw(sd) and self.raw_time_unit == "samples":
+            largest = sd.spike_trains.largest_ms()
+            time_units.fits_int64("spike times", largest, self.fs_Hz)
+        if not self._writes_raw(sd):
+            return
+        if sd.raw_data.dtype.kind not in "iuf":
+            raise ValueError(
+                f"raw_data must be integers or floats, got dtype {sd.raw_data.dtype}"
+            )
+        if self.raw_time_unit == "samples":
             if not np.all(np.isfinite(sd.raw_time)):
                 raise ValueError("raw_time must be finite to be written as samples")
-            units.fits_int64("raw_time", trains.largest_ms([sd.raw_time]), self.fs_Hz)
+            largest = float(np.abs(sd.raw_time).max())
+            time_units.fits_int64("raw_time", largest, self.fs_Hz)
 
-    def _writes_raw(self, sd: Any) -> bool:
-        return self.raw_dataset is not None and bool(np.size(sd.raw_data))
+    def _writes_raw(self, sd: SpikeData) -> bool:
+        return self.raw_dataset is not None and bool(sd.raw_data.size)
 
-    def _spike_losses(self, sd: Any) -> list[str]:
+    def _losses(self, obj: DataObject) -> list[Loss]:
+        recordings = recordings_of(obj)
         lost = [
-            f"{name} (HDF5 styles hold spike trains only)"
+            Loss((name,), f"{name} (HDF5 styles hold spike trains only)")
             for name in ("neuron_attributes", "metadata")
-            if getattr(sd, name)
+            if isinstance(obj, SpikeData) and getattr(obj, name)
         ]
-        if np.size(sd.raw_data) and not self._writes_raw(sd):
-            lost.append("raw data (no raw_dataset was named)")
+        if any(sd.raw_data.size and not self._writes_raw(sd) for sd in recordings):
+            lost.append(Loss(("raw_data",), "raw data (no raw_dataset was named)"))
+        raw = [sd.raw_time for sd in recordings if self._writes_raw(sd)]
+        for dtype in sorted({str(t.dtype) for t in raw} - {"float64"}):
+            lost.append(Loss(_AS_READ, f"raw_time is {dtype} and becomes float64"))
+        if ms := max(map(self._rounding_ms, recordings), default=0.0):
+            text = f"spike times are rounded by up to {ms:.3g} ms"
+            lost.append(Loss(_AS_READ, text))
+        if ms := max(map(self._raw_rounding_ms, raw), default=0.0):
+            lost.append(Loss(_AS_READ, f"raw_time is rounded by up to {ms:.3g} ms"))
         return lost
 
-    def _moved_ms(self, sd: Any) -> float:
-        """Return how far this style moves a time of the recording at most."""
-        return trains.moved_ms(
-            sd.train, lambda t: units.there_and_back(t, self.time_unit, self.fs_Hz)
+    def _rounding_ms(self, sd: SpikeData) -> float:
+        """Return how far the style moves a spike at most."""
+        return sd.spike_trains.rounding(
+            lambda t: time_units.there_and_back(t, self.time_unit, self.fs_Hz)
         )
 
-    def _rounding_ms(self, sd: Any) -> float:
-        return self._shift_ms(sd.train)
+    def _raw_rounding_ms(self, times: NDArray[Any]) -> float:
+        one_train = SpikeTrains.from_arrays([times])
+        return one_train.rounding(
+            lambda t: time_units.there_and_back(t, self.raw_time_unit, self.fs_Hz)
+        )
 
-    def _shift_ms(self, train: Any) -> float:
-        """Return how far this style may move a time of these trains."""
-        return units.rounding_ms(self.time_unit, self.fs_Hz, trains.largest_ms(train))
+    def _carried(self, obj: DataObject) -> DataObject:
+        if isinstance(obj, SpikeData):
+            return self._as_read(obj)
+        if not isinstance(obj, SpikeSliceStack):
+            return obj
+        slices = [
+            self._as_read(
+                sd, neuron_attributes=sd.neuron_attributes, metadata=sd.metadata
+            )
+            for sd in obj
+        ]
+        return SpikeSliceStack(**{**obj.arguments(), "spike_stack": slices})
 
-    def write_group(self, group: h5py.Group, sd: Any) -> None:
+    def _as_read(self, sd: SpikeData, **known: Any) -> SpikeData:
+        """Return what the reader makes of a recording: its times are rounded."""
+        if self._writes_raw(sd):
+            times = np.asarray(sd.raw_time, dtype=np.float64)
+            known["raw_data"] = sd.raw_data
+            known["raw_time"] = time_units.there_and_back(
+                times, self.raw_time_unit, self.fs_Hz
+            )
+        train = self._in_window(self._train_as_read(sd), sd.start_time, sd.length)
+        return SpikeData(train, start_time=sd.start_time, length=sd.length, **known)
+
+    def _train_as_read(self, sd: SpikeData) -> SpikeTrains:
+        trains, unit, rate = sd.spike_trains, self.time_unit, self.fs_Hz
+        flat = time_units.there_and_back(trains.flat.copy(), unit, rate)
+        return SpikeTrains(flat, trains.ends)
+
+    def _in_window(
+        self, train: SpikeTrains, start_ms: float, length_ms: float
+    ) -> SpikeTrains:
+        """Return the trains without what rounding carried out of the window."""
+        slack = time_units.rounding_ms(self.time_unit, self.fs_Hz, train.largest_ms())
+        return train.moved_into(start_ms, length_ms, slack)
+
+    def _write(self, obj: DataObject, staged: Path) -> None:
+        with h5.created(staged) as file:
+            if isinstance(obj, SpikeData):
+                self._write_group(file, obj)
+                return
+            store.write_plain(file, obj)
+            if isinstance(obj, SpikeSliceStack):
+                file.attrs["n_units"] = obj.N
+                slices = file.create_group(store.SLICES)
+                for i, sd in enumerate(obj):
+                    self._write_group(slices.create_group(str(i)), sd)
+
+    def _read(self, staged: Path) -> DataObject:
+        # The reader chooses among the styles, and imports them.
+        from spikelab.formats.hdf5.export import read
+
+        return read(staged)
+
+    def _write_group(self, group: h5py.Group, sd: SpikeData) -> None:
         """Write a recording into an open group of a file."""
-        group.attrs.update(self._recorded(sd))
+        options = {name: getattr(self, name) for name in self.options()}
+        # h5py does not know numpy's str, nor fractions.
+        group.attrs["style"] = self.style
+        for name, value in options.items():
+            if value is not None:
+                is_text = isinstance(value, str)
+                group.attrs[name] = str(value) if is_text else float(value)
+        group.attrs["n_units"] = sd.N
+        group.attrs["start_time"] = float(sd.start_time)
+        group.attrs["length_ms"] = float(sd.length)
         self._write_train(group, sd)
         if self._writes_raw(sd):
-            self._write_raw(group, sd)
+            raw_dataset, raw_time = (str(getattr(self, name)) for name in RAW_NAMES)
+            h5.write_array(group, raw_dataset, sd.raw_data)
+            self._write_times(group, raw_time, sd.raw_time, self.raw_time_unit)
 
-    def _recorded(self, sd: Any) -> dict[str, Any]:
-        """Return what a group says about itself, by the names of its attributes."""
-        given = {name: getattr(self, name) for name in self.options()}
-        # h5py does not know numpy's str, nor fractions.
-        options = {
-            name: str(value) if isinstance(value, str) else float(value)
-            for name, value in given.items()
-            if value is not None
-        }
-        window = {"start_time": float(sd.start_time), "length_ms": float(sd.length)}
-        return {"style": self.style, **options, "n_units": sd.N, **window}
-
-    def _write_raw(self, group: h5py.Group, sd: Any) -> None:
-        h5.write_array(group, str(self.raw_dataset), sd.raw_data)
-        self._write_converted(
-            group,
-            str(self.raw_time_dataset),
-            [np.asarray(sd.raw_time)],
-            self.raw_time_unit,
-        )
-
-    def _write_times(self, group: h5py.Group, name: str, sd: Any) -> None:
-        """Write all spike times, unit after unit, as one dataset."""
-        self._write_converted(group, name, sd.train, self.time_unit)
-
-    def _write_converted(
-        self, group: h5py.Group, name: str, times_ms: Any, unit: str
+    def _write_times(
+        self, group: h5py.Group, name: str, times_ms: NDArray[Any], unit: str
     ) -> None:
-        """Write arrays of times, one after another, as one dataset."""
-        dtype = units.dtype(unit)
-        blocks = trains.converted(
-            trains.blocks(times_ms),
-            lambda times, out: units.from_ms(times, unit, self.fs_Hz, out),
+        """Write times in ms as one dataset of times in `unit`."""
+        dtype = time_units.dtype(unit)
+        starts = range(0, len(times_ms), BLOCK)
+        blocks = converted(
+            (times_ms[start : start + BLOCK] for start in starts),
+            lambda times, out: time_units.from_ms(times, unit, self.fs_Hz, out),
             dtype,
         )
-        shape = (sum(map(len, times_ms)),)
-        h5.write_blocks(group, name, shape, dtype, blocks)
+        h5.write_blocks(group, name, times_ms.shape, dtype, blocks)
 
-    def _read_times(self, group: h5py.Group, name: str) -> NDArray[np.float64]:
-        """Return a dataset of times in ms."""
-        found = h5.dataset(group, name)
-        if len(found) <= trains.BLOCK:
-            return units.to_ms(found[()], self.time_unit, self.fs_Hz)
+    def _read_times(
+        self, group: h5py.Group, name: str, unit: str
+    ) -> NDArray[np.float64]:
+        """Return a dataset of times in `unit` in ms."""
+        found = h5.vector(group, name)
+        if found.ndim == 2 or len(found) <= BLOCK:
+            return time_units.to_ms(np.ravel(found[()]), unit, self.fs_Hz)
         times = np.empty(found.shape)
-        for start in range(0, len(times), trains.BLOCK):
-            part = slice(start, min(start + trains.BLOCK, len(times)))
+        for start in range(0, len(times), BLOCK):
+            part = slice(start, min(start + BLOCK, len(times)))
             found.read_direct(times, part, part)
-            units.to_ms(times[part], self.time_unit, self.fs_Hz, out=times[part])
+            time_units.to_ms(times[part], unit, self.fs_Hz, out=times[part])
         return times
 
     def read_group(
         self,
         group: h5py.Group,
-        start_time_ms: float | None = None,
+        recorded: Mapping[str, Any],
+        start_ms: float | None = None,
         length_ms: float | None = None,
-        *,
-        with_raw: bool = True,
-    ) -> Contents:
-        """Return the recording that :meth:`write_group` wrote.
+        **known: Any,
+    ) -> SpikeData:
+        """Return the recording that a group holds in this style.
 
         Parameters
         ----------
         group : h5py.Group
             The open group.
-        start_time_ms, length_ms : float, optional
-            The recording window, if it is not the one that the group tells.
-        with_raw : bool
-            Read the raw data too, if there are any.
+        recorded : mapping
+            What its attributes say.
+        start_ms, length_ms : float, optional
+            The recording window, if it is not the one of the attributes.
+        **known
+            Further arguments of :class:`.SpikeData`.
         """
-        recorded = h5.scalar_attributes(group)
-        length = length_ms if length_ms is not None else recorded.get("length_ms")
-        if length is None:
-            length = self._length_ms(group)
-        train = self.read_train(group)
-        start = (
-            start_time_ms if start_time_ms is not None else recorded.get("start_time")
-        )
-        if start is None:
-            start = min(trains.extremes(train)[0], 0.0)
+        start = recorded.get("start_time") if start_ms is None else start_ms
+        length = recorded.get("length_ms") if length_ms is None else length_ms
+        train = self._read_train(group, recorded)
         n_units = recorded.get("n_units", len(train))
         if n_units != len(train):
             raise FormatError(
-                f"{group.file.filename} must hold {n_units} units, as its attribute "
-                f"n_units says, got {len(train)}"
+                f"there must be {n_units} units, as the attribute n_units says, "
+                f"got {len(train)}"
             )
+        if start is None:
+            start = min(train.extremes()[0], 0.0)
+        if length is None:
+            length = self._length_ms(group)
         if length is not None:
-            train = trains.into_window(train, start, length, self._shift_ms(train))
-        arguments = {"train": train, "start_time": start, "length": length}
-        raw = self._read_raw(group) if with_raw else {}
-        return Contents("SpikeData", {**arguments, **raw})
+            train = self._in_window(train, start, length)
+        raw = self._read_raw(group)
+        return build(
+            SpikeData, train=train, start_time=start, length=length, **raw, **known
+        )
 
     def _length_ms(self, group: h5py.Group) -> float | None:
         """Return the length of a recording whose file does not record it, if known."""
 
-    def _found_wrong(self, obj: Any, staged: Path, prepared: Any) -> list[str]:
-        found = super()._found_wrong(obj, staged, prepared)
-        with h5.opened(staged) as file:
-            for group, sd in hdf5_siblings.groups(file, obj):
-                said = h5.scalar_attributes(group)
-                for name, value in self._recorded(sd).items():
-                    if said.get(name) != value:
-                        found.append(f"{name} of {group.name} is {said.get(name)!r}")
-                if self._writes_raw(sd):
-                    found += self._raw_differences(group, sd)
-        return found
-
-    def _raw_differences(self, group: h5py.Group, sd: Any) -> list[str]:
-        found = []
-        raw = h5.member(group, str(self.raw_dataset))
-        if not h5.holds_array(raw, sd.raw_data):
-            found.append(f"raw data differ in {group.name}")
-        times = self._read_raw_time(group)
-        moved = comparison.largest_shift_ms([sd.raw_time], [times])
-        largest = trains.largest_ms([sd.raw_time])
-        if not moved <= units.rounding_ms(self.raw_time_unit, self.fs_Hz, largest):
-            found.append(f"raw times moved by up to {moved} ms in {group.name}")
-        return found
-
-    def _read_raw(self, group: h5py.Group) -> dict[str, Any]:
-        if self.raw_dataset is None or not h5.has_member(group, self.raw_dataset):
+    def _read_raw(self, group: h5py.Group) -> dict[str, NDArray[Any]]:
+        raw_dataset, raw_time = (getattr(self, name) for name in RAW_NAMES)
+        if raw_dataset is None or not h5.has_member(group, raw_dataset):
             return {}
-        data = h5.member(group, self.raw_dataset)
-        raw = h5.dataset(group, self.raw_dataset, ndim=data.ndim)[()]
-        return {"raw_data": raw, "raw_time": self._read_raw_time(group)}
-
-    def _read_raw_time(self, group: h5py.Group) -> NDArray[np.float64]:
-        times = h5.dataset(group, str(self.raw_time_dataset))[()]
-        return units.to_ms(times, self.raw_time_unit, self.fs_Hz)
+        return {
+            "raw_data": h5.dataset(group, raw_dataset, ndim=(1, 2))[()],
+            "raw_time": self._read_times(group, raw_time, self.raw_time_unit),
+        }
 
 
-def _check_raw(sd: Any) -> None:
-    if sd.raw_data.dtype.kind not in "iuf":
-        raise ValueError(
-            f"raw_data must be integers or floats, got dtype {sd.raw_data.dtype}"
+def read_indices(group: h5py.Group, name: str) -> NDArray[Any]:
+    """Return a dataset of integers, or of whole numbers as MATLAB's doubles."""
+    indices = np.ravel(h5.vector(group, name)[()])
+    if indices.dtype.kind != "f":
+        return indices
+    fractions = ~((np.abs(indices) < 2.0**53) & (indices == np.rint(indices)))
+    if fractions.any():
+        raise FormatError(
+            f"{name!r} must hold whole numbers, got {indices[fractions][0]}"
         )
-    if np.shape(sd.raw_time) != sd.raw_data.shape[-1:]:
-        raise ValueError(
-            f"raw_time must hold one time per sample of raw_data, "
-            f"got shape {np.shape(sd.raw_time)} for {sd.raw_data.shape}"
-        )
+    return indices.astype(np.int64)

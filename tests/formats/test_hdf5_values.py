@@ -2,27 +2,38 @@
 
 import datetime
 import enum
+import io
 import json
 import math
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from siblings import VALUES, assert_same_object, recording
 
-from spikelab.comparison import same
+from spikelab import AnalysisWorkspace
 from spikelab.errors import FormatError
-from spikelab.formats.hdf5.value_trees import Decoder, Encoder
+from spikelab.formats.hdf5.store import Planner, Reader, identical, write_apart
+from spikelab.formats.hdf5.values import Decoder
 from spikelab.spikedata.ratedata import RateData
 
 
 def there_and_back(value):
-    """Encode to JSON text, and decode what it says."""
-    encoder = Encoder()
-    text = json.dumps(encoder.encode(value, "value"), allow_nan=False)
-    return Decoder(encoder.arrays.__getitem__).decode(json.loads(text))
+    """Encode to JSON text and datasets in memory, and decode what they say."""
+    planner = Planner()
+    tree = {"value": planner.encode(value, "value")}
+    text = json.dumps(tree, allow_nan=False)
+    with h5py.File(io.BytesIO(), "w") as file:
+        write_apart(file, planner)
+        return Reader(file).read(None, json.loads(text))
+
+
+def same(first, second):
+    """Whether two values are equal in type, dtype, order, and every part."""
+    return identical(first, second)
 
 
 @given(VALUES)
@@ -151,15 +162,17 @@ class _Level(enum.IntEnum):
 def test_other_values_are_refused_by_name(value):
     """Nothing is turned into something else; the error says where it is."""
     with pytest.raises(TypeError, match=r"item\['a'\]\[1\] must"):
-        Encoder().encode({"a": [0, value]}, "item")
+        Planner().lay_out({"a": [0, value]}, "item")
 
 
-def test_what_holds_itself_is_refused():
+def test_what_holds_itself_is_refused(tmp_path):
     """Instead of a recursion without end."""
     value = []
     value.append(value)
-    with pytest.raises(TypeError, match="item must not hold itself"):
-        Encoder().encode(value, "item")
+    workspace = AnalysisWorkspace()
+    workspace.store("n", "k", {"a": value})
+    with pytest.raises(TypeError, match="'n' / 'k' must not hold itself"):
+        workspace.save(tmp_path / "w.h5")
 
 
 def test_data_objects_come_back_inside_other_values():
@@ -183,11 +196,9 @@ def test_data_objects_come_back_inside_other_values():
         {"$array": ["a", "|O", [3]]},
         {"$inline": ["AAAA", "<f8", [1]]},
         {"$inline": ["", "<f8", [10**12]]},
-        {"$inline": ["", "<f8", [0, 10**15]]},
-        {"$inline": ["", "|V0", [10**12]]},
         {"$object": ["os", {}]},
         {"$object": ["RateData", {"inst_Frate_data": 1}]},
-        {"$object": ["RateData", ["x"]]},
+        {"$object": ["RateData", "a", {}]},
     ],
     ids=str,
 )
@@ -196,21 +207,6 @@ def test_broken_trees_are_format_errors(tree):
     stored = {"a": np.zeros(3)}
     with pytest.raises(FormatError):
         Decoder(stored.__getitem__).decode(tree)
-
-
-@pytest.mark.parametrize("tag", ["$dict", "$set", "$frozenset"])
-def test_trees_of_many_keys_of_one_hash_are_format_errors(tag):
-    """Instead of minutes."""
-    keys = [i * (2**61 - 1) for i in range(100_000)]
-    tree = {tag: [[key, 0] for key in keys] if tag == "$dict" else keys}
-    with pytest.raises(FormatError, match="have one hash"):
-        Decoder({}.__getitem__).decode(tree)
-
-
-def test_keys_that_could_not_be_read_are_not_written():
-    """The name of the dictionary is in the error."""
-    with pytest.raises(TypeError, match="item must have other keys"):
-        Encoder().encode({tuple(range(2000)): 1}, "item")
 
 
 def test_deep_trees_are_format_errors():

@@ -1,0 +1,296 @@
+"""Values of many types as JSON, and back without a difference.
+
+What JSON has (None, bool, integers, finite floats, str, lists, and dictionaries with str
+as keys) stands for itself. Everything else is an object with one key that starts with
+``$``: ``{"$tuple": [1, 2]}``. Arrays of more than a few bytes are kept apart, for a file
+to store as datasets, and named in the tree: ``{"$array": ["0", "<f8", [3, 4]]}``.
+"""
+
+import base64
+import datetime
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.lib import format as npy
+from numpy.typing import NDArray
+
+from spikelab.errors import FormatError
+from spikelab.spikedata.differences import equal
+from spikelab.spikedata.spike_trains import SpikeTrains
+
+_INLINE = 256
+"""Arrays of at most so many bytes stand in the tree itself."""
+
+_MOST_BITS = 10_000
+"""Integers of more bits have more digits than Python reads."""
+
+Tree = Any
+"""What ``json.dumps`` takes."""
+
+
+class Encoder:
+    """Makes trees of values, and collects the arrays in them.
+
+    Attributes
+    ----------
+    apart : dict
+        By name, what a file has to store beside the trees.
+    """
+
+    def __init__(self) -> None:
+        self.apart: dict[str, Any] = {}
+        self._names: dict[int, str] = {}
+
+    def encode(self, value: Any, name: str) -> Tree:
+        """Return the tree of a value; `name` is what errors call it.
+
+        Raises
+        ------
+        TypeError
+            If a part of the value has a type that is not known.
+        """
+        if value is None or type(value) in (bool, str):
+            return value
+        if isinstance(value, np.generic):
+            return self._scalar(value, name)
+        if type(value) in (np.ndarray, np.memmap):
+            return self._array(value, name)
+        if type(value) is dict:
+            return self._dict(value, name)
+        if type(value) in (list, SpikeTrains):
+            return self._items(value, name)
+        if type(value) in (tuple, set, frozenset):
+            items = self._items(value, name)
+            if type(value) is not tuple:
+                items.sort(key=repr)  # so that equal sets make equal files
+            return {f"${type(value).__name__}": items}
+        if type(value) is complex:
+            return {"$complex": self._items((value.real, value.imag), name)}
+        if type(value) in _ENCODERS:
+            return _ENCODERS[type(value)](value, name)
+        return self.encode_object(value, name)
+
+    def encode_object(self, value: Any, name: str) -> Tree:
+        """Return the tree of a value of another type; there is none."""
+        raise TypeError(
+            f"{name} must be of a type that can be stored without a change, "
+            f"got {type(value).__module__}.{type(value).__qualname__}"
+        )
+
+    def keep(self, value: Any) -> str:
+        """Keep a value apart, once, and return its name."""
+        if id(value) not in self._names:
+            self._names[id(value)] = str(len(self.apart))
+            self.apart[self._names[id(value)]] = value
+        return self._names[id(value)]
+
+    def _items(self, value: Any, name: str) -> list[Tree]:
+        return [self.encode(item, f"{name}[{i}]") for i, item in enumerate(value)]
+
+    def _dict(self, value: dict[Any, Any], name: str) -> Tree:
+        parts = {k: self.encode(part, f"{name}[{k!r}]") for k, part in value.items()}
+        if all(type(key) is str and not key.startswith("$") for key in parts):
+            return parts
+        keys = [self.encode(key, f"a key of {name}") for key in parts]
+        return {
+            "$dict": [list(pair) for pair in zip(keys, parts.values(), strict=True)]
+        }
+
+    def _scalar(self, value: np.generic, name: str) -> Tree:
+        array = np.asarray(value)
+        again = array[()]
+        if not (isinstance(again, type(value)) and equal(again, value)):
+            # As numpy.str_ with a NUL at its end, or numpy.record.
+            raise TypeError(
+                f"{name} must be a scalar that an array holds as it is, got {value!r}"
+            )
+        return {"$scalar": self._array(array, name)}
+
+    def _array(self, array: NDArray[Any], name: str) -> Tree:
+        shape = list(array.shape)
+        if array.dtype == object:
+            items = [self.encode(item, name) for item in array.ravel().tolist()]
+            return {"$objects": [items, shape]}
+        dtype = _dtype_tree(array.dtype, name)
+        if array.nbytes <= _INLINE:
+            return {"$inline": [_base64(array.tobytes()), dtype, shape]}
+        return {"$array": [self.keep(array), dtype, shape]}
+
+
+def _base64(data: bytes) -> str:
+    return base64.b64encode(data).decode("ascii")
+
+
+def _int(value: int, name: str) -> Tree:
+    if value.bit_length() > _MOST_BITS:
+        raise TypeError(f"{name} must be an integer of at most {_MOST_BITS} bits")
+    return value
+
+
+def _datetime(value: datetime.datetime, name: str) -> Tree:
+    if not isinstance(value.tzinfo, datetime.timezone | None) or value.fold:
+        raise TypeError(
+            f"{name} must have no timezone or a fixed offset, and no fold, got {value!r}"
+        )
+    again = datetime.datetime.fromisoformat(value.isoformat())
+    if again.utcoffset() != value.utcoffset():
+        raise TypeError(f"{name} must have an offset of whole seconds, got {value!r}")
+    if again.tzname() == value.tzname():
+        return {"$datetime": value.isoformat()}
+    return {"$datetime": [value.isoformat(), value.tzname()]}
+
+
+_ENCODERS: dict[type, Callable[[Any, str], Tree]] = {
+    int: _int,
+    float: lambda v, _: v if math.isfinite(v) else {"$float": repr(v)},
+    bytes: lambda v, _: {"$bytes": _base64(v)},
+    datetime.datetime: _datetime,
+    datetime.date: lambda v, _: {"$date": v.isoformat()},
+    datetime.timedelta: lambda v, _: {
+        "$timedelta": [v.days, v.seconds, v.microseconds]
+    },
+}
+
+
+def _dtype_tree(dtype: np.dtype[Any], name: str) -> Tree:
+    """Return the description of a dtype, as a ``.npy`` file has it."""
+    if dtype.hasobject:
+        raise TypeError(f"{name} must hold values of fixed size, got {dtype}")
+    if set(dtype.metadata or ()) == {"h5py_encoding"}:
+        dtype = np.dtype(dtype.str)  # h5py notes there how a file encodes its text
+    if dtype.metadata:
+        raise TypeError(f"{name} must have a dtype without metadata, got {dtype}")
+    try:
+        described: Tree = npy.dtype_to_descr(dtype)
+        known = _dtype(described)
+    except ValueError:  # fields that overlap, or are not in their order
+        known = None
+    if known is None or known != dtype or known.type is not dtype.type:
+        raise TypeError(f"{name} must have a dtype that .npy files know, got {dtype}")
+    return described
+
+
+def _dtype(described: Tree) -> np.dtype[Any]:
+    """Return the dtype of a description whose tuples may have become lists."""
+    dtype: np.dtype[Any] = npy.descr_to_dtype(_with_tuples(described))
+    if dtype.hasobject:
+        raise ValueError("a dtype of Python objects")
+    return dtype
+
+
+def _with_tuples(described: Tree) -> Any:
+    if not isinstance(described, list | tuple):
+        return described
+    return [_field(*field) for field in described]
+
+
+def _field(name: Any, described: Tree, *shape: Any) -> tuple[Any, ...]:
+    title = tuple(name) if isinstance(name, list) else name
+    return (title, _with_tuples(described), *map(tuple, shape))
+
+
+class Decoder:
+    """Makes values of trees.
+
+    Parameters
+    ----------
+    stored : callable
+        Returns the array that a file stores under the name in a ``$array``.
+    objects : callable, optional
+        Returns the value of what is below ``$object``.
+    """
+
+    def __init__(
+        self,
+        stored: Callable[[str], NDArray[Any]],
+        objects: Callable[[Tree], Any] | None = None,
+    ) -> None:
+        self._stored = stored
+        self._decoders: dict[str, Callable[[Any], Any]] = {
+            "$array": self._array,
+            "$inline": lambda t: _of_bytes(base64.b64decode(t[0]), *t[1:]),
+            "$objects": self._objects,
+            "$dict": lambda t: {self._decode(k): self._decode(v) for k, v in t},
+            "$scalar": lambda t: self._decode(t)[()],
+            "$complex": lambda t: complex(*map(self._decode, t)),
+            "$tuple": lambda t: tuple(map(self._decode, t)),
+            "$set": lambda t: set(map(self._decode, t)),
+            "$frozenset": lambda t: frozenset(map(self._decode, t)),
+            **_DECODERS,
+        }
+        if objects is not None:
+            self._decoders["$object"] = objects
+
+    def decode(self, tree: Tree) -> Any:
+        """Return the value of a tree.
+
+        Raises
+        ------
+        FormatError
+            If it is not a tree that an :class:`Encoder` made.
+        """
+        try:
+            return self._decode(tree)
+        except FormatError:
+            raise
+        except (
+            *(ArithmeticError, AttributeError, LookupError, MemoryError),
+            *(RecursionError, TypeError, ValueError),
+        ) as error:
+            raise FormatError(f"not a stored value: {error}") from error
+
+    def _decode(self, tree: Tree) -> Any:
+        if isinstance(tree, list):
+            return [self._decode(item) for item in tree]
+        if not isinstance(tree, dict):
+            return tree
+        if len(tree) == 1 and (tag := next(iter(tree))).startswith("$"):
+            return self._decoders[tag](tree[tag])
+        return {key: self._decode(part) for key, part in tree.items()}
+
+    def _array(self, tree: Tree) -> NDArray[Any]:
+        name, described, shape = tree
+        array = self._stored(name)
+        if array.dtype == _dtype(described) and list(array.shape) == shape:
+            return array
+        if array.dtype != np.uint8:
+            raise ValueError(f"an array of {array.dtype} in the place of {described}")
+        return _of_bytes(array, described, shape)
+
+    def _objects(self, tree: Tree) -> NDArray[Any]:
+        items, shape = tree
+        array = np.empty(len(items), dtype=object)
+        for i, item in enumerate(items):
+            array[i] = self._decode(item)
+        return array.reshape(shape)
+
+
+def _of_bytes(data: Any, described: Tree, shape: list[int]) -> NDArray[Any]:
+    dtype = _dtype(described)
+    if math.prod(shape) * dtype.itemsize != len(data):
+        raise ValueError(f"{len(data)} bytes for an array of {dtype}, shape {shape}")
+    if not len(data):
+        return np.zeros(shape, dtype=dtype)
+    array: NDArray[Any] = np.frombuffer(bytearray(data), dtype=dtype).reshape(shape)
+    return array
+
+
+def _time(tree: Tree) -> datetime.datetime:
+    """Return a time from its text, or from its text and the name of its zone."""
+    text, *name = [tree] if isinstance(tree, str) else tree
+    time = datetime.datetime.fromisoformat(text)
+    offset = time.utcoffset()
+    if not name or offset is None:
+        return time
+    return time.replace(tzinfo=datetime.timezone(offset, *name))
+
+
+_DECODERS: dict[str, Callable[[Any], Any]] = {
+    "$float": float,
+    "$bytes": base64.b64decode,
+    "$datetime": _time,
+    "$date": datetime.date.fromisoformat,
+    "$timedelta": lambda t: datetime.timedelta(*t),
+}
