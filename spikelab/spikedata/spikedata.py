@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from spikelab import validate
 from spikelab.errors import warn
 from spikelab.spikedata import construction, cutting, unit_selection, windows
+from spikelab.spikedata.bridge_mixin import BridgeMixin
 from spikelab.spikedata.quantity import finite_ms, in_ms
 from spikelab.spikedata.spike_counts import SpikeCounts
 from spikelab.spikedata.unit_table import Attributes
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from spikelab.spikedata.spikeslicestack import SpikeSliceStack
 
 
-class SpikeData(SpikeCounts):
+class SpikeData(BridgeMixin, SpikeCounts):
     """Spike times of N units over one recording window, in milliseconds.
 
     Parameters

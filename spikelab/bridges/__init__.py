@@ -1,0 +1,31 @@
+"""From and to the objects of other packages, one module each, imported on first use."""
+
+import importlib
+from typing import Any
+
+from spikelab.errors import MissingExtraError
+
+__all__ = ["library"]
+
+
+def library(name: str, feature: str, extra: str) -> Any:
+    """Import and return a package of an extra.
+
+    Parameters
+    ----------
+    name : str
+        What to import, such as ``"spikeinterface.core"``.
+    feature : str
+        What needs it, for the error.
+    extra : str
+        The extra that installs it.
+
+    Raises
+    ------
+    MissingExtraError
+        If it is not installed.
+    """
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        raise MissingExtraError(feature, name.partition(".")[0], extra) from error

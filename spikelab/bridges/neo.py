@@ -1,0 +1,140 @@
+"""From and to the objects of neo."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from spikelab.bridges import library
+from spikelab.bridges.columns import warn_of
+from spikelab.spikedata.quantity import in_ms
+from spikelab.spikedata.spikedata import SpikeData
+
+TEXTS = ("name", "description", "file_origin")
+"""What every object of neo may say beside its annotations."""
+
+
+def from_neo(given: Any) -> SpikeData:
+    """Return the recording in an object of neo; see ``SpikeData.from_neo``."""
+    neo = library("neo", "from_neo", "neo")
+    holders, trains = _found(neo, given)
+    trains = [train.load() if hasattr(train, "load") else train for train in trains]
+    for unit, train in enumerate(trains):
+        if not isinstance(train, neo.SpikeTrain):
+            raise TypeError(
+                f"unit {unit}: must be a neo.SpikeTrain, got {type(train).__name__}"
+            )
+    attributes, dropped = [], _other_data(holders)
+    for train in trains:
+        known, lost = _attributes(train)
+        attributes.append(known)
+        dropped |= lost
+    edges = [(in_ms("start", t.t_start), in_ms("stop", t.t_stop)) for t in trains]
+    if len(set(edges)) > 1:
+        dropped.add("windows of single units")
+    start = min((first for first, _ in edges), default=0.0)
+    stop = max((last for _, last in edges), default=start)
+    warn_of("from_neo", "SpikeData", sorted(dropped))
+    return SpikeData(
+        [in_ms("times", t) for t in trains],
+        start_time=start,
+        length=stop - start,
+        neuron_attributes=attributes if any(attributes) else None,
+        metadata=_metadata(holders, trains),
+    )
+
+
+def _found(neo: Any, given: Any) -> tuple[list[Any], list[Any]]:
+    """Return the Block and Segment that hold the spike trains, and those."""
+    if isinstance(given, neo.SpikeTrain):
+        raise TypeError("from_neo takes a list of SpikeTrains: from_neo([train])")
+    holders = [given] if isinstance(given, neo.Block | neo.Segment) else []
+    if isinstance(given, neo.Block):
+        if len(given.segments) != 1:
+            raise ValueError(
+                f"the Block must have one segment, got {len(given.segments)}; "
+                f"from_neo takes each of block.segments"
+            )
+        holders.append(given.segments[0])
+    if holders:
+        return holders, list(holders[-1].spiketrains)
+    if isinstance(given, str | Mapping) or not isinstance(given, Iterable):
+        raise TypeError(
+            f"from_neo takes a neo.Block, a neo.Segment or a list of "
+            f"neo.SpikeTrain, got {given!r:.80}"
+        )
+    return [], list(given)
+
+
+def _other_data(holders: list[Any]) -> set[str]:
+    """Return the names of what the segment holds beside spike trains."""
+    if not holders:
+        return set()
+    names = ("analogsignals", "irregularlysampledsignals", "events", "epochs")
+    return {n for n in (*names, "imagesequences") if len(getattr(holders[-1], n, ()))}
+
+
+def _texts(obj: Any) -> dict[str, Any]:
+    return {k: str(getattr(obj, k)) for k in TEXTS if getattr(obj, k) is not None}
+
+
+def _attributes(train: Any) -> tuple[dict[str, Any], set[str]]:
+    """Return what is known about a spike train, and the names of what is left out."""
+    known = {**_texts(train), **train.annotations}
+    lost = set() if train.waveforms is None else {"waveforms"}
+    # The spikes of a SpikeData are in order, those of neo need not be.
+    order = np.argsort(train.magnitude, kind="stable")
+    for key, values in train.array_annotations.items():
+        known[key] = np.asarray(values)[order]
+    for key, value in known.items():
+        if hasattr(value, "rescale"):
+            known[key] = value.magnitude if value.ndim else value.magnitude.item()
+            lost.add(f"the unit of {key} ({value.dimensionality})")
+    return known, lost
+
+
+def _metadata(holders: list[Any], trains: list[Any]) -> dict[str, Any]:
+    rates = {float(t.sampling_rate.rescale("Hz")) for t in trains if t.sampling_rate}
+    found: dict[str, Any] = {}
+    if len(rates) == 1 and rates != {1.0}:  # 1 Hz is what neo writes for unknown
+        found["fs_Hz"] = rates.pop()
+    for holder in holders:
+        found |= _texts(holder) | holder.annotations
+        if getattr(holder, "rec_datetime", None) is not None:
+            found["rec_datetime"] = holder.rec_datetime.isoformat()
+    return found
+
+
+def to_neo(sd: SpikeData) -> Any:
+    """Return a ``neo.Block`` with one Segment; see ``SpikeData.to_neo``."""
+    neo = library("neo", "to_neo", "neo")
+    units = library("quantities", "to_neo", "neo")
+    sd.check()
+    # The last spike may lie a rounding error beyond the sum.
+    stop = max(sd.start_time + sd.length, sd.spike_trains.extremes()[1])
+    window = {"t_start": sd.start_time * units.ms, "t_stop": stop * units.ms}
+    if isinstance(sd.metadata.get("fs_Hz"), int | float):
+        window["sampling_rate"] = sd.metadata["fs_Hz"] * units.Hz
+    block, segment = neo.Block(), neo.Segment()
+    lost = ["raw_data"] if np.size(sd.raw_data) else []
+    lost += _annotate(block, sd.metadata, "metadata")
+    for times, row in zip(sd.train, sd.neuron_attributes or [{}] * sd.N, strict=True):
+        texts = {key: row[key] for key in TEXTS if isinstance(row.get(key), str)}
+        train = neo.SpikeTrain(times * units.ms, **window, **texts)
+        others = {key: value for key, value in row.items() if key not in texts}
+        lost += _annotate(train, others, "neuron_attributes")
+        segment.spiketrains.append(train)
+    block.segments.append(segment)
+    warn_of("to_neo", "neo.Block", list(dict.fromkeys(lost)))
+    return block
+
+
+def _annotate(obj: Any, values: Mapping[Any, Any], name: str) -> list[str]:
+    """Annotate an object of neo; return the names of what it refuses."""
+    refused = []
+    for key, value in values.items():
+        try:
+            obj.annotate(**{key: value})
+        except (TypeError, ValueError):
+            refused.append(f"{name} {key!r}")
+    return refused

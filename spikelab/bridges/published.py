@@ -1,0 +1,157 @@
+"""Functions of spikelab 0.1.2, under the names that they have there."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spikelab import validate
+from spikelab.bridges.columns import is_missing
+from spikelab.errors import warn
+from spikelab.spikedata import time_units
+from spikelab.spikedata.quantity import has_unit
+from spikelab.spikedata.spikedata import SpikeData
+
+CHANNEL_KEYS = ("channel", "channel_id", "channel_index", "ch")
+"""Attributes that hold the channel of a unit; the first that unit 0 has counts."""
+
+ELECTRODES = ("channel", "ch", "peak_channel", "electrode")
+LOCATIONS = ("location", "unit_location", "position")
+"""Properties of a sorting that become electrode and location; the first counts."""
+
+
+def from_neo_spiketrains(spiketrains: Iterable[Any], **kwargs: Any) -> SpikeData:
+    """Return spike trains of neo; see ``SpikeData.from_neo_spiketrains``."""
+    trains = list(spiketrains)
+    for unit, train in enumerate(trains):
+        if not has_unit(type(train)):
+            raise TypeError(
+                f"unit {unit}: must be a neo.SpikeTrain, got {type(train).__name__}"
+            )
+    return SpikeData(trains, **kwargs)
+
+
+def concatenate_spike_data(first: SpikeData, sd: SpikeData) -> SpikeData:
+    """Return the units of both; see ``SpikeData.concatenate_spike_data``."""
+    if not isinstance(sd, SpikeData):
+        raise TypeError(f"sd must be a SpikeData, got {sd!r:.80}")
+    window = (first.start_time, first.length)
+    if (sd.start_time, sd.length) != window:
+        stop = first.start_time + first.length
+        sd = sd.subtime(first.start_time, stop, shift_to=0)
+    known = None
+    if first.neuron_attributes is not None and sd.neuron_attributes is not None:
+        known = [*first.neuron_attributes, *sd.neuron_attributes]
+    elif first.neuron_attributes is not None or sd.neuron_attributes is not None:
+        warn(
+            "one recording has no neuron_attributes: those of the other are left out",
+            RuntimeWarning,
+        )
+    return SpikeData(
+        [*first.train, *sd.train],
+        start_time=first.start_time,
+        length=first.length,
+        neuron_attributes=known,
+        metadata={**first.metadata, **sd.metadata},
+        raw_data=first.raw_data if first.raw_data.size else None,
+        raw_time=first.raw_time if first.raw_data.size else None,
+    )
+
+
+def channel_raster(
+    sd: SpikeData, bin_size: float = 1.0, channel_attr: str | None = None
+) -> NDArray[np.int64]:
+    """Count spikes per channel and bin; see ``SpikeData.channel_raster``."""
+    channels = _channels(sd, channel_attr)
+    known = {unit: c for unit, c in enumerate(channels) if not is_missing(c)}
+    if not known:
+        raise ValueError(
+            f"neuron_attributes must hold the channel of a unit "
+            f"({channel_attr or ', '.join(CHANNEL_KEYS)}), got none"
+        )
+    numbers = {unit: int(channel) for unit, channel in known.items()}
+    rows = {channel: row for row, channel in enumerate(sorted(set(numbers.values())))}
+    counts = sd.raster(bin_size)
+    raster = np.zeros((len(rows), counts.shape[1]), dtype=np.int64)
+    for unit, channel in numbers.items():
+        raster[rows[channel]] += counts[unit]
+    return raster
+
+
+def _channels(sd: SpikeData, key: str | None) -> list[Any]:
+    """Return the channel of each unit: of one attribute, else the electrode."""
+    if key is None and sd.neuron_attributes:
+        key = next((k for k in CHANNEL_KEYS if k in sd.neuron_attributes[0]), None)
+    return sd.unit_table.electrodes if key is None else sd.get_neuron_attribute(key)
+
+
+def load_spikedata_from_spikeinterface(
+    sorting: Any,
+    *,
+    sampling_frequency: float | None = None,
+    unit_ids: Sequence[int | str] | None = None,
+    segment_index: int = 0,
+) -> SpikeData:
+    """Return the spikes of a sorting of SpikeInterface, as spikelab 0.1.2 does.
+
+    :meth:`.SpikeData.from_spikeinterface` keeps more: all properties, the window, and
+    what a sorting analyzer knows.
+
+    Parameters
+    ----------
+    sorting : object
+        Any object with ``get_unit_ids``, ``get_sampling_frequency`` and
+        ``get_unit_spike_train``.
+    sampling_frequency : float, optional
+        Sampling rate in Hz, by default that of the sorting.
+    unit_ids : sequence of int or str, optional
+        The units to take, in this order; by default all.
+    segment_index : int
+        The segment of the sorting.
+
+    Returns
+    -------
+    SpikeData
+        From 0 to the last spike, with the attributes ``unit_id`` and, if the sorting
+        has such properties, ``electrode`` and ``location``; ``metadata`` holds
+        ``fs_Hz``, ``unit_ids`` and ``source_format``.
+
+    Raises
+    ------
+    TypeError
+        If the sorting lacks one of these methods.
+    ValueError
+        If the sampling rate is not positive, or the sorting has no such unit.
+    """
+    methods = ("get_unit_ids", "get_sampling_frequency", "get_unit_spike_train")
+    if missing := [name for name in methods if not hasattr(sorting, name)]:
+        raise TypeError(f"sorting must have {', '.join(missing)}, got {sorting!r:.80}")
+    rate = sampling_frequency or sorting.get_sampling_frequency()
+    fs_Hz = validate.positive("sampling_frequency", rate)
+    all_ids = list(sorting.get_unit_ids())
+    ids = all_ids if unit_ids is None else list(unit_ids)
+    if unknown := [unit_id for unit_id in ids if unit_id not in all_ids]:
+        raise ValueError(f"unit_ids must be among {all_ids}, got {unknown}")
+    samples = [
+        np.asarray(sorting.get_unit_spike_train(unit_id, segment_index=segment_index))
+        for unit_id in ids
+    ]
+    electrodes, locations = (_property(sorting, n) for n in (ELECTRODES, LOCATIONS))
+    attributes: list[dict[str, Any]] = [{"unit_id": unit_id} for unit_id in ids]
+    for row, position in zip(attributes, map(all_ids.index, ids), strict=True):
+        if electrodes is not None and not is_missing(electrodes[position]):
+            row["electrode"] = int(electrodes[position])
+        if locations is not None:
+            row["location"] = np.atleast_1d(locations[position]).tolist()
+    return SpikeData(
+        [time_units.to_ms(s, "samples", fs_Hz) for s in samples],
+        neuron_attributes=attributes,
+        metadata={"source_format": "SpikeInterface", "unit_ids": ids, "fs_Hz": rate},
+    )
+
+
+def _property(sorting: Any, names: Sequence[str]) -> Any:
+    """Return the first of these properties that a sorting has, None without any."""
+    get = getattr(sorting, "get_property", lambda name: None)
+    return next((found for name in names if (found := get(name)) is not None), None)

@@ -1,0 +1,276 @@
+"""From and to the sortings of SpikeInterface, and from its sorting analyzers."""
+
+import json
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spikelab import validate
+from spikelab.bridges import analyzers, library
+from spikelab.bridges.columns import as_array, as_attributes, stacked, warn_of
+from spikelab.errors import warn
+from spikelab.spikedata import time_units
+from spikelab.spikedata.quantity import finite_ms, in_ms
+from spikelab.spikedata.spike_trains import SpikeTrains
+from spikelab.spikedata.spikedata import SpikeData
+from spikelab.spikedata.unit_table import UnitTable
+
+NO_IDS = "unit_ids_are_positions"
+"""Annotation of a sorting of units without ids: its unit ids are not taken."""
+
+SLACK_MS = 1e-6
+"""How far a time may be carried out of its window by rounding."""
+
+SPIKES = [("sample_index", "i8"), ("unit_index", "i8"), ("segment_index", "i8")]
+"""Fields of SpikeInterface's vector of spikes, which is in the order of samples."""
+
+
+def from_spikeinterface(
+    sorting_or_analyzer: Any,
+    *,
+    segment_index: int = 0,
+    start_time: float | None = None,
+    length: float | None = None,
+) -> SpikeData:
+    """Return the recording in a sorting; see ``SpikeData.from_spikeinterface``."""
+    core = library("spikeinterface.core", "from_spikeinterface", "spikeinterface")
+    analyzer, sorting = None, sorting_or_analyzer
+    if isinstance(sorting, core.SortingAnalyzer):
+        analyzer, sorting = sorting, sorting.sorting
+    if not isinstance(sorting, core.BaseSorting):
+        raise TypeError(
+            f"from_spikeinterface takes a sorting or a SortingAnalyzer, "
+            f"got {sorting_or_analyzer!r:.80}"
+        )
+    segment = _checked_segment(sorting, segment_index)
+    spikes = sorting.to_spike_vector(concatenated=False)[segment]
+    samples, fs_Hz = spikes["sample_index"], float(sorting.sampling_frequency)
+    clock, end = _clock(sorting, analyzer), None
+    first = None if start_time is None else finite_ms("start_time", start_time)
+    if clock is not None and clock.has_time_vector(segment_index=segment):
+        times, start, end = _by_time_vector(clock, segment, samples, first)
+    else:
+        if first is None:
+            first = 1000.0 * _start_s(sorting, clock, segment)
+        n_samples = _n_samples(sorting, analyzer, segment)
+        times, start, end = _by_rate(samples, n_samples, fs_Hz, first)
+    units = spikes["unit_index"]
+    trains = SpikeTrains.from_pairs(units, times, sorting.get_num_units())
+    if length is None:
+        start, length = _window(trains, start, end)
+    length = validate.not_negative("length", in_ms("length", length))
+    trains = trains.moved_into(start, length, SLACK_MS)
+    attributes = _attributes(sorting)
+    metadata = {"fs_Hz": fs_Hz, **_annotations(sorting)}
+    if analyzer is not None:
+        metadata |= analyzers.describe(analyzer, attributes)
+    return SpikeData(
+        trains,
+        start_time=start,
+        length=length,
+        neuron_attributes=attributes if any(attributes) else None,
+        metadata=metadata,
+    )
+
+
+def _checked_segment(sorting: Any, segment_index: int) -> int:
+    segment = validate.index("segment_index", segment_index)
+    count = sorting.get_num_segments()
+    if not 0 <= segment < count:
+        raise ValueError(f"segment_index must lie in 0..{count - 1}, got {segment}")
+    if count > 1 and segment == 0:
+        warn(f"the sorting has {count} segments, of which segment_index=0 is taken")
+    return segment
+
+
+def _clock(sorting: Any, analyzer: Any) -> Any:
+    """Return what knows the time of a sample: a recording or the sorting, or None."""
+    if sorting.has_recording():
+        # From 0.104 on a sorting can be shifted against its recording.
+        return (
+            sorting if hasattr(sorting, "sample_index_to_time") else sorting._recording
+        )
+    if analyzer is not None and analyzer.has_recording():
+        return analyzer.recording
+    return None
+
+
+def _start_s(sorting: Any, clock: Any, segment: int) -> float:
+    """Return the time of sample 0 in seconds."""
+    if clock is not None:
+        return float(clock.sample_index_to_time(0, segment_index=segment))
+    return float(sorting._sorting_segments[segment]._t_start or 0.0)
+
+
+def _n_samples(sorting: Any, analyzer: Any, segment: int) -> int | None:
+    if analyzer is not None:
+        return int(analyzer.get_num_samples(segment))
+    return int(sorting.get_num_samples(segment)) if sorting.has_recording() else None
+
+
+def _by_time_vector(
+    clock: Any, segment: int, samples: NDArray[Any], first_ms: float | None
+) -> tuple[NDArray[np.float64], float, float]:
+    """Return times, start and end in ms of a recording with a time for each sample."""
+    vector = clock.get_times(segment_index=segment)
+    start, last = 1000.0 * float(vector[0]), 1000.0 * float(vector[-1])
+    shift = 0.0 if first_ms is None else first_ms - start
+    times = 1000.0 * clock.sample_index_to_time(samples, segment_index=segment)
+    stop = last + 1000.0 / float(clock.sampling_frequency)
+    return times + shift, start + shift, stop + shift
+
+
+def _by_rate(
+    samples: NDArray[Any], n_samples: int | None, fs_Hz: float, first_ms: float
+) -> tuple[NDArray[np.float64], float, float | None]:
+    """Return times, start and, if it is known, the end in ms at an even rate."""
+    # Counted from time 0, where that is a sample, a time is right to the last bit.
+    zero = first_ms * fs_Hz / 1000.0
+    offset = (
+        round(zero) if abs(zero - round(zero)) <= max(1e-6, np.spacing(zero)) else 0
+    )
+    shift = 0.0 if offset else first_ms
+    times = time_units.to_ms(samples + offset, "samples", fs_Hz)
+    if shift:
+        times += shift
+    if n_samples is None:
+        return times, first_ms, None
+    stop = float(time_units.to_ms(n_samples + offset, "samples", fs_Hz)) + shift
+    return times, first_ms, stop
+
+
+def _window(
+    trains: SpikeTrains, start: float, stop: float | None
+) -> tuple[float, float]:
+    """Return start and length in ms of the recording, extended to hold all spikes."""
+    low, high = trains.extremes() if trains.n_spikes else (start, start)
+    if stop is None:
+        stop = max(start, high)
+    if low < start - SLACK_MS or high > stop + SLACK_MS:
+        warn(
+            f"the sorting has spikes outside of its recording [{start}, {stop}] ms, "
+            f"from {low} to {high} ms: the window is extended to them"
+        )
+        start, stop = min(start, low), max(stop, high)
+    return start, stop - start
+
+
+def _attributes(sorting: Any) -> list[dict[str, Any]]:
+    """Return ids and properties of each unit."""
+    columns = {key: sorting.get_property(key) for key in sorting.get_property_keys()}
+    ids = np.asarray(sorting.unit_ids)
+    if "unit_id" not in columns and not (
+        sorting.get_annotation(NO_IDS) and ids.tolist() == list(range(len(ids)))
+    ):
+        columns = {"unit_id": ids, **columns}
+    return as_attributes(columns, len(ids), missing_text="")
+
+
+def _annotations(sorting: Any) -> dict[str, Any]:
+    """Return the annotations but those of SpikeInterface itself."""
+    keys = getattr(sorting, "get_annotation_keys", None) or sorting.get_annotations_keys
+    own = ("name", NO_IDS)
+    return {
+        key: sorting.get_annotation(key)
+        for key in keys()
+        if key not in own and not key.startswith("__")
+    }
+
+
+def to_spikeinterface(sd: SpikeData, fs_Hz: float | None = None) -> Any:
+    """Return a NumpySorting; see ``SpikeData.to_spikeinterface``."""
+    core = library("spikeinterface.core", "to_spikeinterface", "spikeinterface")
+    sd.check()
+    given = sd.metadata.get("fs_Hz") if fs_Hz is None else fs_Hz
+    if given is None:
+        raise ValueError("fs_Hz must be given, because metadata has no 'fs_Hz'")
+    rate = validate.positive("fs_Hz", given)
+    origin_ms, moved_ms = _origin(sd, rate)
+    table, ids = sd.unit_table, _unit_ids(sd.unit_table)
+    sorting = core.NumpySorting(
+        _spike_vector(sd.spike_trains, origin_ms, rate), rate, ids
+    )
+    if origin_ms:
+        segment = sorting._sorting_segments[0]
+        segment._t_start = segment._native_t_start = origin_ms / 1000.0
+    lost = _length_lost(sd) + (["raw_data"] if np.size(sd.raw_data) else [])
+    if moved_ms > 1e-6:
+        lost.append(f"times between samples (spikes move by up to {moved_ms:.3g} ms)")
+    for key, column in table.columns.items():
+        if not isinstance(key, str):
+            lost.append(f"neuron_attributes {key!r}")
+        elif key != "unit_id" or column.values != ids.tolist():
+            sorting.set_property(key, stacked(as_array(column, missing_text="")))
+    for key, value in sd.metadata.items():
+        if key != "fs_Hz" and not _annotate(sorting, key, value):
+            lost.append(f"metadata {key!r}")
+    if "unit_id" not in table.columns:
+        sorting.annotate(**{NO_IDS: True})
+    warn_of("to_spikeinterface", "NumpySorting", lost)
+    return sorting
+
+
+def _unit_ids(table: UnitTable) -> NDArray[Any]:
+    """Return the distinct ids of the units, int or str, else 0 to N - 1."""
+    ids = np.array(table.unit_ids if table.unit_ids is not None else [], dtype=None)
+    return ids if ids.size and ids.dtype.kind in "iuU" else np.arange(len(table))
+
+
+def _origin(sd: SpikeData, fs_Hz: float) -> tuple[float, float]:
+    """Return the time of sample 0 in ms, and how far spikes move at most.
+
+    It is the start of the recording, or the sample of time 0 before it, if spikes then
+    move less.
+    """
+    per_ms = fs_Hz / 1000.0
+    grid = float(np.floor(sd.start_time * per_ms + 1e-6) / per_ms)
+    origins = dict.fromkeys((sd.start_time, grid))
+
+    def moved(origin: float) -> float:
+        time_units.fits_int64("spike times", sd.spike_trains.largest_ms(), fs_Hz)
+        return sd.spike_trains.rounding(
+            lambda times: (
+                time_units.there_and_back(times - origin, "samples", fs_Hz) + origin
+            )
+        )
+
+    shifts = {origin: moved(origin) for origin in origins}
+    best = min(shifts, key=shifts.__getitem__)
+    return best, shifts[best]
+
+
+def _spike_vector(trains: SpikeTrains, origin_ms: float, fs_Hz: float) -> NDArray[Any]:
+    """Return all spikes as SpikeInterface has them, by sample, then by unit."""
+    samples = time_units.from_ms(trains.flat - origin_ms, "samples", fs_Hz)
+    units = trains.unit_indices(0, trains.n_spikes)
+    spikes = np.zeros(trains.n_spikes, dtype=SPIKES)
+    bits = max(len(trains) - 1, 1).bit_length()
+    if trains.n_spikes and samples.max() < 2 ** (62 - bits):
+        # Sorting one number for each spike is faster than finding their order.
+        samples <<= bits
+        samples |= units
+        samples.sort()
+        spikes["unit_index"] = samples & ((1 << bits) - 1)
+        spikes["sample_index"] = samples >> bits
+        return spikes
+    order = np.argsort(samples, kind="stable")
+    spikes["sample_index"], spikes["unit_index"] = samples[order], units[order]
+    return spikes
+
+
+def _length_lost(sd: SpikeData) -> list[str]:
+    stop = sd.start_time + sd.length
+    if sd.spike_trains.n_spikes and sd.spike_trains.extremes()[1] >= stop - SLACK_MS:
+        return []
+    return [f"the length of the recording ({sd.length} ms)"] if sd.length else []
+
+
+def _annotate(sorting: Any, key: Any, value: Any) -> bool:
+    """Annotate a sorting; return whether it can save the annotation."""
+    try:
+        json.dumps({key: value}, allow_nan=True)
+    except (TypeError, ValueError):
+        return False
+    sorting.annotate(**{str(key): value})
+    return isinstance(key, str)

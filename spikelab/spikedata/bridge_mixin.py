@@ -1,0 +1,436 @@
+"""Other packages' objects as sources and targets of a recording."""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    import neo
+    import pandas
+    import pynapple
+    from pynwb import NWBFile
+    from spikeinterface.core import BaseSorting, NumpySorting, SortingAnalyzer
+
+    from spikelab.spikedata.spikedata import SpikeData
+
+
+class BridgeMixin:
+    """Methods of a recording that take and give objects of other packages.
+
+    :mod:`spikelab.bridges` is imported when it is first used: it imports the data
+    classes, and the other package.
+    """
+
+    @staticmethod
+    def from_spikeinterface(
+        sorting_or_analyzer: "BaseSorting | SortingAnalyzer",
+        *,
+        segment_index: int = 0,
+        start_time: float | None = None,
+        length: float | None = None,
+    ) -> "SpikeData":
+        """Make a recording from a sorting or a sorting analyzer of SpikeInterface.
+
+        Every reader of SpikeInterface gives a sorting. Its unit ids become the
+        attribute ``unit_id``, its properties attributes, its annotations metadata. Of
+        an analyzer, what was computed is taken too: ``quality_metrics`` and
+        ``template_metrics`` as attributes, ``templates`` as ``waveform_mean`` and
+        ``waveform_sd`` (float32, samples x channels) with ``waveform_channels``, the
+        ``electrode`` with the largest template, and ``unit_locations`` as ``location``.
+
+        Parameters
+        ----------
+        sorting_or_analyzer : BaseSorting or SortingAnalyzer
+            What to convert.
+        segment_index : int
+            The segment; there is a warning if the sorting has more than one, and the
+            first is taken.
+        start_time : float, optional
+            Time of sample 0 in ms; by default what SpikeInterface says.
+        length : float, optional
+            Length of the recording in ms; by default that of the analyzer's or the
+            registered recording, else up to the last spike.
+
+        Returns
+        -------
+        SpikeData
+            Missing values (NaN, None, "") are attributes that a unit does not have.
+            ``metadata["fs_Hz"]`` is the sampling rate, ``metadata["waveform_unit"]``
+            the unit of the waveforms, if SpikeInterface scaled them.
+
+        Raises
+        ------
+        MissingExtraError
+            If SpikeInterface, of the extra ``spikeinterface``, is not installed.
+        TypeError
+            If it is neither a sorting nor an analyzer.
+        ValueError
+            If there is no such segment, or a spike lies outside of a given window.
+
+        Warns
+        -----
+        UserWarning
+            If spikes lie outside of the recording, which is then extended.
+
+        Examples
+        --------
+        >>> from spikelab import SpikeData
+        >>> import numpy as np
+        >>> from spikeinterface.core import NumpySorting
+        >>> sorting = NumpySorting.from_unit_dict([{7: np.array([30, 60])}], 30_000.0)
+        >>> sd = SpikeData.from_spikeinterface(sorting, length=100.0)
+        >>> sd.train[0].tolist(), sd.neuron_attributes
+        ([1.0, 2.0], [{'unit_id': 7}])
+        """
+        from spikelab.bridges.spikeinterface import from_spikeinterface
+
+        return from_spikeinterface(
+            sorting_or_analyzer,
+            segment_index=segment_index,
+            start_time=start_time,
+            length=length,
+        )
+
+    def to_spikeinterface(self, fs_Hz: float | None = None) -> "NumpySorting":
+        """Return the spikes as a ``NumpySorting`` of SpikeInterface, with one segment.
+
+        Unit ids are the distinct ``unit_id`` (str or int) of the units, else 0 to
+        N - 1. Attributes become properties, metadata that JSON can hold annotations.
+        Each spike goes to the nearest sample. The start of the segment is set, so that
+        SpikeInterface shows the same seconds.
+
+        Parameters
+        ----------
+        fs_Hz : float, optional
+            Sampling rate, by default ``metadata["fs_Hz"]``.
+
+        Raises
+        ------
+        MissingExtraError
+            If SpikeInterface, of the extra ``spikeinterface``, is not installed.
+        ValueError
+            If no sampling rate is known.
+
+        Warns
+        -----
+        UserWarning
+            Names what a sorting does not hold: the length of the recording, times
+            between samples, raw data, and metadata of other types.
+
+        Examples
+        --------
+        >>> from spikelab import SpikeData
+        >>> sd = SpikeData([[1.0, 2.0]], neuron_attributes=[{"unit_id": "a", "snr": 5.0}])
+        >>> sorting = sd.to_spikeinterface(fs_Hz=30_000)
+        >>> sorting.get_unit_spike_train("a").tolist(), sorting.get_property("snr").tolist()
+        ([30, 60], [5.0])
+        """
+        from spikelab.bridges.spikeinterface import to_spikeinterface
+
+        return to_spikeinterface(cast("SpikeData", self), fs_Hz)
+
+    @staticmethod
+    def from_neo(
+        block_or_segment_or_list: "neo.Block | neo.Segment | Iterable[neo.SpikeTrain]",
+    ) -> "SpikeData":
+        """Make a recording from spike trains of neo.
+
+        Times are converted by their unit. The window goes from the first ``t_start`` to
+        the last ``t_stop``. Names, annotations and array annotations of a spike train
+        become attributes; annotations of block and segment become metadata.
+
+        Parameters
+        ----------
+        block_or_segment_or_list : Block, Segment, or iterable of SpikeTrain
+            A Block must have one segment.
+
+        Raises
+        ------
+        MissingExtraError
+            If neo, of the extra ``neo``, is not installed.
+        TypeError
+            If it is none of these.
+        ValueError
+            If the Block has no segment, or several.
+
+        Warns
+        -----
+        UserWarning
+            Names what is left out: signals, events, epochs, waveforms of single spikes,
+            and units of annotations.
+
+        Examples
+        --------
+        >>> from spikelab import SpikeData
+        >>> import neo
+        >>> train = neo.SpikeTrain([0.5, 1.5], units="s", t_stop=2.0, depth=3)
+        >>> sd = SpikeData.from_neo([train])
+        >>> sd.train[0].tolist(), sd.length, sd.neuron_attributes
+        ([500.0, 1500.0], 2000.0, [{'depth': 3}])
+        """
+        from spikelab.bridges.neo import from_neo
+
+        return from_neo(block_or_segment_or_list)
+
+    def to_neo(self) -> "neo.Block":
+        """Return a ``neo.Block`` with one Segment: a SpikeTrain in ms for each unit.
+
+        ``t_start`` and ``t_stop`` are the window, attributes the annotations of each
+        spike train, metadata those of the block.
+
+        Raises
+        ------
+        MissingExtraError
+            If neo, of the extra ``neo``, is not installed.
+
+        Warns
+        -----
+        UserWarning
+            Names what is left out: raw data, and values that are no annotations.
+
+        Examples
+        --------
+        >>> from spikelab import SpikeData
+        >>> sd = SpikeData([[500.0], []], length=2000.0)
+        >>> sd.to_neo().segments[0].spiketrains[0]
+        <SpikeTrain(array([500.]) * ms, [0.0 ms, 2000.0 ms])>
+        """
+        from spikelab.bridges.neo import to_neo
+
+        return to_neo(cast("SpikeData", self))
+
+    @staticmethod
+    def from_pynapple(tsgroup: "pynapple.TsGroup") -> "SpikeData":
+        """Make a recording from a ``TsGroup`` of pynapple.
+
+        The window goes from the start of the time support to its end. Columns of the
+        metadata become attributes, and the keys the attribute ``unit_id``.
+
+        Parameters
+        ----------
+        tsgroup : TsGroup
+            What to convert.
+
+        Raises
+        ------
+        MissingExtraError
+            If pynapple, of the extra ``pynapple``, is not installed.
+        TypeError
+            If it is no TsGroup.
+
+        Warns
+        -----
+        UserWarning
+            If the time support has gaps, which a recording does not hold.
+
+        Examples
+        --------
+        >>> from spikelab import SpikeData
+        >>> import numpy as np, pynapple as nap
+        >>> support = nap.IntervalSet(0, 2)
+        >>> group = nap.TsGroup({4: nap.Ts(np.array([0.5, 1.5]))}, time_support=support)
+        >>> sd = SpikeData.from_pynapple(group)
+        >>> sd.train[0].tolist(), sd.length, sd.neuron_attributes
+        ([500.0, 1500.0], 2000.0, [{'unit_id': 4}])
+        """
+        from spikelab.bridges.pynapple import from_pynapple
+
+        return from_pynapple(tsgroup)
+
+    def to_pynapple(self) -> "pynapple.TsGroup":
+        """Return a ``TsGroup`` of pynapple, whose time support is the window.
+
+        Keys are the ``unit_id`` of the units if these are integers in ascending order,
+        else 0 to N - 1. Attributes become columns of its metadata. pynapple rounds
+        times to nanoseconds.
+
+        Raises
+        ------
+        MissingExtraError
+            If pynapple, of the extra ``pynapple``, is not installed.
+
+        Warns
+        -----
+        UserWarning
+            Names what a TsGroup does not hold: metadata of the recording, raw data, and
+            an attribute called ``rate``.
+
+        Examples
+        --------
+        >>> from spikelab import SpikeData
+        >>> sd = SpikeData([[500.0], []], length=2000.0)
+        >>> sd.to_pynapple()[0].times().tolist()
+        [0.5]
+        """
+        from spikelab.bridges.pynapple import to_pynapple
+
+        return to_pynapple(cast("SpikeData", self))
+
+    def to_dataframe(self) -> "pandas.DataFrame":
+        """Return a DataFrame of pandas with one row per spike, unit after unit.
+
+        Columns are ``unit`` (int64, from 0) and ``time_ms`` (float64).
+
+        Raises
+        ------
+        MissingExtraError
+            If pandas, of the extra ``pandas``, is not installed.
+
+        Examples
+        --------
+        >>> from spikelab import SpikeData
+        >>> SpikeData([[1.5, 2.0], [0.5]]).to_dataframe()
+           unit  time_ms
+        0     0      1.5
+        1     0      2.0
+        2     1      0.5
+        """
+        from spikelab.bridges.pandas import to_dataframe
+
+        return to_dataframe(cast("SpikeData", self))
+
+    def units_dataframe(self) -> "pandas.DataFrame":
+        """Return a DataFrame of pandas with one row per unit.
+
+        Columns are ``unit`` (from 0), ``n_spikes``, ``mean_rate_Hz`` (0 if the length
+        is 0), and the attributes; one that has the name of these gets ``_attribute``
+        behind it. Missing values are pandas' own.
+
+        Raises
+        ------
+        MissingExtraError
+            If pandas, of the extra ``pandas``, is not installed.
+
+        Examples
+        --------
+        >>> from spikelab import SpikeData
+        >>> sd = SpikeData([[1.5], []], length=500.0, neuron_attributes=[{"snr": 4.5}, {}])
+        >>> sd.units_dataframe()
+           unit  n_spikes  mean_rate_Hz  snr
+        0     0         1           2.0  4.5
+        1     1         0           0.0  NaN
+        """
+        from spikelab.bridges.pandas import units_dataframe
+
+        return units_dataframe(cast("SpikeData", self))
+
+    def add_to_nwbfile(self, nwbfile: "NWBFile") -> "NWBFile":
+        """Add the units to an NWB file that is open in pynwb, and return the file.
+
+        Attributes become columns of its units table, waveforms the standard's own ones.
+        Electrodes that are there are matched by id; without a table of electrodes one
+        is added. The file is written as the user likes:
+        ``NWBHDF5IO("session.nwb", "a")``, ``NWBZarrIO``, or neuroconv.
+
+        Parameters
+        ----------
+        nwbfile : pynwb.NWBFile
+            The file, extended in place.
+
+        Raises
+        ------
+        MissingExtraError
+            If pynwb, of the extra ``nwb``, is not installed.
+        ValueError
+            If the file has units, or a table of electrodes that lacks one of ours;
+            nothing is then added.
+        """
+        from spikelab.formats.nwb.append import add_to_nwbfile
+
+        return add_to_nwbfile(cast("SpikeData", self), nwbfile)
+
+    @staticmethod
+    def from_neo_spiketrains(
+        spiketrains: "Iterable[neo.SpikeTrain]", **kwargs: Any
+    ) -> "SpikeData":
+        """Make a recording of the times of spike trains of neo, as spikelab 0.1.2 does.
+
+        :meth:`from_neo` takes windows and annotations too.
+
+        Parameters
+        ----------
+        spiketrains : iterable of SpikeTrain
+            One for each unit; times are converted by their unit.
+        **kwargs
+            Further arguments of :class:`.SpikeData`.
+
+        Examples
+        --------
+        >>> from spikelab import SpikeData
+        >>> import neo
+        >>> trains = [neo.SpikeTrain([0.5], units="s", t_stop=2.0)]
+        >>> SpikeData.from_neo_spiketrains(trains, length=900.0).train[0].tolist()
+        [500.0]
+        """
+        from spikelab.bridges.published import from_neo_spiketrains
+
+        return from_neo_spiketrains(spiketrains, **kwargs)
+
+    def concatenate_spike_data(self, sd: "SpikeData") -> "SpikeData":
+        """Return the units of both recordings side by side, over the window of this one.
+
+        Of equal keys in metadata those of `sd` count; raw data is that of this one.
+
+        Parameters
+        ----------
+        sd : SpikeData
+            Units to add, cut to the window of this recording.
+
+        Raises
+        ------
+        ValueError
+            If `sd` does not cover the window.
+
+        Warns
+        -----
+        RuntimeWarning
+            If only one recording has attributes, which are then left out.
+
+        Examples
+        --------
+        >>> from spikelab import SpikeData
+        >>> sd = SpikeData([[1.0]], length=5.0)
+        >>> sd.concatenate_spike_data(SpikeData([[2.0, 7.0]], length=9.0)).N
+        2
+        """
+        from spikelab.bridges.published import concatenate_spike_data
+
+        return concatenate_spike_data(cast("SpikeData", self), sd)
+
+    def channel_raster(
+        self, bin_size: float = 1.0, channel_attr: str | None = None
+    ) -> NDArray[np.int64]:
+        """Count the spikes on each channel in each bin, those of all its units together.
+
+        Parameters
+        ----------
+        bin_size : float
+            Width of a bin in ms; bins are those of :meth:`.SpikeData.raster`.
+        channel_attr : str, optional
+            The attribute that holds the channel, by default ``channel``,
+            ``channel_id``, ``channel_index``, ``ch`` or ``electrode``. Units without
+            it are left out.
+
+        Returns
+        -------
+        ndarray
+            Counts, int64, shape (channels, bins), channels in ascending order.
+
+        Raises
+        ------
+        ValueError
+            If no unit has a channel.
+
+        Examples
+        --------
+        >>> from spikelab import SpikeData
+        >>> known = [{"channel": 3}, {"channel": 1}, {"channel": 3}]
+        >>> sd = SpikeData([[1.0], [2.0], [3.0]], length=4.0, neuron_attributes=known)
+        >>> sd.channel_raster(bin_size=2.0).tolist()
+        [[1, 0], [1, 1]]
+        """
+        from spikelab.bridges.published import channel_raster
+
+        return channel_raster(cast("SpikeData", self), bin_size, channel_attr)
