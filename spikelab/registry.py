@@ -77,6 +77,14 @@ FORMATS = {
 """The formats by name, in the order in which :func:`recognised` asks them."""
 
 
+SPIKEINTERFACE = Format(
+    "spikeinterface",
+    module_name="spikelab.bridges.spikeinterface_folder",
+    export_name="",
+)
+"""Folders that SpikeInterface saved, which are read by it and not written."""
+
+
 def named_by(target: str | os.PathLike[str]) -> Format | None:
     """Return the format whose suffix ends the name `target`, None if none does."""
     name = os.fspath(target).lower()
@@ -96,7 +104,7 @@ def recognised(path: Path) -> Format:
     if path.is_file():
         with path.open("rb") as file:
             head = file.read(8)
-    for entry in FORMATS.values():
+    for entry in (SPIKEINTERFACE, *FORMATS.values()):
         if entry.module.recognises(path, head):
             return entry
     raise FormatError(

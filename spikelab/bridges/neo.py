@@ -117,6 +117,8 @@ def to_neo(sd: SpikeData) -> Any:
         window["sampling_rate"] = sd.metadata["fs_Hz"] * units.Hz
     block, segment = neo.Block(), neo.Segment()
     lost = ["raw_data"] if np.size(sd.raw_data) else []
+    if sd.length and not sd.N:
+        lost.append("a window without units")
     lost += _annotate(block, sd.metadata, "metadata")
     for times, row in zip(sd.train, sd.neuron_attributes or [{}] * sd.N, strict=True):
         texts = {key: row[key] for key in TEXTS if isinstance(row.get(key), str)}

@@ -10,6 +10,9 @@ from spikelab.bridges.columns import as_array, as_attributes, warn_of
 from spikelab.spikedata.spike_trains import SpikeTrains
 from spikelab.spikedata.spikedata import SpikeData
 
+SHORTEST_MS = 1e-3
+"""Length in ms of the time support of a recording that has none."""
+
 _TAKEN = ("rate", "metadata", "self")
 """Names that a column of a TsGroup cannot have."""
 
@@ -59,8 +62,11 @@ def to_pynapple(sd: SpikeData) -> Any:
     for key in [k for k in columns if not isinstance(k, str) or k in _TAKEN]:
         lost.append(f"neuron_attributes {key!r}")
         del columns[key]
-    warn_of("to_pynapple", "TsGroup", lost)
     stop = max(sd.start_time + sd.length, sd.spike_trains.extremes()[1])
+    if sd.length < SHORTEST_MS:
+        lost.append(f"a window of {sd.length} ms (it is {SHORTEST_MS} ms long there)")
+        stop = sd.start_time + SHORTEST_MS
+    warn_of("to_pynapple", "TsGroup", lost)
     with warnings.catch_warnings():
         # Names that cannot be attributes of the group, rates of a window of length 0.
         warnings.simplefilter("ignore")

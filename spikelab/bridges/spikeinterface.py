@@ -136,7 +136,7 @@ def _by_rate(
         times += shift
     if n_samples is None:
         return times, first_ms, None
-    stop = float(time_units.to_ms(n_samples + offset, "samples", fs_Hz)) + shift
+    stop = 1000.0 * ((n_samples + offset) / fs_Hz) + shift
     return times, first_ms, stop
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, ParamSpec
 
 from spikelab import destinations, kinds, registry
+from spikelab.bridges.published import load_spikedata_from_spikeinterface
 from spikelab.errors import FormatError
 from spikelab.formats import hdf5, kilosort, nwb, pickle
 from spikelab.kinds import Contents
@@ -22,6 +23,7 @@ __all__ = [
     "load_spikedata_from_kilosort",
     "load_spikedata_from_nwb",
     "load_spikedata_from_pickle",
+    "load_spikedata_from_spikeinterface",
 ]
 
 _P = ParamSpec("_P")
