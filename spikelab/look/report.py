@@ -141,7 +141,8 @@ def _wrong_page(source: str, html: StrPath) -> str | None:
     """Return why a page cannot be written to `html`, None if it can."""
     page = os.fspath(html)
     if page == source or (
-        "://" not in page and Path(page).resolve() == Path(source).resolve()
+        "://" not in page
+        and Path(page).expanduser().resolve() == Path(source).expanduser().resolve()
     ):
         return f"--html must be another file than SOURCE, got {page}"
     if "://" not in page and Path(page).is_dir():
