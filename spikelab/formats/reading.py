@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, TypeVar
 
 import attrs
@@ -14,6 +15,9 @@ from spikelab.spikedata.data_object import DataObject
 from spikelab.spikedata.spikedata import SpikeData
 
 O = TypeVar("O", bound=DataObject)  # noqa: E741
+
+READS_RAW: ContextVar[bool] = ContextVar("READS_RAW", default=True)
+"""Whether raw voltages are read. If not, zeros of their shape stand in their place."""
 
 
 @attrs.frozen(kw_only=True)

@@ -1,6 +1,7 @@
 """What ``spikelab show`` prints and writes, and the index of a batch."""
 
 import base64
+import contextvars
 import io
 import os
 import sys
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from spikelab.errors import MissingExtraError
+from spikelab.formats.reading import READS_RAW
 from spikelab.look import html as pages
 from spikelab.look.plots import OKABE_ITO
 from spikelab.look.text import summary
@@ -45,7 +47,8 @@ def show(
     Parameters
     ----------
     source : path or S3 URL
-        A file or folder of any format. Raw voltages are not read.
+        A file or folder of any format. Raw voltages are not read, but in a pickle, which
+        is read whole.
     html : path or S3 URL, optional
         Where to write one self-contained page with summary, units and, if matplotlib
         is installed, pictures; replaced if it exists.
@@ -64,7 +67,9 @@ def show(
     if html is not None and (fault := _wrong_page(name, html)):
         return _fail(fault, 2)
     try:
-        obj = load(source, storage_options=storage_options)
+        without_raw = contextvars.copy_context()
+        without_raw.run(READS_RAW.set, False)
+        obj = without_raw.run(load, source, storage_options=storage_options)
         _print(f"{name}\n{summary(obj)}")
         if html is not None:
             page = object_page(obj, Path(name).name or name)

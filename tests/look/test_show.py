@@ -2,12 +2,14 @@
 
 import builtins
 import sys
+import tracemalloc
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from looked_at import HOSTILE, MAKERS, parsed
 
-from spikelab import SpikeData
+from spikelab import SpikeData, load
 from spikelab.look import index_page, show
 from spikelab.look.report import object_page
 
@@ -39,6 +41,21 @@ def test_it_writes_a_page(source, tmp_path):
     assert "Units (2)" in html
     if "matplotlib" in sys.modules:
         assert [tag for tag, _ in tags].count("img") == 2
+
+
+def test_raw_voltages_are_not_read(tmp_path, capsys):
+    """The summary says how many there are, and takes no memory for them."""
+    sd = SpikeData([[1.0]], raw_data=np.zeros((8, 1_000_000), np.int16), raw_time=20.0)
+    source = sd.to_hdf5(
+        tmp_path / "raw.h5", raw_dataset="raw", raw_time_dataset="raw_time"
+    )
+    tracemalloc.start()
+    assert show(source) == 0
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert "8 channels, 1000000 samples each" in capsys.readouterr().out
+    assert peak < 2_000_000
+    assert np.array_equal(load(source).raw_time, sd.raw_time)
 
 
 @pytest.mark.parametrize("name", MAKERS)

@@ -15,7 +15,7 @@ from spikelab.errors import FormatError
 from spikelab.formats import h5
 from spikelab.formats.base import FileWriter, Loss, recordings_of
 from spikelab.formats.hdf5 import store
-from spikelab.formats.reading import build
+from spikelab.formats.reading import READS_RAW, build
 from spikelab.spikedata import time_units
 from spikelab.spikedata.data_object import DataObject
 from spikelab.spikedata.spike_trains import BLOCK, SpikeTrains, converted
@@ -304,8 +304,13 @@ class HDF5Writer(FileWriter):
         raw_dataset, raw_time = (getattr(self, name) for name in RAW_NAMES)
         if raw_dataset is None or not h5.has_member(group, raw_dataset):
             return {}
+        data = h5.dataset(group, raw_dataset, ndim=(1, 2))
+        if not READS_RAW.get():
+            # Arrays of a single zero, whatever their shape.
+            raw = np.broadcast_to(np.zeros((), data.dtype), data.shape)
+            return {"raw_data": raw, "raw_time": np.broadcast_to(0.0, raw.shape[-1:])}
         return {
-            "raw_data": h5.dataset(group, raw_dataset, ndim=(1, 2))[()],
+            "raw_data": data[()],
             "raw_time": self._read_times(group, raw_time, self.raw_time_unit),
         }
 
