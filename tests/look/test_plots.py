@@ -103,9 +103,9 @@ def test_ten_million_spikes_are_drawn_in_a_second():
     flat = np.sort(np.random.default_rng(0).uniform(0, 3.6e6, 10_000))
     sd = SpikeData([flat] * 1000, length=3.6e6)
     drawn(SpikeData([[1.0]], length=2.0))  # matplotlib itself
-    began = time.perf_counter()
+    began = time.process_time()
     drawn(sd)
-    assert time.perf_counter() - began < 1.5
+    assert time.process_time() - began < 1.5  # of this process, whoever else is busy
 
 
 def test_slices_stand_around_their_event():

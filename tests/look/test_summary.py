@@ -94,9 +94,9 @@ def test_ten_million_spikes_are_summed_up_in_a_second():
     units = [{f"k{j}": float(i * j) for j in range(20)} for i in range(1000)]
     flat = np.sort(np.random.default_rng(0).uniform(0, 3.6e6, 10_000))
     sd = SpikeData([flat] * 1000, length=3.6e6, neuron_attributes=units)
-    began = time.perf_counter()
+    began = time.process_time()
     text, html = sd.summary(), sd._repr_html_()
-    assert time.perf_counter() - began < 1
+    assert time.process_time() - began < 1
     assert "10000000" in text
     assert len(html) < 300_000
 
