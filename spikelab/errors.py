@@ -6,29 +6,9 @@ cannot say. Each also derives from the built-in that fits it, so that code
 which catches the built-in keeps working.
 """
 
-import contextlib
-import os
 import pickle
 import sys
 import warnings
-from collections.abc import Iterator
-
-
-@contextlib.contextmanager
-def naming(target: str | os.PathLike[str], staged_suffix: str) -> Iterator[None]:
-    """Let an operating-system error in the block name `target`.
-
-    A failed write names no file, and a temporary name tells the user nothing.
-    """
-    try:
-        yield
-    except OSError as error:
-        unnamed = error.filename is None or staged_suffix in str(error.filename)
-        if error.errno is not None and unnamed:
-            error.filename = os.fspath(target)
-            if error.filename2 is not None:
-                del error.filename2
-        raise
 
 
 def warn(message: str, category: type[Warning] = UserWarning) -> None:
@@ -63,7 +43,11 @@ class VerificationError(SpikelabError, OSError):
     """A staged file, read back, does not hold what was exported."""
 
 
-class S3Error(SpikelabError, OSError):
+class TransferError(SpikelabError, OSError):
+    """A transfer to or from a remote store failed."""
+
+
+class S3Error(TransferError):
     """A transfer to or from an S3 store failed."""
 
 

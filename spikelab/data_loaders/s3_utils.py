@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from spikelab.destinations import staged_file
-from spikelab.s3 import Store, is_s3_url, parse_s3_url, with_credentials
+from spikelab.storage.publish import publish
+from spikelab.storage.s3 import S3Store, with_credentials
+from spikelab.storage.urls import is_s3_url, parse_s3_url
 
 __all__ = ["download_from_s3", "is_s3_url", "parse_s3_url", "upload_to_s3"]
 
@@ -60,7 +61,7 @@ def upload_to_s3(
         region_name=region_name,
     )
     parse_s3_url(s3_url)
-    Store.at(s3_url, options, progress=progress).upload(Path(local_path))
+    S3Store.at(s3_url, options).upload(Path(local_path))
     return s3_url
 
 
@@ -115,7 +116,7 @@ def download_from_s3(
     _, key = parse_s3_url(url)
     store = Store.at(url, options, progress=progress)
     if local_path is not None:
-        with staged_file(local_path) as staged:
+        with publish(local_path) as staged:
             store.download(staged)
         return os.fspath(local_path)
     suffix = PurePosixPath(key).suffix

@@ -1,0 +1,111 @@
+"""The file of an exported folder that is written last and lists the others."""
+
+import json
+from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
+from pathlib import Path
+from typing import Any
+
+from spikelab import validate
+from spikelab.errors import FormatError, IncompleteExportError
+
+MANIFEST = "spikelab.json"
+"""Its name."""
+
+PLAIN = ("spike_times.npy", "spike_clusters.npy")
+"""The arrays of a KiloSort export without a manifest, as spikelab 0.1.2 made it."""
+
+
+def replaced_entries(
+    existing: AbstractSet[str],
+    new: AbstractSet[str],
+    conflicting: AbstractSet[str],
+    in_manifest: AbstractSet[str] | None,
+) -> set[str]:
+    """Return which entries of a folder an export replaces or removes.
+
+    Parameters
+    ----------
+    existing, new : set of str
+        Entries of the folder, and of the export.
+    conflicting : set of str
+        Entries that programs would read together with the exported ones.
+    in_manifest : set of str, optional
+        What the manifest of an earlier export lists; None if there is none.
+
+    Raises
+    ------
+    ValueError
+        If one of them belongs to another program; the message lists those.
+    """
+    found = set(existing) & (new | conflicting | (in_manifest or set())) - {MANIFEST}
+    own = set(PLAIN) if in_manifest is None else in_manifest | conflicting
+    if foreign := found - own:
+        raise ValueError(
+            "folder holds files of another program that would contradict or be "
+            f"replaced by this export ({', '.join(sorted(foreign))}); "
+            "name an empty folder"
+        )
+    return found
+
+
+def write_manifest(folder: Path, about: dict[str, Any]) -> None:
+    """Write the manifest of a staged folder: `about`, and what the folder holds."""
+    entries = sorted(entry.name for entry in folder.iterdir())
+    _write_json(folder / MANIFEST, {**about, "complete": True, "files": entries})
+
+
+def write_incomplete(file: Path, names: Iterable[str] = ()) -> None:
+    """Write, as `file`, the manifest of a folder that is being changed.
+
+    `names` are the entries that belong to the export before or after.
+    """
+    _write_json(file, {"complete": False, "files": sorted(names)})
+
+
+def read_manifest(folder: Path) -> dict[str, Any] | None:
+    """Return the manifest of an exported folder, None if it has none.
+
+    Raises
+    ------
+    IncompleteExportError
+        If an export into the folder was interrupted, or a listed file is gone.
+    FormatError
+        If the manifest is not one that spikelab wrote.
+    """
+    manifest = load_manifest(folder)
+    if manifest is None:
+        return None
+    if manifest["complete"] is not True:
+        raise IncompleteExportError(
+            f"{folder} is incomplete: an export into it was interrupted; export again"
+        )
+    for name in manifest["files"]:
+        if not (folder / name).exists():
+            raise IncompleteExportError(
+                f"{folder} is incomplete: {name}, which {MANIFEST} lists, is missing"
+            )
+    return manifest
+
+
+def load_manifest(folder: Path) -> dict[str, Any] | None:
+    """Return the manifest of a folder, complete or not, None if it has none."""
+    validate.regular_file(folder / MANIFEST)
+    try:
+        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        complete, names = manifest["complete"], manifest["files"]
+        if not isinstance(complete, bool) or not isinstance(names, list):
+            raise TypeError("complete must be true or false, and files a list")
+        for name in names:
+            validate.file_name("files", name)
+    except FileNotFoundError:
+        return None
+    except (TypeError, KeyError, ValueError, RecursionError) as error:
+        raise FormatError(
+            f"{folder / MANIFEST} is not a spikelab manifest: {error}"
+        ) from error
+    return dict(manifest)
+
+
+def _write_json(file: Path, value: dict[str, Any]) -> None:
+    file.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")

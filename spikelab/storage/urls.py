@@ -1,0 +1,167 @@
+"""The URLs of files and folders that are not on the local disk."""
+
+import os
+import re
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import attrs
+
+_BUCKET = r"[A-Za-z0-9][A-Za-z0-9._-]{1,62}"
+
+_HOST = re.compile(
+    rf"(?:(?P<bucket>{_BUCKET})\.)?"
+    r"s3(?:-accelerate|-fips)?"
+    r"(?:\.dualstack)?"
+    r"(?:[.-](?P<region>[a-z]{2}(?:-[a-z]+)+-\d{1,2}))?"
+    r"\.amazonaws\.com(?:\.cn)?"
+)
+"""Amazon's hosts for objects: of a bucket, or, without one, of all of them."""
+
+_ANY_SCHEME = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]+):/")
+
+_NO_FOLDERS = ("s3", "http", "https", "gs", "gcs", "az", "abfs", "memory")
+"""Schemes that a ``Path`` shows to have been a URL, though it holds one slash only."""
+
+
+@attrs.frozen
+class Location:
+    """An object, or a folder of objects, in S3."""
+
+    bucket: str
+    key: str
+    region: str | None = None
+
+    @property
+    def url(self) -> str:
+        """The location as ``s3://bucket/key``."""
+        return f"s3://{self.bucket}/{self.key}"
+
+    def inside(self, name: str) -> "Location":
+        """Return the location of `name` in this folder."""
+        slash = "" if not self.key or self.key.endswith("/") else "/"
+        return attrs.evolve(self, key=f"{self.key}{slash}{name}")
+
+
+def without_secrets(url: Any) -> str:
+    """Return a URL without user, password and signature."""
+    text = re.sub(r"//\S*@", "//***@", str(url))
+    return re.sub(r"\?.*", "?***", text, flags=re.DOTALL)
+
+
+def shown(url: Any) -> str:
+    """Return how an error shows a URL: in quotes, without secrets."""
+    return repr(without_secrets(url))
+
+
+def is_s3_url(url: Any) -> bool:
+    """Return whether `url` names something in S3.
+
+    Parameters
+    ----------
+    url : object
+        ``s3://bucket/key``, or an https (or http) address of one of Amazon's S3 hosts
+        with the bucket in its host or at the start of its path.
+
+    Returns
+    -------
+    bool
+        False for anything else, also for hosts that only look like Amazon's.
+    """
+    return isinstance(url, str) and _location(url) is not None
+
+
+def parse_s3_url(url: str) -> tuple[str, str]:
+    """Return the bucket and the key that an S3 URL names.
+
+    The key of an ``s3://`` URL is what is written there, that of an https
+    address is percent-decoded.
+
+    Parameters
+    ----------
+    url : str
+        See :func:`is_s3_url`.
+
+    Raises
+    ------
+    ValueError
+        If it is not an S3 URL, or names no key.
+    """
+    found = located(url)
+    if not found.key:
+        raise ValueError(f"url must name a key in the bucket, got {shown(url)}")
+    return found.bucket, found.key
+
+
+def located(url: Any) -> Location:
+    """Return the bucket and key of an S3 URL; the key may be empty.
+
+    Raises
+    ------
+    ValueError
+        If it is not an S3 URL.
+    """
+    found = _location(url) if isinstance(url, str) else None
+    if found is None:
+        raise ValueError(f"url must be an S3 URL (s3://bucket/key), got {shown(url)}")
+    return found
+
+
+def scheme_of(name: str, target: str | os.PathLike[str]) -> str | None:
+    """Return the scheme of a URL, ``s3`` for all forms of S3, None for a local path.
+
+    Raises
+    ------
+    ValueError
+        If `target`, called `name` in errors, is not a URL that can be used. Written as
+        a file, it would end up in a folder called ``https:``.
+    """
+    text = os.fspath(target)
+    found = _ANY_SCHEME.match(text) if isinstance(text, str) else None
+    if found is None:
+        return None
+    scheme = found["scheme"].lower()
+    if "://" not in text:
+        if isinstance(target, os.PathLike) and scheme in _NO_FOLDERS:
+            raise ValueError(
+                f"{name} must be an S3 URL, or any other, as a string, not as a Path, "
+                f"got {shown(text)}"
+            )
+        return None
+    if is_s3_url(text):
+        return "s3"
+    if scheme == "s3":
+        raise ValueError(
+            f"{name} must name a bucket of 3 to 63 letters, digits, dots and dashes, "
+            f"got {shown(text)}"
+        )
+    if "@" in text.partition("://")[2].partition("?")[0]:
+        raise ValueError(
+            f"{name} must not hold a user or password (give them as storage_options), "
+            f"got {shown(text)}"
+        )
+    return scheme
+
+
+def _location(url: str) -> Location | None:
+    scheme, _, rest = url.partition("://")
+    if scheme.lower() == "s3":
+        bucket, _, key = rest.partition("/")
+        return Location(bucket, key) if re.fullmatch(_BUCKET, bucket) else None
+    return _at_amazon(url) if scheme.lower() in ("https", "http") else None
+
+
+def _at_amazon(url: str) -> Location | None:
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # brackets that hold no address
+        return None
+    host = _HOST.fullmatch(parts.netloc.lower())
+    if host is None or parts.query or parts.fragment:
+        return None
+    bucket, path = host["bucket"], unquote(parts.path).removeprefix("/")
+    if bucket is None:
+        bucket, _, path = path.partition("/")
+    if not re.fullmatch(_BUCKET, bucket):
+        return None
+    return Location(bucket, path, host["region"])
