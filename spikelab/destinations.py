@@ -27,10 +27,11 @@ def staged_folder(target, storage_options=None, *, contradicting=(), progress=Fa
 
 @contextlib.contextmanager
 def staged_pair(first, second, storage_options=None, *, progress=False):  # type: ignore[no-untyped-def] # noqa: D103
-    with publish(first, storage_options, progress=progress) as staged:
-        with publish(second, storage_options, progress=progress) as other:
-            yield staged, other
-        # The second is published here, the first after it.
+    with (
+        publish(first, storage_options, progress=progress) as staged,
+        publish(second, storage_options, progress=progress) as other,
+    ):
+        yield staged, other
 
 
 __all__ = [

@@ -14,8 +14,8 @@ from recordings import assert_same_recording, linear_track, recordings, simulate
 
 from spikelab import SpikeData, load
 from spikelab.comparison import same
-from spikelab.destinations import STAGED_SUFFIX, staged_pair
 from spikelab.errors import LossError
+from spikelab.storage.publish import STAGED_SUFFIX
 
 
 def snapshot(folder):
@@ -25,14 +25,6 @@ def snapshot(folder):
         for path in sorted(Path(folder).rglob("*"))
         if path.is_file()
     }
-
-
-def publish_in_vain(first, second, storage_options=None):
-    """Publish a pair of files whose first meets a folder of its name at the end."""
-    with staged_pair(first, second, storage_options) as (staged, other):
-        staged.write_text("new")
-        other.write_text("new")
-        first.mkdir()
 
 
 @contextmanager

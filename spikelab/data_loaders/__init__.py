@@ -18,6 +18,7 @@ from spikelab.data_loaders.data_loaders import (
 )
 from spikelab.data_loaders.s3_utils import (
     download_from_s3,
+    ensure_local_file,
     is_s3_url,
     parse_s3_url,
     upload_to_s3,
@@ -25,6 +26,7 @@ from spikelab.data_loaders.s3_utils import (
 
 __all__ = [
     "download_from_s3",
+    "ensure_local_file",
     "export_spikedata_to_csv",
     "export_spikedata_to_hdf5",
     "export_spikedata_to_kilosort",

@@ -1,20 +1,22 @@
-"""The loaders: what a format's reader gives, as a data object.
-
-Each has the signature and the documentation of the reader that it calls.
-"""
+"""The loaders of all formats, and :func:`load`, which recognises the format."""
 
 import functools
-import inspect
 import os
 from collections.abc import Callable, Mapping
-from typing import Any, ParamSpec
+from typing import Any
 
-from spikelab import destinations, kinds, registry
+from spikelab import kinds
 from spikelab.bridges.published import load_spikedata_from_spikeinterface
 from spikelab.errors import FormatError
-from spikelab.formats import hdf5, kilosort, nwb, pickle
+from spikelab.formats import kilosort
+from spikelab.formats.functions import spikedata_loader
+from spikelab.formats.hdf5 import load_spikedata_from_hdf5
+from spikelab.formats.nwb import load_spikedata_from_nwb
+from spikelab.formats.pickle import load_from_pickle, load_spikedata_from_pickle
 from spikelab.kinds import Contents
-from spikelab.spikedata.spikedata import SpikeData
+from spikelab.registry import recognised
+from spikelab.spikedata.data_object import DataObject
+from spikelab.storage.publish import local_copy
 
 __all__ = [
     "load",
@@ -26,70 +28,6 @@ __all__ = [
     "load_spikedata_from_spikeinterface",
 ]
 
-_P = ParamSpec("_P")
-
-
-def _built(contents: Any, source: str | os.PathLike[str]) -> Any:
-    """Return the data object that `contents`, read from `source`, describes or is.
-
-    Raises
-    ------
-    FormatError
-        If there can be no such object.
-    """
-    if not isinstance(contents, Contents):
-        return contents
-    try:
-        return kinds.build(contents)
-    except FormatError as error:
-        raise FormatError(f"{os.fspath(source)}: {error}") from error
-
-
-def _loader(name: str, read: Callable[_P, Any], cls: Any = None) -> Callable[_P, Any]:
-    """Return the loader called `name` that builds what `read` returns, a `cls`."""
-
-    @functools.wraps(read)
-    def loader(*args: _P.args, **kwargs: _P.kwargs) -> Any:
-        source = _bound(name, read, *args, **kwargs)
-        contents = read(*args, **kwargs)
-        loaded = _built(contents, source)
-        if cls is not None and not isinstance(loaded, cls):
-            raise FormatError(
-                f"{os.fspath(source)} must hold a {cls.__name__} for {name}, "
-                f"got a {type(loaded).__name__}; spikelab.load takes any"
-            )
-        return loaded
-
-    loader.__name__ = loader.__qualname__ = name
-    loader.__module__ = __name__
-    returned = cls or Any
-    loader.__annotations__ = {**read.__annotations__, "return": returned}
-    signature = inspect.signature(read).replace(return_annotation=returned)
-    loader.__signature__ = signature  # type: ignore[attr-defined] # of any function
-    return loader
-
-
-def _bound(name: str, read: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-    """Return the source that `read` is given, or raise TypeError in the name of a loader."""
-    try:
-        given = inspect.signature(read).bind(*args, **kwargs)
-    except TypeError as error:
-        raise TypeError(f"{name}: {error}") from None
-    return next(iter(given.arguments.values()))
-
-
-def _spikedata_loader(name: str, read: Callable[_P, Any]) -> Callable[_P, SpikeData]:
-    return _loader(name, read, SpikeData)
-
-
-load_spikedata_from_hdf5 = hdf5.load_spikedata_from_hdf5
-load_spikedata_from_kilosort = _spikedata_loader(
-    "load_spikedata_from_kilosort", kilosort.read
-)
-load_spikedata_from_nwb = _spikedata_loader("load_spikedata_from_nwb", nwb.read)
-load_spikedata_from_pickle = pickle.load_spikedata_from_pickle
-load_from_pickle = pickle.load_from_pickle
-
 
 def load(
     path: str | os.PathLike[str],
@@ -97,15 +35,16 @@ def load(
     storage_options: Mapping[str, Any] | None = None,
     progress: bool = False,
     **options: Any,
-) -> Any:
+) -> DataObject:
     """Load a data object from a file or folder of any format that spikelab reads.
 
     Parameters
     ----------
-    path : path or S3 URL
-        What to load; the format is told by what it holds.
+    path : path or URL
+        What to load. The format is recognised by what it holds.
     storage_options : mapping, optional
-        Handed to ``boto3.client("s3", ...)`` for an S3 URL.
+        Arguments of ``boto3.client("s3", ...)`` for an S3 URL, of the file system of
+        fsspec for another.
     progress : bool
         Show a progress bar during a download.
     **options
@@ -124,18 +63,43 @@ def load(
         If the format is not one of those, or the file does not hold what its
         format promises.
     """
-    with destinations.local_copy(
-        path, storage_options, name="path", progress=progress
-    ) as local:
-        found = registry.recognised(local)
-        # A second file that an option names may be on S3 too.
-        arguments = {**options, "storage_options": storage_options}
-        _bound(f"load of a {found.name} file", found.read, local, **arguments)
-        loaded = _built(found.read(local, **arguments), path)
-        metadata = getattr(loaded, "metadata", None) or {}
-        for key in ("source_file", "source_folder"):
-            # Of an S3 object, readers know the temporary copy only.
-            found_there = metadata.get(key)
-            if isinstance(found_there, str) and found_there == str(local):
-                metadata[key] = os.fspath(path)
-    return loaded
+    with local_copy(path, storage_options, name="path", progress=progress) as local:
+        # A second file that an option names may be remote too.
+        loaded: Any = recognised(local).read(
+            local, storage_options=storage_options, **options
+        )
+        loaded = _built(loaded, path)
+    metadata = getattr(loaded, "metadata", None) or {}
+    for key in ("source_file", "source_folder"):
+        # Readers know the temporary copy of a remote file only.
+        source = metadata.get(key)
+        if isinstance(source, str) and source == str(local):
+            metadata[key] = os.fspath(path)
+    found: DataObject = loaded
+    return found
+
+
+def _built(contents: Any, source: Any) -> Any:
+    """Old way, while the readers are moved over."""
+    if not isinstance(contents, Contents):
+        return contents
+    try:
+        return kinds.build(contents)
+    except FormatError as error:
+        raise FormatError(f"{os.fspath(source)}: {error}") from error
+
+
+def _loader(module: Any, name: str) -> Callable[..., Any]:
+    """Old way, while the readers are moved over."""
+    if hasattr(module, name):
+        moved: Callable[..., Any] = getattr(module, name)
+        return moved
+
+    @functools.wraps(module.read)
+    def read(*args: Any, **options: Any) -> Any:
+        return _built(module.read(*args, **options), args[0])
+
+    return spikedata_loader(read, name)
+
+
+load_spikedata_from_kilosort = _loader(kilosort, "load_spikedata_from_kilosort")

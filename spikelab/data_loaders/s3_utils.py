@@ -1,16 +1,24 @@
-"""S3 by itself: what is a URL of it, and single transfers."""
+"""Single transfers to and from S3, and which URLs are of it."""
 
+import errno
 import os
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from spikelab.storage.publish import publish
+from spikelab.storage.publish import publish, resolved
 from spikelab.storage.s3 import S3Store, with_credentials
+from spikelab.storage.store import check_progress, progress_bar
 from spikelab.storage.urls import is_s3_url, parse_s3_url
 
-__all__ = ["download_from_s3", "is_s3_url", "parse_s3_url", "upload_to_s3"]
+__all__ = [
+    "download_from_s3",
+    "ensure_local_file",
+    "is_s3_url",
+    "parse_s3_url",
+    "upload_to_s3",
+]
 
 
 def upload_to_s3(
@@ -24,20 +32,20 @@ def upload_to_s3(
     storage_options: Mapping[str, Any] | None = None,
     progress: bool = False,
 ) -> str:
-    """Upload a file and compare what arrived with it.
+    """Upload a file.
 
     Parameters
     ----------
     local_path : path
         The file.
     s3_url : str
-        Where it goes; an object there is replaced.
+        Where it goes; an object that exists is replaced when all bytes have arrived.
     aws_access_key_id, aws_secret_access_key, aws_session_token : str, optional
         Credentials; by default those that boto3 finds.
     region_name : str, optional
         Region of the bucket.
     storage_options : mapping, optional
-        Handed to ``boto3.client("s3", ...)``.
+        Arguments of ``boto3.client("s3", ...)``, and ``anon``.
     progress : bool
         Show a progress bar.
 
@@ -61,7 +69,11 @@ def upload_to_s3(
         region_name=region_name,
     )
     parse_s3_url(s3_url)
-    S3Store.at(s3_url, options).upload(Path(local_path))
+    check_progress(progress)
+    path = resolved("local_path", local_path)
+    size = path.stat().st_size
+    with progress_bar(progress, "upload", s3_url, size) as moved:
+        S3Store.at(s3_url, options).upload(path, moved=moved)
     return s3_url
 
 
@@ -90,7 +102,7 @@ def download_from_s3(
     region_name : str, optional
         Region of the bucket.
     storage_options : mapping, optional
-        Handed to ``boto3.client("s3", ...)``.
+        Arguments of ``boto3.client("s3", ...)``, and ``anon``.
     progress : bool
         Show a progress bar.
 
@@ -114,17 +126,76 @@ def download_from_s3(
         region_name=region_name,
     )
     _, key = parse_s3_url(url)
-    store = Store.at(url, options, progress=progress)
+    check_progress(progress)
+    store = S3Store.at(url, options)
     if local_path is not None:
         with publish(local_path) as staged:
-            store.download(staged)
+            _download(store, staged, progress)
         return os.fspath(local_path)
     suffix = PurePosixPath(key).suffix
     descriptor, name = tempfile.mkstemp(prefix="spikelab-", suffix=suffix)
     os.close(descriptor)
     try:
-        store.download(Path(name))
+        _download(store, Path(name), progress)
     except BaseException:
         Path(name).unlink()
         raise
     return name
+
+
+def ensure_local_file(
+    file_path_or_url: str | os.PathLike[str],
+    aws_access_key_id: str | None = None,
+    aws_secret_access_key: str | None = None,
+    aws_session_token: str | None = None,
+    region_name: str | None = None,
+    *,
+    storage_options: Mapping[str, Any] | None = None,
+) -> tuple[str, bool]:
+    """Return the path of a local file that has the contents of a file or S3 object.
+
+    Parameters
+    ----------
+    file_path_or_url : path or S3 URL
+        A local path is returned as it is given, ``~`` aside; an object is downloaded.
+    aws_access_key_id, aws_secret_access_key, aws_session_token : str, optional
+        Credentials; by default those that boto3 finds.
+    region_name : str, optional
+        Region of the bucket.
+    storage_options : mapping, optional
+        Arguments of ``boto3.client("s3", ...)``, and ``anon``.
+
+    Returns
+    -------
+    path : str
+        The path.
+    is_temporary : bool
+        Whether it is a temporary file, which is the caller's to remove.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file or object.
+    S3Error
+        If the download fails.
+    """
+    if is_s3_url(file_path_or_url):
+        path = download_from_s3(
+            os.fspath(file_path_or_url),
+            None,
+            aws_access_key_id,
+            aws_secret_access_key,
+            aws_session_token,
+            region_name,
+            storage_options=storage_options,
+        )
+        return path, True
+    if not resolved("file_path_or_url", file_path_or_url).exists():
+        raise FileNotFoundError(errno.ENOENT, "no such file", str(file_path_or_url))
+    return os.fspath(Path(file_path_or_url).expanduser()), False
+
+
+def _download(store: S3Store, path: Path, progress: bool) -> None:
+    size = store.entry().size if progress else 0
+    with progress_bar(progress, "download", store.url, size) as moved:
+        store.download(path, moved=moved)

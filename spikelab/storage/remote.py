@@ -80,7 +80,9 @@ def published_folder(
     store.check_target(is_folder=True)
     with _local_folder(store.url) as folder:
         existing = store.entries()
-        in_manifest = _in_remote_manifest(store, folder) if MANIFEST in existing else None
+        in_manifest = (
+            _in_remote_manifest(store, folder) if MANIFEST in existing else None
+        )
         staged = folder / "staged"
         staged.mkdir()
         yield staged

@@ -141,7 +141,11 @@ class S3Store(Store):
                 )
                 return
             with path.open("rb") as file:
-                self.client.put_object(**self._named(name), Body=file, **metadata)
+                answer = self.client.put_object(
+                    **self._named(name), Body=file, **metadata
+                )
+            if "ETag" not in answer:
+                raise ValueError("the store did not confirm it")
             if moved is not None:
                 moved(path.stat().st_size)
 

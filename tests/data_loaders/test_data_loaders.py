@@ -1,8 +1,8 @@
 """The loaders: the readers of the formats, with a data object as the answer."""
 
 import inspect
-from typing import Any
 
+import numpy as np
 import pytest
 from siblings import rates
 
@@ -11,27 +11,26 @@ from spikelab import SpikeData
 from spikelab.data_loaders import data_loaders
 from spikelab.errors import FormatError
 from spikelab.formats import hdf5, kilosort, nwb, pickle
+from spikelab.spikedata.data_object import DataObject
 
-READERS = {
+LOADERS = {
     "load_spikedata_from_hdf5": (hdf5.read, SpikeData),
     "load_spikedata_from_nwb": (nwb.read, SpikeData),
     "load_spikedata_from_kilosort": (kilosort.read, SpikeData),
     "load_spikedata_from_pickle": (pickle.read, SpikeData),
-    "load_from_pickle": (pickle.read, Any),
+    "load_from_pickle": (pickle.read, DataObject),
 }
 
 
-@pytest.mark.parametrize("name", READERS)
-def test_a_loader_is_its_reader_but_for_the_answer(name):
+@pytest.mark.parametrize("name", LOADERS)
+def test_a_loader_has_the_parameters_of_its_reader(name):
     """Parameters and documentation are spelled once, the type returned is its own."""
-    loader, (reader, returned) = getattr(spikelab, name), READERS[name]
-    assert loader.__name__ == name
-    assert loader.__module__ == data_loaders.__name__
+    loader, (reader, returned) = getattr(spikelab, name), LOADERS[name]
     assert loader.__doc__ == reader.__doc__
     signature = inspect.signature(loader)
     assert signature.parameters == inspect.signature(reader).parameters
-    assert signature.return_annotation is loader.__annotations__["return"] is returned
-    assert inspect.signature(reader).return_annotation is not SpikeData
+    assert loader.__annotations__["return"] is returned
+    assert getattr(data_loaders, name) is loader
 
 
 @pytest.mark.parametrize(
@@ -55,10 +54,20 @@ def test_a_file_may_be_named_by_keyword(tmp_path):
     assert isinstance(spikelab.load_from_pickle(filepath=path), spikelab.RateData)
 
 
-def test_a_wrong_call_names_the_loader():
-    """And not the reader that it calls."""
-    with pytest.raises(TypeError, match="load_spikedata_from_kilosort: too many"):
-        spikelab.load_spikedata_from_kilosort("folder", 30_000.0)
+@pytest.mark.parametrize("call", [spikelab.load, spikelab.load_from_pickle])
+def test_an_unknown_option_is_named(call, tmp_path):
+    """As in any function."""
+    path = rates().to_pickle(tmp_path / "a.pkl")
+    with pytest.raises(TypeError, match="unexpected keyword argument 'trust'"):
+        call(path, trust=True)
+
+
+def test_the_name_of_the_source_may_be_anything(tmp_path):
+    """It is metadata of the user's, an array here."""
+    source = np.array(["a.h5", "b.h5"])
+    sd = SpikeData([[1.0]], length=2.0, metadata={"source_file": source})
+    found = spikelab.load(sd.to_pickle(tmp_path / "a.pkl"))
+    assert found.metadata["source_file"].tolist() == source.tolist()
 
 
 def test_not_every_folder_is_of_a_sorter(tmp_path):

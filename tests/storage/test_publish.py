@@ -12,18 +12,13 @@ import time
 from pathlib import Path
 
 import pytest
-from contract import publish_in_vain, snapshot
+from contract import snapshot
 from stress.processes import ended, forked
 
-from spikelab import destinations
-from spikelab.destinations import (
-    MANIFEST,
-    STAGED_SUFFIX,
-    staged_file,
-    staged_folder,
-    staged_pair,
-)
 from spikelab.errors import FormatError, IncompleteExportError
+from spikelab.storage import publish as publishing
+from spikelab.storage.manifest import MANIFEST, read_manifest, write_manifest
+from spikelab.storage.publish import STAGED_SUFFIX, local_copy, publish
 
 PATTERNS = ("*.npy", "params.py")
 
@@ -33,12 +28,12 @@ def leftovers(folder):
     return [p for p in folder.rglob("*") if p.name.endswith(STAGED_SUFFIX)]
 
 
-def export(folder, contents, contradicting=PATTERNS):
+def export(folder, contents, conflicting=PATTERNS):
     """Publish `contents`, text by name, as an exported folder."""
-    with staged_folder(folder, contradicting=contradicting) as staged:
+    with publish(folder, folder=True, conflicting=conflicting) as staged:
         for name, text in contents.items():
             (staged / name).write_text(text)
-        destinations.write_manifest(staged, {"format": "test"})
+        write_manifest(staged, {"format": "test"})
 
 
 def texts(folder):
@@ -65,7 +60,7 @@ class TestFile:
 
     def test_a_file_appears_whole(self, tmp_path):
         """Nothing is at the target until the block has ended."""
-        with staged_file(tmp_path / "a.h5") as staged:
+        with publish(tmp_path / "a.h5") as staged:
             staged.write_text("half")
             assert not (tmp_path / "a.h5").exists()
             assert staged.parent == tmp_path
@@ -77,7 +72,7 @@ class TestFile:
         (tmp_path / "a.h5").write_text("old")
 
         def export_half():
-            with staged_file(tmp_path / "a.h5") as staged:
+            with publish(tmp_path / "a.h5") as staged:
                 staged.write_text("new")
                 raise error
 
@@ -88,10 +83,10 @@ class TestFile:
     def test_parents_are_made_and_removed_again(self, tmp_path):
         """A failed export leaves no empty folders, a successful one keeps them."""
         target = tmp_path / "a" / "b" / "c.h5"
-        with pytest.raises(ValueError, match="no"), staged_file(target):
+        with pytest.raises(ValueError, match="no"), publish(target):
             raise ValueError("no")
         assert list(tmp_path.iterdir()) == []
-        with staged_file(target):
+        with publish(target):
             pass
         assert target.exists()
 
@@ -105,7 +100,7 @@ class TestFile:
             real(self, *args, **kwargs)
 
         monkeypatch.setattr(Path, "mkdir", mkdir)
-        with pytest.raises(PermissionError), staged_file(tmp_path / "a" / "b" / "c"):
+        with pytest.raises(PermissionError), publish(tmp_path / "a" / "b" / "c"):
             pass
         assert list(tmp_path.iterdir()) == []
 
@@ -115,7 +110,7 @@ class TestFile:
             target = tmp_path / f"{bits}"
             target.write_text("old")
             target.chmod(bits)
-            with staged_file(target) as staged:
+            with publish(target) as staged:
                 staged.write_text("new")
             assert (mode(target), target.read_text()) == (bits, "new")
 
@@ -123,7 +118,7 @@ class TestFile:
         """As every other file that the user makes."""
         for mask in (0o022, 0o002, 0o077):
             umask(mask)
-            with staged_file(tmp_path / f"{mask}") as staged:
+            with publish(tmp_path / f"{mask}") as staged:
                 staged.write_text("new")
             assert mode(tmp_path / f"{mask}") == 0o666 & ~mask
 
@@ -133,7 +128,7 @@ class TestFile:
         (tmp_path / "disk" / "real.h5").write_text("old")
         link = tmp_path / "link.h5"
         link.symlink_to("disk/real.h5")
-        with staged_file(link) as staged:
+        with publish(link) as staged:
             staged.write_text("new")
         assert link.is_symlink()
         assert (tmp_path / "disk" / "real.h5").read_text() == "new"
@@ -142,7 +137,7 @@ class TestFile:
         """Folders on the way to it are made too."""
         link = tmp_path / "link.h5"
         link.symlink_to("later/real.h5")
-        with staged_file(link) as staged:
+        with publish(link) as staged:
             staged.write_text("new")
         assert (tmp_path / "later" / "real.h5").read_text() == "new"
 
@@ -154,7 +149,7 @@ class TestFile:
             raise OSError("no renaming today")
 
         monkeypatch.setattr(os, "replace", fail)
-        with pytest.raises(OSError, match="no renaming"), staged_file(tmp_path / "a"):
+        with pytest.raises(OSError, match="no renaming"), publish(tmp_path / "a"):
             pass
         assert snapshot(tmp_path) == {"a": b"old"}
 
@@ -163,21 +158,21 @@ class TestFile:
         expected = pytest.raises(
             IsADirectoryError, match="must name a file, got a folder"
         )
-        with expected, staged_file(tmp_path):
+        with expected, publish(tmp_path):
             pass
 
     def test_a_pipe_is_no_file(self, tmp_path):
         """A device or a pipe is refused, and not replaced by a file."""
         os.mkfifo(tmp_path / "pipe")
         expected = pytest.raises(OSError, match="must name a regular file")
-        with expected, staged_file(tmp_path / "pipe"):
+        with expected, publish(tmp_path / "pipe"):
             pass
         assert stat.S_ISFIFO((tmp_path / "pipe").stat().st_mode)
 
     def test_a_name_of_full_length(self, tmp_path):
         """The temporary name must not be too long where the target's is not."""
         for name in ("x" * 255, "ü" * 127):
-            with staged_file(tmp_path / name) as staged:
+            with publish(tmp_path / name) as staged:
                 staged.write_text("new")
             assert (tmp_path / name).read_text() == "new"
 
@@ -186,15 +181,15 @@ class TestFile:
     )
     def test_what_is_no_path(self, target, error):
         """An empty name would be the current folder."""
-        with pytest.raises(error, match="filepath must"), staged_file(target):
+        with pytest.raises(error, match="filepath must"), publish(target):
             pass
 
     def test_a_leftover_is_never_in_the_way(self, tmp_path):
         """A killed process leaves a name that the next one does not meet."""
         code = (
             "import os, signal, sys\n"
-            "from spikelab.destinations import staged_file\n"
-            "with staged_file(sys.argv[1]) as staged:\n"
+            "from spikelab.storage.publish import publish\n"
+            "with publish(sys.argv[1]) as staged:\n"
             "    staged.write_text('half')\n"
             "    os.kill(os.getpid(), signal.SIGKILL)\n"
         )
@@ -203,78 +198,14 @@ class TestFile:
             subprocess.run([sys.executable, "-c", code, tmp_path / "a"], check=False)
         assert (tmp_path / "a").read_text() == "old"
         assert len(leftovers(tmp_path)) == 2
-        with staged_file(tmp_path / "a") as staged:
+        with publish(tmp_path / "a") as staged:
             staged.write_text("new")
         assert (tmp_path / "a").read_text() == "new"
 
 
-class TestPair:
-    """Two files that belong together."""
-
-    def test_both_appear(self, tmp_path):
-        """Whole, and with nothing beside them."""
-        for text in ("old", "new"):
-            with staged_pair(tmp_path / "a", tmp_path / "b") as (first, second):
-                first.write_text(text)
-                second.write_text(text * 2)
-        assert snapshot(tmp_path) == {"a": b"new", "b": b"newnew"}
-
-    @pytest.mark.parametrize("earlier", ["old", None])
-    def test_the_second_is_put_back_if_the_first_fails(self, earlier, tmp_path):
-        """Whether it was replaced or new, the state before is that after."""
-        if earlier is not None:
-            (tmp_path / "b").write_text(earlier)
-        before = snapshot(tmp_path)
-        with pytest.raises(IsADirectoryError):
-            publish_in_vain(tmp_path / "a", tmp_path / "b")
-        assert snapshot(tmp_path) == before
-
-    def test_pairs_wait_for_one_another(self, tmp_path, monkeypatch):
-        """Two exports at once leave no file of the one beside one of the other."""
-        replace, between = os.replace, threading.Event()
-
-        def replace_slowly(source, target):
-            replace(source, target)
-            if threading.current_thread() is not threading.main_thread():
-                between.set()
-                time.sleep(0.2)
-
-        def run(text):
-            with staged_pair(tmp_path / "a", tmp_path / "b") as (first, second):
-                first.write_text(text)
-                second.write_text(text)
-
-        monkeypatch.setattr(os, "replace", replace_slowly)
-        slow = threading.Thread(target=run, args=["A"])
-        slow.start()
-        assert between.wait(10)
-        run("B")
-        slow.join()
-        assert snapshot(tmp_path) == {"a": b"B", "b": b"B"}
-
-    def test_new_folders_of_the_second_go_with_it(self, tmp_path):
-        """As those of a single file do."""
-        with pytest.raises(IsADirectoryError):
-            publish_in_vain(tmp_path / "a", tmp_path / "new" / "deep" / "b")
-        assert [path.name for path in tmp_path.iterdir()] == ["a"]
-
-    def test_a_failed_block_changes_nothing(self, tmp_path):
-        """Neither file is touched before both are complete."""
-        (tmp_path / "b").write_text("old")
-
-        def export_half():
-            with staged_pair(tmp_path / "a", tmp_path / "b") as (first, _):
-                first.write_text("half")
-                raise KeyError
-
-        with pytest.raises(KeyError):
-            export_half()
-        assert snapshot(tmp_path) == {"b": b"old"}
-
-
 def export_and_fail(folder):
     """Fail when the staged folder has parts that may not be written any more."""
-    with staged_folder(folder, contradicting=PATTERNS) as staged:
+    with publish(folder, folder=True, conflicting=PATTERNS) as staged:
         (staged / "deep").mkdir()
         (staged / "deep" / "a.npy").write_text("half")
         (staged / "deep").chmod(0o555)
@@ -286,12 +217,12 @@ class TestFolder:
 
     def test_a_new_folder_appears_whole(self, tmp_path):
         """With one rename."""
-        with staged_folder(tmp_path / "new" / "ks") as staged:
+        with publish(tmp_path / "new" / "ks", folder=True) as staged:
             (staged / "a.npy").write_text("a")
-            destinations.write_manifest(staged, {"format": "test"})
+            write_manifest(staged, {"format": "test"})
             assert not (tmp_path / "new" / "ks").exists()
         assert texts(tmp_path / "new" / "ks") == {"a.npy": "a"}
-        manifest = destinations.read_manifest(tmp_path / "new" / "ks")
+        manifest = read_manifest(tmp_path / "new" / "ks")
         assert manifest == {"format": "test", "complete": True, "files": ["a.npy"]}
         assert leftovers(tmp_path) == []
 
@@ -319,10 +250,10 @@ class TestFolder:
         parent = tmp_path / "lab"
         (parent / "mine").mkdir(parents=True)
         before = list(parent.iterdir())
-        with staged_folder(parent / "mine") as staged:
+        with publish(parent / "mine", folder=True) as staged:
             assert list(parent.iterdir()) == before
             assert staged.parent == parent / "mine"
-            destinations.write_manifest(staged, {})
+            write_manifest(staged, {})
         assert leftovers(parent) == []
 
     def test_files_of_another_program_are_not_touched(self, tmp_path):
@@ -388,7 +319,7 @@ class TestFolder:
                 export(folder, {"a.npy": "2", "b.npy": "2"})
             except OSError:
                 assert snapshot(tmp_path) == before, failing
-                assert destinations.read_manifest(folder)["files"] == [
+                assert read_manifest(folder)["files"] == [
                     "a.npy",
                     "gone.npy",
                 ]
@@ -413,7 +344,7 @@ class TestFolder:
             export(tmp_path / "ks", {"a.npy": "new"})
         assert b"old" in snapshot(tmp_path).values()
         with pytest.raises(IncompleteExportError, match="was interrupted"):
-            destinations.read_manifest(tmp_path / "ks")
+            read_manifest(tmp_path / "ks")
 
     @pytest.mark.parametrize("stop_at", range(1, 7))
     def test_an_interrupted_exchange_is_recognised(self, stop_at, tmp_path):
@@ -424,22 +355,23 @@ class TestFolder:
         code = (
             "import os, signal, sys\n"
             "from pathlib import Path\n"
-            "from spikelab import destinations as d\n"
+            "from spikelab.storage.manifest import write_manifest\n"
+            "from spikelab.storage.publish import publish\n"
             "real, calls = os.replace, []\n"
             "def replace(a, b):\n"
             "    real(a, b)\n"
             "    calls.append(b)\n"
             f"    if len(calls) == {stop_at}: os.kill(os.getpid(), signal.SIGKILL)\n"
             "os.replace = replace\n"
-            "with d.staged_folder(sys.argv[1], contradicting=('*.npy',)) as s:\n"
+            "with publish(sys.argv[1], folder=True, conflicting=('*.npy',)) as s:\n"
             "    for n in ('a.npy', 'c.dat'): (s / n).write_text('new')\n"
-            "    d.write_manifest(s, {})\n"
+            "    write_manifest(s, {})\n"
         )
         done = subprocess.run([sys.executable, "-c", code, folder], check=False)
         assert done.returncode == -9
         found = texts_without_leftovers(folder)
         try:
-            destinations.read_manifest(folder)
+            read_manifest(folder)
         except IncompleteExportError:
             pass
         else:
@@ -477,79 +409,104 @@ class TestFolder:
             export_and_fail(tmp_path / "f")
         assert list(tmp_path.iterdir()) == []
 
+    def test_a_second_export_at_once_is_refused(self, tmp_path):
+        """It does not wait, and the first one is not disturbed."""
+        folder = tmp_path / "ks"
+        export(folder, {"a.npy": "0"})
+        with publish(folder, folder=True, conflicting=PATTERNS) as staged:
+            (staged / "a.npy").write_text("first")
+            write_manifest(staged, {})
+            with pytest.raises(BlockingIOError, match=r"another export .*ks"):
+                export(folder, {"a.npy": "second"})
+        assert texts(folder) == {"a.npy": "first"}
+        export(folder, {"a.npy": "third"})
+        assert texts(folder) == {"a.npy": "third"}
+        assert leftovers(tmp_path) == []
+
+    @pytest.mark.parametrize("error", [KeyError, KeyboardInterrupt])
+    def test_a_lock_ends_with_the_export(self, error, tmp_path):
+        """Also if it is interrupted."""
+        export(tmp_path / "ks", {"a.npy": "0"})
+
+        def interrupted():
+            with publish(tmp_path / "ks", folder=True):
+                raise error
+
+        with pytest.raises(error):
+            interrupted()
+        export(tmp_path / "ks", {"a.npy": "1"})
+        assert texts(tmp_path / "ks") == {"a.npy": "1"}
+
     def test_a_lock_does_not_live_on_in_a_forked_process(self, tmp_path):
         """Which has all that was open when it began."""
         export(tmp_path / "f", {"a.npy": "old"})
-        with destinations.local_copy(tmp_path / "f"):
+        with publish(tmp_path / "f", folder=True) as staged:
+            (staged / "a.npy").write_text("new")
+            write_manifest(staged, {})
             child = forked(lambda: time.sleep(60))
-        new = {"a.npy": "new"}
-        writer = threading.Thread(target=export, args=[tmp_path / "f", new])
-        writer.start()
-        writer.join(10)
-        is_waiting = writer.is_alive()
-        os.kill(child, signal.SIGKILL)
-        ended(child)
-        assert not is_waiting
+        try:
+            export(tmp_path / "f", {"a.npy": "newer"})
+        finally:
+            os.kill(child, signal.SIGKILL)
+            ended(child)
+        assert texts(tmp_path / "f") == {"a.npy": "newer"}
 
-    def test_a_reader_waits_for_an_export(self, tmp_path, monkeypatch):
-        """And never sees files of two of them together."""
-        export(tmp_path / "f", {"a.npy": "old", "b.npy": "old"})
-        replace, begun, found = os.replace, threading.Event(), []
-
-        def replace_slowly(source, target):
-            replace(source, target)
-            begun.set()
-            time.sleep(0.05)
-
-        monkeypatch.setattr(os, "replace", replace_slowly)
-        new = {"a.npy": "new", "b.npy": "new"}
-        writer = threading.Thread(target=export, args=[tmp_path / "f", new])
-        writer.start()
-        assert begun.wait(10)
-        with destinations.local_copy(tmp_path / "f") as folder:
-            for _ in range(3):
-                found.append({name: (folder / name).read_text() for name in new})
-        writer.join()
-        assert all(one in ({"a.npy": "old", "b.npy": "old"}, new) for one in found)
-        assert found[0] == found[1] == found[2]
-
-    def test_where_there_are_no_locks_an_export_in_between_is_noticed(
-        self, tmp_path, monkeypatch
-    ):
-        """The manifest is then another file."""
-        monkeypatch.setattr(destinations, "fcntl", None)
+    @pytest.mark.parametrize("error", [None, FileNotFoundError, FormatError])
+    def test_a_reader_notices_an_export(self, error, tmp_path):
+        """Whatever it read, or could not read, in between."""
         export(tmp_path / "f", {"a.npy": "old"})
 
         def read():
-            with destinations.local_copy(tmp_path / "f"):
+            with local_copy(tmp_path / "f"):
                 export(tmp_path / "f", {"a.npy": "new"})
+                if error is not None:
+                    raise error("half of it")
 
         with pytest.raises(IncompleteExportError, match="exported again while it was"):
             read()
 
+    def test_errors_of_a_reader_are_its_own(self, tmp_path):
+        """As long as nothing changed in the folder."""
+        export(tmp_path / "f", {"a.npy": "old"})
+
+        def read():
+            with local_copy(tmp_path / "f"):
+                raise FormatError("damaged")
+
+        with pytest.raises(FormatError, match="damaged"):
+            read()
+
     def test_locks_are_not_needed(self, tmp_path, monkeypatch):
-        """Some network file systems have none."""
+        """Some network file systems have none, and neither has Windows."""
         export(tmp_path, {"a.npy": "1"})
 
         def fail(descriptor, how):
             raise OSError(errno.ENOLCK, "no locks available")
 
-        monkeypatch.setattr(destinations.fcntl, "flock", fail)
+        monkeypatch.setattr(publishing.fcntl, "flock", fail)
         export(tmp_path, {"a.npy": "2"})
         assert texts(tmp_path) == {"a.npy": "2"}
+        monkeypatch.setattr(publishing, "fcntl", None)
+        export(tmp_path, {"a.npy": "3"})
+        assert texts(tmp_path) == {"a.npy": "3"}
 
     @pytest.mark.parametrize("exists", [True, False])
     def test_two_exports_at_once(self, exists, tmp_path):
-        """One of the two wins, whole."""
+        """What is there is of one of the two, whole; an export that met is refused."""
         folder = tmp_path / "ks"
         if exists:
             export(folder, {"a.npy": "0", "b.npy": "0"})
-        ready = threading.Barrier(2)
+        ready, done, refused = threading.Barrier(2), [], []
 
         def run(text):
             for _ in range(10):
                 ready.wait()
-                export(folder, {"a.npy": text, "b.npy": text, f"{text}.npy": text})
+                try:
+                    export(folder, {"a.npy": text, "b.npy": text, f"{text}.npy": text})
+                except OSError as error:
+                    refused.append(error.errno)
+                else:
+                    done.append(text)
 
         threads = [threading.Thread(target=run, args=(text,)) for text in "12"]
         for thread in threads:
@@ -557,9 +514,88 @@ class TestFolder:
         for thread in threads:
             thread.join()
         found = texts(folder)
-        assert found in tuple({"a.npy": t, "b.npy": t, f"{t}.npy": t} for t in "12")
-        assert destinations.read_manifest(folder)["files"] == sorted(found)
+        assert found in [{"a.npy": t, "b.npy": t, f"{t}.npy": t} for t in set(done)]
+        assert read_manifest(folder)["files"] == sorted(found)
+        assert len(done) >= 10
+        assert set(refused) <= {errno.EAGAIN, errno.ENOTEMPTY}
         assert leftovers(tmp_path) == []
+
+
+class TestPaths:
+    """How a local target may be written."""
+
+    def test_the_home_folder(self, tmp_path, monkeypatch):
+        """``~`` is no folder of that name, for targets and for sources."""
+        monkeypatch.setenv("HOME", str(tmp_path / "home"))
+        monkeypatch.setenv("USERPROFILE", str(tmp_path / "home"))
+        monkeypatch.chdir(tmp_path)
+        with publish("~/lab/a.h5") as staged:
+            staged.write_text("cells")
+        assert snapshot(tmp_path) == {"home/lab/a.h5": b"cells"}
+        with local_copy(Path("~/lab/a.h5")) as path:
+            assert path == tmp_path / "home/lab/a.h5"
+
+    def test_a_url_is_no_local_path(self):
+        """What takes paths only refuses it."""
+        with pytest.raises(ValueError, match="report must be a local path, got 's3:"):
+            publishing.resolved("report", "s3://bucket/rows.csv")
+
+    def test_colons_and_slashes_in_local_names(self, tmp_path, monkeypatch):
+        """A folder may be called like the drive of another system."""
+        monkeypatch.chdir(tmp_path)
+        with publish("data:/a.h5") as staged:
+            staged.write_text("cells")
+        assert snapshot(tmp_path) == {"data:/a.h5": b"cells"}
+
+
+class TestCleaningUp:
+    """What fails after the new bytes are in place."""
+
+    def test_is_no_error_of_a_file(self, tmp_path, monkeypatch):
+        """The export succeeded."""
+        real = os.replace
+
+        def replace_and_break(source, target):
+            real(source, target)
+            monkeypatch.setattr(Path, "unlink", failing)
+            monkeypatch.setattr(os, "fsync", failing)
+
+        monkeypatch.setattr(os, "replace", replace_and_break)
+        with publish(tmp_path / "a") as staged:
+            staged.write_text("new")
+        assert snapshot(tmp_path) == {"a": b"new"}
+
+    def test_is_no_error_of_a_folder(self, tmp_path, monkeypatch):
+        """Neither of a new one nor of one that existed."""
+        for text in ("1", "2"):
+            with monkeypatch.context() as patched:
+                real = os.replace
+
+                def replace_and_break(source, target, patched=patched, real=real):
+                    real(source, target)
+                    if Path(target).name in ("ks", MANIFEST) and (
+                        read_manifest_or_none(tmp_path / "ks")
+                    ):
+                        patched.setattr(os, "fsync", failing)
+                        patched.setattr(os, "rmdir", failing)
+
+                patched.setattr(os, "replace", replace_and_break)
+                export(tmp_path / "ks", {"a.npy": text})
+            assert texts_without_leftovers(tmp_path / "ks") == {"a.npy": text}
+            assert read_manifest(tmp_path / "ks")["files"] == ["a.npy"]
+
+
+def failing(*arguments, **options):
+    """Take the place of a function of the operating system."""
+    raise OSError(errno.EIO, "the disk is gone")
+
+
+def read_manifest_or_none(folder):
+    """The manifest of a folder that is complete."""
+    try:
+        return read_manifest(folder)
+    except IncompleteExportError:
+        return None
 
 
 def texts_without_leftovers(folder):
@@ -573,7 +609,7 @@ class TestManifest:
 
     def test_none(self, tmp_path):
         """A folder from elsewhere has none."""
-        assert destinations.read_manifest(tmp_path) is None
+        assert read_manifest(tmp_path) is None
 
     def test_a_listed_file_that_is_gone(self, tmp_path):
         """The error names it."""
@@ -582,7 +618,7 @@ class TestManifest:
         with pytest.raises(
             IncompleteExportError, match=r"a\.npy, which spikelab\.json"
         ):
-            destinations.read_manifest(tmp_path)
+            read_manifest(tmp_path)
 
     @pytest.mark.parametrize(
         "text",
@@ -604,7 +640,7 @@ class TestManifest:
         with pytest.raises(
             FormatError, match=r"spikelab\.json is not a spikelab manifest"
         ):
-            destinations.read_manifest(tmp_path)
+            read_manifest(tmp_path)
 
     def test_it_is_json_that_people_can_read(self, tmp_path):
         """Facts first, one per line."""
