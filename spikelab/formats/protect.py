@@ -91,17 +91,13 @@ def would_be_lost(path: str | os.PathLike[str]) -> list[str]:
 
 def _members(file: h5py.File) -> list[str] | dict[str, int]:
     """Return all names in a file, or of many those at the root, with their sizes."""
-    names: list[str] = []
-
-    def visit(name: bytes) -> bool | None:
-        names.append(name.decode("utf-8", "replace"))
-        return True if len(names) > _MANY else None
-
-    file.id.links.visit(visit)
-    if len(names) <= _MANY:
-        return names
-    groups = {name: file.get(name) for name in file}
-    return {n: len(g) if isinstance(g, h5py.Group) else 0 for n, g in groups.items()}
+    members = {name: file.get(name) for name in file}
+    sizes = {n: len(g) if isinstance(g, h5py.Group) else 0 for n, g in members.items()}
+    if sum(sizes.values()) > _MANY:
+        return sizes
+    names: list[bytes] = []
+    file.id.links.visit(names.append)
+    return b"\n".join(names).decode("utf-8", "replace").split("\n")
 
 
 def _added(file: h5py.File) -> list[str]:

@@ -1,6 +1,7 @@
 """The values of an attribute of all units, made into a column of a table."""
 
 from collections.abc import Iterable, Sequence
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -9,12 +10,15 @@ from numpy.typing import NDArray
 from spikelab.formats import h5
 from spikelab.formats.nwb.column_names import safe
 from spikelab.formats.nwb.unit_columns import StoredColumn, looks_missing
-from spikelab.spikedata.unit_table import MISSING, UnitTable, is_nan
+from spikelab.spikedata.unit_table import MISSING, UnitTable
 
 _MAX_NDIM = 3
 """Dimensions of one unit's array; a column has one more, and NWB allows four."""
 
 _DIMENSIONS = "its arrays differ in dimensions, or have more than three"
+
+_FLOAT = (float, np.floating)
+_NESTED = (list, tuple, np.ndarray)
 
 _KINDS = {
     "truth values": (bool, np.bool_),
@@ -75,21 +79,21 @@ def stored_column(name: str, key: Any, given: Sequence[Any]) -> StoredColumn:
     if not isinstance(key, str):
         raise UnstorableError("the key is not a text")
     _check_text(key)
-    values = [_unwrapped(value) for value in given]
-    present = [value for value in values if value is not MISSING and value is not None]
-    leaves = _Leaves(v for v in present if not is_nan(v))
+    values = [_unwrapped(v) if isinstance(v, np.ndarray) else v for v in given]
+    leaves = _Leaves([v for v in values if v is not MISSING and v is not None])
+    gaps = np.array([v is MISSING or v is None for v in values], dtype=bool)
     if leaves.kind in ("text", "truth values"):
         # Among these, NaN says that there is no value, as pandas writes it.
-        present = [value for value in present if not is_nan(value)]
-    elif not present:
+        gaps |= np.array([isinstance(v, _FLOAT) and v != v for v in values], dtype=bool)
+    if gaps.all():
         raise UnstorableError("no unit has a value")
-    kind = leaves.kind or "numbers"
-    gaps = np.array([_is_gap(value, kind) for value in values], dtype=bool)
-    is_scalar = not any(isinstance(v, list | tuple | np.ndarray) for v in present)
+    present = [value for value, gap in zip(values, gaps, strict=True) if not gap]
+    is_scalar = not any(issubclass(t, _NESTED) for t in set(map(type, present)))
     make = _of_scalars if is_scalar else _of_arrays
     data, ends, value_dtype = make(present, leaves, gaps)
-    kinds = {type(value) for value in present}
-    container = next((k.__name__ for k in (list, tuple) if kinds == {k}), "")
+    types = set(map(type, present))
+    container = types.pop().__name__ if types in ({list}, {tuple}) else ""
+    missing = [value for value, gap in zip(values, gaps, strict=True) if gap]
     return StoredColumn(
         name=name,
         key=key,
@@ -97,12 +101,14 @@ def stored_column(name: str, key: Any, given: Sequence[Any]) -> StoredColumn:
         ends=ends,
         container=container,
         value_dtype=value_dtype,
-        missing=gap_note((v for v, g in zip(values, gaps, strict=True) if g), present),
+        missing=gap_note(missing, present),
     )
 
 
-def gap_note(missing: Iterable[Any], present: Iterable[Any]) -> str:
+def gap_note(missing: Sequence[Any], present: Iterable[Any]) -> str:
     """Return what a filled place in a column stands for, "" if it is ambiguous."""
+    if not missing:
+        return ""
     kinds = {
         "absent" if v is MISSING else "none" if v is None else "nan" for v in missing
     }
@@ -111,40 +117,36 @@ def gap_note(missing: Iterable[Any], present: Iterable[Any]) -> str:
 
 
 class _Leaves:
-    """The single values in the values of an attribute: their kind and their range."""
+    """The single values in the values of an attribute: their kind and their range.
 
-    def __init__(self, values: Iterable[Any]) -> None:
-        self.types: set[type] = set()
-        self.low = self.high = 0
-        pending: list[tuple[int, Any]] = [(0, list(values))]
-        while pending:
-            depth, items = pending.pop()
-            if depth > _MAX_NDIM:
-                raise UnstorableError(_DIMENSIONS)
-            scalars = [i for i in items if not isinstance(i, list | tuple | np.ndarray)]
-            self.types.update(map(type, scalars))
-            _check_text("".join(i for i in scalars if isinstance(i, str)))
-            self._extend(int(i) for i in scalars if isinstance(i, int | np.integer))
-            for item in items:
-                if isinstance(item, np.ndarray):
-                    self._add_array(item)
-                elif isinstance(item, list | tuple):
-                    pending.append((depth + 1, item))
+    NaN among the values themselves is of no kind.
+    """
+
+    def __init__(self, values: list[Any]) -> None:
+        level = [v for v in values if not (isinstance(v, _FLOAT) and v != v)]
+        leaves: list[Any] = []
+        for _ in range(_MAX_NDIM + 1):
+            leaves += [item for item in level if not isinstance(item, list | tuple)]
+            level = list(
+                chain.from_iterable(i for i in level if isinstance(i, list | tuple))
+            )
+        if level:
+            raise UnstorableError(_DIMENSIONS)
+        arrays = [leaf for leaf in leaves if isinstance(leaf, np.ndarray) and leaf.size]
+        scalars = [leaf for leaf in leaves if not isinstance(leaf, np.ndarray)]
+        self.types = set(map(type, scalars)) | {a.dtype.type for a in arrays}
+        integers = [int(i) for i in scalars if isinstance(i, int | np.integer)]
+        texts = [text for text in scalars if isinstance(text, str)]
+        for array in arrays:
+            if np.ma.is_masked(array):
+                raise UnstorableError("it holds masked values")
+            if array.dtype.kind in "iu":
+                integers += [int(array.min()), int(array.max())]
+            if array.dtype.kind == "U":
+                texts += array.ravel().tolist()
+        self.low, self.high = min([0, *integers]), max([0, *integers])
         self.kind = self._kind()
-
-    def _add_array(self, array: NDArray[Any]) -> None:
-        if np.ma.is_masked(array):
-            raise UnstorableError("it holds masked values")
-        if array.dtype.kind == "U":
-            _check_text("".join(array.ravel().tolist()))
-        if array.dtype.kind in "iu" and array.size:
-            self._extend([int(array.min()), int(array.max())])
-        if array.size:
-            self.types.add(array.dtype.type)
-
-    def _extend(self, integers: Iterable[int]) -> None:
-        known = [self.low, self.high, *integers]
-        self.low, self.high = min(known), max(known)
+        _check_text("".join(texts))
 
     def _kind(self) -> str:
         """Return the one kind of all values, "" if there are none."""
@@ -247,10 +249,6 @@ def _unwrapped(value: Any) -> Any:
     if isinstance(value, np.ndarray) and value.dtype == object:
         return value.tolist()
     return value[()] if isinstance(value, np.ndarray) and not value.ndim else value
-
-
-def _is_gap(value: Any, kind: str) -> bool:
-    return value is MISSING or value is None or (kind != "numbers" and is_nan(value))
 
 
 def _check_text(text: str) -> None:

@@ -16,6 +16,9 @@ from spikelab.spikedata.unit_table import MISSING, UnitTable
 
 AXES = ("x", "y", "z")
 
+_NAME = "electrode_name"
+"""The column for names of electrodes that have no numbers."""
+
 UNKNOWN = "unknown"
 """What NWB writes for an electrode of which the place in the brain is not known."""
 
@@ -49,11 +52,12 @@ class Electrodes:
 
     def of_units(self) -> list[Any]:
         """Return the electrode of each unit as a reader gives it, MISSING without one."""
-        units = np.split(self.ids[self.rows], self.ends[:-1])
-        return [_one_or_all(ids.tolist()) for ids in units]
+        labels = self.ids.tolist() if self.names is None else self.names
+        units = np.split(self.rows, self.ends[:-1])
+        return [_one_or_all([labels[row] for row in rows]) for rows in units]
 
 
-def _one_or_all(ids: list[int]) -> Any:
+def _one_or_all(ids: list[Any]) -> Any:
     """Return one electrode as a number, several as a list."""
     return ids if len(ids) > 1 else next(iter(ids), MISSING)
 
@@ -140,7 +144,7 @@ def write(file: h5py.File, electrodes: Electrodes) -> h5py.Group:
     for axis, values in electrodes.coordinates.items():
         columns[axis] = values, f"Its {axis} coordinate, as given with the units."
     if electrodes.names is not None:
-        columns["electrode_name"] = electrodes.names, "Its name."
+        columns[_NAME] = electrodes.names, "Its name."
     what = "One row for each electrode."
     table = schema.table(ephys, "electrodes", electrodes.ids, columns, what)
     for name, (values, description) in columns.items():
@@ -159,8 +163,8 @@ class FoundElectrodes:
 
     Parameters
     ----------
-    ids : ndarray of int64
-        Number of each electrode.
+    labels : list
+        Number of each electrode, or, in our own files, its name if it has one.
     places : ndarray of float64, shape (..., 0 to 3)
         Its coordinates; NaN where they are not known.
     areas : list of str or None
@@ -169,7 +173,7 @@ class FoundElectrodes:
         Columns of the table that are not read.
     """
 
-    ids: NDArray[np.int64]
+    labels: list[Any]
     places: NDArray[np.float64]
     areas: list[str | None]
     unread: list[str]
@@ -179,7 +183,7 @@ class FoundElectrodes:
 
         A file of our own holds all but the electrode as columns of the units.
         """
-        ids = self.ids[rows].tolist()
+        ids = self.labels[rows]
         found = {"electrode": _one_or_all(ids)} if ids else {}
         if own or not ids:
             return found
@@ -194,7 +198,7 @@ class FoundElectrodes:
 
 
 def read(
-    file: h5py.File, region: h5py.Dataset, numbers: NDArray[np.int64]
+    file: h5py.File, region: h5py.Dataset, numbers: NDArray[np.int64], *, own: bool
 ) -> FoundElectrodes:
     """Return what the electrodes table says about the electrodes of the units.
 
@@ -207,6 +211,8 @@ def read(
         refers to none (as spikelab 0.1 wrote it), ids.
     numbers : ndarray of int64
         Its values.
+    own : bool
+        Whether spikelab wrote it.
     """
     reference = region.attrs.get("table")
     table = file[reference] if reference else None
@@ -224,6 +230,8 @@ def read(
             f"electrodes must lie in the {len(ids)} rows, got row {wrong}"
         )
     columns = {n: c for n in names if (c := read_column(table, n, len(ids), own=False))}
+    is_named = own and _NAME in columns
+    labels = columns[_NAME].values() if is_named else ids.tolist()
     axes = [a for a in AXES if a in columns] or [f"rel_{a}" for a in AXES]
     numeric = [a for a in axes if a in columns and columns[a].data.dtype.kind in "iuf"]
     places = np.full((len(ids) + 1, len(numeric)), np.nan)
@@ -235,7 +243,7 @@ def read(
         areas[:-1] = [a if _is_area(a) else None for a in known]
     read = {"id", "group", "group_name", "location", *numeric}
     return FoundElectrodes(
-        ids=numbers if reference is None else ids[numbers],
+        labels=[labels[n] for n in numbers.tolist()] if reference else numbers.tolist(),
         places=places[rows],
         areas=[areas[row] for row in rows],
         unread=[n for n in table or () if n not in read and not n.endswith("_index")],

@@ -239,7 +239,7 @@ class UnitsReader:
             raise FormatError(
                 f"{data.name} must have {len(units)} rows, got {len(ends)}"
             )
-        described = electrodes_table.read(self.table.file, data, numbers)
+        described = electrodes_table.read(self.table.file, data, numbers, own=self.own)
         for unit, stop, before in zip(units, ends, [0, *ends[:-1]], strict=True):
             unit.update(described.of_rows(slice(before, stop), own=self.own))
         if described.unread and not self.own:

@@ -20,7 +20,7 @@ from spikelab.spikedata import time_units
 from spikelab.spikedata.differences import equal
 from spikelab.spikedata.spike_trains import converted
 from spikelab.spikedata.spikedata import SpikeData
-from spikelab.spikedata.unit_table import MISSING, UnitTable, is_nan
+from spikelab.spikedata.unit_table import ELECTRODE_KEYS, MISSING, UnitTable, is_nan
 
 SPIKE_TIMES = "spike_times"
 SPIKE_TIMES_INDEX = "spike_times_index"
@@ -83,12 +83,12 @@ class UnitFacts:
                 lost = [v for v in lost if v is MISSING or v is None]
             if not lost:
                 continue
-            if not all(v is MISSING or v is None or is_nan(v) for v in lost):
+            if column is None:
+                yield _loss(key, "")
+            elif not all(v is MISSING or v is None or is_nan(v) for v in lost):
                 yield _loss(key, f"the types of values of {name} (a column has one)")
             elif key == "unit_id" and len(lost) < len(self.table):
                 yield _loss(key, f"which units lack {name} (they get a free number)")
-            elif key == "unit_id":
-                yield _loss(key, "")
             else:
                 yield _loss(key, f"which units lack {name} (NaN or empty in the file)")
 
@@ -102,7 +102,7 @@ class UnitFacts:
             [n if v is MISSING else v for n, v in zip(ids, numbers, strict=True)],
         )
         yield from stored.items()
-        if self.electrodes is not None and "electrode" not in stored | self.left_out:
+        if self.electrodes is not None and not stored.keys() & {*ELECTRODE_KEYS}:
             yield "electrode", self.electrodes.of_units()
 
 
@@ -128,7 +128,8 @@ def unit_facts(
         elsewhere.add("unit_id")
     names = [] if table.is_id(SINGLE_NAMES) else [SINGLE_NAMES]
     columns, left_out = packed(table, [*taken, *names], elsewhere)
-    if electrodes is not None and electrodes.names is None:
+    stored = {column.key for column in columns}
+    if electrodes is not None and not stored & {*ELECTRODE_KEYS}:
         # The electrodes of the units hold it, which takes lists beside numbers.
         left_out.pop("electrode", None)
     return UnitFacts(table, ids, columns + waveforms, left_out, electrodes)
