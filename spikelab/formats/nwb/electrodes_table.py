@@ -50,6 +50,12 @@ class Electrodes:
     coordinates: dict[str, NDArray[np.float64]]
     areas: list[str]
 
+    @property
+    def group_area(self) -> str:
+        """The brain area of all electrodes together."""
+        areas = set(self.areas)
+        return areas.pop() if len(areas) == 1 else "several, see the electrodes table"
+
     def of_units(self) -> list[Any]:
         """Return the electrode of each unit as a reader gives it, MISSING without one."""
         labels = self.ids.tolist() if self.names is None else self.names
@@ -127,12 +133,11 @@ def write(file: h5py.File, electrodes: Electrodes) -> h5py.Group:
         description="The device that recorded; the export knows nothing more about it.",
     )
     ephys = file.create_group("general/extracellular_ephys")
-    areas = sorted(set(electrodes.areas))
     group = schema.typed(
         ephys.create_group("recording_electrodes"),
         "ElectrodeGroup",
         description="All electrodes that units of this recording are assigned to.",
-        location=areas[0] if len(areas) == 1 else "several, see the electrodes table",
+        location=electrodes.group_area,
     )
     group["device"] = h5py.SoftLink(device.name)
     n_rows = len(electrodes.ids)

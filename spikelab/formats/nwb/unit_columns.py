@@ -87,6 +87,8 @@ class StoredColumn:
         if self.container and not is_scalar:
             rows = [row.tolist() for row in rows]
             rows = [tuple(row) for row in rows] if self.container == "tuple" else rows
+        elif self.data.dtype == object and not is_scalar:
+            rows = [np.array(row.tolist(), dtype=str) for row in rows]
         if self.padded:
             rows = [_without_padding(row) for row in rows]
         fill = _FILLS.get(self.missing)

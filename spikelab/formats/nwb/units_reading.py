@@ -184,6 +184,8 @@ class UnitsReader:
             for unit, value in zip(units, column.values(), strict=True):
                 if value is not MISSING:
                     unit[column.key] = value
+        if not self.own:
+            waveform_columns.add_channels(units)
         if left_out:
             warn(
                 f"columns of the units left out: {', '.join(left_out)} (only numbers, "
@@ -208,10 +210,8 @@ class UnitsReader:
                 column = read_column(self.table, name, len(self.ids), own=self.own)
             if column is None:
                 left_out.append(name)
-            elif name in waveform_columns.NAMES and not self.own:
-                columns.append(waveform_columns.as_read(column))
             else:
-                columns.append(column)
+                columns.append(column if self.own else _as_read(column))
         return columns, left_out
 
     def _is_reachable(self, name: str) -> bool:
@@ -245,6 +245,17 @@ class UnitsReader:
         if described.unread and not self.own:
             warn(f"columns of the electrodes not read: {', '.join(described.unread)}")
         return True
+
+
+def _as_read(column: StoredColumn) -> StoredColumn:
+    """Return a column of another program: lists of str, and waveforms that are NaN."""
+    if column.data.dtype == object:
+        return attrs.evolve(column, container="list")
+    if column.name not in waveform_columns.NAMES:
+        return column
+    is_float = column.data.dtype.kind == "f"
+    floats = column.data if is_float else column.data.astype(np.float32)
+    return attrs.evolve(column, data=floats, missing="absent")
 
 
 def _positive(value: Any) -> float | None:

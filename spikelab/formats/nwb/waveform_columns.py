@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import Any
 
-import attrs
 import h5py
 import numpy as np
 from numpy.typing import NDArray
@@ -87,11 +86,17 @@ def _column(
     )
 
 
-def as_read(column: StoredColumn) -> StoredColumn:
-    """Return a column of another program: floats, NaN for units without a waveform."""
-    data = column.data
-    floats = data if data.dtype.kind == "f" else data.astype(np.float32)
-    return attrs.evolve(column, data=floats, missing="absent")
+def add_channels(units: Sequence[dict[str, Any]]) -> None:
+    """Add ``waveform_channels`` to units with as many electrodes as their waveforms have.
+
+    Other programs list the electrodes of the waveform as those of the unit.
+    """
+    for unit in units:
+        mean: Any = unit.get(NAMES[0])
+        shape = np.shape(mean)
+        ids = np.atleast_1d(unit.get("electrode", []))
+        if len(shape) == 2 and shape[1] == len(ids):
+            unit.setdefault("waveform_channels", ids)
 
 
 def describe(table: h5py.Group, fs_Hz: float | None, unit: str | None) -> None:
