@@ -75,10 +75,10 @@ class UnitsReader:
         """The id of each unit; 0 to N - 1 if the table has none."""
         if not has_link(self.table, "id"):
             return np.arange(len(self.trains))
-        found = h5.dataset(self.table, "id")
+        found = self._member("id")
         if found.dtype.kind not in "iu":
             raise FormatError(f"{found.name} must hold integers, got {found.dtype}")
-        ids: NDArray[np.int64] = found[()].astype(np.int64)
+        ids: NDArray[np.int64] = h5.dataset(self.table, "id")[()].astype(np.int64)
         n_units = self.notes.get("n_units", len(ids))
         if n_units != len(ids):
             raise FormatError(
@@ -94,9 +94,8 @@ class UnitsReader:
             if not has_link(self.table, "id"):
                 raise FormatError(f"the units have no {name!r} and no 'id'")
             return SpikeTrains(np.empty(0), np.zeros(len(self.ids), dtype=np.int64))
-        found = h5.member(self.table, name)
-        is_dataset = isinstance(found, h5py.Dataset)
-        if not is_dataset or found.ndim != 1 or found.dtype.kind not in "iuf":
+        found = self._member(name)
+        if found.ndim != 1 or found.dtype.kind not in "iuf":
             raise FormatError(f"{name!r} must be 1-D and hold numbers, got {found!r}")
         times = h5.dataset(self.table, name)[()].astype(np.float64, copy=False)
         # In place: nobody else holds these seconds, and there may be gigabytes of them.
@@ -105,6 +104,7 @@ class UnitsReader:
         # Without an index each unit has one spike, as NWB defines a column.
         ends = np.arange(1, len(times) + 1)
         if has_link(self.table, index.split("/")[0]):
+            self._member(index)
             ends = h5.dataset(self.table, index)[()]
         trains = SpikeTrains.from_flat(times, ends, f"{self.table.name}/{index}")
         if has_link(self.table, "id") and len(self.ids) != len(trains):
@@ -119,6 +119,18 @@ class UnitsReader:
                 f"unit {unit}: spike times must be finite, got {times[wrong]}"
             )
         return trains
+
+    def _member(self, name: str) -> h5py.Dataset:
+        """Return a dataset without which there are no units."""
+        if not h5.has_member(self.table, name):
+            raise FormatError(
+                f"{self.table.name}/{name} is a link that cannot be followed, or leads "
+                "out of the file"
+            )
+        found = h5.member(self.table, name)
+        if not isinstance(found, h5py.Dataset):
+            raise FormatError(f"{found.name} must be a dataset, got a group")
+        return found
 
     def window(
         self, start_ms: float | None, length_ms: float | None

@@ -1,0 +1,234 @@
+"""NWB files of other programs, made with h5py: what is read, what is named, what fails."""
+
+import h5py
+import numpy as np
+import pytest
+
+from spikelab import SpikeData, load, load_spikedata_from_nwb
+from spikelab.errors import FormatError
+from spikelab.spikedata.pairwise import PairwiseCompMatrix
+
+ELECTRODES = "general/extracellular_ephys/electrodes"
+
+
+@pytest.fixture
+def path(tmp_path):
+    """Three units, and a probe with the electrodes 100 to 103."""
+    path = tmp_path / "theirs.nwb"
+    with h5py.File(path, "w") as file:
+        file.attrs["nwb_version"] = "2.6.0"
+        table = file.create_group(ELECTRODES)
+        table["id"] = np.arange(100, 104)
+        table["x"], table["y"] = np.arange(4.0), [0.0, 10.0, np.nan, 30.0]
+        table["location"] = ["CA1", "CA1", "unknown", ""]
+        table["group_name"] = ["shank"] * 4
+        units = file.create_group("units")
+        units["id"] = [7, 8, 9]
+        units["spike_times"] = [0.1, 0.2, 0.3]
+        units["spike_times_index"] = [1, 2, 3]
+        units["electrodes"] = [0, 1, 1, 2]
+        units["electrodes_index"] = [2, 3, 4]
+        units["electrodes"].attrs["table"] = table.ref
+    return path
+
+
+def add(path, name, data, **attributes):
+    """Add a dataset to a file."""
+    with h5py.File(path, "r+") as file:
+        file[name] = data
+        file[name].attrs.update(attributes)
+
+
+def known(path, key):
+    """An attribute of each unit, None where it has none."""
+    return [unit.get(key) for unit in load(path).neuron_attributes]
+
+
+def test_several_electrodes_are_a_list_without_a_place(path):
+    """One is its id, with the coordinates up to the first that is not known."""
+    assert known(path, "electrode") == [[100, 101], 101, 102]
+    assert known(path, "location") == [None, [1.0, 10.0], [2.0]]
+    assert load(path).electrodes.tolist() == [[100, 101], 101, 102]
+
+
+def test_the_brain_area_is_that_of_all_electrodes(path, tmp_path):
+    """It is written again, where the electrodes table has it."""
+    assert known(path, "brain_area") == ["CA1", "CA1", None]
+    load(path).to_nwb(tmp_path / "ours.nwb")
+    with h5py.File(tmp_path / "ours.nwb") as file:
+        areas = file[ELECTRODES]["location"].asstr()[:].tolist()
+    assert areas == ["CA1", "CA1", "unknown"]
+    assert known(tmp_path / "ours.nwb", "electrode") == [[100, 101], 101, 102]
+    assert known(tmp_path / "ours.nwb", "brain_area") == ["CA1", "CA1", None]
+
+
+def test_columns_of_the_electrodes_that_are_not_read_are_named_once(path):
+    """But for the groups."""
+    add(path, f"{ELECTRODES}/imp", np.ones(4))
+    add(path, f"{ELECTRODES}/filtering", ["none"] * 4)
+    with pytest.warns(UserWarning, match="electrodes not read: filtering, imp") as said:
+        load(path)
+    assert len(said) == 1
+
+
+LINKS = {
+    "to another file": lambda name: h5py.ExternalLink("gone.nwb", name),
+    "to nothing": lambda name: h5py.SoftLink("/nothing"),
+    "to itself": lambda name: h5py.SoftLink(name),
+}
+
+
+@pytest.mark.parametrize("link", LINKS)
+@pytest.mark.parametrize("name", ["spike_times", "spike_times_index", "id"])
+def test_links_that_cannot_be_followed_are_no_silent_units(name, link, path):
+    """Spike times, their index and the ids are needed."""
+    with h5py.File(path, "r+") as file:
+        del file[f"units/{name}"]
+        file[f"units/{name}"] = LINKS[link](f"/units/{name}")
+    with pytest.raises(FormatError, match=f"units/{name} .* link"):
+        load_spikedata_from_nwb(path)
+
+
+@pytest.mark.parametrize("link", LINKS)
+@pytest.mark.parametrize("name", ["quality", "tags", "electrodes"])
+def test_links_of_other_columns_are_named(name, link, path):
+    """The spikes are read all the same."""
+    add(path, "units/quality", ["good"] * 3)
+    add(path, "units/tags", ["a", "b", "c"])
+    add(path, "units/tags_index", [1, 1, 3])
+    broken = f"units/{name}_index" if name == "tags" else f"units/{name}"
+    with h5py.File(path, "r+") as file:
+        del file[broken]
+        file[broken] = LINKS[link](f"/{broken}")
+    with pytest.warns(UserWarning, match=f"left out: {name} "):
+        sd = load(path)
+    assert [t.tolist() for t in sd.train] == [[100.0], [200.0], [300.0]]
+    assert name not in sd.neuron_attributes[0]
+
+
+def test_enumerations_are_read_as_their_names(path):
+    """Those of NWB, and those of HDF5."""
+    add(path, "units/names", ["pyramidal", "interneuron"])
+    with h5py.File(path) as file:
+        elements = file["units/names"].ref
+    with h5py.File(path, "r+") as file:
+        codes = file.create_dataset("units/cell", data=np.array([1, 0, 1], np.uint8))
+        codes.attrs["neurodata_type"] = "EnumData"
+        codes.attrs["elements"] = elements
+        dtype = h5py.enum_dtype({"left": 0, "right": 5}, basetype="i1")
+        file.create_dataset("units/side", data=np.array([5, 0, 5], "i1"), dtype=dtype)
+        file["units"].attrs["colnames"] = ["spike_times", "cell", "side"]
+    assert known(path, "cell") == ["interneuron", "pyramidal", "interneuron"]
+    assert known(path, "side") == ["right", "left", "right"]
+    with h5py.File(path, "r+") as file:
+        file["units/cell"][1] = 2
+    with pytest.raises(FormatError, match="codes of its names, got 2"):
+        load_spikedata_from_nwb(path)
+
+
+@pytest.mark.parametrize(
+    "notes",
+    [
+        {"group": "control", "spike_times_dataset": "x", "kind": "RateData"},
+        {"start_time": 1704153600.0, "length_ms": "long"},
+        {"n_units": 99, "fs_Hz": 20_000.0, "time_zero_ms": 5.0},
+        {"creator": "A. Student"},
+    ],
+    ids=str,
+)
+def test_attributes_of_the_root_mean_nothing(notes, path):
+    """Unless spikelab wrote the file."""
+    before = load(path)
+    with h5py.File(path, "r+") as file:
+        file.attrs.update(notes)
+    after = load(path)
+    assert after == before
+    assert (after.start_time, after.length) == (0.0, 300.0)
+
+
+def test_nan_names_the_unit(path):
+    """And infinity; not the window that was to be made of it."""
+    for value in (np.nan, np.inf):
+        with h5py.File(path, "r+") as file:
+            file["units/spike_times"][1] = value
+        with pytest.raises(FormatError, match=f"unit 1: .* finite, got {value}"):
+            load(path)
+
+
+def test_observed_intervals_that_are_no_times(path):
+    """They tell no window."""
+    add(path, "units/obs_intervals", np.full((3, 2), np.nan))
+    add(path, "units/obs_intervals_index", [1, 2, 3])
+    assert load(path).length == 300.0
+
+
+def test_units_elsewhere_are_found_by_their_name(path):
+    """The error says where they are, and what else is in the file."""
+    with h5py.File(path, "r+") as file:
+        file.move("units", "processing/ecephys/sorted")
+    where = r"no 'units'; units are in processing/ecephys/sorted: .* group="
+    with pytest.raises(FormatError, match=where):
+        load_spikedata_from_nwb(path)
+    sd = load_spikedata_from_nwb(path, group="processing/ecephys/sorted")
+    assert sd.N == 3
+    assert load(path, group="processing/ecephys/sorted").electrodes[1] == 101
+    with h5py.File(path, "r+") as file:
+        del file["processing"]
+    with pytest.raises(FormatError, match="no 'units'; it holds general"):
+        load_spikedata_from_nwb(path)
+
+
+def test_a_group_of_our_own_file_can_be_named(tmp_path):
+    """By default it is the one that was written."""
+    sd = SpikeData([[1.0]], length=5.0)
+    with pytest.warns(UserWarning, match="will not find them"):
+        sd.to_nwb(tmp_path / "a.nwb", group="sorted")
+    assert load_spikedata_from_nwb(tmp_path / "a.nwb", group="sorted") == load(
+        tmp_path / "a.nwb"
+    )
+    with pytest.raises(FormatError, match="no 'units'; units are in sorted"):
+        load_spikedata_from_nwb(tmp_path / "a.nwb", group="units")
+
+
+def test_what_is_no_nwb_2_is_called_by_its_name(tmp_path):
+    """NWB 1, and stores of Zarr in both of its versions."""
+    with h5py.File(tmp_path / "old.nwb", "w") as file:
+        file["nwb_version"] = "NWB-1.0.6"
+    for version, name in (("2", ".zattrs"), ("3", "zarr.json")):
+        (tmp_path / version).mkdir()
+        (tmp_path / version / name).write_text('{"nwb_version": "2.7.0"}')
+    for name, word in (("old.nwb", "NWB 1"), ("2", "Zarr"), ("3", "Zarr")):
+        for read in (load, load_spikedata_from_nwb):
+            with pytest.raises(FormatError, match=word):
+                read(tmp_path / name)
+
+
+def test_a_comparison_is_no_recording(tmp_path):
+    """The loader says which function takes any."""
+    PairwiseCompMatrix(np.eye(2)).to_nwb(tmp_path / "a.nwb")
+    with pytest.raises(FormatError, match=r"got a PairwiseCompMatrix; spikelab\.load"):
+        load_spikedata_from_nwb(tmp_path / "a.nwb")
+
+
+@pytest.mark.parametrize("shape", [(3, 4), (3, 4, 2)])
+def test_mean_waveforms(shape, path, tmp_path):
+    """One array per unit, none of NaN; the channels if they are the electrodes."""
+    means = np.random.default_rng(0).random(shape).astype(np.float32)
+    means[1] = np.nan
+    add(path, "units/waveform_mean", means, sampling_rate=np.float32(2e4), unit="uV")
+    sd = load(path)
+    first, second, third = sd.neuron_attributes
+    np.testing.assert_array_equal(first["waveform_mean"], means[0])
+    assert first["waveform_mean"].dtype == np.float32
+    assert "waveform_mean" not in second
+    several = len(shape) == 3
+    assert ("waveform_channels" in first) is several
+    assert "waveform_channels" not in third
+    assert sd.metadata["fs_Hz"] == 20_000.0
+    assert sd.metadata["waveform_unit"] == "uV"
+    sd.to_nwb(tmp_path / "ours.nwb", verify=True)
+    assert load(tmp_path / "ours.nwb") == sd
+    with h5py.File(tmp_path / "ours.nwb") as file:
+        np.testing.assert_array_equal(file["units/waveform_mean"], means)
+        notes = dict(file["units/waveform_mean"].attrs)
+    assert (notes["unit"], notes["sampling_rate"]) == ("uV", 20_000.0)
