@@ -31,14 +31,6 @@ _HEADER = {
 }
 """Members of every NWB file that are no data."""
 
-
-_SECTIONS = {
-    *("acquisition", "analysis", "general", "intervals", "processing", "scratch"),
-    "stimulus",
-}
-"""Groups of every NWB file, of which the members say what they hold."""
-
-
 _NAMING = ("_dataset", "group_per_unit")
 """How the options of HDF5 styles end that name a member."""
 
@@ -47,6 +39,12 @@ _OF_OTHER_CLASSES = (
     *("times", "windows"),
 )
 """Members of the files of ``to_hdf5`` that have no style."""
+
+_SECTIONS = {
+    *("acquisition", "analysis", "general", "intervals", "processing", "scratch"),
+    "stimulus",
+}
+"""Groups of every NWB file, of which the members say what they hold."""
 
 
 def record_members(file: h5py.File) -> None:
@@ -109,16 +107,16 @@ def _added(file: h5py.File) -> list[str]:
         return []
     elif "style" in attributes or "__type__" in attributes:
         options = {k: str(v) for k, v in attributes.items() if k.endswith(_NAMING)}
-        return sorted(set(file) - _roots([*options.values(), *_OF_OTHER_CLASSES]))
+        ours = {name.split("/")[0] for name in options.values()}
+        units = file.get(options.get("group_per_unit", ""))
+        more = units is not None and len(units) > int(attributes["n_units"])
+        added = set(file) - ours - {*_OF_OTHER_CLASSES}
+        return sorted(added | ({options["group_per_unit"]} if more else set()))
     found = _members(file)
     if isinstance(known, dict) and isinstance(found, dict):
         return [name for name, size in found.items() if known.get(name) != size]
-    added = sorted(set(found) - set(known))
-    return _shortest(added, [name for name in added if not _is_empty(file, name)])
-
-
-def _roots(names: Iterable[str]) -> set[str]:
-    return {name.split("/")[0] for name in names}
+    names = sorted(set(found) - set(known))
+    return _shortest(names, [name for name in names if not _is_empty(file, name)])
 
 
 def _is_empty(file: h5py.File, name: str) -> bool:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikelab.formats.base import FileWriter, Loss, StrPath, recordings_of
+from spikelab.formats.protect import refuse_loss
 from spikelab.s3_urls import is_s3_url, parse_s3_url
 from spikelab.spikedata import time_units
 from spikelab.spikedata.data_object import DataObject, data_class
@@ -73,6 +74,8 @@ class TableWriter(FileWriter):
         if self.units_table is not None:
             targets.append(self.units_table)
             _check_different(filepath, self.units_table)
+        for target in () if self.overwrite else targets:
+            refuse_loss(target, self._would_be_lost(target))
         with contextlib.ExitStack() as files:
             # Published in the opposite order.
             staged = [

@@ -6,7 +6,9 @@ import h5py
 import numpy as np
 import pytest
 from recordings import simulated
+from siblings import SIBLINGS
 
+from spikelab import AnalysisWorkspace, load
 from spikelab.formats.protect import record_members, refuse_loss, would_be_lost
 
 
@@ -92,7 +94,11 @@ def test_the_error_names_some_of_them():
         refuse_loss("a.nwb", ["x"])
 
 
-@pytest.mark.parametrize("method", ["to_pickle"])
+METHODS = ("to_hdf5", "to_nwb", "to_csv", "to_pickle")
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize("method", METHODS)
 def test_every_format_asks(method, tmp_path):
     """An export of any format onto a file of another program leaves its bytes."""
     path = tmp_path / "a.h5"
@@ -102,27 +108,55 @@ def test_every_format_asks(method, tmp_path):
     with pytest.raises(FileExistsError, match="session"):
         getattr(simulated(), method)(path)
     assert path.read_bytes() == before
+    getattr(simulated(), method)(path, overwrite=True)
+    assert path.read_bytes() != before
 
 
-@pytest.mark.parametrize(
-    "options",
-    [
-        {},
-        {"style": "group", "group_per_unit": "sorted/units"},
-        {"style": "paired", "raw_dataset": "r/v", "raw_time_dataset": "r/t"},
-        {"style": "raster", "raster_bin_size_ms": 1.0, "raster_dataset": "counts"},
-    ],
-    ids=str,
-)
-def test_what_was_added_to_a_style_is_named(options, tmp_path):
-    """An untouched file of each style, and of slices, is replaced; another one is not."""
-    path = tmp_path / "a.h5"
-    for obj in (simulated(), simulated().frames(1000.0), simulated()):
-        obj.to_hdf5(path, **options)
-        assert would_be_lost(path) == []
-    with h5py.File(path, "a") as file:
-        file["mine/notes"] = [1.0]
-    with pytest.raises(FileExistsError, match=r"write again: mine; .*overwrite=True"):
-        simulated().to_hdf5(path, **options)
-    simulated().to_hdf5(path, overwrite=True, **options)
-    assert would_be_lost(path) == []
+OURS = {"recording": simulated, **SIBLINGS}
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize("method", ["to_hdf5", "to_nwb"])
+@pytest.mark.parametrize("name", OURS)
+def test_own_exports_are_replaced_until_data_are_added(name, method, tmp_path):
+    """By any other object."""
+    path = tmp_path / "a.file"
+    for obj in (OURS[name](), simulated(n_units=2), OURS[name]()):
+        getattr(obj, method)(path)
+    with h5py.File(path, "r+") as file:
+        file["acquisition/voltage"] = np.zeros(5)
+    before = path.read_bytes()
+    with pytest.raises(FileExistsError, match=r"again: acquisition(/voltage)?;"):
+        getattr(simulated(), method)(path)
+    assert path.read_bytes() == before
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize("style", ["ragged", "group", "paired", "raster"])
+def test_every_style_is_replaced(style, tmp_path):
+    """Also by a recording of fewer units."""
+    for n_units in (9, 3):
+        simulated(n_units=n_units).to_hdf5(
+            tmp_path / "a.h5", style=style, raster_bin_size_ms=1.0
+        )
+    assert load(tmp_path / "a.h5").N == 3
+    with h5py.File(tmp_path / "a.h5", "r+") as file:
+        (file["units"] if style == "group" else file)["notes"] = "mine"
+    assert would_be_lost(tmp_path / "a.h5") == [
+        "units" if style == "group" else "notes"
+    ]
+
+
+def test_a_workspace_is_not_replaced(tmp_path):
+    """It holds more than an export."""
+    workspace = AnalysisWorkspace("w")
+    workspace.store("a", "b", simulated())
+    workspace.save(tmp_path / "w.h5")
+    with pytest.raises(FileExistsError, match="overwrite=True"):
+        simulated().to_hdf5(tmp_path / "w.h5")
+
+
+def test_a_dangling_link_is_followed_by_nobody(tmp_path):
+    """A target that is a link to nothing holds nothing."""
+    (tmp_path / "link.nwb").symlink_to(tmp_path / "nothing.nwb")
+    assert would_be_lost(tmp_path / "link.nwb") == []
