@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from looked_at import HOSTILE, MAKERS, parsed
+from s3_server import S3Server
 
 from spikelab import SpikeData, load
 from spikelab.look import index_page, show
@@ -56,6 +57,17 @@ def test_raw_voltages_are_not_read(tmp_path, capsys):
     assert "8 channels, 1000000 samples each" in capsys.readouterr().out
     assert peak < 2_000_000
     assert np.array_equal(load(source).raw_time, sd.raw_time)
+
+
+def test_a_recording_in_s3_and_a_page_beside_it(capsys):
+    """Both are read and written with the same storage options."""
+    with S3Server() as server:
+        url = f"s3://{server.bucket('bucket')}/cells.pkl"
+        options = server.storage_options
+        MAKERS["recording"]().to_pickle(url, storage_options=options)
+        assert show(url, url.replace(".pkl", ".html"), options) == 0
+        assert b"<title>cells.pkl</title>" in server.objects("bucket")["cells.html"]
+    assert capsys.readouterr().out.startswith(f"{url}\nSpikeData\n")
 
 
 @pytest.mark.parametrize("name", MAKERS)
