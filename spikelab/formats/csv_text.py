@@ -24,7 +24,8 @@ from spikelab.errors import FormatError
 _CELL = re.compile(r'(?:"((?:[^"]++|"")*+)"|([^",\r\n]*+))(,|\r\n|\n|\r|\Z)')
 _INTEGER = re.compile(r"[+-]?[0-9]{1,4000}")
 _FLOAT = re.compile(
-    r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[+-]?[0-9]+)?|[+-]?(?:nan|inf|infinity)",
+    r"[+-]?(?:[0-9]++(?:\.[0-9]*+)?|\.[0-9]++)(?:e[+-]?[0-9]+)?"
+    r"|[+-]?(?:nan|inf|infinity)",
     re.IGNORECASE,
 )
 
@@ -135,9 +136,12 @@ def header(file: IO[str]) -> list[str]:
     FormatError
         If there are none, or something else than commas separates them.
     """
-    text = file.readline()
-    while text.count('"') % 2 and (more := file.readline()):
-        text += more
+    lines = [file.readline()]
+    quotes = lines[0].count('"')
+    while quotes % 2 and lines[-1]:  # the end of a line in a quoted name
+        lines.append(file.readline())
+        quotes += lines[-1].count('"')
+    text = "".join(lines)
     unquoted = re.sub('"[^"]*"', "", text)
     for mark, word in _OTHER_DELIMITERS.items():
         if mark in unquoted and "," not in unquoted:
@@ -208,11 +212,12 @@ def _with_gaps(
         for place, dtype in zip(places, dtypes, strict=True):
             values = [_number(row[place]) for row in table]
             array = np.array(values, dtype=np.float64)
-            if dtype is np.int64 and not np.array_equal(array, np.rint(array)):
+            is_whole = np.array_equal(array, np.rint(array))
+            if dtype is np.int64 and not (is_whole and np.all(abs(array) < 2.0**63)):
                 raise ValueError(cause)
             arrays.append(array.astype(dtype))
     except (ValueError, LookupError, OverflowError, TypeError) as error:
-        raise FormatError(f"it does not hold numbers: {cause}") from error
+        raise FormatError(f"it does not hold numbers: {cause:.200}") from error
     return arrays
 
 

@@ -663,7 +663,8 @@ def in_time():
 TABLES = {
     "quotes and lines": b'"' + b"\n" * 1_000_000,
     "one long name": b"a" * 20_000_000,
-    "a number beyond all": b"window,row,column,value\n9999999999999999999999,0,0,1\n",
+    "a number beyond all": b"unit,time_ms\n9999999999999999999999,1\n",
+    "digits without end": b"unit,time_ms\n0," + b"9" * 20_000_000 + b"x\n",
     "a long quoted cell": b'unit,"' + b"a" * 20_000_000 + b'"\n0,1\n',
 }
 
@@ -677,12 +678,3 @@ def test_tables_that_are_too_large_are_format_errors(name, packed, tmp_path):
     with pytest.raises(FormatError) as caught:
         load(path)
     assert len(str(caught.value)) < 1000
-
-
-@pytest.mark.parametrize("start", [b"unit,time_ms\n", b"unit,0\n"])
-def test_a_bomb_does_not_go_off(start, tmp_path):
-    """A file that unpacks to far more than a table of its size."""
-    path = tmp_path / "a.csv.gz"
-    path.write_bytes(gzip.compress(start + b"0,1.5\n" * 60_000_000, 9))
-    with pytest.raises(FormatError, match=r"unpacks to more than|too large"):
-        load(path)
