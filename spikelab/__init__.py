@@ -5,6 +5,7 @@ from importlib.metadata import version
 from spikelab.data_loaders.data_loaders import (
     load,
     load_from_pickle,
+    load_spikedata_from_csv,
     load_spikedata_from_hdf5,
     load_spikedata_from_kilosort,
     load_spikedata_from_nwb,
@@ -31,6 +32,7 @@ __all__ = [
     "differences",
     "load",
     "load_from_pickle",
+    "load_spikedata_from_csv",
     "load_spikedata_from_hdf5",
     "load_spikedata_from_kilosort",
     "load_spikedata_from_nwb",

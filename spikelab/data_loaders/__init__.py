@@ -11,6 +11,7 @@ from spikelab.data_loaders.data_exporters import (
 from spikelab.data_loaders.data_loaders import (
     load,
     load_from_pickle,
+    load_spikedata_from_csv,
     load_spikedata_from_hdf5,
     load_spikedata_from_kilosort,
     load_spikedata_from_nwb,
@@ -36,6 +37,7 @@ __all__ = [
     "is_s3_url",
     "load",
     "load_from_pickle",
+    "load_spikedata_from_csv",
     "load_spikedata_from_hdf5",
     "load_spikedata_from_kilosort",
     "load_spikedata_from_nwb",

@@ -9,6 +9,7 @@ from spikelab import kinds
 from spikelab.bridges.published import load_spikedata_from_spikeinterface
 from spikelab.errors import FormatError
 from spikelab.formats import kilosort
+from spikelab.formats.csv import load_spikedata_from_csv
 from spikelab.formats.functions import spikedata_loader
 from spikelab.formats.hdf5 import load_spikedata_from_hdf5
 from spikelab.formats.nwb import load_spikedata_from_nwb
@@ -21,6 +22,7 @@ from spikelab.storage.publish import local_copy
 __all__ = [
     "load",
     "load_from_pickle",
+    "load_spikedata_from_csv",
     "load_spikedata_from_hdf5",
     "load_spikedata_from_kilosort",
     "load_spikedata_from_nwb",

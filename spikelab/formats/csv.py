@@ -15,7 +15,6 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 
-from spikelab.destinations import local_copy
 from spikelab.errors import FormatError, VerificationError, warn
 from spikelab.formats import csv_text
 from spikelab.formats.base import Loss, StrPath
@@ -44,6 +43,7 @@ from spikelab.spikedata.spike_trains import SpikeTrains
 from spikelab.spikedata.spikedata import SpikeData
 from spikelab.spikedata.spikeslicestack import SpikeSliceStack
 from spikelab.spikedata.time_units import TimeUnit
+from spikelab.storage.publish import local_copy
 
 _BLOCK = 2**15
 """Number of rows whose text is made at a time, in a few megabytes."""

@@ -13,14 +13,15 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 
-from spikelab import destinations, s3
 from spikelab.errors import FormatError, UnsafePickleError, warn
 from spikelab.formats.base import FileWriter, Loss, StrPath
 from spikelab.formats.functions import spikedata_loader
 from spikelab.formats.unpickler import Unpickler
-from spikelab.s3_urls import shown
 from spikelab.spikedata.data_object import DATA_CLASSES, DataObject
 from spikelab.spikedata.spike_trains import SpikeTrains
+from spikelab.storage.publish import local_copy
+from spikelab.storage.s3 import with_credentials
+from spikelab.storage.urls import is_s3_url, shown
 
 _SPOOLED = 2**24
 """Arrays of more bytes than this that are not contiguous are copied on the disk."""
@@ -245,7 +246,7 @@ def export_to_pickle(
         protocol=protocol,
         verify=verify,
         strict=strict,
-        storage_options=s3.with_credentials(
+        storage_options=with_credentials(
             storage_options,
             aws_access_key_id=aws_access_key_id,
             aws_secret_access_key=aws_secret_access_key,
@@ -255,7 +256,7 @@ def export_to_pickle(
         progress=progress,
         overwrite=overwrite,
     )
-    if s3_upload and not s3.is_s3_url(filepath):
+    if s3_upload and not is_s3_url(filepath):
         raise ValueError(
             f"filepath must be an S3 URL if s3_upload is set, got {shown(filepath)}"
         )
@@ -320,14 +321,14 @@ def read(
     FormatError
         If the file is not a pickle of a data object, or is damaged.
     """
-    options = s3.with_credentials(
+    options = with_credentials(
         storage_options,
         aws_access_key_id=aws_access_key_id,
         aws_secret_access_key=aws_secret_access_key,
         aws_session_token=aws_session_token,
         region_name=region_name,
     )
-    with destinations.local_copy(filepath, options, progress=progress) as path:
+    with local_copy(filepath, options, progress=progress) as path:
         return _load(path, trusted=trusted)
 
 

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from spikelab.formats.base import FileWriter, Loss, StrPath, recordings_of
 from spikelab.formats.protect import refuse_loss
-from spikelab.s3_urls import is_s3_url, parse_s3_url
 from spikelab.spikedata import time_units
 from spikelab.spikedata.data_object import DataObject, data_class
 from spikelab.spikedata.ratedata import RateData
@@ -20,6 +19,7 @@ from spikelab.spikedata.spike_trains import SpikeTrains
 from spikelab.spikedata.spikedata import SpikeData
 from spikelab.spikedata.time_units import TimeUnit
 from spikelab.storage.publish import publish
+from spikelab.storage.urls import is_s3_url, located
 
 
 @attrs.frozen(kw_only=True)
@@ -136,9 +136,7 @@ class TableWriter(FileWriter):
         return time_units.from_ms(times, self.time_unit, self.fs_Hz)
 
     def _there_and_back(self, times_ms: NDArray[Any]) -> NDArray[Any]:
-        unit, fs_Hz = self.time_unit, self.fs_Hz
-        back: NDArray[np.float64] = time_units.there_and_back(times_ms, unit, fs_Hz)
-        return back
+        return time_units.there_and_back(times_ms, self.time_unit, self.fs_Hz)
 
 
 def times_of(obj: DataObject) -> list[SpikeTrains]:
@@ -153,7 +151,9 @@ def times_of(obj: DataObject) -> list[SpikeTrains]:
 def bin_starts(stack: RateSliceStack) -> NDArray[np.float64]:
     """Return where the time bins of each slice begin, in ms, shape (S, T)."""
     bins = np.arange(stack.event_stack.shape[1]) * float(stack.step_size)
-    return np.array([start for start, _ in stack.times])[:, None] + bins
+    starts = np.array([start for start, _ in stack.times], dtype=np.float64)
+    times: NDArray[np.float64] = starts[:, None] + bins
+    return times
 
 
 def _check_different(*targets: StrPath) -> None:
@@ -167,5 +167,5 @@ def _check_different(*targets: StrPath) -> None:
 
 def _absolute(target: StrPath) -> str:
     if is_s3_url(target):
-        return "s3://" + "/".join(parse_s3_url(os.fspath(target)))
+        return located(target).url
     return os.path.realpath(Path(target).expanduser())
