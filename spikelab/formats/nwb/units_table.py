@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from typing import Any
 
 import attrs
@@ -47,17 +48,32 @@ class UnitFacts:
         Number of the row of each unit.
     columns : list of StoredColumn
         The columns that hold the attributes.
-    left_out : dict
+    unstored : dict
         Of the attributes that no column holds: why.
-    electrodes : Electrodes or None
-        The electrodes, if any are known.
+    area : str or None
+        The brain area of electrodes of which the units do not say it.
     """
 
     table: UnitTable
     ids: NDArray[np.int64]
     columns: list[StoredColumn]
-    left_out: dict[Any, str]
-    electrodes: Electrodes | None
+    unstored: dict[Any, str]
+    area: str | None
+
+    @cached_property
+    def electrodes(self) -> Electrodes | None:
+        """The electrodes, if any are known."""
+        return electrodes_table.electrodes_of(self.table, self.area)
+
+    @cached_property
+    def left_out(self) -> dict[Any, str]:
+        """Of the attributes that the file does not hold: why."""
+        stored = {column.key for column in self.columns}
+        if "electrode" not in self.unstored or stored & {*ELECTRODE_KEYS}:
+            return self.unstored
+        # The electrodes of the units hold it, which takes lists beside numbers.
+        by_region = {"electrode"} if self.electrodes is not None else set()
+        return {k: why for k, why in self.unstored.items() if k not in by_region}
 
     def cautions(self) -> str:
         """Return in words which attributes are left out or get another name."""
@@ -121,18 +137,13 @@ def unit_facts(
         The brain area of electrodes of which the units do not say it.
     """
     ids, numbered = _row_ids(table)
-    electrodes = electrodes_table.electrodes_of(table, area)
     waveforms = waveform_columns.waveform_columns(table)
     elsewhere = {column.key for column in waveforms}
     if numbered:
         elsewhere.add("unit_id")
     names = [] if table.is_id(SINGLE_NAMES) else [SINGLE_NAMES]
-    columns, left_out = packed(table, [*taken, *names], elsewhere)
-    stored = {column.key for column in columns}
-    if electrodes is not None and not stored & {*ELECTRODE_KEYS}:
-        # The electrodes of the units hold it, which takes lists beside numbers.
-        left_out.pop("electrode", None)
-    return UnitFacts(table, ids, columns + waveforms, left_out, electrodes)
+    columns, unstored = packed(table, [*taken, *names], elsewhere)
+    return UnitFacts(table, ids, columns + waveforms, unstored, area)
 
 
 def _row_ids(table: UnitTable) -> tuple[NDArray[np.int64], bool]:

@@ -40,6 +40,8 @@ def waveform_columns(table: UnitTable) -> list[StoredColumn]:
     columns = []
     for name in NAMES:
         keys = (name, *_SYNONYMS) if name == NAMES[0] else (name,)
+        if not any(key in table.columns for key in keys):
+            continue
         found = [_waveform(row, keys) for row in table.rows]
         known = [wave for _, wave in found if wave is not None]
         if known:
