@@ -11,6 +11,7 @@ import pytest
 from neo.io import NWBIO
 from nwbinspector import Importance, inspect_nwbfile, load_config
 from recordings import EDGE_CASES
+from siblings import SIBLINGS
 from spikeinterface.extractors import read_nwb_sorting
 
 FS_HZ = 30_000.0
@@ -194,3 +195,25 @@ def test_dandi_takes_the_file(full_recording, tmp_path, quietly, session, subjec
     )
     inside = Path(alone).rename(tmp_path / "set" / "sub-m1" / "sub-m1.nwb")
     assert dandi_validate(str(inside)) == (0, ["No errors found."])
+
+
+ONE_OF_EACH_CLASS = (
+    *("rates", "rate_slices", "comparison_matrix", "comparison_stack"),
+    "spike_slices",
+)
+
+
+@pytest.mark.parametrize("name", ONE_OF_EACH_CLASS)
+def test_archives_take_all_classes(name, tmp_path, quietly, session, subject):
+    """Nothing critical for the inspector, and no error for dandi."""
+    (tmp_path / "sub-m1").mkdir()
+    (tmp_path / "dandiset.yaml").write_text("identifier: DANDI:000001\nname: x\n")
+    path = str(tmp_path / "sub-m1" / "sub-m1.nwb")
+    options = {"session": session, "subject": subject}
+    if name == "spike_slices":
+        options["fs_Hz"] = FS_HZ
+    quietly(SIBLINGS[name]().to_nwb, path, **options)
+    found = inspect_nwbfile(nwbfile_path=path, config=load_config("dandi"))
+    serious = (Importance.ERROR, Importance.CRITICAL)
+    assert [m.message for m in found if m.importance in serious] == []
+    assert dandi_validate(path) == (0, ["No errors found."])
