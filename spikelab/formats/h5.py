@@ -366,11 +366,13 @@ def write_small(group: h5py.Group, arrays: Iterable[tuple[str, NDArray[Any]]]) -
 def write_array(group: h5py.Group, name: str, array: NDArray[Any]) -> None:
     """Write an array in blocks.
 
-    The blocks follow the array's own layout, so that a memory-mapped file is read once
-    from front to back.
+    The blocks of a memory-mapped file follow its own order, so that it is read once from
+    front to back.
     """
     created = group.create_dataset(name, shape=array.shape, dtype=array.dtype)
-    axes = sorted(range(array.ndim), key=lambda axis: -abs(array.strides[axis]))
+    axes = list(range(array.ndim))
+    if isinstance(array, np.memmap):
+        axes.sort(key=lambda axis: -abs(array.strides[axis]))
     for region in _regions(array, axes, (slice(None),) * array.ndim):
         created[region] = array[region]
 

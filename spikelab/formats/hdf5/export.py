@@ -226,11 +226,13 @@ def read(
         destinations.local_copy(filepath, storage_options, progress=progress) as path,
         h5.opened(path) as file,
     ):
-        if h5.scalar_attributes(file).get("__type__") in _OTHERS:
+        recorded = h5.scalar_attributes(file)
+        if recorded.get("__type__") in _OTHERS:
             found = store.read_plain(file, read_group)
         else:
             found = read_group(
                 file,
+                recorded,
                 start_ms=start_time_ms,
                 length_ms=length_ms,
                 metadata=recording.metadata_with({}, source_file=os.fspath(filepath)),
@@ -284,10 +286,13 @@ def _named_style(options: Mapping[str, Any]) -> str | None:
 
 
 def _read_group(
-    style: str | None, options: Mapping[str, Any], group: h5py.Group, **known: Any
+    style: str | None,
+    options: Mapping[str, Any],
+    group: h5py.Group,
+    recorded: dict[str, Any],
+    **known: Any,
 ) -> SpikeData:
     """Return the recording of a group; see :meth:`.HDF5Writer.read_group`."""
-    recorded = h5.scalar_attributes(group)
     try:
         chosen = style or recorded.get("style") or _recognised_style(group, recorded)
         writer_class = _writer_class(chosen)

@@ -1,12 +1,13 @@
 """HDF5 style ``raster``: spike counts, units by time bins."""
 
+import bisect
 import functools
 import itertools
 import math
 import os
 import zlib
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from typing import Any, ClassVar
 
@@ -25,6 +26,9 @@ from spikelab.spikedata.spikedata import SpikeData
 
 _CHUNK = (16, 65536)
 """Units and bins of a chunk: about a megabyte, and few chunks in a long raster."""
+
+_MOST_SPIKES = 2**17
+"""Spikes of some units that are put into chunks at a time."""
 
 _GZIP_LEVEL = 1
 
@@ -77,9 +81,9 @@ class RasterWriter(HDF5Writer):
                 "length must be positive for a raster of spikes: "
                 "a window of 0 ms has no bin for them"
             )
-        if sd.length / self._size >= 2.0**62:
+        if sd.length / self._size >= 2.0**58:
             raise ValueError(
-                f"bins must be fewer than 2**62, got a length of {sd.length} ms in bins "
+                f"bins must be fewer than 2**58, got a length of {sd.length} ms in bins "
                 f"of {self._size} ms"
             )
 
@@ -112,27 +116,56 @@ class RasterWriter(HDF5Writer):
 
     def _write_train(self, group: h5py.Group, sd: SpikeData) -> None:
         bins = self._bins(sd)
-        largest = max((int(n.max(initial=0)) for _, n in self._counts(sd)), default=0)
-        empty = sd.N == 0 or bins == 0
+        shape = (min(_CHUNK[0], sd.N), min(_CHUNK[1], bins))
+        empty = 0 in shape
+        chunks = functools.partial(self._chunks, sd, shape)
+        largest = 0 if empty else max((c.largest for c in chunks()), default=0)
         raster = group.create_dataset(
             self.raster_dataset,
             shape=(sd.N, bins),
             dtype=np.min_scalar_type(largest),
-            chunks=None if empty else (min(_CHUNK[0], sd.N), min(_CHUNK[1], bins)),
+            chunks=None if empty else shape,
             compression=None if empty else "gzip",
             compression_opts=None if empty else _GZIP_LEVEL,
         )
         raster.attrs["bin_size_ms"] = self._size
         raster.attrs["time_origin_ms"] = float(sd.start_time)
-        if not empty:
-            self._write_chunks(raster, sd)
-
-    def _write_chunks(self, raster: h5py.Dataset, sd: SpikeData) -> None:
-        chunks = _chunks(self._counts(sd), raster.chunks)
-        pack = functools.partial(_packed, shape=raster.chunks, dtype=raster.dtype)
+        if empty:
+            return
+        pack = functools.partial(_packed, shape=shape, dtype=raster.dtype)
         with ThreadPoolExecutor(_WORKERS) as pool:
-            for chunk, packed in _in_order(pool, pack, chunks):
+            for chunk, packed in _in_order(pool, pack, chunks()):
                 raster.id.write_direct_chunk((chunk.row, chunk.column), packed)
+
+    def _chunks(self, sd: SpikeData, shape: tuple[int, int]) -> Iterator["_Chunk"]:
+        """Yield the chunks that hold a spike, stripe after stripe of units."""
+        height, width = shape
+        bins = self._bins(sd)
+
+        def bin_of(times: NDArray[np.float64]) -> NDArray[np.int64]:
+            return binning.bin_indices(times - sd.start_time, self._size, bins)
+
+        def part(
+            row: int, stripe: Sequence[NDArray[np.float64]], first: int, last: int
+        ) -> Iterator[_Chunk]:
+            """Yield the chunks of some units from one column of chunks to another."""
+            counts = [len(times) for times in stripe]
+            if sum(counts) > _MOST_SPIKES and last - first > 1:
+                middle = (first + last) // 2
+                cuts = [_first_from(t, middle * width, bin_of) for t in stripe]
+                halves = zip(
+                    *((t[:i], t[i:]) for t, i in zip(stripe, cuts, strict=True)),
+                    strict=True,
+                )
+                yield from part(row, next(halves), first, middle)
+                yield from part(row, next(halves), middle, last)
+            elif any(counts):
+                rows = np.repeat(np.arange(len(counts), dtype=np.int32), counts)
+                yield from _of_spikes(row, rows, bin_of(np.concatenate(stripe)), shape)
+
+        for row in range(0, sd.N, height):
+            stripe = sd.spike_trains[row : row + height]
+            yield from part(row, stripe, 0, -(-bins // width))
 
     def _dataset(self, group: h5py.Group) -> h5py.Dataset:
         return h5.dataset(
@@ -211,38 +244,57 @@ def _nonzero(
 
 @attrs.frozen
 class _Chunk:
-    """Where a chunk begins, and the counts in it: rows and bins from there."""
+    """Where a chunk begins, and the spikes of its bins: their places in it, and counts."""
 
     row: int
     column: int
-    rows: NDArray[np.int64]
-    bins: NDArray[np.int64]
-    spikes: NDArray[np.int64]
+    places: NDArray[np.int32]
+    counts: NDArray[Any]
+
+    @property
+    def largest(self) -> int:
+        """The most spikes in a bin."""
+        return int(self.counts.max())
 
 
-def _chunks(counts: Iterator[_Counts], shape: tuple[int, int]) -> Iterator[_Chunk]:
-    """Yield the chunks that hold a spike, stripe after stripe of units."""
+def _first_from(
+    times: NDArray[np.float64],
+    first_bin: int,
+    bin_of: Callable[[NDArray[np.float64]], NDArray[np.int64]],
+) -> int:
+    """Return the position of the first of ascending times that is in a bin or later."""
+    return bisect.bisect_left(
+        range(len(times)), first_bin, key=lambda i: int(bin_of(times[i : i + 1])[0])
+    )
+
+
+def _of_spikes(
+    row: int,
+    rows: NDArray[np.int32],
+    bins: NDArray[np.int64],
+    shape: tuple[int, int],
+) -> Iterator[_Chunk]:
+    """Yield the chunks from a row on that hold spikes, given by their rows and bins."""
     height, width = shape
-    for row in itertools.count(step=height):
-        stripe = list(itertools.islice(counts, height))
-        if not stripe:
-            return
-        rows = np.repeat(np.arange(len(stripe)), [len(bins) for bins, _ in stripe])
-        bins = np.concatenate([bins for bins, _ in stripe])
-        spikes = np.concatenate([spikes for _, spikes in stripe])
-        order = np.argsort(bins // width, kind="stable")
-        rows, bins, spikes = rows[order], bins[order], spikes[order]
-        numbers, firsts = np.unique(bins // width, return_index=True)
-        lasts = np.append(firsts[1:], bins.size)
-        for number, first, last in zip(numbers, firsts, lasts, strict=False):
-            part, column = slice(first, last), int(number) * width
-            yield _Chunk(row, column, rows[part], bins[part] - column, spikes[part])
+    size = height * width
+    places = bins // width
+    places *= size - width  # within a row, bins go on counting
+    places += bins
+    places += rows * width
+    places, counts = np.unique(places, return_counts=True)
+    counts = counts.astype(np.min_scalar_type(counts.max()))  # some chunks are pending
+    numbers, firsts = np.unique(places // size, return_index=True)
+    lasts = np.append(firsts[1:], places.size)
+    for number, first, last in zip(numbers.tolist(), firsts, lasts, strict=True):
+        part = slice(first, last)
+        inside = (places[part] - number * size).astype(np.int32)
+        yield _Chunk(row, number * width, inside, counts[part])
 
 
 def _packed(chunk: _Chunk, shape: tuple[int, int], dtype: DTypeLike) -> bytes:
     """Return the bytes of a chunk as HDF5's gzip filter would store them."""
-    counts = np.zeros(shape, dtype=dtype)
-    counts[chunk.rows, chunk.bins] = chunk.spikes
+    counts = np.zeros(shape[0] * shape[1], dtype=dtype)
+    counts[chunk.places] = chunk.counts
     # Rasters are runs of zeros: this strategy makes a third of the bytes.
     packer = zlib.compressobj(_GZIP_LEVEL, strategy=zlib.Z_RLE)
     return packer.compress(counts.data) + packer.flush()
@@ -255,7 +307,7 @@ def _in_order(
     pending: deque[tuple[_Chunk, Future[bytes]]] = deque()
     for chunk in chunks:
         pending.append((chunk, pool.submit(pack, chunk)))
-        if len(pending) > 2 * _WORKERS:
+        if len(pending) > _WORKERS:
             done, packed = pending.popleft()
             yield done, packed.result()
     for done, packed in pending:

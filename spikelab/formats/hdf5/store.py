@@ -444,8 +444,8 @@ class Reader:
         exact : JSON
             What the group does not say.
         read_slice : callable, optional
-            Of a file of ``to_hdf5``, returns the recording of a group, made with further
-            arguments of :class:`.SpikeData`.
+            Of a file of ``to_hdf5``, returns the recording of a group with these
+            attributes, made with further arguments of :class:`.SpikeData`.
         """
         try:
             parts = self._parts(group, kind, exact or {}, read_slice)
@@ -502,7 +502,9 @@ class Reader:
         for i, tree in enumerate(trees):
             rows, metadata = map(self._decoder.decode, tree)
             found = h5.member(group, f"{SLICES}/{i}")
-            slices.append(read_slice(found, neuron_attributes=rows, metadata=metadata))
+            said = h5.scalar_attributes(found)
+            known = {_UNITS: rows, "metadata": metadata}
+            slices.append(read_slice(found, said, **known))
         return slices
 
     def _units(self, group: h5py.Group, exact: Tree, n_units: int) -> Attributes:
