@@ -393,7 +393,3 @@ def _regions(
         inner = (*region[:slow], part, *region[slow + 1 :])
         # Of a row that is larger than a block, parts are written.
         yield from _regions(array, fast if row > 8 * BLOCK else (), inner)
-
-
-def spend_on_units(count: int, where: str) -> None:
-    """Do nothing, while the readers are moved over."""

@@ -3,7 +3,7 @@
 Each item is a group in the layout of spikelab 0.1.2, ``<namespace>/<key>``, which that
 version reads. Beside them, the group ``__exact__`` holds what this layout cannot say:
 ``index``, as JSON, with the names of the items and, for each, what its group does not
-say (:mod:`spikelab.formats.hdf5.store`), and by number the arrays that belong to it.
+say (:mod:`spikelab.formats.hdf5.planner`), and by number the arrays that belong to it.
 """
 
 from collections.abc import Iterator
@@ -15,9 +15,10 @@ import h5py
 
 from spikelab.errors import FormatError
 from spikelab.formats import h5
-from spikelab.formats.hdf5 import layout, store
-from spikelab.formats.hdf5.store import Node, Planner, Reader
-from spikelab.formats.hdf5.values import Tree
+from spikelab.formats.hdf5 import layout
+from spikelab.formats.hdf5.planner import Node, Planner, write_apart
+from spikelab.formats.hdf5.reader import Reader
+from spikelab.formats.hdf5.values import Tree, read_json, write_json
 from spikelab.spikedata.data_object import DATA_CLASSES
 
 _EXACT = "__exact__"
@@ -131,8 +132,8 @@ class Plan:
                 names = [item.namespace, item.key, item.created_at, item.note]
                 entries.append([*names, place if node is not None else None, exact])
             apart = file.create_group(_EXACT)
-            store.write_json(apart, _INDEX, {"name": about.name, "items": entries})
-            store.write_apart(apart, self._planner)
+            write_json(apart, _INDEX, {"name": about.name, "items": entries})
+            write_apart(apart, self._planner)
 
 
 def _places(items: list[Item]) -> list[list[str]]:
@@ -209,7 +210,7 @@ def _head(file: h5py.File) -> tuple[About, list[_Entry]]:
     created_at = attributes.get("__created_at__", 0.0)
     indexed = []
     if h5.has_member(file, _EXACT):
-        index = store.read_json(h5.member(file, _EXACT), _INDEX)
+        index = read_json(h5.member(file, _EXACT), _INDEX)
         try:
             name, items = index["name"], index["items"]
             indexed = [_entry(*stored) for stored in items]

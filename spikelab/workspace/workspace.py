@@ -13,7 +13,7 @@ import numpy as np
 from spikelab import destinations, s3, validate
 from spikelab.errors import FormatError, VerificationError, warn
 from spikelab.formats import h5
-from spikelab.formats.hdf5.store import identical
+from spikelab.formats.hdf5.values import identical
 from spikelab.spikedata.data_object import DataObject
 from spikelab.spikedata.differences import differences, equal
 from spikelab.storage.publish import publish

@@ -11,8 +11,9 @@ from siblings import ANY_OBJECT, DICTIONARIES, assert_same_object, recording
 
 from spikelab import SpikeData
 from spikelab.errors import FormatError
-from spikelab.formats.hdf5 import store
-from spikelab.formats.hdf5.store import Planner, Reader, identical
+from spikelab.formats.hdf5.planner import Planner, write_apart
+from spikelab.formats.hdf5.reader import Reader
+from spikelab.formats.hdf5.values import identical
 
 
 def written(value):
@@ -22,7 +23,7 @@ def written(value):
     file = h5py.File(io.BytesIO(), "w")
     if node is not None:
         node.write(file.create_group("layout"))
-    store.write_apart(file.create_group("apart"), planner)
+    write_apart(file.create_group("apart"), planner)
     return file, json.loads(json.dumps(exact, allow_nan=False))
 
 

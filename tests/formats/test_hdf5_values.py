@@ -16,8 +16,9 @@ from siblings import VALUES, assert_same_object, recording
 
 from spikelab import AnalysisWorkspace
 from spikelab.errors import FormatError
-from spikelab.formats.hdf5.store import Planner, Reader, identical, write_apart
-from spikelab.formats.hdf5.values import Decoder
+from spikelab.formats.hdf5.planner import Planner, write_apart
+from spikelab.formats.hdf5.reader import Reader
+from spikelab.formats.hdf5.values import Decoder, identical
 from spikelab.spikedata.ratedata import RateData
 
 

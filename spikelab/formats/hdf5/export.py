@@ -13,11 +13,11 @@ from spikelab.errors import FormatError, warn
 from spikelab.formats import h5
 from spikelab.formats.base import StrPath
 from spikelab.formats.functions import with_options
-from spikelab.formats.hdf5 import store
 from spikelab.formats.hdf5.group import GroupWriter
 from spikelab.formats.hdf5.paired import PairedWriter
 from spikelab.formats.hdf5.ragged import RaggedWriter
 from spikelab.formats.hdf5.raster import RasterWriter
+from spikelab.formats.hdf5.reader import read_plain
 from spikelab.formats.hdf5.writer import RAW_NAMES, HDF5Writer
 from spikelab.formats.reading import RecordingOptions
 from spikelab.spikedata.data_object import DATA_CLASSES, DataObject
@@ -228,7 +228,7 @@ def read(
     ):
         recorded = h5.scalar_attributes(file)
         if recorded.get("__type__") in _OTHERS:
-            found = store.read_plain(file, read_group)
+            found = read_plain(file, read_group)
         else:
             found = read_group(
                 file,
@@ -275,7 +275,7 @@ def _of_reader(name: str, value: Any) -> Any:
 
 def _named_style(options: Mapping[str, Any]) -> str | None:
     """Return the style whose datasets the caller named, None if he named none."""
-    named = [s for s, w in STYLES.items() if any(n in options for n in w.names)]
+    named = [s for s, w in STYLES.items() if options.keys() & w.names]
     if len(named) > 1:
         raise ValueError(f"the datasets of one style must be named, got {named}")
     for style in named:

@@ -3,20 +3,26 @@
 What JSON has (None, bool, integers, finite floats, str, lists, and dictionaries with str
 as keys) stands for itself. Everything else is an object with one key that starts with
 ``$``: ``{"$tuple": [1, 2]}``. Arrays of more than a few bytes are kept apart, for a file
-to store as datasets, and named in the tree: ``{"$array": ["0", "<f8", [3, 4]]}``.
+to store as datasets, and named in the tree: ``{"$array": "0"}``. Those of a dtype that
+HDF5 does not have are the bytes of a ``.npy`` file.
 """
 
 import base64
+import contextlib
 import datetime
+import io
+import json
 import math
 from collections.abc import Callable
 from typing import Any
 
+import h5py
 import numpy as np
-from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from spikelab.errors import FormatError
+from spikelab.formats import h5
+from spikelab.formats.hdf5.layout import is_stored
 from spikelab.spikedata.differences import equal
 from spikelab.spikedata.spike_trains import SpikeTrains
 
@@ -109,14 +115,41 @@ class Encoder:
         return {"$scalar": self._array(array, name)}
 
     def _array(self, array: NDArray[Any], name: str) -> Tree:
-        shape = list(array.shape)
+        if set(array.dtype.metadata or ()) == {"h5py_encoding"}:
+            # h5py notes there how a file encodes its strings.
+            array = array.view(np.dtype(array.dtype.str))
         if array.dtype == object:
             items = [self.encode(item, name) for item in array.ravel().tolist()]
-            return {"$objects": [items, shape]}
-        dtype = _dtype_tree(array.dtype, name)
+            return {"$objects": [items, list(array.shape)]}
+        if array.nbytes > _INLINE and is_stored(array):
+            return {"$array": self.keep(array)}
+        _check_dtype(array.dtype, name)
+        data = _npy(array)
         if array.nbytes <= _INLINE:
-            return {"$inline": [_base64(array.tobytes()), dtype, shape]}
-        return {"$array": [self.keep(array), dtype, shape]}
+            return {"$npy": _base64(data)}
+        return {"$file": self.keep(np.frombuffer(data, dtype=np.uint8))}
+
+
+def _npy(array: NDArray[Any]) -> bytes:
+    """Return the bytes of a ``.npy`` file."""
+    file = io.BytesIO()
+    np.save(file, array, allow_pickle=False)
+    return file.getvalue()
+
+
+def _of_npy(data: Any) -> NDArray[Any]:
+    array: NDArray[Any] = np.load(io.BytesIO(data), allow_pickle=False)
+    return array
+
+
+def _check_dtype(dtype: np.dtype[Any], name: str) -> None:
+    """Raise TypeError for a dtype that a ``.npy`` file does not give back."""
+    known = None
+    if not dtype.hasobject and not dtype.metadata:
+        with contextlib.suppress(ValueError):  # fields that overlap
+            known = _of_npy(_npy(np.empty(0, dtype))).dtype
+    if known is None or known != dtype or known.type is not dtype.type:
+        raise TypeError(f"{name} must have a dtype that .npy files know, got {dtype}")
 
 
 def _base64(data: bytes) -> str:
@@ -154,43 +187,6 @@ _ENCODERS: dict[type, Callable[[Any, str], Tree]] = {
 }
 
 
-def _dtype_tree(dtype: np.dtype[Any], name: str) -> Tree:
-    """Return the description of a dtype, as a ``.npy`` file has it."""
-    if dtype.hasobject:
-        raise TypeError(f"{name} must hold values of fixed size, got {dtype}")
-    if set(dtype.metadata or ()) == {"h5py_encoding"}:
-        dtype = np.dtype(dtype.str)  # h5py notes there how a file encodes its text
-    if dtype.metadata:
-        raise TypeError(f"{name} must have a dtype without metadata, got {dtype}")
-    try:
-        described: Tree = npy.dtype_to_descr(dtype)
-        known = _dtype(described)
-    except ValueError:  # fields that overlap, or are not in their order
-        known = None
-    if known is None or known != dtype or known.type is not dtype.type:
-        raise TypeError(f"{name} must have a dtype that .npy files know, got {dtype}")
-    return described
-
-
-def _dtype(described: Tree) -> np.dtype[Any]:
-    """Return the dtype of a description whose tuples may have become lists."""
-    dtype: np.dtype[Any] = npy.descr_to_dtype(_with_tuples(described))
-    if dtype.hasobject:
-        raise ValueError("a dtype of Python objects")
-    return dtype
-
-
-def _with_tuples(described: Tree) -> Any:
-    if not isinstance(described, list | tuple):
-        return described
-    return [_field(*field) for field in described]
-
-
-def _field(name: Any, described: Tree, *shape: Any) -> tuple[Any, ...]:
-    title = tuple(name) if isinstance(name, list) else name
-    return (title, _with_tuples(described), *map(tuple, shape))
-
-
 class Decoder:
     """Makes values of trees.
 
@@ -207,10 +203,10 @@ class Decoder:
         stored: Callable[[str], NDArray[Any]],
         objects: Callable[[Tree], Any] | None = None,
     ) -> None:
-        self._stored = stored
         self._decoders: dict[str, Callable[[Any], Any]] = {
-            "$array": self._array,
-            "$inline": lambda t: _of_bytes(base64.b64decode(t[0]), *t[1:]),
+            "$array": stored,
+            "$file": lambda t: _of_npy(stored(t).tobytes()),
+            "$npy": lambda t: _of_npy(base64.b64decode(t)),
             "$objects": self._objects,
             "$dict": lambda t: {self._decode(k): self._decode(v) for k, v in t},
             "$scalar": lambda t: self._decode(t)[()],
@@ -250,31 +246,12 @@ class Decoder:
             return self._decoders[tag](tree[tag])
         return {key: self._decode(part) for key, part in tree.items()}
 
-    def _array(self, tree: Tree) -> NDArray[Any]:
-        name, described, shape = tree
-        array = self._stored(name)
-        if array.dtype == _dtype(described) and list(array.shape) == shape:
-            return array
-        if array.dtype != np.uint8:
-            raise ValueError(f"an array of {array.dtype} in the place of {described}")
-        return _of_bytes(array, described, shape)
-
     def _objects(self, tree: Tree) -> NDArray[Any]:
         items, shape = tree
         array = np.empty(len(items), dtype=object)
         for i, item in enumerate(items):
             array[i] = self._decode(item)
         return array.reshape(shape)
-
-
-def _of_bytes(data: Any, described: Tree, shape: list[int]) -> NDArray[Any]:
-    dtype = _dtype(described)
-    if math.prod(shape) * dtype.itemsize != len(data):
-        raise ValueError(f"{len(data)} bytes for an array of {dtype}, shape {shape}")
-    if not len(data):
-        return np.zeros(shape, dtype=dtype)
-    array: NDArray[Any] = np.frombuffer(bytearray(data), dtype=dtype).reshape(shape)
-    return array
 
 
 def _time(tree: Tree) -> datetime.datetime:
@@ -294,3 +271,38 @@ _DECODERS: dict[str, Callable[[Any], Any]] = {
     "$date": datetime.date.fromisoformat,
     "$timedelta": lambda t: datetime.timedelta(*t),
 }
+
+
+def identical(a: Any, b: Any) -> bool:
+    """Return whether two values are equal and of the same types, in all their parts."""
+    if a is b:
+        return True
+    if type(a) is not type(b):
+        return False
+    if isinstance(a, dict):
+        return identical([*a, *a.values()], [*b, *b.values()])
+    if isinstance(a, list | tuple):
+        return len(a) == len(b) and all(map(identical, a, b))
+    return equal(a, b)
+
+
+def write_json(group: h5py.Group, name: str, tree: Tree) -> None:
+    """Write JSON as a scalar of UTF-8 text."""
+    # As escapes, two halves of a surrogate pair would be read as one character.
+    text = json.dumps(tree, allow_nan=False, ensure_ascii=False)
+    group[name] = np.bytes_(text.encode("utf-8", "surrogatepass"))
+
+
+def read_json(group: h5py.Group, name: str) -> Tree:
+    """Return what :func:`write_json` wrote.
+
+    Raises
+    ------
+    FormatError
+        If it is not that.
+    """
+    stored = h5.dataset(group, name, ndim=0, kinds="S")
+    try:
+        return json.loads(bytes(stored[()]).decode("utf-8", "surrogatepass"))
+    except (ValueError, RecursionError) as error:
+        raise FormatError(f"{group.name}/{name} is not JSON: {error}") from error

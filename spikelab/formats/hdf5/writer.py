@@ -1,6 +1,7 @@
 """What the four HDF5 styles have in common."""
 
 import abc
+import functools
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
@@ -14,7 +15,8 @@ from spikelab import validate
 from spikelab.errors import FormatError
 from spikelab.formats import h5
 from spikelab.formats.base import FileWriter, Loss, recordings_of
-from spikelab.formats.hdf5 import store
+from spikelab.formats.hdf5 import planner
+from spikelab.formats.hdf5.parts import SLICES
 from spikelab.formats.reading import READS_RAW, build
 from spikelab.spikedata import time_units
 from spikelab.spikedata.data_object import DataObject
@@ -39,7 +41,7 @@ class HDF5Writer(FileWriter):
     options by their names, ``n_units``, and the window as ``start_time`` and
     ``length_ms``, both float64 in ms. Of a SpikeSliceStack, each slice is such a group,
     ``slices/0``, ``slices/1``, ...; the other classes have no style, see
-    :mod:`spikelab.formats.hdf5.store`.
+    :mod:`spikelab.formats.hdf5.planner`.
 
     Parameters
     ----------
@@ -86,6 +88,7 @@ class HDF5Writer(FileWriter):
         return "ms" if self.unit_option is None else getattr(self, self.unit_option)
 
     @classmethod
+    @functools.cache
     def options(cls) -> dict[str, "attrs.Attribute[Any]"]:
         """Return the options that say how a file is laid out."""
         common = attrs.fields_dict(FileWriter)  # type: ignore[type-abstract]
@@ -105,7 +108,7 @@ class HDF5Writer(FileWriter):
         for sd in recordings_of(obj):
             self._check_recording(sd)
         if not isinstance(obj, SpikeData):
-            store.plan_plain(obj)
+            planner.plan_plain(obj)
 
     def _check_recording(self, sd: SpikeData) -> None:
         if self.time_unit == "samples":
@@ -198,10 +201,10 @@ class HDF5Writer(FileWriter):
             if isinstance(obj, SpikeData):
                 self._write_group(file, obj)
                 return
-            store.write_plain(file, obj)
+            planner.write_plain(file, obj)
             if isinstance(obj, SpikeSliceStack):
                 file.attrs["n_units"] = obj.N
-                slices = file.create_group(store.SLICES)
+                slices = file.create_group(SLICES)
                 for i, sd in enumerate(obj):
                     self._write_group(slices.create_group(str(i)), sd)
 

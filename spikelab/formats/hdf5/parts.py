@@ -1,0 +1,126 @@
+"""Where the parts of the data classes lie in an HDF5 file.
+
+In workspaces, in the layout of spikelab 0.1.2; in files of ``to_hdf5`` under plain names.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import attrs
+import numpy as np
+
+from spikelab.formats import h5
+from spikelab.formats.hdf5 import layout
+from spikelab.formats.hdf5.layout import Column
+from spikelab.formats.hdf5.values import identical
+
+
+@attrs.frozen(eq=False)
+class Part:
+    """How a part of a data object is stored.
+
+    Parameters
+    ----------
+    name : str
+        The attribute of the data object.
+    place : str
+        The dataset, or attribute of the group, in a workspace.
+    plain : str
+        The same in a file that ``to_hdf5`` wrote.
+    write : callable
+        Returns what is stored, None if the layout has no form for it.
+    read : callable
+        Returns what was stored, as it is read.
+    is_attribute : bool
+        Whether it is an attribute of the group.
+    needed : bool
+        Whether there is no object without it.
+    blank : object
+        The value of which nothing is stored.
+    """
+
+    name: str
+    place: str
+    plain: str
+    write: Callable[[Any], Any]
+    read: Callable[[Any], Any]
+    is_attribute: bool = False
+    needed: bool = False
+    blank: Any = None
+
+    def stored(self, value: Any) -> Any:
+        """Return what the layout has for the part, None if it has nothing."""
+        return None if identical(value, self.blank) else self.write(value)
+
+    def says(self, stored: Any, value: Any) -> bool:
+        """Return whether what is stored gives the part back as it was."""
+        if stored is None:
+            return identical(value, self.blank)
+        is_array = isinstance(stored, Column) and stored.values is value
+        return is_array or identical(value, self.read(stored))
+
+
+def _array(name: str, plain: str, *, needed: bool = True, blank: Any = None) -> Part:
+    def write(value: Any) -> Column | None:
+        return Column(value) if layout.is_stored(value) else None
+
+    return Part(
+        *(name, name, plain, write, layout.values_of), needed=needed, blank=blank
+    )
+
+
+def _number(name: str, place: str, plain: str) -> Part:
+    return Part(name, place, plain, float, float, is_attribute=True, needed=True)
+
+
+_LABELS = Part("labels", "labels", "labels", layout.of_labels, layout.labels_of)
+_WINDOWS = Part("times", "times", "windows", layout.of_windows, layout.windows_of)
+_METADATA = Part(
+    *("metadata", "__metadata__", "metadata", layout.of_metadata, layout.metadata_of),
+    is_attribute=True,
+    blank=...,
+)
+_UNIT = Part(
+    *("rate_unit", "rate_unit", "rate_unit"),
+    lambda unit: unit if h5.is_text(unit) else None,
+    lambda unit: unit,
+    is_attribute=True,
+)
+RAW_DATA = _array("raw_data", "raw_data", needed=False, blank=np.zeros((0, 0)))
+RAW_TIME = _array("raw_time", "raw_time", needed=False, blank=np.zeros(0))
+
+PARTS: dict[str, tuple[Part, ...]] = {
+    "SpikeData": (
+        _number("length", "length_ms", "length_ms"),
+        _number("start_time", "start_time", "start_time"),
+        *(_METADATA, RAW_DATA, RAW_TIME),
+    ),
+    "RateData": (
+        _array("inst_Frate_data", "rates"),
+        _array("times", "times"),
+        _UNIT,
+    ),
+    "RateSliceStack": (
+        _array("event_stack", "rates"),
+        _WINDOWS,
+        _number("step_size", "step_size", "step_ms"),
+    ),
+    "SpikeSliceStack": (_WINDOWS,),
+    "PairwiseCompMatrix": (_array("matrix", "matrix"), _LABELS, _METADATA),
+    "PairwiseCompMatrixStack": (
+        *(_array("stack", "stack"), _LABELS, _WINDOWS, _METADATA),
+    ),
+}
+"""The parts of the data classes but spike trains, slices, and attributes of units."""
+
+SLICES = "slices"
+"""The group of the slices of a stack in a file of ``to_hdf5``."""
+
+UNITS = "neuron_attributes"
+"""The group with a dataset for each attribute of the units."""
+
+VALUE = "value"
+"""In JSON, the key of a value for which the layout has no form."""
+
+EXACT = "exact"
+"""The group of the JSON in a file of ``to_hdf5``, as the dataset ``value``."""
