@@ -9,12 +9,18 @@ which catches the built-in keeps working.
 import pickle
 import sys
 import warnings
+from types import FrameType
+
+
+def _is_inside(frame: FrameType) -> bool:
+    # The constructors that attrs makes have no name of a module.
+    return str(frame.f_globals.get("__name__", "spikelab.")).startswith("spikelab.")
 
 
 def warn(message: str, category: type[Warning] = UserWarning) -> None:
     """Warn of what the first caller outside of spikelab did."""
     level, frame = 1, sys._getframe()
-    while frame.f_back and frame.f_globals.get("__name__", "").startswith("spikelab."):
+    while frame.f_back and _is_inside(frame):
         level, frame = level + 1, frame.f_back
     warnings.warn(message, category, stacklevel=level)
 

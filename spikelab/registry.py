@@ -68,7 +68,7 @@ FORMATS = {
     for entry in (
         Format("nwb", (".nwb",)),
         Format("hdf5", (".h5", ".hdf5")),
-        Format("kilosort", spikes_only=True),
+        Format("kilosort", spikes_only=True, module_name="spikelab.formats.phy"),
         Format("phy", spikes_only=True),
         Format("csv", (".csv", ".csv.gz")),
         Format("pickle", (".pkl", ".pickle"), export_name="export_to_pickle"),
@@ -83,6 +83,10 @@ SPIKEINTERFACE = Format(
     export_name="",
 )
 """Folders that SpikeInterface saved, which are read by it and not written."""
+
+
+_OF_ZARR = ("zarr.json", ".zgroup", ".zarray", ".zattrs")
+"""Files in the folder of a Zarr store."""
 
 
 def named_by(target: str | os.PathLike[str]) -> Format | None:
@@ -107,6 +111,16 @@ def recognised(path: Path) -> Format:
     for entry in (SPIKEINTERFACE, *FORMATS.values()):
         if entry.module.recognises(path, head):
             return entry
+    if any((path / name).is_file() for name in _OF_ZARR):
+        raise FormatError(
+            f"{path} is a Zarr store, which is not read; hdmf_zarr.NWBZarrIO reads one "
+            "of NWB and exports it to HDF5"
+        )
+    if path.is_dir():
+        raise FormatError(
+            f"{path} is no KiloSort or Phy folder, and holds nothing else that can be "
+            "read: neither .npy files, params.py nor spikelab.json"
+        )
     raise FormatError(
         f"{path} has none of the formats that can be recognised: {', '.join(FORMATS)}"
     )

@@ -2,9 +2,11 @@
 
 from spikelab.formats.csv import export_spikedata_to_csv
 from spikelab.formats.hdf5 import export_spikedata_to_hdf5
-from spikelab.formats.kilosort import export_spikedata_to_kilosort
 from spikelab.formats.nwb import export_spikedata_to_nwb
-from spikelab.formats.phy import export_spikedata_to_phy
+from spikelab.formats.phy import (
+    export_spikedata_to_kilosort,
+    export_spikedata_to_phy,
+)
 from spikelab.formats.pickle import export_to_pickle
 
 __all__ = [

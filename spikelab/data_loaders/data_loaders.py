@@ -1,20 +1,15 @@
 """The loaders of all formats, and :func:`load`, which recognises the format."""
 
-import functools
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from spikelab import kinds
 from spikelab.bridges.published import load_spikedata_from_spikeinterface
-from spikelab.errors import FormatError
-from spikelab.formats import kilosort
 from spikelab.formats.csv import load_spikedata_from_csv
-from spikelab.formats.functions import spikedata_loader
 from spikelab.formats.hdf5 import load_spikedata_from_hdf5
 from spikelab.formats.nwb import load_spikedata_from_nwb
+from spikelab.formats.phy import folder_of, load_spikedata_from_kilosort
 from spikelab.formats.pickle import load_from_pickle, load_spikedata_from_pickle
-from spikelab.kinds import Contents
 from spikelab.registry import recognised
 from spikelab.spikedata.data_object import DataObject
 from spikelab.storage.publish import local_copy
@@ -32,7 +27,7 @@ __all__ = [
 
 
 def load(
-    path: str | os.PathLike[str],
+    path: str | os.PathLike[str] | tuple[str, ...],
     *,
     storage_options: Mapping[str, Any] | None = None,
     progress: bool = False,
@@ -42,8 +37,9 @@ def load(
 
     Parameters
     ----------
-    path : path or URL
-        What to load. The format is recognised by what it holds.
+    path : path or URL, or what an export returned
+        What to load. The format is recognised by what it holds. ``params.py`` and the
+        arrays of a KiloSort or Phy folder, and a tuple of them, stand for the folder.
     storage_options : mapping, optional
         Arguments of ``boto3.client("s3", ...)`` for an S3 URL, of the file system of
         fsspec for another.
@@ -65,43 +61,16 @@ def load(
         If the format is not one of those, or the file does not hold what its
         format promises.
     """
-    with local_copy(path, storage_options, name="path", progress=progress) as local:
+    source = folder_of(path)
+    with local_copy(source, storage_options, name="path", progress=progress) as local:
         # A second file that an option names may be remote too.
-        loaded: Any = recognised(local).read(
+        loaded: DataObject = recognised(local).read(
             local, storage_options=storage_options, **options
         )
-        loaded = _built(loaded, path)
     metadata = getattr(loaded, "metadata", None) or {}
     for key in ("source_file", "source_folder"):
         # Readers know the temporary copy of a remote file only.
-        source = metadata.get(key)
-        if isinstance(source, str) and source == str(local):
-            metadata[key] = os.fspath(path)
-    found: DataObject = loaded
-    return found
-
-
-def _built(contents: Any, source: Any) -> Any:
-    """Old way, while the readers are moved over."""
-    if not isinstance(contents, Contents):
-        return contents
-    try:
-        return kinds.build(contents)
-    except FormatError as error:
-        raise FormatError(f"{os.fspath(source)}: {error}") from error
-
-
-def _loader(module: Any, name: str) -> Callable[..., Any]:
-    """Old way, while the readers are moved over."""
-    if hasattr(module, name):
-        moved: Callable[..., Any] = getattr(module, name)
-        return moved
-
-    @functools.wraps(module.read)
-    def read(*args: Any, **options: Any) -> Any:
-        return _built(module.read(*args, **options), args[0])
-
-    return spikedata_loader(read, name)
-
-
-load_spikedata_from_kilosort = _loader(kilosort, "load_spikedata_from_kilosort")
+        found = metadata.get(key)
+        if isinstance(found, str) and found == str(local):
+            metadata[key] = os.fspath(source)
+    return loaded

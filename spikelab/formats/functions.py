@@ -183,9 +183,14 @@ def spikedata_loader(
 
     The loader raises FormatError for a file that holds another data object.
     """
+    signature = inspect.signature(read)
 
     @functools.wraps(read)
     def loader(*args: P.args, **options: P.kwargs) -> SpikeData:
+        try:
+            signature.bind(*args, **options)
+        except TypeError as error:
+            raise TypeError(f"{name}: {error}") from None
         found = read(*args, **options)
         if not isinstance(found, SpikeData):
             raise FormatError(

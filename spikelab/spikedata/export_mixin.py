@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 from spikelab.registry import FORMATS, Format
 
 if TYPE_CHECKING:
-    from spikelab.formats import csv, hdf5, kilosort, nwb, phy, pickle
+    from spikelab.formats import csv, hdf5, nwb, phy, pickle
 
 
 class _ExportMethod:
@@ -32,7 +32,7 @@ class ExportMixin:
     if TYPE_CHECKING:
         to_csv = csv.export_spikedata_to_csv
         to_hdf5 = hdf5.export_spikedata_to_hdf5
-        to_kilosort = kilosort.export_spikedata_to_kilosort
+        to_kilosort = phy.export_spikedata_to_kilosort
         to_nwb = nwb.export_spikedata_to_nwb
         to_phy = phy.export_spikedata_to_phy
         to_pickle = pickle.export_to_pickle

@@ -7,8 +7,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from spikelab import validate as checks
+from spikelab.errors import warn
 
 TimeUnit = Literal["ms", "s", "samples"]
+
+_LOW_RATE_HZ = 1000.0
+"""Sampling rates below may have been given in kHz."""
 
 TIME_UNITS: tuple[str, ...] = get_args(TimeUnit)
 
@@ -23,6 +27,14 @@ def time_unit(name: str, value: Any) -> str:
 def is_time_unit(instance: Any, attribute: "attrs.Attribute[Any]", value: Any) -> None:
     """Validate an option that names a time unit."""
     time_unit(attribute.name, value)
+
+
+def is_sampling_rate(
+    instance: Any, attribute: "attrs.Attribute[Any]", value: Any
+) -> None:
+    """Validate an option that is a sampling rate in Hz; warn if it may be in kHz."""
+    if checks.positive(attribute.name, value) < _LOW_RATE_HZ:
+        warn(f"{attribute.name} is {value} Hz; is that a rate in kHz?")
 
 
 def sampling_rate(fs_Hz: Any, *units: str | None) -> float | None:

@@ -10,13 +10,13 @@ import spikelab
 from spikelab import SpikeData
 from spikelab.data_loaders import data_loaders
 from spikelab.errors import FormatError
-from spikelab.formats import csv, hdf5, kilosort, nwb, pickle
+from spikelab.formats import csv, hdf5, nwb, phy, pickle
 from spikelab.spikedata.data_object import DataObject
 
 LOADERS = {
     "load_spikedata_from_hdf5": (hdf5.read, SpikeData),
     "load_spikedata_from_nwb": (nwb.read, SpikeData),
-    "load_spikedata_from_kilosort": (kilosort.read, SpikeData),
+    "load_spikedata_from_kilosort": (phy.read, SpikeData),
     "load_spikedata_from_csv": (csv.read, SpikeData),
     "load_spikedata_from_pickle": (pickle.read, SpikeData),
     "load_from_pickle": (pickle.read, DataObject),

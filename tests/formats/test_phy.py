@@ -4,7 +4,6 @@ import json
 import re
 import warnings
 
-import attrs
 import numpy as np
 import pytest
 from contract import FolderContract, snapshot
@@ -12,12 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from recordings import assert_same_recording, linear_track, simulated
 
-from spikelab import SpikeData, SpikeSliceStack, destinations, load, trains
+from spikelab import SpikeData, SpikeSliceStack, load
 from spikelab.data_loaders.data_exporters import export_spikedata_to_phy
 from spikelab.errors import LossError, VerificationError
-from spikelab.formats import PhyWriter
-from spikelab.formats.kilosort.sidecar import Sidecar
-from spikelab.formats.kilosort.tables import as_text, guessed
+from spikelab.formats import KiloSortWriter, PhyWriter
+from spikelab.formats.phy import raw
+from spikelab.formats.phy.cluster_tables import as_text, guessed
 
 FS = 30_000.0
 
@@ -101,6 +100,7 @@ class TestOnTheDisk:
             "channel_map.npy",
             "channel_positions.npy",
             "cluster_group.tsv",
+            "cluster_si_unit_id.tsv",
             "params.py",
             "spike_clusters.npy",
             "spike_templates.npy",
@@ -199,7 +199,7 @@ class TestChannels:
         "locations",
         [
             [[1.0, 2.0], [np.nan, 2.0]],
-            [[1.0], [2.0]],
+            [[1.0], [2.0, 3.0]],
             ["left", "right"],
             [[1.0, 2.0], [1.0, 2.0, 3.0]],
         ],
@@ -307,8 +307,9 @@ class TestTemplates:
         assert array(tmp_path, "template_ind").tolist() == [[1], [1], [0]]
         assert PhyWriter(fs_Hz=FS).losses(sd) == [
             "templates of 1 units are not known: flat placeholders",
-            "neuron_attributes['template'] (it is in templates.npy, "
-            "and does not come back)",
+            "neuron_attributes['template'] (it comes back as 'waveform_mean')",
+            "neuron_attributes['template'] of 1 units (templates are finite float32 of "
+            "one length)",
         ]
 
     def test_of_all_electrodes_of_a_probe(self, tmp_path):
@@ -326,15 +327,16 @@ class TestTemplates:
         assert load(tmp_path).electrodes.tolist() == [1, 2]
 
     def test_of_all_channels(self, tmp_path):
-        """The largest twelve of them, largest first."""
+        """Every one of them, the largest first, as phylib expects it."""
         template = np.zeros((20, 30))
         template[10] = np.arange(30)
         sd = with_attribute("waveform", [template, -template])
         sd.to_phy(tmp_path, fs_Hz=FS)
-        assert array(tmp_path, "templates").shape == (2, 20, 12)
-        assert array(tmp_path, "template_ind")[0].tolist() == list(range(29, 17, -1))
+        assert array(tmp_path, "templates").shape == (2, 20, 30)
+        assert array(tmp_path, "template_ind")[0].tolist() == list(range(29, -1, -1))
         assert array(tmp_path, "templates")[1, 10, 0] == -29
-        assert "12 largest channels" in PhyWriter(fs_Hz=FS).losses(sd)[0]
+        found = load(tmp_path).neuron_attributes[0]["waveform_mean"]
+        np.testing.assert_array_equal(found, template.astype(np.float32))
 
     def test_of_channels_nobody_knows(self, tmp_path):
         """The largest column, on the electrode of the unit."""
@@ -401,7 +403,7 @@ class TestRawData:
         self, dtype, written, tmp_path, monkeypatch
     ):
         """Block by block, the numbers as they are."""
-        monkeypatch.setattr(trains, "BLOCK", 1000)
+        monkeypatch.setattr(raw, "BLOCK", 1000)
         written = "float32" if dtype == "int32" else written
         sd = recorded(dtype=dtype)
         sd.to_phy(tmp_path, fs_Hz=FS, raw_data=True)
@@ -549,8 +551,6 @@ class TestTables:
             ("information", [1, 2]),
             ("rate (Hz)", [0.5, 0.25]),
             ("per/cent", [0.5, 0.25]),
-            ("id", [5, 6]),
-            ("cluster_id", [-5, 6]),
             ("unit_id", [12, 99]),
             ("location", [[1.0, 2.0], [3.0, 4.0]]),
             ("position", [[1.0, 2.0, 3.0], [3.0, 4.0, 5.0]]),
@@ -559,8 +559,7 @@ class TestTables:
             ("quality", ["good", None]),
             ("quality", [0.5, 0.75]),
             ("quality", ["unsorted", "mua"]),
-            ("ch", [3, 4]),
-            ("depth", [1.5, 2.5]),
+            ("x", [1.5, 2.5]),
         ],
     )
     def test_attributes_come_back(self, name, values, tmp_path):
@@ -578,10 +577,10 @@ class TestTables:
         """A reader that joins them loses none, silent or not."""
         simulated().to_phy(tmp_path, fs_Hz=FS)
         tables = list(tmp_path.glob("cluster_*.tsv"))
-        assert len(tables) == 5
+        assert len(tables) == 6
         for table in tables:
             rows = table.read_text().splitlines()[1:]
-            assert [int(row.split("\t")[0]) for row in rows] == list(range(6))
+            assert sorted(int(row.split("\t")[0]) for row in rows) == list(range(6))
 
     @pytest.mark.parametrize(
         ("name", "values"),
@@ -624,19 +623,34 @@ class TestTables:
 class TestCurated:
     """Folders that Phy has saved since."""
 
-    def test_a_merged_cluster_takes_the_id_of_a_silent_unit(self, tmp_path):
-        """Phy counts from the largest id that has spikes."""
+    def test_a_merged_cluster_does_not_meet_a_silent_unit(self, tmp_path):
+        """Phy counts from the largest id that has spikes, so that one is the last."""
         sd = SpikeData(
-            [[1.0], [2.0], []],
+            [[1.0], [2.0], [], []],
             length=5.0,
-            neuron_attributes=[{"area": f"CA{u}", "unit_id": 14 - u} for u in range(3)],
+            neuron_attributes=[{"area": f"CA{u}", "unit_id": 14 - u} for u in range(4)],
         )
         sd.to_phy(tmp_path, fs_Hz=FS)
+        assert load(tmp_path).metadata["cluster_ids"] == [0, 3, 2, 1]
+        assert load(tmp_path).get_neuron_attribute("unit_id") == [14, 13, 12, 11]
+        np.save(tmp_path / "spike_clusters.npy", np.array([4, 4], dtype=np.int32))
+        (tmp_path / "cluster_group.tsv").write_text("cluster_id\tgroup\n4\tgood\n")
+        found = load(tmp_path)
+        assert [t.tolist() for t in found.train] == [[], [], [1.0, 2.0]]
+        assert found.neuron_attributes == [
+            {"unit_id": 12, "area": "CA2"},
+            {"unit_id": 11, "area": "CA3"},
+            {"unit_id": 4, "group": "good"},
+        ]
+
+    def test_a_cluster_that_took_the_id_of_a_silent_unit(self, tmp_path):
+        """In a folder whose highest id is that of a silent unit."""
+        sd = SpikeData([[1.0], [2.0], []], length=5.0)
+        sd.to_kilosort(tmp_path, fs_Hz=FS, spike_order="time")
         np.save(tmp_path / "spike_clusters.npy", np.array([2, 2], dtype=np.int32))
-        (tmp_path / "cluster_group.tsv").write_text("cluster_id\tgroup\n2\tgood\n")
         found = load(tmp_path)
         assert [t.tolist() for t in found.train] == [[1.0, 2.0]]
-        assert found.neuron_attributes == [{"unit_id": 2, "group": "good"}]
+        assert found.neuron_attributes == [{"unit_id": 2}]
 
     def test_new_units_get_ids_of_their_own(self, tmp_path):
         """The id of a split cluster may be one that another unit had before."""
@@ -654,7 +668,7 @@ class TestCurated:
         clusters[np.isin(clusters, [0, 3])] = 6
         np.save(tmp_path / "spike_clusters.npy", clusters)
         found = load(tmp_path)
-        assert found.metadata["cluster_ids"] == [1, 2, 4, 5, 6]
+        assert found.metadata["cluster_ids"] == [1, 2, 5, 4, 6]
         larger = 0 if len(sd.train[0]) > len(sd.train[3]) else 3
         assert found.electrodes[-1] == sd.electrodes[larger]
         assert found.unit_locations[-1].tolist() == sd.unit_locations[larger].tolist()
@@ -668,7 +682,7 @@ class TestCurated:
         (tmp_path / "whitening_mat_inv.npy").write_text("old")
         fresh = tmp_path / "fresh"
         pair().to_phy(fresh, fs_Hz=FS)
-        pair().to_phy(tmp_path, fs_Hz=FS)
+        pair().to_phy(tmp_path, fs_Hz=FS, overwrite=True)
         kept = {n: b for n, b in snapshot(tmp_path).items() if "fresh" not in n}
         assert kept == snapshot(fresh)
 
@@ -700,17 +714,12 @@ def test_losses_are_told_in_words():
     )
 
 
-def test_verify_compares_the_names_of_attributes(tmp_path, monkeypatch):
+def test_verify_compares_the_names_of_attributes(tmp_path):
     """That they come back under their own."""
-    write = Sidecar.write
-
-    def write_other(self, folder):
-        columns = {**self.columns, "snr": ("SNR", "value")}
-        write(attrs.evolve(self, columns=columns), folder)
-
-    monkeypatch.setattr(Sidecar, "write", write_other)
-    with pytest.raises(VerificationError, match="attribute 'snr' differs"):
-        simulated().to_phy(tmp_path / "folder", fs_Hz=FS, verify=True)
+    names = replacing('"attribute": "snr"', '"attribute": "s"')
+    writer = damaging(PhyWriter, "spikelab.json", names)(fs_Hz=FS, verify=True)
+    with pytest.raises(VerificationError, match=r"\['snr'\] differs"):
+        writer.write(simulated(), tmp_path / "folder")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -738,7 +747,9 @@ def test_attributes_come_back_or_are_said_to_be_lost(attributes, tmp_path):
     writer = PhyWriter(fs_Hz=1000.0, verify=True)
     if any("attributes" in line for line in writer.losses(sd)):
         return
-    writer.write(sd, tmp_path / "folder")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # of names that Phy has too
+        writer.write(sd, tmp_path / "folder")
     found = load(tmp_path / "folder").neuron_attributes
     for unit, (known, wanted) in enumerate(zip(found, attributes, strict=True)):
         assert known == {"unit_id": unit, **wanted}
@@ -769,22 +780,37 @@ def test_ids_are_unique_and_what_becomes_of_them_is_told(
     assert load(tmp_path).get_neuron_attribute("unit_id") == ids
 
 
-@pytest.mark.parametrize("method", ["to_kilosort", "to_phy"])
-def test_verify_compares_labels_and_flags(method, tmp_path, monkeypatch):
+def damaging(cls, pattern, damage):
+    """A writer on a disk that damages the files which a pattern finds."""
+
+    class Damaging(cls):
+        def _write(self, obj, staged):
+            super()._write(obj, staged)
+            for file in staged.rglob(pattern):
+                damage(file)
+
+    return Damaging
+
+
+def replacing(old, new):
+    """A damage that replaces a text."""
+    return lambda file: file.write_text(file.read_text().replace(old, new))
+
+
+def changing(file):
+    """A damage that changes an array."""
+    np.save(file, np.load(file)[::-1])
+
+
+@pytest.mark.parametrize(
+    ("cls", "options"),
+    [(KiloSortWriter, {"spike_order": "time"}), (PhyWriter, {})],
+)
+def test_verify_compares_labels_and_flags(cls, options, tmp_path):
     """The attribute that the labels are, and whether slices have their own."""
-    options = {"spike_order": "time"} if method == "to_kilosort" else {}
-    write = Sidecar.write
-
-    def write_other(self, folder):
-        columns = {**self.columns, "group": ("qtality", "label")}
-        write(attrs.evolve(self, columns=columns), folder)
-
-    with monkeypatch.context() as patched:
-        patched.setattr(Sidecar, "write", write_other)
-        with pytest.raises(VerificationError, match="attribute 'quality' differs"):
-            getattr(simulated(), method)(
-                tmp_path / "a", fs_Hz=FS, verify=True, **options
-            )
+    writer = damaging(cls, "cluster_group.tsv", replacing("mua", "good"))
+    with pytest.raises(VerificationError, match=r"\['quality'\] differs"):
+        writer(fs_Hz=FS, verify=True, **options).write(simulated(), tmp_path / "a")
     stack = simulated().frames(5000)
     stack = SpikeSliceStack(
         spike_stack=list(stack),
@@ -792,12 +818,35 @@ def test_verify_compares_labels_and_flags(method, tmp_path, monkeypatch):
         drop_slice_attributes=False,
     )
     stack.spike_stack[0].neuron_attributes = stack.neuron_attributes
-    real = destinations.write_manifest
-    monkeypatch.setattr(
-        destinations,
-        "write_manifest",
-        lambda folder, about: real(folder, {**about, "slice_attributes": False}),
-    )
-    with pytest.raises(VerificationError, match="attributes of their own"):
-        getattr(stack, method)(tmp_path / "a", fs_Hz=FS, verify=True, **options)
+    flags = replacing('"slice_attributes": true', '"slice_attributes": false')
+    writer = damaging(cls, "spikelab.json", flags)
+    with pytest.raises(VerificationError, match=r"slice 0: neuron_attributes\[0\]"):
+        writer(fs_Hz=FS, verify=True, **options).write(stack, tmp_path / "a")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["templates.npy", "amplitudes.npy", "recording.dat"])
+@pytest.mark.parametrize("is_stack", [False, True])
+def test_verify_compares_arrays(name, is_stack, tmp_path):
+    """Mean waveforms, amplitudes and raw data."""
+    sd = recorded()
+    waveform = np.eye(4, 3, dtype=np.float32)
+    sd.set_neuron_attribute("waveform_mean", [waveform, 2 * waveform])
+    obj = SpikeSliceStack(sd, [(0.0, 45.0), (25.0, 70.0)]) if is_stack else sd
+    if not is_stack:
+        for i, attributes in enumerate(sd.neuron_attributes):
+            attributes["amplitudes"] = np.array([1.0, 2.0, 3.0]) + i
+    elif name != "recording.dat":
+        return
+    damage = (
+        changing
+        if name.endswith(".npy")
+        else lambda file: file.write_bytes(file.read_bytes()[::-1])
+    )
+    options = {"fs_Hz": FS, "verify": True, "raw_data": True}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        PhyWriter(**options).write(obj, tmp_path / "whole")
+        with pytest.raises(VerificationError, match="differs"):
+            damaging(PhyWriter, name, damage)(**options).write(obj, tmp_path / "a")
+    assert [path.name for path in tmp_path.iterdir()] == ["whole"]

@@ -1,18 +1,24 @@
-"""Phy folders: what ``phy template-gui``, phylib, SpikeInterface and neo open."""
+"""KiloSort and Phy folders: what phylib, Phy, SpikeInterface and neo open."""
 
-from pathlib import Path
-
-from spikelab.formats.phy.writer import (
-    PhyWriter,
-    export_spikedata_to_phy,
+from spikelab.formats.phy.folder_reader import (
+    folder_of,
+    load_spikedata_from_kilosort,
+    read,
+    recognises,
 )
+from spikelab.formats.phy.kilosort_writer import (
+    KiloSortWriter,
+    export_spikedata_to_kilosort,
+)
+from spikelab.formats.phy.phy_writer import PhyWriter, export_spikedata_to_phy
 
 __all__ = [
+    "KiloSortWriter",
     "PhyWriter",
+    "export_spikedata_to_kilosort",
     "export_spikedata_to_phy",
+    "folder_of",
+    "load_spikedata_from_kilosort",
+    "read",
+    "recognises",
 ]
-
-
-def recognises(path: Path, head: bytes) -> bool:
-    """Return False: a folder is recognised as one of KiloSort."""
-    return False

@@ -1,14 +1,18 @@
 """The channels of a Phy folder: which there are, where, and which unit is on which."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import attrs
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
-from spikelab.formats.kilosort import npy
-from spikelab.formats.kilosort.folder import electrode_numbers
+from spikelab.formats.phy import npy
+from spikelab.spikedata.unit_table import UnitTable
+
+_FARTHEST = 1e30
+"""The largest coordinate for which there are others above it in float32."""
 
 
 @attrs.frozen(eq=False)
@@ -17,96 +21,121 @@ class Channels:
 
     Parameters
     ----------
-    numbers : ndarray, shape (C,)
+    electrodes : ndarray of int64, shape (C,)
         Electrode of each channel, or its row in the raw data.
-    positions : ndarray, shape (C, 2)
-        Where each is, all different; where that is not known, beyond the others.
-    of_unit : ndarray, shape (N,)
+    of_unit : ndarray of int64, shape (N,)
         Channel of each unit, -1 where only its template can tell.
+    positions : ndarray of float32, shape (C, 2)
+        Where each is, all different; where that is not known, beyond the others.
     n_placed : int
         How many of the positions are known.
     """
 
-    numbers: NDArray[np.int64]
-    positions: NDArray[np.float32]
+    electrodes: NDArray[np.int64]
     of_unit: NDArray[np.int64]
+    positions: NDArray[np.float32]
     n_placed: int
 
-    @property
-    def n_channels_dat(self) -> int:
-        """How many channels a raw file has, to which the numbers refer."""
-        return int(self.numbers.max()) + 1
+    def __len__(self) -> int:
+        return len(self.electrodes)
 
-    def losses(self) -> list[str]:
-        """Return in words what is not known of the channels, if something is."""
-        unplaced = len(self.numbers) - self.n_placed
-        if not self.n_placed or not unplaced:
-            return []
-        return [f"places of {unplaced} channels are not known: above the others"]
+    @property
+    def numbers(self) -> NDArray[np.int32]:
+        """The channel map: electrodes, or 0 to C - 1 if these do not fit into one."""
+        low, high = self.electrodes.min(), self.electrodes.max()
+        fits = low >= 0 and high < 2**31 - 1
+        return (self.electrodes if fits else np.arange(len(self))).astype(np.int32)
+
+    def of_electrodes(self, electrodes: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the channel of each electrode, -1 for those that are on none."""
+        order = np.argsort(self.electrodes)
+        near = np.searchsorted(self.electrodes[order], electrodes)
+        found = order[np.minimum(near, len(order) - 1)]
+        return np.where(self.electrodes[found] == electrodes, found, -1)
 
     def write(self, folder: Path) -> None:
         """Write ``channel_map.npy`` and ``channel_positions.npy``."""
-        npy.write(folder / "channel_map.npy", self.numbers.astype(np.int32))
+        npy.write(folder / "channel_map.npy", self.numbers)
         npy.write(folder / "channel_positions.npy", self.positions)
 
 
-def channels(sd: Any, n_raw: int, n_template: int) -> Channels:
+def channels_of(
+    table: UnitTable, n_raw: int, widths: int, listed: Sequence[NDArray[np.int64]]
+) -> Channels:
     """Return the channels of a recording.
+
+    They are, whatever there is first: the rows of the raw data, the electrodes that
+    `listed` and the units name, the columns of the templates, the places of the units.
 
     Parameters
     ----------
-    sd : SpikeData
-        The recording.
+    table : UnitTable
+        What is known about the units.
     n_raw : int
         Number of channels of the raw data, 0 if those are not used.
-    n_template : int
-        Number of channels of the templates.
+    widths : int
+        Number of columns of the widest template.
+    listed : sequence of ndarray
+        Electrodes of the columns of templates, where they are known.
     """
-    numbers, of_unit = _numbered(sd, n_raw, n_template)
-    positions, n_placed = _positions(sd, len(numbers), of_unit)
-    return Channels(numbers, positions, of_unit, n_placed)
+    places = _places(table)
+    electrodes, of_unit = _numbered(table, n_raw, widths, listed, places)
+    positions, n_placed = _positions(places, len(electrodes), of_unit)
+    return Channels(electrodes, of_unit, positions, n_placed)
 
 
 def _numbered(
-    sd: Any, n_raw: int, n_template: int
+    table: UnitTable,
+    n_raw: int,
+    width: int,
+    listed: Sequence[NDArray[np.int64]],
+    places: NDArray[np.float32] | None,
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the number of each channel, and the channel of each unit."""
-    electrodes = electrode_numbers(sd)
+    """Return the electrode of each channel, and the channel of each unit."""
+    known = table.electrode_numbers
+    units = None if known is None else np.array(known, dtype=np.int64)
     if n_raw:
-        rows = np.full(sd.N, -1) if electrodes is None else electrodes
+        rows = np.full(len(table), -1) if units is None else units
         return np.arange(n_raw), np.where((rows >= 0) & (rows < n_raw), rows, -1)
-    if (
-        electrodes is not None
-        and 0 <= electrodes.min() <= electrodes.max() < n_template
-    ):
-        # Templates have a column for each electrode of the probe.
-        return np.arange(n_template), electrodes
-    if electrodes is not None:
-        numbers, of_unit = np.unique(electrodes, return_inverse=True)
-        if numbers[0] < 0 or numbers[-1] >= 2**31:
-            numbers = np.arange(len(numbers))
-        return numbers, of_unit
-    places = _places(sd)
+    if listed:
+        longest = max(listed, key=len)
+        every = np.unique(
+            np.concatenate([*listed, longest if units is None else units])
+        )
+        # The order of the template that has them all is that of the probe.
+        electrodes = longest if len(longest) == len(every) else every
+        nowhere = np.full(len(table), -1)
+        if units is None:
+            return electrodes, nowhere
+        return electrodes, Channels(
+            electrodes, nowhere, np.empty(0, np.float32), 0
+        ).of_electrodes(units)
+    if units is not None:
+        if 0 <= units.min() <= units.max() < width:
+            return np.arange(width), units
+        electrodes, of_unit = np.unique(units, return_inverse=True)
+        return electrodes, of_unit
     if places is not None:
         first = np.unique(places, axis=0, return_inverse=True)[1].reshape(-1)
         return np.arange(first.max() + 1), first
-    return np.arange(max(n_template, 1)), np.full(sd.N, -1 if n_template > 1 else 0)
+    return np.arange(max(width, 1)), np.full(len(table), -1 if width > 1 else 0)
 
 
-def _places(sd: Any) -> NDArray[np.float32] | None:
-    """Return x and y of each unit, None if they are not known."""
-    try:
-        places: ArrayLike | None = sd.unit_locations
-        found = None if places is None else np.asarray(places, dtype=np.float32)
-    except (TypeError, ValueError):
+def _places(table: UnitTable) -> NDArray[np.float32] | None:
+    """Return x and y of each unit, (N, 2), None if any is not known; y may be 0."""
+    sizes = {0 if place is None else len(place) for place in table.locations}
+    if len(sizes) != 1 or 0 in sizes:
         return None
-    if found is None or found.ndim != 2 or found.shape[1] < 2:
+    places: Any = np.array(table.locations)[:, :2]
+    if np.abs(places).max() > _FARTHEST:
         return None
-    return found[:, :2] if np.all(np.isfinite(found[:, :2])) else None
+    padded = np.zeros((len(table), 2), dtype=np.float32)
+    padded[:, : places.shape[1]] = places
+    return padded
 
 
 def _positions(
-    sd: Any, n_channels: int, of_unit: NDArray[np.int64]
+    places: NDArray[np.float32] | None, n_channels: int, of_unit: NDArray[np.int64]
 ) -> tuple[NDArray[np.float32], int]:
     """Return where each channel is, float32 (C, 2), and for how many that is known.
 
@@ -115,7 +144,6 @@ def _positions(
     """
     positions = np.zeros((n_channels, 2))
     placed = np.zeros(n_channels, dtype=bool)
-    places = _places(sd)
     if places is not None:
         known = of_unit >= 0
         used, first = np.unique(of_unit[known], return_index=True)
@@ -125,8 +153,6 @@ def _positions(
     left = np.flatnonzero(~placed)
     top = positions[placed].max(axis=0) if placed.any() else np.array([0.0, -1.0])
     step = max(1.0, float(np.spacing(np.float32(np.abs(top).max()))))
-    positions[left, 0], positions[left, 1] = (
-        top[0],
-        top[1] + step * (1 + np.arange(len(left))),
-    )
+    positions[left, 0] = top[0]
+    positions[left, 1] = top[1] + step * (1 + np.arange(len(left)))
     return positions.astype(np.float32), int(placed.sum())

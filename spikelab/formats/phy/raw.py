@@ -1,6 +1,5 @@
 """Raw voltages beside the spikes of a Phy folder."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +7,12 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 
-from spikelab import trains, units
+from spikelab.formats.phy.params import read_params
+from spikelab.spikedata import time_units
+from spikelab.spikedata.spike_trains import BLOCK
+from spikelab.spikedata.spikedata import SpikeData
+
+RAW_FILE = "recording.dat"
 
 _KEPT = ("int16", "uint16", "float32")
 """The dtypes that are written as they are; others become float32."""
@@ -24,10 +28,13 @@ class Raw:
         The voltages, never copied as a whole.
     first_sample : int
         Sample number of the first of them.
+    fs_Hz : float
+        Sampling rate.
     """
 
     data: NDArray[Any]
     first_sample: int
+    fs_Hz: float
 
     @property
     def dtype(self) -> str:
@@ -35,39 +42,31 @@ class Raw:
         name = self.data.dtype.name
         return name if name in _KEPT else "float32"
 
-    def write(self, path: Path) -> None:
-        """Write samples by channels, block by block."""
-        with path.open("wb") as file:
-            file.writelines(self._blocks())
-
-    def is_in(self, path: Path) -> bool:
-        """Tell whether a file holds what :meth:`write` writes."""
-        with path.open("rb") as file:
-            same = all(file.read(len(block)) == block for block in self._blocks())
-            return same and not file.read(1)
-
-    def _blocks(self) -> Iterator[bytes]:
+    def write(self, folder: Path) -> None:
+        """Write ``recording.dat``: samples by channels, block by block."""
         n_channels, n_samples = self.data.shape
-        step = max(trains.BLOCK // n_channels, 1)
-        for start in range(0, n_samples, step):
-            block = self.data[:, start : start + step].T
-            yield np.ascontiguousarray(block, dtype=self.dtype).tobytes()
+        step = max(BLOCK // n_channels, 1)
+        with (folder / RAW_FILE).open("wb") as file:
+            for start in range(0, n_samples, step):
+                block = self.data[:, start : start + step].T
+                file.write(np.ascontiguousarray(block, dtype=self.dtype).tobytes())
 
     def average(
-        self, samples: NDArray[np.int64], offsets: NDArray[np.int64]
+        self, times_ms: NDArray[np.float64], offsets: NDArray[np.int64]
     ) -> NDArray[np.float64] | None:
-        """Return the mean voltages around sample numbers, shape (offsets, channels).
+        """Return the mean voltages around times, shape (offsets, channels).
 
-        None if there is no sample whose surroundings are in the data.
+        None if there is no time whose surroundings are in the data.
         """
+        samples = time_units.from_ms(times_ms, "samples", self.fs_Hz)
         at = samples - self.first_sample
         at = at[(at + offsets[0] >= 0) & (at + offsets[-1] < self.data.shape[1])]
-        most = max(4 * trains.BLOCK // (len(offsets) * len(self.data)), 1)
+        most = max(4 * BLOCK // (len(offsets) * len(self.data)), 1)
         at = at[:most, None] + offsets
         return self.data[:, at].mean(axis=1, dtype=np.float64).T if at.size else None
 
 
-def n_channels(sd: Any) -> int:
+def n_channels(sd: SpikeData) -> int:
     """Return how many channels the raw data of a recording have, 0 without any."""
     shape = np.shape(sd.raw_data)
     if 0 in shape:
@@ -75,7 +74,7 @@ def n_channels(sd: Any) -> int:
     return shape[0] if len(shape) == 2 else 1
 
 
-def raw_of(sd: Any, fs_Hz: float) -> Raw:
+def raw_of(sd: SpikeData, fs_Hz: float) -> Raw:
     """Return the raw data of a recording.
 
     Raises
@@ -88,20 +87,27 @@ def raw_of(sd: Any, fs_Hz: float) -> Raw:
         raise ValueError(
             "raw_data=True must come with raw data, got a recording without"
         )
-    for start, block in _numbered_blocks(times):
+    for start in range(0, len(times), BLOCK):
+        block = times[start : start + BLOCK]
         expected = times[0] + np.arange(start, start + len(block)) / fs_Hz * 1000.0
         # NaN makes the comparison false.
         late = ~(np.abs(block - expected) <= 500.0 / fs_Hz)
         if np.any(late):
-            found = start + int(np.argmax(late))
+            first = int(np.argmax(late))
             raise ValueError(
-                f"raw_time must be spaced by 1/fs_Hz, {1000.0 / fs_Hz} ms, without gaps, "
-                f"got {times[found]} ms at sample {found}, not {expected[np.argmax(late)]}"
+                f"raw_time must be spaced by 1/fs_Hz, {1000.0 / fs_Hz} ms, without "
+                f"gaps, got {block[first]} ms at sample {start + first}, "
+                f"not {expected[first]}"
             )
-    first = units.from_ms(times[:1].astype(np.float64), "samples", fs_Hz)
-    return Raw(data if data.ndim == 2 else data[None, :], int(first[0]))
+    first_sample = time_units.from_ms(times[:1].astype(float), "samples", fs_Hz)[0]
+    return Raw(data if data.ndim == 2 else data[None, :], int(first_sample), fs_Hz)
 
 
-def _numbered_blocks(times: NDArray[Any]) -> Iterator[tuple[int, NDArray[Any]]]:
-    for start in range(0, len(times), trains.BLOCK):
-        yield start, times[start : start + trains.BLOCK]
+def with_raw(sd: SpikeData, folder: Path, first_sample: int) -> SpikeData:
+    """Return a recording with the raw data that ``recording.dat`` beside it holds."""
+    values = read_params(folder)
+    data = np.memmap(folder / RAW_FILE, dtype=values["dtype"], mode="r")
+    rows = data.reshape(-1, values["n_channels_dat"])
+    samples = np.arange(first_sample, first_sample + len(rows))
+    times = time_units.to_ms(samples, "samples", values["sample_rate"])
+    return SpikeData(**{**sd.arguments(), "raw_data": rows.T, "raw_time": times})

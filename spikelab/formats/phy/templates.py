@@ -1,6 +1,6 @@
 """The mean waveforms of units, as the ``templates.npy`` of a Phy folder."""
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,15 +8,17 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 
-from spikelab import units
-from spikelab.formats.kilosort import npy
+from spikelab.formats.phy import npy
 from spikelab.formats.phy.channels import Channels
 from spikelab.formats.phy.raw import Raw
+from spikelab.spikedata.spike_trains import SpikeTrains
+from spikelab.spikedata.unit_table import Column, UnitTable
 
-TEMPLATE_KEYS = ("template", "waveform")
+WAVEFORM_KEYS = ("waveform_mean", "template", "avg_waveform", "waveform")
+"""Attributes that may hold mean waveforms; the first that does counts."""
 
 N_COLUMNS = 12
-"""On how many channels a template is written, those on which it is largest.
+"""On how many channels averages of raw data are written, the largest.
 
 It is also the number that Phy shows.
 """
@@ -27,43 +29,60 @@ N_AVERAGED = 100
 HALF_WINDOW_MS = 1.0
 """How far the average reaches before and after a spike."""
 
+Waveform = NDArray[np.float32]
+"""A mean waveform, float32, shape (samples, channels)."""
+
+Placed = tuple[Waveform, NDArray[np.int64]]
+"""A mean waveform and the channel of each of its columns."""
+
 
 @attrs.frozen(eq=False)
 class Templates:
-    """One template per unit, (samples, channels), or None where none is known.
+    """The mean waveforms that the attributes of the units hold.
 
     Parameters
     ----------
-    source : {"neuron_attributes", "raw_data", "placeholder"}
-        Where they come from.
-    waveforms : list
-        Those of ``neuron_attributes``; made one by one from raw data.
-    key : str, optional
-        The attribute that they are taken from.
+    key : str or None
+        The attribute; None if no unit has a waveform.
+    waveforms : list of ndarray or None
+        The waveform of each unit, float32 (samples, channels), finite and not all zero.
+    electrodes : list of ndarray or None
+        The electrode of each of its columns, where that is known.
     """
 
-    source: str
-    waveforms: list[NDArray[np.float32] | None]
-    key: str | None = None
+    key: str | None
+    waveforms: list[Waveform | None]
+    electrodes: list[NDArray[np.int64] | None]
 
     @property
-    def n_channels(self) -> int:
-        """On how many channels the template with the most of them is."""
+    def width(self) -> int:
+        """Number of columns of the widest waveform, 1 if there are none."""
         return max((w.shape[1] for w in self.waveforms if w is not None), default=1)
 
+    @property
+    def listed(self) -> list[NDArray[np.int64]]:
+        """The electrodes that are known."""
+        return [electrodes for electrodes in self.electrodes if electrodes is not None]
 
-def from_attributes(sd: Any, n_raw: int) -> Templates | None:
-    """Return the templates in ``neuron_attributes``, None if there are none."""
-    for key in TEMPLATE_KEYS:
-        waveforms = [_waveform(a.get(key), n_raw) for a in sd.neuron_attributes or ()]
+
+def templates_of(table: UnitTable, n_raw: int) -> Templates:
+    """Return the mean waveforms of the units; raw data have `n_raw` channels."""
+    channels = table.columns.get("waveform_channels")
+    for key in WAVEFORM_KEYS:
+        if key not in table.columns:
+            continue
+        values = table.columns[key].values
+        waveforms = [_waveform(v, n_raw * (key != "waveform_mean")) for v in values]
         if any(waveform is not None for waveform in waveforms):
-            return Templates("neuron_attributes", waveforms, key)
-    return None
+            of_columns = channels.values if channels else [None] * len(values)
+            pairs = zip(of_columns, waveforms, strict=True)
+            return Templates(key, waveforms, [_electrodes(c, w) for c, w in pairs])
+    return Templates(None, [None] * len(table), [None] * len(table))
 
 
-def _waveform(value: Any, n_raw: int) -> NDArray[np.float32] | None:
+def _waveform(value: Any, n_raw: int) -> Waveform | None:
     """Return a waveform as (samples, channels), None if it is none."""
-    if value is None or isinstance(value, str | bytes):
+    if not isinstance(value, np.ndarray | list | tuple):
         return None
     try:
         waveform = np.asarray(value, dtype=np.float32)
@@ -74,114 +93,151 @@ def _waveform(value: Any, n_raw: int) -> NDArray[np.float32] | None:
     waveform = waveform.reshape(len(waveform), -1)
     if waveform.shape[0] == n_raw != waveform.shape[1]:
         waveform = waveform.T
-    return np.nan_to_num(waveform, posinf=0.0, neginf=0.0)
+    finite = np.nan_to_num(waveform, posinf=0.0, neginf=0.0)
+    # phylib cannot show a template of zeros.
+    return finite if finite.any() else None
 
 
-def from_raw(sd: Any) -> Templates:
-    """Return templates that are averaged from raw data when they are written."""
-    return Templates("raw_data", [None] * sd.N)
+def _electrodes(value: Any, waveform: Waveform | None) -> NDArray[np.int64] | None:
+    """Return the electrodes of the columns, None if they are not one int for each."""
+    if waveform is None or not isinstance(value, np.ndarray | list | tuple):
+        return None
+    try:
+        electrodes = np.asarray(value)
+    except ValueError:  # lists nested unevenly
+        return None
+    if electrodes.dtype.kind not in "iu" or electrodes.shape != waveform.shape[1:]:
+        return None
+    if len(np.unique(electrodes)) < len(electrodes):
+        return None
+    return electrodes.astype(np.int64)
 
 
-def placeholders(sd: Any) -> Templates:
-    """Return templates of which nothing is known."""
-    return Templates("placeholder", [None] * sd.N)
+def placed(templates: Templates, channels: Channels, unit: int) -> Placed | None:
+    """Return the waveform of a unit and the channel of each of its columns.
+
+    Where the channels of the columns are not known, only the largest is left, on the
+    channel of the unit. None if there is no waveform.
+    """
+    waveform, electrodes = templates.waveforms[unit], templates.electrodes[unit]
+    if waveform is None:
+        return None
+    if electrodes is not None:
+        where = channels.of_electrodes(electrodes)
+        if np.any(where >= 0):
+            return waveform[:, where >= 0], where[where >= 0]
+    elif waveform.shape[1] == len(channels):
+        return waveform, np.arange(len(channels))
+    largest = int(np.argmax(np.ptp(waveform, axis=0)))
+    return waveform[:, [largest]], np.array([max(channels.of_unit[unit], 0)])
+
+
+def averages(trains: SpikeTrains, raw: Raw, fs_Hz: float) -> list[Placed | None]:
+    """Return the mean raw voltages around the spikes of each unit, less their mean.
+
+    On the `N_COLUMNS` largest channels, of up to `N_AVERAGED` spikes; None for a unit
+    without a spike whose surroundings are in the raw data.
+    """
+    half = max(round(HALF_WINDOW_MS / 1000.0 * fs_Hz), 1)
+    offsets = np.arange(-half, half)
+    found: list[Placed | None] = []
+    for times in trains:
+        chosen = np.linspace(0, len(times) - 1, min(len(times), N_AVERAGED)).astype(int)
+        mean = raw.average(times[chosen], offsets)
+        if mean is None:
+            found.append(None)
+            continue
+        mean = np.nan_to_num(mean - mean.mean(axis=0)).astype(np.float32)
+        largest = np.argsort(-np.ptp(mean, axis=0), kind="stable")[:N_COLUMNS]
+        found.append((mean[:, largest], largest) if mean.any() else None)
+    return found
 
 
 def write(
     folder: Path,
-    sd: Any,
-    templates: Templates,
+    waveforms: list[Placed | None],
     channels: Channels,
-    raw: Raw | None,
-    fs_Hz: float,
-) -> None:
+    clusters: list[int],
+) -> list[int]:
     """Write ``templates.npy`` (N, samples, columns) and ``template_ind.npy``.
 
-    The second holds the channel of each column, -1 for one that is not used.
-    A unit without a template has a flat line of ones, because phylib cannot
-    show zeros. A single unit on several channels is followed by an unused
-    template, because phylib drops axes of length 1.
+    The second holds the channel of each column, the largest first as phylib expects
+    it, -1 for one that is not used. A cluster without a waveform has a flat line of
+    ones, because phylib cannot show zeros. A single cluster on several channels is
+    followed by an unused template, because phylib drops axes of length 1.
+
+    Returns
+    -------
+    list of int
+        The clusters without a waveform.
     """
-    n_channels = len(channels.numbers)
-    wide = templates.n_channels > 1 or (templates.source == "raw_data" and raw)
-    n_columns = min(n_channels, N_COLUMNS) if wide else 1
-    offsets = _offsets(fs_Hz)
-    n_samples = max((len(w) for w in templates.waveforms if w is not None), default=2)
-    if templates.source == "raw_data":
-        n_samples = len(offsets)
-    n_rows = sd.N + (sd.N == 1 and n_columns > 1)
+    known = [found for found in waveforms if found is not None]
+    n_columns = max((len(where) for _, where in known), default=1)
+    n_samples = _n_samples(waveforms)
+    n_rows = len(clusters) + (len(clusters) == 1 and n_columns > 1)
     where = np.full((n_rows, n_columns), -1, dtype=np.int32)
-    where[sd.N :] = np.arange(n_columns)
-    shape = (n_rows, max(n_samples, 2), n_columns)
+    where[len(clusters) :] = np.arange(n_columns)
+    shape = (n_rows, n_samples, n_columns)
     with npy.created(folder / "templates.npy", np.float32, shape) as append:
-        for unit, waveform in enumerate(_waveforms(sd, templates, raw, offsets, fs_Hz)):
-            channel = max(int(channels.of_unit[unit]), 0)
+        for cluster, unit in enumerate(np.argsort(clusters)):
             row = np.zeros((1, *shape[1:]), dtype=np.float32)
-            where[unit] = _place(row[0], waveform, channel, n_channels)
+            found = waveforms[unit]
+            if found is None:
+                row[..., 0], where[cluster, 0] = 1.0, max(channels.of_unit[unit], 0)
+            else:
+                waveform, at = found
+                order = np.argsort(-np.ptp(waveform, axis=0), kind="stable")
+                row[0, : len(waveform), : len(at)] = waveform[:, order]
+                where[cluster, : len(at)] = at[order]
             append(row)
-        append(np.ones((n_rows - sd.N, *shape[1:]), dtype=np.float32))
+        append(np.ones((n_rows - len(clusters), *shape[1:]), dtype=np.float32))
     npy.write(folder / "template_ind.npy", where)
+    return [c for c, found in zip(clusters, waveforms, strict=True) if found is None]
 
 
-def losses(templates: Templates, n_channels: int) -> list[str]:
-    """Return in words what the folder does not show of the templates."""
-    if templates.source == "placeholder":
-        return ["templates are not known: flat placeholders"]
-    if templates.source == "raw_data":
-        return []
-    known = [w.shape[1] for w in templates.waveforms if w is not None]
-    lost = []
-    if missing := len(templates.waveforms) - len(known):
-        lost.append(f"templates of {missing} units are not known: flat placeholders")
-    if any(n not in (1, n_channels) for n in known):
-        lost.append("templates on other than their largest channel")
-    elif max(known) > N_COLUMNS:
-        lost.append(f"templates on other than their {N_COLUMNS} largest channels")
+def _n_samples(waveforms: list[Placed | None]) -> int:
+    """Return the length of the longest waveform, at least 2 as phylib needs it."""
+    return max([2, *(len(found[0]) for found in waveforms if found is not None)])
+
+
+def as_read(
+    waveforms: list[Placed | None], channels: Channels, with_channels: bool
+) -> list[dict[str, Any]]:
+    """Return the attributes of each unit that are read from its template.
+
+    Waveforms are filled up with zeros to the longest, their columns in the order of the
+    channels.
+    """
+    n_samples, rows = _n_samples(waveforms), []
+    for found in waveforms:
+        row: dict[str, Any] = {}
+        if found is not None:
+            waveform, where = found
+            order = np.argsort(where)
+            padded = np.zeros((n_samples, len(where)), dtype=np.float32)
+            padded[: len(waveform)] = waveform[:, order]
+            row["waveform_mean"] = padded
+            if with_channels:
+                numbers = channels.numbers[where[order]]
+                row["waveform_channels"] = numbers.astype(np.int64)
+        rows.append(row)
+    return rows
+
+
+def losses_of_values(column: Column, read: Sequence[dict[str, Any]]) -> list[str]:
+    """Return in words what of the attribute with the waveforms becomes another value."""
+    changed = 0
+    for value, row in zip(column.values, read, strict=True):
+        other = row.get("waveform_mean")
+        if other is not None:
+            # The order of the columns does not count.
+            one, two = (np.sort(np.asarray(w).reshape(-1)) for w in (value, other))
+            changed += not np.array_equal(one, two)
+    name, lost = f"neuron_attributes[{column.key!r}]", []
+    if column.key != "waveform_mean":
+        lost.append(f"{name} (it comes back as 'waveform_mean')")
+    if changed:
+        lost.append(
+            f"{name} of {changed} units (templates are finite float32 of one length)"
+        )
     return lost
-
-
-def _offsets(fs_Hz: float) -> NDArray[np.int64]:
-    """Return the sample numbers of the window around a spike."""
-    half = max(round(HALF_WINDOW_MS / 1000.0 * fs_Hz), 1)
-    return np.arange(-half, half)
-
-
-def _waveforms(
-    sd: Any,
-    templates: Templates,
-    raw: Raw | None,
-    offsets: NDArray[np.int64],
-    fs_Hz: float,
-) -> Iterator[NDArray[np.float32] | None]:
-    """Yield the template of each unit."""
-    if templates.source != "raw_data" or raw is None:
-        yield from templates.waveforms
-        return
-    for times in sd.train:
-        chosen = np.linspace(0, len(times) - 1, min(len(times), N_AVERAGED)).astype(int)
-        samples = units.from_ms(times[chosen], "samples", fs_Hz)
-        mean = raw.average(samples, offsets)
-        if mean is not None:
-            mean = np.nan_to_num(mean - mean.mean(axis=0)).astype(np.float32)
-        yield mean
-
-
-def _place(
-    row: NDArray[np.float32],
-    waveform: NDArray[np.float32] | None,
-    channel: int,
-    n_channels: int,
-) -> NDArray[np.int32]:
-    """Write a waveform into its row; return the channel of each column."""
-    where = np.full(row.shape[1], -1, dtype=np.int32)
-    if waveform is None or not np.any(waveform):
-        row[:, 0], where[0] = 1.0, channel
-        return where
-    largest = np.argsort(-np.ptp(waveform, axis=0), kind="stable")[: row.shape[1]]
-    if waveform.shape[1] == n_channels:
-        where[: len(largest)] = largest
-    else:
-        # Which channels its columns are is not known, but on which the unit is.
-        largest, where[0] = largest[:1], channel
-    row[: len(waveform), : len(largest)] = waveform[:, largest]
-    return where

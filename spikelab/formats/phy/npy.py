@@ -10,18 +10,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from spikelab import checks
-from spikelab.errors import FormatError
-
-Append = Callable[[NDArray[Any]], None]
+from spikelab import validate
+from spikelab.errors import FormatError, warn
 
 
 @contextlib.contextmanager
-def created(path: Path, dtype: DTypeLike, shape: tuple[int, ...]) -> Iterator[Append]:
+def created(
+    path: Path, dtype: DTypeLike, shape: tuple[int, ...]
+) -> Iterator[Callable[[NDArray[Any]], None]]:
     """Create an array on the disk; yield the function that appends a block to it.
 
-    The bytes are those of :func:`numpy.save`. Blocks follow one another along
-    the first axis and must add up to `shape`.
+    The bytes are those of :func:`numpy.save`. Blocks follow one another along the first
+    axis and must add up to `shape`.
     """
     kind = np.dtype(dtype)
     header = {
@@ -31,28 +31,29 @@ def created(path: Path, dtype: DTypeLike, shape: tuple[int, ...]) -> Iterator[Ap
     }
     with path.open("wb") as file:
         np.lib.format.write_array_header_1_0(file, header)
-        yield lambda block: _append(file, np.ascontiguousarray(block, dtype=kind))
 
+        def append(block: NDArray[Any]) -> None:
+            if block.size:
+                same = np.ascontiguousarray(block, dtype=kind)
+                file.write(same.reshape(-1).view(np.uint8).data)
 
-def _append(file: Any, block: NDArray[Any]) -> None:
-    if block.size:
-        file.write(block.reshape(-1).view(np.uint8))
+        yield append
 
 
 def write(path: Path, array: NDArray[Any]) -> None:
-    """Write a small array as a whole."""
+    """Write an array as a whole."""
     with created(path, array.dtype, array.shape) as append:
         append(array)
 
 
-def read(path: Path, kinds: str = "iu", ndim: int | None = None) -> NDArray[Any]:
+def read(path: Path, kinds: str = "iuf", ndim: int | None = None) -> NDArray[Any]:
     """Return an array, mapped from the disk.
 
     Parameters
     ----------
     path : Path
-        The file. Nothing is unpickled, and a size that the file does not have
-        is not believed.
+        The file. Nothing is unpickled, and a size that the file does not have is not
+        believed.
     kinds : str
         Allowed kinds of dtype, as in ``numpy.dtype.kind``.
     ndim : int, optional
@@ -65,10 +66,10 @@ def read(path: Path, kinds: str = "iu", ndim: int | None = None) -> NDArray[Any]
     FormatError
         If the file is not a ``.npy`` file, is cut short, or holds something else.
     """
-    checks.regular_file(path)
+    validate.regular_file(path)
     try:
         with warnings.catch_warnings():
-            # Of headers by Python 2, and of dtypes that will be refused below.
+            # Of headers by Python 2, and of dtypes that are refused below.
             warnings.simplefilter("ignore")
             _check_header(path)
             array = np.lib.format.open_memmap(path, mode="r")
@@ -103,7 +104,7 @@ def _check_header(path: Path) -> None:
         raise ValueError(f"shape {shape} and dtype {dtype}")
 
 
-def read_column(path: Path, kinds: str = "iu") -> NDArray[Any]:
+def read_column(path: Path, kinds: str = "iuf") -> NDArray[Any]:
     """Return a 1-D array; one of shape (n, 1) or (1, n) is taken as (n,).
 
     Raises
@@ -115,3 +116,39 @@ def read_column(path: Path, kinds: str = "iu") -> NDArray[Any]:
     if array.size and (array.ndim == 0 or array.size != max(array.shape)):
         raise FormatError(f"{path} must have shape (n,), got {array.shape}")
     return array.reshape(-1)
+
+
+def read_whole(path: Path) -> NDArray[np.int64]:
+    """Return a 1-D array of whole numbers as int64.
+
+    Raises
+    ------
+    FormatError
+        As :func:`read_column`, and for fractions, NaN and numbers beyond int64.
+    """
+    values = read_column(path)
+    if values.dtype.kind == "i":
+        return values.astype(np.int64, copy=False)
+    limit = 2.0**63
+    if values.size and not (values.min() >= -limit and values.max() < limit):
+        raise FormatError(f"{path} must hold int64 numbers, got {values.max()}")
+    whole = values.astype(np.int64)
+    if values.dtype.kind == "f" and not np.array_equal(whole, values):
+        raise FormatError(f"{path} must hold whole numbers")
+    return whole
+
+
+def read_optional(
+    path: Path, reader: Callable[[Path], NDArray[Any]]
+) -> NDArray[Any] | None:
+    """Return an array that a folder need not have, None if it is not there.
+
+    A file that `reader` refuses is left out with a warning.
+    """
+    if not path.exists():
+        return None
+    try:
+        return reader(path)
+    except FormatError as error:
+        warn(f"left out: {error}")
+        return None

@@ -1,0 +1,202 @@
+"""The ``cluster_*.tsv`` tables of a Phy folder: one row per cluster."""
+
+import csv
+import io
+import math
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import attrs
+import numpy as np
+
+from spikelab import validate
+from spikelab.errors import FormatError, warn
+
+Table = dict[str, dict[int, str]]
+"""The cells that are not empty, by column and cluster."""
+
+UNSORTED = "unsorted"
+"""Phy's label for a cluster that has none."""
+
+_ID_COLUMNS = ("cluster_id", "id")
+_WHOLE = re.compile(r"[+-]?\d{1,40}")
+_DECIMAL = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+
+_SHOWN = 10
+"""Number of rows that a warning names."""
+
+
+@attrs.frozen
+class TableColumn:
+    """One column of a table, as it is exported.
+
+    Parameters
+    ----------
+    name : str
+        The name in the table.
+    attribute : str
+        The attribute of the units that it holds.
+    kind : {"value", "text", "label", "coordinate", "id"}
+        What the cells are: numbers and bools, str, labels (where `UNSORTED` stands for
+        none), one coordinate of a location, or the ids for SpikeInterface.
+    cells : tuple of str
+        The cell of each unit, in the order of the recording; empty for none.
+    container : str
+        Of coordinates: the type of the location, ``list``, ``tuple`` or a dtype.
+    """
+
+    name: str
+    attribute: str
+    kind: str
+    cells: tuple[str, ...]
+    container: str = "list"
+
+    def written(self) -> list[str]:
+        """Return the cells as they stand in the table."""
+        missing = UNSORTED if self.kind == "label" else ""
+        return [cell or missing for cell in self.cells]
+
+    def value(self, cell: str) -> Any:
+        """Return the value that a cell which is not empty stands for."""
+        return cell if self.kind in ("text", "label") else guessed(cell)
+
+
+def write_column(path: Path, column: TableColumn, ids: Iterable[int]) -> None:
+    """Write a table of two columns, ``cluster_id`` and `column`."""
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, delimiter="\t", lineterminator="\n")
+        writer.writerow(["cluster_id", column.name])
+        writer.writerows(zip(ids, column.written(), strict=True))
+
+
+def as_text(value: Any) -> str | None:
+    """Return a value as Phy, SpikeInterface and neo all read it, None if they cannot.
+
+    neo takes a cell that does not start with a letter for a number, and knows no
+    exponents. A missing value is an empty cell.
+    """
+    if isinstance(value, np.generic) or (
+        isinstance(value, np.ndarray) and not value.ndim
+    ):
+        value = value.item()
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return ""
+    if isinstance(value, bool | int):
+        return str(value)
+    if isinstance(value, float):
+        finite = math.isfinite(value)
+        return np.format_float_positional(value, trim="0") if finite else None
+    if isinstance(value, str) and _is_readable(value):
+        return str(value)
+    return None
+
+
+def _is_readable(text: str) -> bool:
+    """Return whether neo can read `text`, and whether it stays one line."""
+    if not text or re.search(r"[\0\r\n]", text):
+        return not text
+    return bool(re.match("[a-zA-Z]", text) or re.fullmatch(r"-?\d+(\.\d*)?", text))
+
+
+def number(text: str) -> float | int | None:
+    """Return the number that `text` is, None if it is none."""
+    if _WHOLE.fullmatch(text):
+        return int(text)
+    return float(text) if _DECIMAL.fullmatch(text) else None
+
+
+def guessed(text: str) -> Any:
+    """Return a cell as a number, True, False, or the text itself."""
+    found = number(text)
+    return {"True": True, "False": False}.get(text, text) if found is None else found
+
+
+def are_same(a: str, b: str) -> bool:
+    """Return whether two cells are equal, also if Phy wrote a number in another way."""
+    return a == b or (number(a) is not None and number(a) == number(b))
+
+
+def read_tables(folder: Path) -> dict[Path, Table]:
+    """Return all ``cluster_*`` tables of a folder, ``cluster_info`` last.
+
+    A table that cannot be read is left out with a warning.
+    """
+    files = [f for f in folder.glob("cluster_*") if f.suffix in (".tsv", ".csv")]
+    tables = {}
+    for file in sorted(files, key=lambda f: (f.stem == "cluster_info", f.name)):
+        try:
+            tables[file] = read_table(file)
+        except FormatError as error:
+            warn(f"left out: {error}")
+    return tables
+
+
+def combined(tables: Mapping[Path, Table]) -> Table:
+    """Return the columns of all tables; later ones fill what earlier ones leave.
+
+    Phy gathers the columns of the others in ``cluster_info``.
+    """
+    table: Table = {}
+    for found in tables.values():
+        for column, cells in found.items():
+            table[column] = {**cells, **table.get(column, {})}
+    return table
+
+
+def read_table(path: Path) -> Table:
+    """Return the columns of a table, whose delimiter is a tab, a comma or a semicolon.
+
+    Rows whose id is no whole number, or that are not UTF-8, are left out; one warning
+    names all of them. Rows of blanks count for nothing.
+
+    Raises
+    ------
+    FormatError
+        If the file is no table, or has no column ``cluster_id`` or ``id``.
+    """
+    validate.regular_file(path)
+    try:
+        # Bytes that are not UTF-8 become characters that no file can hold.
+        text = path.read_bytes().decode("utf-8-sig", errors="surrogateescape")
+        header = text.split("\n", 1)[0]
+        delimiter = next((mark for mark in "\t,;" if mark in header), "\t")
+        rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+        names = [name.strip() for name in next(rows, [])]
+        key = next((k for k in _ID_COLUMNS if k in map(str.lower, names)), None)
+        if key is None:
+            raise FormatError(f"{path} has no column cluster_id or id, got {names}")
+        return _cells(path, rows, names, [n.lower() for n in names].index(key))
+    except (OSError, csv.Error) as error:
+        raise FormatError(f"{path} is not a table of clusters: {error}") from error
+
+
+def _cells(path: Path, rows: Any, names: list[str], key: int) -> Table:
+    table: Table = {}
+    odd = []
+    for row in rows:
+        if not any(cell.strip() for cell in row):
+            continue
+        cluster = _cluster_id(row[key]) if key < len(row) else None
+        if cluster is None or re.search("[\ud800-\udfff]", "".join(row)):
+            odd.append(rows.line_num)
+            continue
+        for i, (name, cell) in enumerate(zip(names, row, strict=False)):
+            if i != key and name and cell:
+                table.setdefault(name, {})[cluster] = cell
+    if odd:
+        more = f" and {len(odd) - _SHOWN} more" * (len(odd) > _SHOWN)
+        warn(
+            f"{path}: left out row {', '.join(map(str, odd[:_SHOWN]))}{more}, "
+            "which has no cluster id or is not UTF-8"
+        )
+    return table
+
+
+def _cluster_id(text: str) -> int | None:
+    """Return a cluster id, which tables may hold as ``3`` or as ``3.0``."""
+    found = number(text.strip())
+    if found is None or not -(2.0**63) <= found < 2.0**63 or found != int(found):
+        return None
+    return int(found)

@@ -1,0 +1,139 @@
+"""What was changed in an exported folder since: a curation is not to be lost."""
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from spikelab.errors import FormatError
+from spikelab.formats.phy import cluster_tables, facts, npy
+from spikelab.formats.phy.cluster_tables import Table, are_same
+from spikelab.formats.phy.facts import Facts
+from spikelab.spikedata.spike_trains import BLOCK
+from spikelab.storage.manifest import MANIFEST, load_manifest
+from spikelab.storage.store import store_at
+
+_HASHED = 2**20
+"""Files of more bytes are known by their size only."""
+
+_CACHES = (".phy", "whitening_mat_inv.npy")
+"""What Phy writes when it opens a folder."""
+
+
+def fingerprints(folder: Path) -> dict[str, Any]:
+    """Return size and, of small files, SHA-256 of each file in a folder by name."""
+    return {
+        path.name: _fingerprint(path)
+        for path in sorted(folder.iterdir())
+        if path.is_file() and path.name != MANIFEST
+    }
+
+
+def _fingerprint(path: Path) -> list[Any]:
+    size = path.stat().st_size
+    digest = hashlib.sha256(path.read_bytes()).hexdigest() if size <= _HASHED else None
+    return [size, digest]
+
+
+def changes(folder: Path, conflicting: Sequence[str]) -> list[str]:
+    """Return the names of what was changed in a folder since spikelab exported it.
+
+    That Phy opened the folder changes nothing, nor that it saved tables which hold the
+    same for all clusters that have spikes.
+
+    Parameters
+    ----------
+    folder : Path
+        The folder. One without a complete manifest holds nothing of the kind.
+    conflicting : sequence of str
+        Glob patterns of files that an export removes.
+    """
+    manifest = load_manifest(folder) if folder.is_dir() else None
+    if manifest is None or not manifest["complete"]:
+        return []
+    is_stack = "cluster_ids" not in manifest
+    known = Facts() if is_stack else facts.parsed(manifest, folder / MANIFEST)
+    prints = manifest.get("fingerprints", {})
+    added = {e.name for pattern in conflicting for e in folder.glob(pattern)}
+    found = sorted(added - {*manifest["files"], *_CACHES})
+    for name in manifest["files"]:
+        path = folder / name
+        if path.is_dir():
+            found += [f"{name}/{inner}" for inner in changes(path, conflicting)]
+        elif path.is_file() and _is_changed(path, prints.get(name), known):
+            found.append(name)
+    return found
+
+
+def remote_changes(
+    url: str | os.PathLike[str],
+    storage_options: Mapping[str, Any] | None,
+    conflicting: Sequence[str],
+) -> list[str]:
+    """Return what :func:`changes` does of a folder in a remote store.
+
+    Of large files only the clusters are downloaded: of the others the size counts.
+    """
+    store = store_at("folder", url, storage_options)
+    entries = store.entries()
+    if MANIFEST not in entries:
+        return []
+    with tempfile.TemporaryDirectory(prefix="spikelab-") as name:
+        folder = Path(name)
+        for file, entry in entries.items():
+            path = folder.joinpath(*file.split("/")).resolve()
+            if not path.is_relative_to(folder.resolve()):
+                continue
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if entry.size <= _HASHED or path.name == "spike_clusters.npy":
+                store.download(path, file)
+            else:
+                with path.open("wb") as copy:
+                    copy.truncate(entry.size)
+        return changes(folder, conflicting)
+
+
+def _is_changed(path: Path, recorded: Any, exported: Facts) -> bool:
+    now = _fingerprint(path)
+    is_clusters = path.name == exported.spike_clusters_file
+    if now == recorded and (now[1] or not is_clusters):
+        return False
+    try:
+        if is_clusters:
+            pairs = zip(exported.cluster_ids, exported.spike_counts, strict=True)
+            return _counts(path) != {i: count for i, count in pairs if count}
+        if path.name.startswith("cluster_"):
+            return not _is_as_exported(cluster_tables.read_table(path), exported)
+    except FormatError:
+        pass
+    return True
+
+
+def _counts(path: Path) -> dict[int, int]:
+    """Return the number of spikes of each cluster."""
+    clusters = npy.read_whole(path)
+    if clusters.size and clusters.min() >= 0 and clusters.max() < BLOCK:
+        counts = np.bincount(clusters)
+        return {int(i): int(counts[i]) for i in np.flatnonzero(counts)}
+    ids, counts = np.unique(clusters, return_counts=True)
+    return dict(zip(ids.tolist(), counts.tolist(), strict=True))
+
+
+def _is_as_exported(table: Table, exported: Facts) -> bool:
+    """Return whether a table holds the cells that were exported."""
+    for name, cells in table.items():
+        if name not in exported.columns:
+            return False
+        written = exported.columns[name].written()
+        cells = dict(cells)
+        for cluster, cell in zip(exported.cluster_ids, written, strict=True):
+            found = cells.pop(cluster, cell if cluster in exported.silent else "")
+            if not are_same(found, cell):
+                return False
+        if cells:
+            return False
+    return bool(table)

@@ -1,0 +1,394 @@
+"""Reading KiloSort and Phy folders, of spikelab or of other programs."""
+
+import itertools
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import attrs
+import numpy as np
+from numpy.typing import NDArray
+
+from spikelab import validate
+from spikelab.errors import FormatError, warn
+from spikelab.formats.base import StrPath
+from spikelab.formats.functions import spikedata_loader
+from spikelab.formats.phy import cluster_tables, facts, npy, stacks
+from spikelab.formats.phy.cluster_tables import Table
+from spikelab.formats.phy.facts import Facts
+from spikelab.formats.phy.params import PARAMS_FILE, read_sample_rate
+from spikelab.formats.phy.unit_attributes import FolderAttributes, Units
+from spikelab.formats.reading import (
+    RecordingOptions,
+    build,
+    errors_naming,
+    refuse_options,
+)
+from spikelab.spikedata import time_units
+from spikelab.spikedata.data_object import DataObject
+from spikelab.spikedata.spike_trains import CACHED, SpikeTrains
+from spikelab.spikedata.spikedata import SpikeData
+from spikelab.spikedata.time_units import TimeUnit
+from spikelab.storage.manifest import MANIFEST
+from spikelab.storage.publish import local_copy
+
+_is_optional_name = attrs.validators.optional(validate.is_file_name)
+
+
+def recognises(path: Path, head: bytes) -> bool:
+    """Return whether a folder holds arrays of a spike sorter, or a file is of one."""
+    if path.is_dir():
+        names = {entry.name for entry in path.iterdir()}
+        is_sorted = any(name.endswith(".npy") for name in names)
+        return is_sorted or bool(names & {MANIFEST, PARAMS_FILE})
+    return _stands_for_folder(path) and path.is_file()
+
+
+def _stands_for_folder(path: Path) -> bool:
+    """Return whether a name is one that an export returns instead of the folder's."""
+    return path.name in (PARAMS_FILE, stacks.WINDOWS_FILE) or path.suffix == ".npy"
+
+
+def folder_of(path: Any) -> Any:
+    """Return the folder of a file that an export returned, or `path` if it is none.
+
+    ``params.py``, ``windows.tsv`` and the arrays, or a tuple of them, stand for the
+    folder that holds them.
+    """
+    if isinstance(path, tuple) and path:
+        return folder_of(path[0])
+    if not isinstance(path, str | os.PathLike):
+        return path  # for the next check to refuse
+    text = os.fspath(path)
+    is_url = "://" in text
+    if _stands_for_folder(Path(text)) and (is_url or Path(text).is_file()):
+        return text.rpartition("/")[0] if is_url else Path(text).parent
+    return path
+
+
+def read_folder(folder: Path) -> DataObject:
+    """Return what a local folder holds."""
+    return FolderReader().read(folder)
+
+
+def metadata_of(clusters: Sequence[int], fs_Hz: float | None) -> dict[str, Any]:
+    """Return the metadata of a recording that is read from a folder."""
+    return {
+        "source_format": "KiloSort",
+        "cluster_ids": list(clusters),
+        "fs_Hz": fs_Hz,
+    }
+
+
+@attrs.frozen(kw_only=True)
+class FolderReader(RecordingOptions):
+    """One way to read a folder; the options are those of :func:`read`."""
+
+    fs_Hz: float | None = attrs.field(
+        default=None, validator=attrs.validators.optional(time_units.is_sampling_rate)
+    )
+    spike_times_file: str | None = attrs.field(
+        default=None, validator=_is_optional_name
+    )
+    spike_clusters_file: str | None = attrs.field(
+        default=None, validator=_is_optional_name
+    )
+    cluster_info_tsv: StrPath | None = None
+    time_unit: str | None = attrs.field(
+        default=None, validator=attrs.validators.optional(time_units.is_time_unit)
+    )
+    include_noise: bool = attrs.field(default=False, validator=validate.is_flag)
+    channel_map_file: str = attrs.field(
+        default="channel_map.npy", validator=validate.is_file_name
+    )
+    channel_positions_file: str = attrs.field(
+        default="channel_positions.npy", validator=validate.is_file_name
+    )
+
+    def read(self, folder: Path) -> DataObject:
+        """Return the recording in a folder, or the stack of those in its folders."""
+        if not folder.is_dir():
+            raise NotADirectoryError(f"folder must name a folder, got {folder}")
+        if not stacks.is_stack(folder):
+            return self._read_recording(folder)
+        window = {"start_time_ms": self.start_time_ms, "length_ms": self.length_ms}
+        refuse_options(stacks.KIND, **window)
+        return stacks.read(folder, self._read_recording)
+
+    def _read_recording(self, folder: Path) -> SpikeData:
+        known = self._facts(folder)
+        times, clusters = self._spikes(folder, known)
+        units = _units(times, clusters, known)
+        start, length = self._window(folder, units.trains, known)
+        tables = cluster_tables.read_tables(folder)
+        named = self._named_table(folder, tables)
+        table = {**cluster_tables.combined(tables), **named}
+        rows = FolderAttributes(folder, known, units, table).read(
+            self.channel_map_file, self.channel_positions_file
+        )
+        trains = units.trains
+        if length is not None:
+            slack = time_units.rounding_ms(
+                known.time_unit, known.fs_Hz, trains.largest_ms()
+            )
+            trains = trains.moved_into(start, length, slack)
+        kept = self._kept(units.ids, named)
+        if len(kept) < len(units.ids):
+            trains = trains.of_units(kept)
+        return build(
+            SpikeData,
+            train=trains,
+            start_time=start,
+            length=length,
+            neuron_attributes=[rows[unit] for unit in kept],
+            metadata=metadata_of([units.ids[unit] for unit in kept], known.fs_Hz),
+        )
+
+    def _facts(self, folder: Path) -> Facts:
+        """Return what is known of a folder: the options, spikelab.json, params.py."""
+        names = ("fs_Hz", "time_unit", "spike_times_file", "spike_clusters_file")
+        given = {name: getattr(self, name) for name in names}
+        known = attrs.evolve(
+            facts.read(folder), **{k: v for k, v in given.items() if v is not None}
+        )
+        if known.fs_Hz is None:
+            known = attrs.evolve(known, fs_Hz=read_sample_rate(folder))
+        if known.fs_Hz is None and known.time_unit == "samples":
+            raise FormatError(
+                f"fs_Hz must be given: the folder has no {PARAMS_FILE} that assigns a "
+                f"number to sample_rate, got {folder}"
+            )
+        return known
+
+    def _spikes(
+        self, folder: Path, known: Facts
+    ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+        """Return the time in ms and the cluster of each spike."""
+        values = npy.read_column(folder / known.spike_times_file)
+        name = known.spike_clusters_file
+        if name == "spike_clusters.npy" and not (folder / name).exists():
+            name = "spike_templates.npy"
+        clusters = npy.read_whole(folder / name)
+        if values.shape != clusters.shape:
+            raise FormatError(
+                f"{known.spike_times_file} and {name} must have the same length, "
+                f"got {values.size} and {clusters.size} in {folder}"
+            )
+        if values.dtype.kind == "u" and values.size and values.max() >= 2**63:
+            raise FormatError(
+                f"{folder / known.spike_times_file} must hold int64 numbers, got "
+                f"{values.max()}: a negative one that was stored as uint64"
+            )
+        return _in_ms(values, known), clusters
+
+    def _window(
+        self, folder: Path, trains: SpikeTrains, known: Facts
+    ) -> tuple[float, float | None]:
+        start, length = self.start_time_ms, self.length_ms
+        first, _ = trains.extremes()
+        if known.format is None and start is None and first < 0:
+            raise FormatError(
+                f"{folder} holds a spike at {first} ms, before 0; "
+                "give start_time_ms, the start of the recording"
+            )
+        start = (known.start_time_ms or 0.0) if start is None else start
+        return start, known.length_ms if length is None else length
+
+    def _named_table(self, folder: Path, tables: Mapping[Path, Table]) -> Table:
+        """Return the table that the caller named, an empty one if it is not there."""
+        if self.cluster_info_tsv is None:
+            return {}
+        path = folder / os.fspath(self.cluster_info_tsv)
+        if path in tables:
+            return tables[path]
+        return cluster_tables.read_table(path) if path.is_file() else {}
+
+    def _kept(self, ids: Sequence[int], named: Table) -> list[int]:
+        """Return the positions of the units that the caller wants."""
+        labels = {**named.get("KSLabel", {}), **named.get("group", {})}
+        if self.cluster_info_tsv is not None and not labels:
+            lacking = "no column group or KSLabel in" if named else "there is no file"
+            warn(
+                f"cluster_info_tsv: {lacking} {self.cluster_info_tsv}, "
+                "so all units are read"
+            )
+        if not labels:
+            return list(range(len(ids)))
+        wanted = {"good", "mua", *(["noise"] if self.include_noise else [])}
+        return [
+            u for u, i in enumerate(ids) if labels.get(i, "").strip().lower() in wanted
+        ]
+
+
+def _in_ms(values: NDArray[Any], known: Facts) -> NDArray[np.float64]:
+    """Return times in ms, converted in blocks that stay in the cache."""
+    times = np.empty(len(values))
+    for start in range(0, len(values), CACHED):
+        part = slice(start, start + CACHED)
+        block = values[part]
+        if known.first_sample:
+            signed = block if block.dtype.kind == "f" else block.astype(np.int64)
+            block = signed + known.first_sample
+        time_units.to_ms(block, known.time_unit, known.fs_Hz, out=times[part])
+    return times
+
+
+def _units(
+    times: NDArray[np.float64], clusters: NDArray[np.int64], known: Facts
+) -> Units:
+    """Return the units: those of the export that are still there, then others."""
+    counts = dict(zip(known.cluster_ids, known.spike_counts, strict=True))
+    ends = np.cumsum(known.spike_counts, dtype=np.int64)
+    if _is_in_unit_order(clusters, ends, known):
+        # Then nothing has to be sorted.
+        trains = SpikeTrains.from_flat(times, ends, "spike_counts")
+        return Units(known.cluster_ids, clusters, clusters, trains)
+    present = set(_distinct(clusters).tolist())
+    # A cluster that had spikes and has none was merged or split in Phy, which may give
+    # the number of a silent one to the cluster that it makes.
+    kept = [i for i, count in counts.items() if (count > 0) == (i in present)]
+    ids = np.array([*kept, *sorted(present.difference(kept))], dtype=np.int64)
+    rows = clusters
+    if not np.array_equal(ids, np.arange(len(ids))):
+        order = np.argsort(ids)
+        rows = order[np.searchsorted(ids[order], clusters)]
+    trains = SpikeTrains.from_pairs(rows, times, len(ids))
+    return Units(tuple(ids.tolist()), clusters, rows, trains)
+
+
+def _is_in_unit_order(
+    clusters: NDArray[np.int64], ends: NDArray[np.int64], known: Facts
+) -> bool:
+    """Return whether the spikes stand unit after unit, as they were exported."""
+    if known.spike_order != "unit" or not len(ends) or ends[-1] != len(clusters):
+        return False
+    ids = np.array(known.cluster_ids, dtype=np.int64)
+    exported = SpikeTrains(np.empty(0), ends)
+    edges = [*range(0, len(clusters), CACHED), len(clusters)]
+    return all(
+        np.array_equal(clusters[i:j], ids[exported.unit_indices(i, j)])
+        for i, j in itertools.pairwise(edges)
+    )
+
+
+def _distinct(clusters: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the distinct ids, without sorting where they are small."""
+    if (
+        clusters.size
+        and clusters.min() >= 0
+        and clusters.max() <= max(clusters.size, 2**20)
+    ):
+        return np.flatnonzero(np.bincount(clusters))
+    return np.unique(clusters)
+
+
+def read(
+    folder: StrPath,
+    *,
+    fs_Hz: float | None = None,
+    spike_times_file: str | None = None,
+    spike_clusters_file: str | None = None,
+    cluster_info_tsv: StrPath | None = None,
+    time_unit: TimeUnit | None = None,
+    include_noise: bool = False,
+    length_ms: float | None = None,
+    channel_map_file: str = "channel_map.npy",
+    channel_positions_file: str = "channel_positions.npy",
+    start_time_ms: float | None = None,
+    storage_options: Mapping[str, Any] | None = None,
+    progress: bool = False,
+) -> DataObject:
+    """Read spike trains from a KiloSort or Phy folder.
+
+    A folder that spikelab wrote says itself how. Any other one needs no more than
+    ``spike_times.npy``, ``spike_clusters.npy`` (or ``spike_templates.npy``) and a sampling
+    rate, which is taken from ``params.py`` if it is not given; that file is parsed, never
+    run. Units are then the clusters that have spikes, in the order of their ids.
+
+    Every unit gets the attribute ``unit_id``, and, where the folder holds them,
+
+    - every column of the ``cluster_*.tsv`` and ``.csv`` tables (``group``, ``KSLabel`` ...)
+      that has a value for it;
+    - ``waveform_mean``, float32 (samples, channels), in the unit of ``templates.npy``:
+      unwhitened where there is a ``whitening_mat_inv.npy``, as it stands otherwise, never
+      scaled by amplitudes. A merged cluster has the mean weighted by spikes;
+    - ``waveform_channels``, the electrode of each column of it;
+    - ``amplitudes``, of ``amplitudes.npy``, one for each spike of the unit;
+    - ``electrode`` and ``location`` of the channel on which its template is largest, by
+      ``channel_map.npy`` and ``channel_positions.npy``.
+
+    What of these files cannot be read is left out, with one warning for each file.
+
+    A folder in which spikelab wrote the slices of a stack gives the stack. If a folder
+    that spikelab wrote was curated in Phy since, its arrays and labels count: merged and
+    split units replace those that they were made of.
+
+    Parameters
+    ----------
+    folder : path or S3 URL
+        The folder, or a file in it that an export returned: ``params.py``,
+        ``windows.tsv`` or one of the arrays.
+    fs_Hz : float, optional
+        Sampling rate in Hz. One below 1,000 gives a warning: it may be in kHz.
+    spike_times_file, spike_clusters_file : str, optional
+        Names of the two arrays. Each holds one number per spike, in shape (n,) or (n, 1).
+    cluster_info_tsv : path, optional
+        A table, absolute or relative to the folder, with a column ``group`` or
+        ``KSLabel``. If it is given, only units labelled ``good`` or ``mua``, in any case,
+        are read. By default all units are.
+    time_unit : {"samples", "ms", "s"}, optional
+        Time unit of the spike times; samples if neither the folder nor the caller says
+        otherwise.
+    include_noise : bool
+        With `cluster_info_tsv`, read units labelled ``noise`` too.
+    length_ms, start_time_ms : float, optional
+        The recording window in ms. If nothing tells it, it goes from 0 to the last spike.
+    channel_map_file, channel_positions_file : str
+        Names of the arrays of electrodes (channels,) and of their positions
+        (channels, 2).
+    storage_options : mapping, optional
+        Arguments of ``boto3.client("s3", ...)`` for an S3 URL.
+    progress : bool
+        Show a progress bar during a download.
+
+    Returns
+    -------
+    SpikeData or SpikeSliceStack
+        What the folder holds.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such folder, or no such array in it.
+    IncompleteExportError
+        If an export into the folder was interrupted.
+    FormatError
+        If the spikes cannot be read, or no sampling rate is found.
+    ValueError
+        If an argument is wrong.
+    """
+    reader = FolderReader(
+        fs_Hz=fs_Hz,
+        spike_times_file=spike_times_file,
+        spike_clusters_file=spike_clusters_file,
+        cluster_info_tsv=cluster_info_tsv,
+        time_unit=time_unit,
+        include_noise=include_noise,
+        length_ms=length_ms,
+        channel_map_file=channel_map_file,
+        channel_positions_file=channel_positions_file,
+        start_time_ms=start_time_ms,
+    )
+    source = folder_of(folder)
+    with (
+        local_copy(source, storage_options, name="folder", progress=progress) as path,
+        errors_naming(source),
+    ):
+        found = reader.read(path)
+    if isinstance(found, SpikeData):
+        found.metadata = {"source_folder": os.fspath(source), **found.metadata}
+    return found
+
+
+load_spikedata_from_kilosort = spikedata_loader(read, "load_spikedata_from_kilosort")

@@ -1,0 +1,136 @@
+"""``params.py``: what Phy is given. It is written and parsed here, and never run."""
+
+import ast
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from spikelab import validate
+from spikelab.errors import FormatError
+
+PARAMS_FILE = "params.py"
+
+_LARGEST = 2**16
+"""A file of more bytes is not read."""
+
+_OPERATORS: dict[type[ast.operator], Callable[[float, float], float]] = {
+    ast.Add: lambda a, b: a + b,
+    ast.Sub: lambda a, b: a - b,
+    ast.Mult: lambda a, b: a * b,
+    ast.Div: lambda a, b: a / b,
+    ast.Pow: lambda a, b: float(a**b),
+}
+
+
+def write_params(
+    folder: Path, fs_Hz: float, n_channels: int, dat_path: Any, dtype: str = "int16"
+) -> None:
+    """Write ``params.py``.
+
+    neo finds ``name = value`` by a pattern: no comments, no spaces in values.
+    """
+    values = {
+        "dat_path": dat_path,
+        "n_channels_dat": n_channels,
+        "dtype": dtype,
+        "offset": 0,
+        "sample_rate": float(fs_Hz),
+        "hp_filtered": False,
+    }
+    text = "".join(f"{name} = {value!r}\n" for name, value in values.items())
+    (folder / PARAMS_FILE).write_text(text, encoding="utf-8")
+
+
+def read_params(folder: Path) -> dict[str, Any]:
+    """Return the values that ``params.py`` assigns.
+
+    Values may be constants, arithmetic of numbers, or ``float(...)`` of one. Other lines
+    need not be Python. Nothing is assigned if there is no such file, or a large one.
+    """
+    path = folder / PARAMS_FILE
+    if not path.is_file():  # a pipe would never end
+        return {}
+    with path.open("rb") as file:
+        source = file.read(_LARGEST + 1)
+    if len(source) > _LARGEST:
+        return {}
+    try:
+        text = source.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        text = source.decode("latin-1")
+    values: dict[str, Any] = {}
+    with warnings.catch_warnings():
+        # Of backslashes in Windows paths.
+        warnings.simplefilter("ignore")
+        for name, expression in _assignments(text):
+            try:
+                values[name] = _value(expression, values)
+            except (
+                *(ArithmeticError, LookupError, RecursionError),
+                *(TypeError, ValueError),
+            ):
+                values.pop(name, None)
+    return values
+
+
+def read_sample_rate(folder: Path) -> float | None:
+    """Return the ``sample_rate`` in ``params.py``, None if none is found.
+
+    Raises
+    ------
+    FormatError
+        If the rate is not a positive number.
+    """
+    values = read_params(folder)
+    if "sample_rate" not in values:
+        return None
+    try:
+        return validate.positive("sample_rate", values["sample_rate"])
+    except (TypeError, ValueError) as error:
+        raise FormatError(f"{folder / PARAMS_FILE}: {error}") from error
+
+
+def _assignments(text: str) -> Iterator[tuple[str, ast.expr]]:
+    """Yield the names that are assigned to, and the expressions."""
+    statements = _parsed(text)
+    if statements is None:
+        lines = (_parsed(line.strip()) for line in text.splitlines())
+        statements = [statement for line in lines for statement in line or ()]
+    for statement in statements:
+        if isinstance(statement, ast.Assign):
+            for target in statement.targets:
+                if isinstance(target, ast.Name):
+                    yield target.id, statement.value
+
+
+def _parsed(text: str) -> list[ast.stmt] | None:
+    """Return the statements of a text, None if it is no Python."""
+    try:
+        return ast.parse(text).body
+    except (SyntaxError, ValueError, MemoryError, RecursionError):
+        return None
+
+
+def _value(node: ast.expr, values: dict[str, Any]) -> Any:
+    """Return a constant, or the result of arithmetic with floats.
+
+    Raises
+    ------
+    ArithmeticError, LookupError, TypeError, ValueError
+        If the expression is anything else.
+    """
+    match node:
+        case ast.Constant(value=value):
+            return value
+        case ast.Name(id=name):
+            return values[name]
+        case ast.UnaryOp(op=ast.USub(), operand=operand):
+            return -float(_value(operand, values))
+        case ast.BinOp(left=left, op=operator, right=right):
+            a, b = (float(_value(side, values)) for side in (left, right))
+            return _OPERATORS[type(operator)](a, b)
+        case ast.Call(func=ast.Name(id="float" | "int"), args=[argument], keywords=[]):
+            return float(_value(argument, values))
+        case _:
+            raise ValueError(f"not arithmetic: {ast.dump(node):.80}")

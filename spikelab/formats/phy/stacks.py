@@ -1,0 +1,142 @@
+"""A SpikeSliceStack as a folder of folders, one for each slice."""
+
+import copy
+import csv
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+
+from spikelab import validate
+from spikelab.errors import FormatError, IncompleteExportError
+from spikelab.formats.phy.curation import fingerprints
+from spikelab.formats.reading import build
+from spikelab.spikedata.data_object import DataObject
+from spikelab.spikedata.differences import equal
+from spikelab.spikedata.spikedata import SpikeData
+from spikelab.spikedata.spikeslicestack import SpikeSliceStack
+from spikelab.storage.manifest import MANIFEST, read_manifest, write_manifest
+
+KIND = "SpikeSliceStack"
+
+WINDOWS_FILE = "windows.tsv"
+
+_COLUMNS = ("slice", "folder", "start_ms", "end_ms")
+
+
+def recordings_by_folder(obj: DataObject) -> dict[str, SpikeData]:
+    """Return the recording under "", or each slice under the name of its folder.
+
+    A slice without attributes of its own gets those of the stack.
+    """
+    if isinstance(obj, SpikeData):
+        return {"": obj}
+    if not isinstance(obj, SpikeSliceStack):
+        return {}
+    found = {}
+    for i, sd in enumerate(obj.spike_stack):
+        if sd.neuron_attributes is None and obj.neuron_attributes is not None:
+            sd = copy.copy(sd)
+            sd.neuron_attributes = obj.neuron_attributes
+        found[f"slice_{i:04d}"] = sd
+    return found
+
+
+def stack_of(
+    slices: list[SpikeData], windows: list[tuple[float, float]], *, own: bool
+) -> SpikeSliceStack:
+    """Return the stack of slices, with or without attributes of their own."""
+    return build(
+        SpikeSliceStack,
+        spike_stack=slices,
+        times_start_to_end=windows,
+        neuron_attributes=slices[0].neuron_attributes if slices else None,
+        drop_slice_attributes=not own,
+    )
+
+
+def has_own_attributes(stack: SpikeSliceStack) -> bool:
+    """Return whether slices have attributes of their own."""
+    return any(sd.neuron_attributes is not None for sd in stack.spike_stack)
+
+
+def merged(messages: Mapping[str, Iterable[str]]) -> list[str]:
+    """Return the messages of slices once each; those of some only with their names."""
+    where: dict[str, list[str]] = {}
+    for name, texts in messages.items():
+        for text in texts:
+            where.setdefault(text, []).append(name)
+    return [
+        text if len(names) == len(messages) else f"{', '.join(names)}: {text}"
+        for text, names in where.items()
+    ]
+
+
+def differs_from_slices(stack: SpikeSliceStack) -> bool:
+    """Return whether a stack has other attributes than its first slice, which has some."""
+    own = stack.spike_stack[0].neuron_attributes
+    return has_own_attributes(stack) and not equal(stack.neuron_attributes, own)
+
+
+def write(folder: Path, stack: SpikeSliceStack, format_name: str) -> None:
+    """Write the windows of a stack whose slices are written already."""
+    with (folder / WINDOWS_FILE).open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, delimiter="\t", lineterminator="\n")
+        writer.writerow(_COLUMNS)
+        names = recordings_by_folder(stack)
+        for i, (name, (start, end)) in enumerate(zip(names, stack.times, strict=True)):
+            writer.writerow([i, name, repr(float(start)), repr(float(end))])
+    about = {
+        "format": format_name,
+        "kind": KIND,
+        "n_slices": len(stack.spike_stack),
+        "slice_attributes": has_own_attributes(stack),
+        "fingerprints": fingerprints(folder),
+    }
+    write_manifest(folder, about)
+
+
+def is_stack(folder: Path) -> bool:
+    """Return whether spikelab wrote the slices of a stack into a folder."""
+    manifest = read_manifest(folder)
+    return manifest is not None and manifest.get("kind") == KIND
+
+
+def read(folder: Path, read_slice: Callable[[Path], SpikeData]) -> SpikeSliceStack:
+    """Return the stack in a folder; `read_slice` reads the folder of a slice."""
+    manifest = read_manifest(folder) or {}
+    table = folder / WINDOWS_FILE
+    windows = _windows(table)
+    if len({name for name, _ in windows}) < len(windows):
+        raise FormatError(f"{table} must name each folder once")
+    if len(windows) != manifest.get("n_slices"):
+        raise IncompleteExportError(
+            f"{table} must name {manifest.get('n_slices')} slices, as {MANIFEST} says, "
+            f"got {len(windows)}"
+        )
+    for name, _ in windows:
+        if name not in manifest["files"]:
+            raise FormatError(
+                f"{table} must name folders that {MANIFEST} lists, got {name!r:.80}"
+            )
+    slices = [read_slice(folder / name) for name, _ in windows]
+    own = manifest.get("slice_attributes") is True
+    return stack_of(slices, [window for _, window in windows], own=own)
+
+
+def _windows(path: Path) -> list[tuple[str, tuple[float, float]]]:
+    """Return the name of each slice's folder, and its window in ms."""
+    validate.regular_file(path)
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            return [
+                (
+                    validate.file_name("folder", row["folder"]),
+                    (_time(row, "start_ms"), _time(row, "end_ms")),
+                )
+                for row in csv.DictReader(file, delimiter="\t")
+            ]
+    except (OSError, KeyError, TypeError, ValueError, csv.Error) as error:
+        raise FormatError(f"{path} is not a table of windows: {error}") from error
+
+
+def _time(row: Mapping[str, str], column: str) -> float:
+    return validate.finite(column, float(row[column]))
