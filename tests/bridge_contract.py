@@ -39,11 +39,11 @@ def quietly(call, *args, **options):
 
 
 def warnings_of(call, *args, **options):
-    """The texts of the warnings of a call."""
+    """The texts of the UserWarnings of a call."""
     with warnings.catch_warnings(record=True) as found:
         warnings.simplefilter("always")
         call(*args, **options)
-    return [str(w.message) for w in found]
+    return [str(w.message) for w in found if issubclass(w.category, UserWarning)]
 
 
 def on_grid(counts, start=0, seed=0, n_samples=3_000_000, **more):

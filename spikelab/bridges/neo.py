@@ -82,10 +82,9 @@ def _attributes(train: Any) -> tuple[dict[str, Any], set[str]]:
     """Return what is known about a spike train, and the names of what is left out."""
     known = {**_texts(train), **train.annotations}
     lost = set() if train.waveforms is None else {"waveforms"}
-    # The spikes of a SpikeData are in order, those of neo need not be.
-    order = np.argsort(train.magnitude, kind="stable")
     for key, values in train.array_annotations.items():
-        known[key] = np.asarray(values)[order]
+        # The spikes of a SpikeData are in order, those of neo need not be.
+        known[key] = np.asarray(values)[np.argsort(train.magnitude, kind="stable")]
     for key, value in known.items():
         if hasattr(value, "rescale"):
             known[key] = value.magnitude if value.ndim else value.magnitude.item()

@@ -16,6 +16,7 @@ from spikelab.data_loaders.data_loaders import (
     load_spikedata_from_kilosort,
     load_spikedata_from_nwb,
     load_spikedata_from_pickle,
+    load_spikedata_from_spikeinterface,
 )
 from spikelab.data_loaders.s3_utils import (
     download_from_s3,
@@ -42,6 +43,7 @@ __all__ = [
     "load_spikedata_from_kilosort",
     "load_spikedata_from_nwb",
     "load_spikedata_from_pickle",
+    "load_spikedata_from_spikeinterface",
     "parse_s3_url",
     "upload_to_s3",
 ]

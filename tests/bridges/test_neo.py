@@ -6,6 +6,9 @@ from bridge_contract import BridgeContract, known, on_grid, quietly, warnings_of
 
 from spikelab import SpikeData, differences
 
+# Old versions of neo use arguments of quantities that are deprecated.
+pytestmark = pytest.mark.filterwarnings("ignore:The 'copy' argument")
+
 neo = pytest.importorskip("neo")
 pq = pytest.importorskip("quantities")
 

@@ -58,7 +58,7 @@ def test_pynapple_works_with_it():
         [[100.0, 600.0], []], length=1000.0, neuron_attributes=[{"q": "a"}, {"q": "b"}]
     )
     made = sd.to_pynapple()
-    assert list(made.get_info("rate")) == [2.0, 0.0]
+    assert made.get_info("rate").fillna(0.0).tolist() == [2.0, 0.0]
     assert len(made.restrict(nap.IntervalSet(0.0, 0.5))[0]) == 1
     assert made.getby_category("q")["a"].index.tolist() == [0]
 
