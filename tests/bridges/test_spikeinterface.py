@@ -229,8 +229,19 @@ def test_an_analyzer_that_was_saved(kind, analyzer, tmp_path):
     """It is loaded as it is converted."""
     folder = tmp_path / ("saved.zarr" if kind == "zarr" else "saved")
     quietly(analyzer.save_as, format=kind, folder=folder)
-    back = quietly(load, folder)
-    assert back == SpikeData.from_spikeinterface(analyzer)
+    try:
+        back = quietly(load, folder)
+    except FormatError as error:
+        # numcodecs no longer unpickles what SpikeInterface before 0.105 wrote.
+        if "Pickle.decode is disabled" not in str(error):
+            raise
+        pytest.skip("this version of SpikeInterface writes pickles")
+    sd = SpikeData.from_spikeinterface(analyzer)
+    assert (back.N, back.length) == (sd.N, sd.length)
+    for key in ("unit_id", "electrode", "location", "num_spikes"):
+        assert known(back, key) == known(sd, key)
+    for one, other in zip(back.neuron_attributes, sd.neuron_attributes, strict=True):
+        assert np.array_equal(one["waveform_mean"], other["waveform_mean"])
 
 
 @pytest.mark.parametrize("name", ["saved", "saved.zarr"])
@@ -243,6 +254,8 @@ def test_a_sorting_that_was_saved(name, tmp_path):
     assert (longer.length, longer.metadata["day"]) == (50.0, 3)
 
 
+# SpikeInterface 0.102 leaves the file of a recording open.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_folders_that_are_refused(tmp_path, monkeypatch):
     """A recording, a damaged folder, a name that promises NWB; without the package."""
     quietly(recording().save, folder=tmp_path / "raw", verbose=False)
