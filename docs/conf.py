@@ -12,7 +12,7 @@ project_copyright = author
 release = importlib.metadata.version("spikelab")
 
 extensions = [
-    "figures",
+    "examples",
     "myst_nb",
     "numpydoc",
     "sphinx.ext.autodoc",
@@ -39,6 +39,10 @@ nitpick_ignore_regex = [
 ]
 
 # What is copied from a page can be pasted: no prompts, no output.
+copybutton_selector = ", ".join(
+    f"div.highlight-{language} pre"
+    for language in ("console", "default", "ipython3", "json", "matlab", "python", "r")
+)
 copybutton_prompt_text = r">>> |\.\.\. |\$ "
 copybutton_prompt_is_regexp = True
 

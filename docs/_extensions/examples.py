@@ -1,8 +1,10 @@
-"""Figures of the documentation: made from the code that stands above them.
+"""Examples of the documentation: their figures, and code that can be pasted.
 
 The examples of a page run when the page is read, in one namespace and an empty folder, if
 the page draws anything. Figures that a block leaves open are saved, closed, and put below
 it. Whether the output is right is a matter of the doctest builder.
+
+In HTML, prompts are left out, and output stands in a block of its own.
 """
 
 import contextlib
@@ -16,6 +18,7 @@ import matplotlib
 from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.transforms import SphinxTransform
+from sphinx.transforms.post_transforms import SphinxPostTransform
 
 matplotlib.use("agg")
 
@@ -83,7 +86,43 @@ class Figures(SphinxTransform):
         return nodes.image(uri=uri, alt=alt, classes=["figure"])
 
 
+class PlainCode(SphinxPostTransform):
+    """Show doctests as code without prompts, and their output below it."""
+
+    default_priority = 5
+    formats = ("html",)
+
+    def run(self, **kwargs: object) -> None:
+        """Replace each doctest block by blocks of code and of output."""
+        for block in list(self.document.findall(_is_doctest)):
+            code: list[str] = []
+            shown: list[nodes.Node] = []
+            for example in doctest.DocTestParser().get_examples(block.astext()):
+                code.append(example.source)
+                if example.want:
+                    shown += [
+                        _literal(code, "python"),
+                        _literal([example.want], "text"),
+                    ]
+                    code = []
+            if code:
+                shown.append(_literal(code, "python"))
+            block.replace_self(shown)
+
+
+def _is_doctest(node: nodes.Node) -> bool:
+    return isinstance(node, nodes.doctest_block) or (
+        isinstance(node, nodes.literal_block) and node.get("testnodetype") == "doctest"
+    )
+
+
+def _literal(lines: list[str], language: str) -> nodes.literal_block:
+    text = "".join(lines).replace("<BLANKLINE>", "").rstrip()
+    return nodes.literal_block(text, text, language=language)
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
-    """Add the transform to the build."""
+    """Add the transforms to the build."""
     app.add_transform(Figures)
+    app.add_post_transform(PlainCode)
     return {"parallel_read_safe": False, "parallel_write_safe": True}
