@@ -101,11 +101,11 @@ class UnitsReader:
         # In place: nobody else holds these seconds, and there may be gigabytes of them.
         times *= 1000.0
         index = str(self.notes.get("spike_times_index_dataset", SPIKE_TIMES_INDEX))
-        # Without an index each unit has one spike, as NWB defines a column.
-        ends = np.arange(1, len(times) + 1)
         if has_link(self.table, index.split("/")[0]):
             self._member(index)
             ends = h5.dataset(self.table, index)[()]
+        else:  # each unit has one spike, as NWB defines a column
+            ends = np.arange(1, len(times) + 1)
         trains = SpikeTrains.from_flat(times, ends, f"{self.table.name}/{index}")
         if has_link(self.table, "id") and len(self.ids) != len(trains):
             raise FormatError(
