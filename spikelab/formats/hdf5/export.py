@@ -178,10 +178,9 @@ def read(
 ) -> DataObject:
     """Read spike trains, or another data object, from a generic HDF5 file.
 
-    A file that spikelab wrote says itself how it is laid out. For any other one, name its
-    datasets: one of `raster_dataset` (with `raster_bin_size_ms`), `spike_times_dataset`
-    with `spike_times_index_dataset`, `group_per_unit`, or `idces_dataset` with
-    `times_dataset`. What is given here goes before what the file says. Times are in
+    A file that spikelab wrote says itself how it is laid out. For any other one, name the
+    datasets of one style; a raster also needs `raster_bin_size_ms`. What is given here
+    goes before what the file says, whether of the style or of the window. Times are in
     seconds if neither says otherwise. Vectors may have two dimensions, and whole numbers
     be doubles, as MATLAB stores them.
 

@@ -2,7 +2,7 @@
 
 import abc
 import functools
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -238,11 +238,15 @@ class HDF5Writer(FileWriter):
         """Write times in ms as one dataset of times in `unit`."""
         dtype = time_units.dtype(unit)
         starts = range(0, len(times_ms), BLOCK)
-        blocks = converted(
-            (times_ms[start : start + BLOCK] for start in starts),
-            lambda times, out: time_units.from_ms(times, unit, self.fs_Hz, out),
-            dtype,
+        blocks: Iterable[NDArray[Any]] = (
+            times_ms[start : start + BLOCK] for start in starts
         )
+        if unit != "ms":
+            blocks = converted(
+                blocks,
+                lambda times, out: time_units.from_ms(times, unit, self.fs_Hz, out),
+                dtype,
+            )
         h5.write_blocks(group, name, times_ms.shape, dtype, blocks)
 
     def _read_times(

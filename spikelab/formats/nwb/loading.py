@@ -53,11 +53,13 @@ def recognises(path: Path, head: bytes) -> bool:
         return _is_zarr(path)
     if head != _HDF5 and not h5py.is_hdf5(path):
         return False
+    if h5.has_attribute(path, "style"):
+        return False  # a file of to_hdf5: the common case is told quickly
     with h5.opened(path) as file:
         if "nwb_version" in file.attrs or "nwb_version" in file:
             return True
         names = ("id", units_table.SPIKE_TIMES, units_table.SPIKE_TIMES_INDEX)
-        table = file.get(schema.UNITS) if "style" not in file.attrs else None
+        table = file.get(schema.UNITS)
         return isinstance(table, h5py.Group) and all(name in table for name in names)
 
 
