@@ -16,7 +16,6 @@ from spikelab.spikedata.spikedata import SpikeData
 
 P = ParamSpec("P")
 R = TypeVar("R")
-F = TypeVar("F", bound=Callable[..., Any])
 
 _FILE = """filepath : path or S3 URL
     The file; replaced if it exists."""
@@ -116,13 +115,21 @@ def _sections(cls: type) -> dict[str, str]:
     return {t: text.strip() for t, text in zip(titles, parts[::2], strict=True)}
 
 
-def with_options(
-    options: Any, writers: Sequence[type[Writer[Any]]], *, only_none: bool = False
-) -> Callable[[F], F]:
-    """Return a decorator that shows options which a function takes as ``**options``.
+def show_options(
+    function: Callable[..., Any],
+    options: Any,
+    writers: Sequence[type[Writer[Any]]],
+    *,
+    only_none: bool = False,
+) -> None:
+    """Show what a function takes as ``**options`` in its signature and its docstring.
+
+    It is no decorator, so that type checkers see the function itself.
 
     Parameters
     ----------
+    function : callable
+        Its last parameter is ``**options: Unpack[...]``.
     options : type
         The TypedDict that ``Unpack`` holds; it says names and order.
     writers : sequence of type
@@ -136,32 +143,25 @@ def with_options(
         f.name: f for cls in writers for f in attrs.fields(cls) if f.name in names
     }
     hints = get_type_hints(options)
-
-    def shown(name: str) -> inspect.Parameter:
+    signature = inspect.signature(function)
+    parameters = list(signature.parameters.values())[:-1]
+    for name in names:
         default, hint = None, hints[name]
         if name in fields:
             default, hint = fields[name].default, fields[name].type
         if only_none or default is attrs.NOTHING:
             default, hint = None, hint | None
         kind = inspect.Parameter.KEYWORD_ONLY
-        return inspect.Parameter(name, kind, default=default, annotation=hint)
-
-    def decorate(function: F) -> F:
-        signature = inspect.signature(function)
-        *first, _ = signature.parameters.values()
-        parameters = [*first, *map(shown, names)]
-        shows: Any = function
-        shows.__signature__ = signature.replace(parameters=parameters)
-        shows.__annotations__ = {
-            **{p.name: p.annotation for p in parameters},
-            "return": signature.return_annotation,
-        }
-        described = "\n".join(_described(writers, fields))
-        text = textwrap.indent(described, "    ").strip()
-        shows.__doc__ = (function.__doc__ or "").replace("{options}", text)
-        return function
-
-    return decorate
+        shown = inspect.Parameter(name, kind, default=default, annotation=hint)
+        parameters.append(shown)
+    shows: Any = function
+    shows.__signature__ = signature.replace(parameters=parameters)
+    shows.__annotations__ = {
+        **{p.name: p.annotation for p in parameters},
+        "return": signature.return_annotation,
+    }
+    text = textwrap.indent("\n".join(_described(writers, fields)), "    ").strip()
+    shows.__doc__ = (function.__doc__ or "").replace("{options}", text)
 
 
 def _described(writers: Iterable[type], fields: Mapping[str, Any]) -> Iterator[str]:

@@ -108,12 +108,18 @@ class SpikeTrains(Sequence[NDArray[np.float64]]):
             Number of units.
         """
         indices = np.asarray(units)
-        counts = np.bincount(indices, minlength=n_units).astype(np.int64)
         if np.any(indices[1:] < indices[:-1]):
+            counts = np.bincount(indices, minlength=n_units)
             # A stable sort of the smallest integers that hold them is a radix sort.
             narrow = indices.astype(np.min_scalar_type(max(n_units - 1, 0)))
             times = times[np.argsort(narrow, kind="stable")]
-        return cls(times, np.cumsum(counts, dtype=np.int64))
+            return cls(times, np.cumsum(counts, dtype=np.int64))
+        ends = np.full(n_units, len(indices), dtype=np.int64)
+        # Of the dtype of the indices, or NumPy would convert them all.
+        known = np.arange(int(indices[-1]) + 1 if len(indices) else 0)
+        needles = known.astype(indices.dtype)
+        ends[: len(known)] = np.searchsorted(indices, needles, side="right")
+        return cls(times, ends)
 
     def __len__(self) -> int:
         return len(self.ends)

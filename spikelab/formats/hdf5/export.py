@@ -12,7 +12,7 @@ from spikelab import destinations
 from spikelab.errors import FormatError, warn
 from spikelab.formats import h5
 from spikelab.formats.base import StrPath
-from spikelab.formats.functions import with_options
+from spikelab.formats.functions import show_options
 from spikelab.formats.hdf5.group import GroupWriter
 from spikelab.formats.hdf5.paired import PairedWriter
 from spikelab.formats.hdf5.ragged import RaggedWriter
@@ -80,7 +80,6 @@ _EXAMPLE = (
 )
 
 
-@with_options(ExportOptions, list(STYLES.values()))
 def export_spikedata_to_hdf5(
     sd: DataObject,
     filepath: StrPath,
@@ -165,7 +164,6 @@ def export_spikedata_to_hdf5(
     return _made(writer, own, **common).write(sd, filepath)
 
 
-@with_options(LayoutOptions, list(STYLES.values()), only_none=True)
 def read(
     filepath: StrPath,
     *,
@@ -331,3 +329,6 @@ def _recognised_style(group: h5py.Group, recorded: Mapping[str, Any]) -> str:
 
 _NAMES = {*(name for w in STYLES.values() for name in w.names), *RAW_NAMES}
 _OTHERS = DATA_CLASSES.keys() - {"SpikeData"}
+
+show_options(export_spikedata_to_hdf5, ExportOptions, list(STYLES.values()))
+show_options(read, LayoutOptions, list(STYLES.values()), only_none=True)
