@@ -6,6 +6,7 @@ used, since formats import the data classes and those have the exports as method
 """
 
 import importlib
+import io
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -96,14 +97,19 @@ def named_by(target: str | os.PathLike[str]) -> Format | None:
     return next(found, None)
 
 
-def recognised(path: Path) -> Format:
+def recognised(path: Path | io.RawIOBase) -> Format:
     """Return the format of a file or folder, by what it holds.
+
+    A file object is of an HDF5 file.
 
     Raises
     ------
     FormatError
         If it is of none.
     """
+    if isinstance(path, io.RawIOBase):
+        is_nwb = FORMATS["nwb"].module.recognises(path, b"\x89HDF\r\n\x1a\n")
+        return FORMATS["nwb" if is_nwb else "hdf5"]
     head = b""
     if path.is_file():
         with path.open("rb") as file:

@@ -12,7 +12,8 @@ from spikelab.formats.phy import folder_of, load_spikedata_from_kilosort
 from spikelab.formats.pickle import load_from_pickle, load_spikedata_from_pickle
 from spikelab.registry import recognised
 from spikelab.spikedata.data_object import DataObject
-from spikelab.storage.publish import local_copy
+from spikelab.storage.remote_file import readable
+from spikelab.storage.urls import without_secrets
 
 __all__ = [
     "load",
@@ -62,15 +63,15 @@ def load(
         format promises.
     """
     source = folder_of(path)
-    with local_copy(source, storage_options, name="path", progress=progress) as local:
+    with readable(source, storage_options, name="path", progress=progress) as found:
         # A second file that an option names may be remote too.
-        loaded: DataObject = recognised(local).read(
-            local, storage_options=storage_options, **options
+        loaded: DataObject = recognised(found).read(
+            found, storage_options=storage_options, **options
         )
     metadata = getattr(loaded, "metadata", None) or {}
     for key in ("source_file", "source_folder"):
         # Readers know the temporary copy of a remote file only.
-        found = metadata.get(key)
-        if isinstance(found, str) and found == str(local):
-            metadata[key] = os.fspath(source)
+        known = metadata.get(key)
+        if isinstance(known, str) and known == str(found):
+            metadata[key] = without_secrets(os.fspath(source))
     return loaded

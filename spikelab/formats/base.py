@@ -216,7 +216,7 @@ class Writer(abc.ABC, Generic[R]):
 
     def _would_be_lost(self, target: StrPath) -> list[str]:
         """Return what `target` holds that no export wrote, in words."""
-        return would_be_lost(target)
+        return would_be_lost(target, self.storage_options)
 
     @abc.abstractmethod
     def _losses(self, obj: DataObject) -> list[Loss]:

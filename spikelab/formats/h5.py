@@ -15,9 +15,10 @@ from numpy.typing import DTypeLike, NDArray
 
 from spikelab import registry
 from spikelab.errors import FormatError, MissingExtraError
-from spikelab.formats.h5_disk import Disk, Source
+from spikelab.formats.h5_disk import Disk, RemoteSource, Source
 from spikelab.formats.reading import errors_naming
 from spikelab.spikedata.spike_trains import BLOCK
+from spikelab.storage.remote_file import RemoteFile
 
 _PLAIN = (h5t.INTEGER, h5t.FLOAT, h5t.STRING, h5t.ENUM)
 """The classes of types of which an attribute is a Python value."""
@@ -65,8 +66,8 @@ def created(path: str | os.PathLike[str]) -> Iterator[h5py.File]:
 
 
 @contextlib.contextmanager
-def opened(path: str | os.PathLike[str]) -> Iterator[h5py.File]:
-    """Open an HDF5 file for reading.
+def opened(path: str | os.PathLike[str] | RemoteFile) -> Iterator[h5py.File]:
+    """Open an HDF5 file for reading, a local or a remote one.
 
     Raises
     ------
@@ -76,6 +77,10 @@ def opened(path: str | os.PathLike[str]) -> Iterator[h5py.File]:
         If the file is not an HDF5 file, is damaged, or is open for writing in another
         program. It names the file.
     """
+    if isinstance(path, RemoteFile):
+        with _opened_remotely(path) as file:
+            yield file
+        return
     if Path(path).is_dir():
         raise IsADirectoryError(f"filepath must name a file, got a folder: {path}")
     with errors_naming(path), Source(path) as source, _locked(Path(path)):
@@ -83,6 +88,21 @@ def opened(path: str | os.PathLike[str]) -> Iterator[h5py.File]:
             yield file
         if source.damaged:
             raise FormatError("it is damaged: one of its heaps of strings is not sound")
+
+
+@contextlib.contextmanager
+def _opened_remotely(remote: RemoteFile) -> Iterator[h5py.File]:
+    """Open a remote HDF5 file, of which only the blocks that are needed are fetched."""
+    source = RemoteSource(remote)
+    try:
+        with errors_naming(remote), _read_errors(), h5py.File(source, "r") as file:
+            yield file
+    except FormatError:
+        if remote.error is not None:
+            raise remote.error from None
+        raise
+    if source.damaged:
+        raise FormatError(f"{remote} is damaged: a heap of strings is not sound")
 
 
 @contextlib.contextmanager

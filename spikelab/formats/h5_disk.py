@@ -2,7 +2,10 @@
 
 import io
 import os
+from collections.abc import Callable
 from typing import Any
+
+from spikelab.storage.remote_file import RemoteFile
 
 _KEPT = 2**16
 """Bytes of a write that may be a part of the file's structure."""
@@ -96,24 +99,77 @@ class Source(io.FileIO):
         position = self.tell()
         count = super().readinto(buffer) or 0
         view = memoryview(buffer).cast("B")
-        if view[:4] == _HEAP and not self._is_sound_heap(position):
+        if view[:4] == _HEAP and not _is_sound_heap(
+            self._read_at, position, os.fstat(self.fileno()).st_size
+        ):
             self.damaged = True
             view[:] = bytes(len(view))
         return count
 
-    def _is_sound_heap(self, position: int) -> bool:
-        """Return whether the objects of the heap at `position` fill it exactly."""
-        self.seek(position + 8)
-        size = int.from_bytes(self.read(8), "little")
-        if position + size > os.fstat(self.fileno()).st_size:
+    def _read_at(self, position: int, count: int) -> bytes:
+        self.seek(position)
+        return self.read(count) or b""
+
+
+class RemoteSource(io.RawIOBase):
+    """A remote file for HDF5 to read, with its heaps checked as in a :class:`Source`.
+
+    Parameters
+    ----------
+    remote : RemoteFile
+        The file.
+
+    Attributes
+    ----------
+    damaged : bool
+        Whether a damaged heap was read.
+    """
+
+    def __init__(self, remote: RemoteFile) -> None:
+        super().__init__()
+        self._remote, self.damaged = remote, False
+
+    def __repr__(self) -> str:
+        return repr(self._remote)  # what h5py takes for the name of the file
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Set the position of the next read."""
+        return self._remote.seek(offset, whence)
+
+    def tell(self) -> int:
+        """Return the position of the next read."""
+        return self._remote.tell()
+
+    def readinto(self, buffer: Any) -> int:
+        """Read what the file holds, zeros in the place of a damaged heap."""
+        position = self.tell()
+        count = self._remote.readinto(buffer)
+        view = memoryview(buffer).cast("B")
+        size = self._remote.size
+        if view[:4] == _HEAP and not _is_sound_heap(self._read_at, position, size):
+            self.damaged = True
+            view[:] = bytes(len(view))
+        return count
+
+    def _read_at(self, position: int, count: int) -> bytes:
+        self.seek(position)
+        return self._remote.read(count) or b""
+
+
+def _is_sound_heap(
+    read_at: Callable[[int, int], bytes], position: int, file_size: int
+) -> bool:
+    """Return whether the objects of the heap at `position` fill it exactly."""
+    size = int.from_bytes(read_at(position + 8, 8), "little")
+    if position + size > file_size:
+        return False
+    heap, place = read_at(position + 16, size - 16) if size > 16 else b"", 0
+    while place + 16 <= len(heap):
+        index = int.from_bytes(heap[place : place + 2], "little")
+        length = int.from_bytes(heap[place + 8 : place + 16], "little")
+        # Object 0 is the free space; its length includes its own header.
+        step = 16 + (length + 7) // 8 * 8 if index else length
+        if step < 16 or place + step > len(heap):
             return False
-        heap, place = self.read(size - 16) if size > 16 else b"", 0
-        while place + 16 <= len(heap):
-            index = int.from_bytes(heap[place : place + 2], "little")
-            length = int.from_bytes(heap[place + 8 : place + 16], "little")
-            # Object 0 is the free space; its length includes its own header.
-            step = 16 + (length + 7) // 8 * 8 if index else length
-            if step < 16 or place + step > len(heap):
-                return False
-            place += step
-        return True
+        place += step
+    return True

@@ -7,11 +7,14 @@ since; a file without these attributes is of another program, or of spikelab 0.1
 
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import h5py
+
+from spikelab.storage.publish import is_url
+from spikelab.storage.remote import hdf5_file
 
 MEMBERS = "members"
 """Attribute of the root: the names of all members, as JSON."""
@@ -63,20 +66,26 @@ def refuse_loss(target: str | os.PathLike[str], lost: Iterable[str]) -> None:
         )
 
 
-def would_be_lost(path: str | os.PathLike[str]) -> list[str]:
+def would_be_lost(
+    path: str | os.PathLike[str], storage_options: Mapping[str, Any] | None = None
+) -> list[str]:
     """Return the names of what a file holds that no export of spikelab wrote.
 
     Parameters
     ----------
-    path : path
-        A local file. One that is not there, or is not an HDF5 file, holds nothing
-        of the kind.
+    path : path or URL
+        A file. One that is not there, or is not an HDF5 file, holds nothing of the
+        kind. Of a remote one only the blocks that are needed are fetched.
+    storage_options : mapping, optional
+        How a remote store is reached.
 
     Returns
     -------
     list of str
         Names of groups and datasets; empty if the file may be replaced.
     """
+    if is_url(path):
+        return _would_be_lost_remotely(path, storage_options)
     local = Path(path).expanduser()
     if not local.is_file() or not h5py.is_hdf5(local):
         return []
@@ -85,6 +94,21 @@ def would_be_lost(path: str | os.PathLike[str]) -> list[str]:
             return _added(file)
     except (OSError, RuntimeError, ValueError) as error:
         return [f"what cannot be examined ({error})"]
+
+
+def _would_be_lost_remotely(
+    url: str | os.PathLike[str], storage_options: Mapping[str, Any] | None
+) -> list[str]:
+    with hdf5_file(url, storage_options) as remote:
+        if remote is None:
+            return []
+        try:
+            with h5py.File(remote, "r") as file:
+                return _added(file)
+        except (OSError, RuntimeError, ValueError) as error:
+            if remote.error is not None:
+                raise remote.error from None
+            return [f"what cannot be examined ({error})"]
 
 
 def _members(file: h5py.File) -> list[str] | dict[str, int]:

@@ -118,6 +118,22 @@ class FsspecStore(Store):
                 raise FileNotFoundError
         return _entry(info)
 
+    def beginning(self, count: int) -> tuple[bytes, Entry]:
+        """Return the first bytes of the file; none if the store cannot send ranges."""
+        entry = self.entry()
+        if self._is_web and entry.size > count and not self._sends_ranges(entry.size):
+            return b"", entry
+        return self.read(0, min(count, entry.size)), entry
+
+    def _sends_ranges(self, size: int) -> bool:
+        """Return whether a server of the web sends the last byte alone."""
+        with self._errors("read"), self.fs.open(self.path, size=size) as file:
+            try:
+                file.seek(size - 1)
+                return len(file.read(1)) == 1
+            except ValueError:
+                return False
+
     def upload(
         self,
         path: Path,
@@ -125,7 +141,7 @@ class FsspecStore(Store):
         *,
         mark: str | None = None,
         moved: Moved | None = None,
-    ) -> None:
+    ) -> Any:
         """Write a local file under a temporary name, and rename it."""
         target = self._place(name)
         folder, _, last = target.rpartition("/")
@@ -144,6 +160,7 @@ class FsspecStore(Store):
                 raise
         if moved is not None:
             moved(path.stat().st_size)
+        return None
 
     def download(
         self, path: Path, name: str = "", *, moved: Moved | None = None

@@ -3,6 +3,8 @@
 import contextlib
 import errno
 import fnmatch
+import functools
+import hashlib
 import os
 import secrets
 import tempfile
@@ -12,7 +14,12 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from spikelab import validate
-from spikelab.errors import FormatError, IncompleteExportError, SpikelabError
+from spikelab.errors import (
+    FormatError,
+    IncompleteExportError,
+    SpikelabError,
+    TransferError,
+)
 from spikelab.storage.manifest import (
     MANIFEST,
     load_manifest,
@@ -21,6 +28,7 @@ from spikelab.storage.manifest import (
     write_incomplete,
 )
 from spikelab.storage.publish import STAGED_SUFFIX, naming
+from spikelab.storage.remote_file import RemoteFile
 from spikelab.storage.store import (
     Entry,
     Store,
@@ -35,8 +43,10 @@ _LARGE = 8 * 2**20
 _AT_ONCE = 8
 """How many small files are transferred at a time."""
 
-_IN_FOLDER = ("params.py", "*.npy")
-"""Names of files that are loaded together with the folder they are in."""
+_FIRST = 2**20
+"""Bytes that are read to see what a file is."""
+
+_HDF5 = b"\x89HDF\r\n\x1a\n"
 
 _Url = str | os.PathLike[str]
 
@@ -79,34 +89,101 @@ def published_folder(
     store = store_at("folder", url, storage_options)
     store.check_target(is_folder=True)
     with _local_folder(store.url) as folder:
-        existing = store.entries()
-        in_manifest = (
-            _in_remote_manifest(store, folder) if MANIFEST in existing else None
-        )
         staged = folder / "staged"
         staged.mkdir()
         yield staged
-        new = _files(staged)
+        new, existing, in_manifest = _files(staged), store.entries(), None
+        if MANIFEST in existing:
+            in_manifest, _ = _remote_manifest(store, folder)
         removed = _removed(store, existing, new, conflicting, in_manifest)
-        if store.entries() != existing:
-            raise FileExistsError(
-                errno.EEXIST, "the folder was changed during this export", store.url
-            )
         size = sum(path.stat().st_size for path in new.values())
         with progress_bar(progress, "upload", store.url, size) as moved:
             if in_manifest is not None:
-                incomplete = folder / MANIFEST
-                names = in_manifest | {*map(_top, new)} - {MANIFEST}
-                write_incomplete(incomplete, names)
-                store.upload(incomplete, MANIFEST)
+                names = in_manifest | set(map(_top, new)) - {MANIFEST}
+                write_incomplete(folder / MANIFEST, names)
+                store.upload(folder / MANIFEST, MANIFEST)
             # Two exports at once may leave files of both: their marks show it.
             mark, manifest = secrets.token_hex(8), new.pop(MANIFEST)
-            _side_by_side(
-                {name: path.stat().st_size for name, path in new.items()},
-                lambda name: store.upload(new[name], name, mark=mark, moved=moved),
-            )
+            tags = {name: entry.tag for name, entry in existing.items()}
+
+            def upload(name: str) -> None:
+                tags[name] = store.upload(new[name], name, mark=mark, moved=moved)
+
+            _side_by_side({n: path.stat().st_size for n, path in new.items()}, upload)
             store.remove(removed)
+            kept = {name: tag for name, tag in tags.items() if name not in removed}
+            mark = f"{mark}-{_digest(kept)}"
             store.upload(manifest, MANIFEST, mark=mark, moved=moved)
+
+
+def is_untouched(store: Store, existing: Mapping[str, Entry]) -> bool:
+    """Return whether an exported folder is known to be as the export left it.
+
+    Where the store keeps no marks, it is never known.
+    """
+    with _local_folder(store.url) as folder:
+        _, mark = _remote_manifest(store, folder)
+    digest = _digest({name: entry.tag for name, entry in existing.items()})
+    return mark is not None and mark.partition("-")[2] == digest
+
+
+def _digest(tags: Mapping[str, Any]) -> str:
+    """Return a digest of the tags of all files of a folder but its manifest."""
+    known = sorted((n, str(tag)) for n, tag in tags.items() if n != MANIFEST)
+    return hashlib.sha256(repr(known).encode()).hexdigest()[:32]
+
+
+@contextlib.contextmanager
+def readable(
+    url: _Url, storage_options: Mapping[str, Any] | None, name: str, progress: bool
+) -> Iterator[Path | RemoteFile]:
+    """Yield a file object for a remote HDF5 file, a local copy of everything else."""
+    check_progress(progress)
+    store, beginning = store_at(name, url, storage_options), b""
+    is_folder = store.url.endswith("/")
+    if not is_folder:
+        try:
+            beginning, entry = store.beginning(_FIRST)
+        except FileNotFoundError:
+            is_folder = True
+    if beginning.startswith(_HDF5):
+        fetch = functools.partial(store.read, tag=entry.tag)
+        with RemoteFile(store.url, entry.size, fetch, beginning) as file:
+            yield file
+        return
+    with _local_folder(store.url) as folder:
+        copy = folder / _file_name(store.url)
+        with _naming(store.url, copy):
+            if beginning and len(beginning) == entry.size:
+                copy.write_bytes(beginning)
+            else:
+                _copy(store, copy, progress, is_folder=is_folder)
+            yield copy
+
+
+@contextlib.contextmanager
+def hdf5_file(
+    url: _Url, storage_options: Mapping[str, Any] | None
+) -> Iterator[RemoteFile | None]:
+    """Yield a file object for a remote HDF5 file, None if there is no such file.
+
+    Nor is there one if the store does not let this user read.
+    """
+    store = store_at("filepath", url, storage_options)
+    try:
+        beginning, entry = store.beginning(_FIRST)
+    except FileNotFoundError:
+        beginning = b""
+    except TransferError as error:
+        if error.errno != errno.EACCES:
+            raise
+        beginning = b""
+    if not beginning.startswith(_HDF5):
+        yield None
+        return
+    fetch = functools.partial(store.read, tag=entry.tag)
+    with RemoteFile(store.url, entry.size, fetch, beginning) as file:
+        yield file
 
 
 @contextlib.contextmanager
@@ -114,8 +191,6 @@ def local_copy(
     url: _Url, storage_options: Mapping[str, Any] | None, name: str, progress: bool
 ) -> Iterator[Path]:
     """Yield a temporary local copy of a remote file, or of an exported folder.
-
-    Of a file that belongs to a folder, ``params.py`` or an array, the folder is copied.
 
     Raises
     ------
@@ -125,18 +200,18 @@ def local_copy(
         If the folder has no manifest, or not all that its manifest lists.
     """
     check_progress(progress)
-    text, inside = os.fspath(url), ""
-    last = PurePosixPath(text).name
-    if any(fnmatch.fnmatchcase(last, pattern) for pattern in _IN_FOLDER):
-        text, inside = text[: -len(last)], last
-    store = store_at(name, text, storage_options)
+    store = store_at(name, url, storage_options)
     with _local_folder(store.url) as folder:
         copy = folder / _file_name(store.url)
         with _naming(store.url, copy):
-            if text.endswith("/") or not _copied_file(store, copy, progress):
-                copy.mkdir()
-                _copy_folder(store, copy, progress)
-            yield copy / inside
+            _copy(store, copy, progress, is_folder=store.url.endswith("/"))
+            yield copy
+
+
+def _copy(store: Store, copy: Path, progress: bool, *, is_folder: bool) -> None:
+    if is_folder or not _copied_file(store, copy, progress):
+        copy.mkdir()
+        _copy_folder(store, copy, progress)
 
 
 def _copied_file(store: Store, copy: Path, progress: bool) -> bool:
@@ -160,9 +235,8 @@ def _copy_folder(store: Store, copy: Path, progress: bool) -> None:
             f"{copy} is incomplete: it has no {MANIFEST}, which an export uploads "
             "last; a folder of another program must be downloaded to be loaded"
         )
+    in_manifest, own_mark = _remote_manifest(store, copy)
     marks: set[str | None] = {None}
-    own_mark = store.download(copy / MANIFEST, MANIFEST)
-    in_manifest = _in_manifest(copy)
     names = [
         name
         for name in existing
@@ -184,7 +258,7 @@ def _copy_folder(store: Store, copy: Path, progress: bool) -> None:
         )
     read_manifest(copy)
     # What another program has changed since has no mark.
-    if own_mark is not None and not marks <= {own_mark, None}:
+    if own_mark is not None and not marks <= {own_mark.partition("-")[0], None}:
         raise IncompleteExportError(
             f"{copy} holds files of two exports at once; export again"
         )
@@ -235,10 +309,11 @@ def _top(name: str) -> str:
     return name.split("/")[0]
 
 
-def _in_remote_manifest(store: Store, folder: Path) -> set[str]:
+def _remote_manifest(store: Store, folder: Path) -> tuple[set[str], str | None]:
+    """Return what the manifest of a remote folder lists, and its mark."""
     with _naming(store.url, folder):
-        store.download(folder / MANIFEST, MANIFEST)
-        return set(_in_manifest(folder))
+        mark = store.download(folder / MANIFEST, MANIFEST)
+        return set(_in_manifest(folder)), mark
 
 
 def _in_manifest(folder: Path) -> list[str]:

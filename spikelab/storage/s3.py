@@ -22,7 +22,9 @@ _MARK = "spikelab-export"
 
 _NO_OBJECT, _NO_BUCKET = {"404", "NoSuchKey", "NotFound"}, {"NoSuchBucket"}
 
-_REPLACED = {"412", "PreconditionFailed"}
+_FORBIDDEN = {"403", "AccessDenied"}
+
+_REPLACED, _EMPTY = {"412", "PreconditionFailed"}, {"416", "InvalidRange"}
 
 
 @attrs.frozen
@@ -37,11 +39,14 @@ class S3Store(Store):
         The boto3 client.
     secrets : tuple of str
         What must not appear in an error.
+    reached : set of str
+        Buckets that are known to exist.
     """
 
     location: Location
     client: Any = attrs.field(repr=False)
     secrets: tuple[str, ...] = attrs.field(repr=False)
+    reached: set[str] = attrs.field(repr=False)
 
     @classmethod
     def at(
@@ -69,8 +74,8 @@ class S3Store(Store):
         options = dict(storage_options or {})
         if location.region is not None:
             options.setdefault("region_name", location.region)
-        client, secrets = _client(location, options)
-        return cls(location, client, secrets)
+        made = _client(location, options)
+        return cls(location, made.client, made.secrets, made.reached)
 
     @property
     def url(self) -> str:  # type: ignore[override] # of a frozen class
@@ -91,8 +96,17 @@ class S3Store(Store):
 
         A bucket that may be written but not examined passes.
         """
-        with self._errors("reach", self.location), self._nothing_if_forbidden():
-            self.client.head_bucket(Bucket=self.location.bucket)
+        from botocore.exceptions import ClientError
+
+        if self.location.bucket in self.reached:
+            return
+        with self._errors("reach", self.location):
+            try:
+                self.client.head_bucket(Bucket=self.location.bucket)
+            except ClientError as error:
+                if _code(error) in _NO_OBJECT:
+                    raise _no_bucket(self.location) from None
+        self.reached.add(self.location.bucket)
 
     def entries(self) -> dict[str, Entry]:
         """Return the objects below this folder by their names."""
@@ -102,11 +116,10 @@ class S3Store(Store):
                 Bucket=self.location.bucket, Prefix=prefix
             )
             found = [entry for page in pages for entry in page.get("Contents", ())]
+        self.reached.add(self.location.bucket)
         return {
             item["Key"].removeprefix(prefix): Entry(
-                int(item["Size"]),
-                (item["ETag"], item["LastModified"]),
-                item["LastModified"],
+                int(item["Size"]), item["ETag"], item["LastModified"]
             )
             for item in found
             # Some stores have an object for each folder, named with a slash.
@@ -119,6 +132,26 @@ class S3Store(Store):
             head = self.client.head_object(**self._named(""))
             return Entry(head["ContentLength"], head["ETag"], head["LastModified"])
 
+    def beginning(self, count: int) -> tuple[bytes, Entry]:
+        """Return the first bytes of the object."""
+        from botocore.exceptions import ClientError
+
+        with self._errors("read", self.location):
+            try:
+                answer = self.client.get_object(
+                    **self._named(""), Range=f"bytes=0-{count - 1}"
+                )
+            except ClientError as error:
+                if _code(error) in _EMPTY:
+                    return b"", Entry(0, None)
+                raise
+            with contextlib.closing(answer["Body"]) as body:
+                data = bytes(body.read())
+            # "bytes 0-99/1234"; the whole object may come without it.
+            self.reached.add(self.location.bucket)
+            size = answer.get("ContentRange", "").rpartition("/")[2] or len(data)
+            return data, Entry(int(size), answer["ETag"], answer["LastModified"])
+
     def upload(
         self,
         path: Path,
@@ -126,12 +159,12 @@ class S3Store(Store):
         *,
         mark: str | None = None,
         moved: Moved | None = None,
-    ) -> None:
-        """Write a local file; its checksum is compared by the store."""
+    ) -> Any:
+        """Write a local file, and return its ETag; the store compares its checksum."""
         metadata = {"Metadata": {_MARK: mark}} if mark else {}
-        target = self._place(name)
+        target, size = self._place(name), path.stat().st_size
         with self._errors("write", target):
-            if path.stat().st_size > _PART:
+            if size > _PART:
                 self.client.upload_file(
                     str(path),
                     target.bucket,
@@ -139,7 +172,7 @@ class S3Store(Store):
                     ExtraArgs=metadata,
                     Callback=moved,
                 )
-                return
+                return self.client.head_object(**self._named(name))["ETag"]
             with path.open("rb") as file:
                 answer = self.client.put_object(
                     **self._named(name), Body=file, **metadata
@@ -147,7 +180,8 @@ class S3Store(Store):
             if "ETag" not in answer:
                 raise ValueError("the store did not confirm it")
             if moved is not None:
-                moved(path.stat().st_size)
+                moved(size)
+            return answer["ETag"]
 
     def download(
         self, path: Path, name: str = "", *, moved: Moved | None = None
@@ -195,16 +229,6 @@ class S3Store(Store):
         return {"Bucket": place.bucket, "Key": place.key}
 
     @contextlib.contextmanager
-    def _nothing_if_forbidden(self) -> Iterator[None]:
-        from botocore.exceptions import ClientError
-
-        try:
-            yield
-        except ClientError as error:
-            if _code(error) in _NO_OBJECT:
-                raise _no_bucket(self.location) from None
-
-    @contextlib.contextmanager
     def _errors(self, verb: str, location: Location) -> Iterator[None]:
         """Turn what boto3 raises into an S3Error that names URL and cause."""
         from boto3.exceptions import Boto3Error
@@ -218,19 +242,23 @@ class S3Store(Store):
             cause = "the store answers each request with a redirection"
             raise S3Error(f"cannot {verb} {location.url}: {cause}") from None
         except (Boto3Error, BotoCoreError, ClientError, *answers) as error:
-            _forget(self.client)
             code = _code(_root(error))
             if code in _NO_OBJECT:
-                self.check_bucket()  # raises if it is the bucket that is missing
+                if code == "404":  # which may also mean that there is no bucket
+                    self.check_bucket()
+                self.reached.add(location.bucket)
                 raise FileNotFoundError(
                     errno.ENOENT, "no such object", location.url
                 ) from None
             if code in _NO_BUCKET:
                 raise _no_bucket(location) from None
+            _forget(self.client)
             cause = scrubbed(self.secrets, _cause(error))
             if code in _REPLACED:
                 cause = "it was replaced while it was read"
-            raise S3Error(f"cannot {verb} {location.url}: {cause}") from None
+            failure = S3Error(f"cannot {verb} {location.url}: {cause}")
+            failure.errno = errno.EACCES if code in _FORBIDDEN else None
+            raise failure from None
 
 
 def with_credentials(
@@ -248,6 +276,7 @@ class _Made:
     origin: tuple[Any, ...]
     client: Any
     secrets: tuple[str, ...]
+    reached: set[str] = attrs.field(factory=set)
 
 
 _CLIENTS: list[_Made] = []
@@ -258,18 +287,18 @@ _MOST_CLIENTS = 16
 _LOCK = threading.Lock()
 
 
-def _client(location: Location, options: dict[str, Any]) -> tuple[Any, tuple[str, ...]]:
-    """Return the client for some options, and the secrets in them."""
+def _client(location: Location, options: dict[str, Any]) -> _Made:
+    """Return the client for some options, which is made once in a process."""
     environment = {k: v for k, v in os.environ.items() if k.startswith("AWS_")}
     origin = (environment, options)
     with _LOCK:
         for made in _CLIENTS:
             if made.origin == origin:
-                return made.client, made.secrets
+                return made
         made = _Made(origin, *_new_client(location, dict(options)))
         _CLIENTS.append(made)
         del _CLIENTS[:-_MOST_CLIENTS]
-        return made.client, made.secrets
+        return made
 
 
 def _start_afresh() -> None:

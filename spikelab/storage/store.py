@@ -34,7 +34,7 @@ class Entry:
 
     size: int
     tag: Any
-    modified: datetime | None = attrs.field(default=None, eq=False)
+    modified: datetime | None = None
 
 
 class Store(abc.ABC):
@@ -61,6 +61,10 @@ class Store(abc.ABC):
         """Return size and tag of the file."""
 
     @abc.abstractmethod
+    def beginning(self, count: int) -> tuple[bytes, Entry]:
+        """Return the first bytes of the file, none if it must be read whole."""
+
+    @abc.abstractmethod
     def upload(
         self,
         path: Path,
@@ -68,8 +72,10 @@ class Store(abc.ABC):
         *,
         mark: str | None = None,
         moved: Moved | None = None,
-    ) -> None:
-        """Write a local file; it appears when all its bytes have arrived.
+    ) -> Any:
+        """Write a local file, and return its tag, None if the store has no such.
+
+        It appears when all its bytes have arrived.
 
         Parameters
         ----------

@@ -8,7 +8,6 @@ from typing import Any, Generic, Literal, Never, TypedDict, TypeVar, Unpack, cas
 import attrs
 import h5py
 
-from spikelab import destinations
 from spikelab.errors import FormatError, warn
 from spikelab.formats import h5
 from spikelab.formats.base import StrPath
@@ -23,6 +22,7 @@ from spikelab.formats.reading import RecordingOptions
 from spikelab.spikedata.data_object import DATA_CLASSES, DataObject
 from spikelab.spikedata.spikedata import SpikeData
 from spikelab.spikedata.time_units import TimeUnit
+from spikelab.storage.remote_file import readable
 
 Style = Literal["raster", "ragged", "group", "paired"]
 
@@ -220,7 +220,7 @@ def read(
     layout = {name: _of_reader(name, value) for name, value in given.items()}
     read_group = functools.partial(_read_group, _named_style(layout), layout)
     with (
-        destinations.local_copy(filepath, storage_options, progress=progress) as path,
+        readable(filepath, storage_options, progress=progress) as path,
         h5.opened(path) as file,
     ):
         recorded = h5.scalar_attributes(file)

@@ -7,7 +7,6 @@ from typing import Any
 
 import h5py
 
-from spikelab import destinations
 from spikelab.errors import FormatError
 from spikelab.formats import h5
 from spikelab.formats.base import StrPath
@@ -23,6 +22,7 @@ from spikelab.formats.reading import RecordingOptions, build, errors_naming
 from spikelab.spikedata import time_units
 from spikelab.spikedata.data_object import DataObject
 from spikelab.spikedata.spikedata import SpikeData
+from spikelab.storage.remote_file import RemoteFile, readable
 
 PARTS: dict[str, ObjectPart[Any]] = {
     part.cls.__name__: part
@@ -44,12 +44,12 @@ _HDF5 = b"\x89HDF\r\n\x1a\n"
 _ZARR = (".zattrs", ".zmetadata", "zarr.json")
 
 
-def recognises(path: Path, head: bytes) -> bool:
+def recognises(path: Path | RemoteFile, head: bytes) -> bool:
     """Return whether a file is an NWB file, or one as spikelab 0.1 wrote it.
 
     So that :func:`read` says what they are, the stores that Zarr makes of NWB count too.
     """
-    if path.is_dir():
+    if isinstance(path, Path) and path.is_dir():
         return _is_zarr(path)
     if head != _HDF5 and not h5py.is_hdf5(path):
         return False
@@ -133,9 +133,9 @@ def read(
     )
     with (
         errors_naming(filepath),
-        destinations.local_copy(filepath, storage_options, progress=progress) as path,
+        readable(filepath, storage_options, progress=progress) as path,
     ):
-        if path.is_dir() and _is_zarr(path):
+        if isinstance(path, Path) and path.is_dir() and _is_zarr(path):
             raise FormatError(
                 "it is a Zarr store of NWB, and NWB files are read from HDF5 only; "
                 "hdmf_zarr's NWBZarrIO and pynwb's NWBHDF5IO convert it"

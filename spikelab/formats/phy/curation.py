@@ -15,6 +15,7 @@ from spikelab.formats.phy.cluster_tables import Table, are_same
 from spikelab.formats.phy.facts import Facts
 from spikelab.spikedata.spike_trains import BLOCK
 from spikelab.storage.manifest import MANIFEST, load_manifest
+from spikelab.storage.remote import is_untouched
 from spikelab.storage.store import store_at
 
 _HASHED = 2**20
@@ -80,7 +81,7 @@ def remote_changes(
     """
     store = store_at("folder", url, storage_options)
     entries = store.entries()
-    if MANIFEST not in entries:
+    if MANIFEST not in entries or is_untouched(store, entries):
         return []
     with tempfile.TemporaryDirectory(prefix="spikelab-") as name:
         folder = Path(name)

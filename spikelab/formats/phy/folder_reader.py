@@ -62,7 +62,7 @@ def folder_of(path: Any) -> Any:
         return path  # for the next check to refuse
     text = os.fspath(path)
     is_url = "://" in text
-    if _stands_for_folder(Path(text)) and (is_url or Path(text).is_file()):
+    if _stands_for_folder(Path(text)) and (is_url or Path(text).expanduser().is_file()):
         return text.rpartition("/")[0] if is_url else Path(text).parent
     return path
 

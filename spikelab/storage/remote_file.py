@@ -1,0 +1,151 @@
+"""A remote file of which only the blocks that are read are fetched."""
+
+import contextlib
+import io
+import os
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from spikelab.storage.publish import is_url, local_copy
+
+_BLOCK = 2**18
+"""Bytes of a block, the least that is fetched."""
+
+_MOST_FETCHED = 32
+"""Blocks that are fetched with one request."""
+
+_KEPT = 256
+"""Blocks that are kept in memory."""
+
+
+class RemoteFile(io.RawIOBase):
+    """A remote file for reading at any position, as ``h5py.File`` takes it.
+
+    Blocks that are read one after the other are fetched in ever larger pieces, up to
+    8 MiB; the 64 MiB that were used last are kept.
+
+    Parameters
+    ----------
+    url : str
+        The URL, without secrets.
+    size : int
+        Bytes of the file.
+    fetch : callable
+        Returns the bytes from one position to another.
+    beginning : bytes
+        The first bytes of the file, which were fetched already.
+
+    Attributes
+    ----------
+    error : Exception or None
+        The first failure. The HDF5 library reports only that there was one.
+    """
+
+    def __init__(
+        self, url: str, size: int, fetch: Callable[[int, int], bytes], beginning: bytes
+    ) -> None:
+        super().__init__()
+        self.url, self.size = url, size
+        self.error: Exception | None = None
+        self._fetch = fetch
+        self._blocks: OrderedDict[int, bytes] = OrderedDict()
+        self._position = 0
+        self._next, self._ahead = -1, 1
+        whole = len(beginning) - (
+            len(beginning) % _BLOCK if len(beginning) < size else 0
+        )
+        self._keep(0, beginning[:whole])
+
+    def __fspath__(self) -> str:
+        return self.url
+
+    def __repr__(self) -> str:
+        return self.url
+
+    def readable(self) -> bool:
+        """Return True."""
+        return True
+
+    def seekable(self) -> bool:
+        """Return True."""
+        return True
+
+    def tell(self) -> int:
+        """Return the position of the next read."""
+        return self._position
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Set the position of the next read."""
+        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self.size}
+        self._position = max(start[whence] + offset, 0)
+        return self._position
+
+    def readinto(self, buffer: Any) -> int:
+        """Fill a buffer, short of it only at the end of the file."""
+        view = memoryview(buffer).cast("B")
+        start = self._position
+        stop = min(start + len(view), self.size)
+        while self._position < stop:
+            number, inside = divmod(self._position, _BLOCK)
+            data = self._block(number, (stop - 1) // _BLOCK)
+            count = min(len(data) - inside, stop - self._position)
+            done = self._position - start
+            view[done : done + count] = data[inside : inside + count]
+            self._position += count
+        return self._position - start
+
+    def _block(self, number: int, last: int) -> bytes:
+        """Return a block, fetched together with those up to `last` that are missing."""
+        if number not in self._blocks:
+            self._ahead = min(2 * self._ahead, _MOST_FETCHED)
+            if number != self._next:
+                self._ahead = 1
+            wanted = min(max(last - number + 1, self._ahead), _MOST_FETCHED)
+            end = number + 1
+            while end < number + wanted and end not in self._blocks:
+                end += 1
+            start, stop = number * _BLOCK, min(end * _BLOCK, self.size)
+            try:
+                data = self._fetch(start, stop)
+                if len(data) != stop - start:
+                    raise OSError(f"{self.url} ends before {stop} bytes")
+            except Exception as error:
+                self.error = self.error or error
+                raise
+            self._next = end
+            self._keep(number, data)
+        self._blocks.move_to_end(number)
+        return self._blocks[number]
+
+    def _keep(self, first: int, data: bytes) -> None:
+        for start in range(0, len(data), _BLOCK):
+            self._blocks[first + start // _BLOCK] = data[start : start + _BLOCK]
+        while len(self._blocks) > _KEPT:
+            self._blocks.popitem(last=False)
+
+
+@contextlib.contextmanager
+def readable(
+    source: str | os.PathLike[str],
+    storage_options: Mapping[str, Any] | None = None,
+    *,
+    name: str = "filepath",
+    progress: bool = False,
+) -> Iterator[Path | RemoteFile]:
+    """Yield what can be read in the place of `source`, called `name` in errors.
+
+    Of a remote HDF5 file this is a file object that fetches blocks as they are read.
+    Everything else has a local path, as from :func:`.local_copy`.
+    """
+    if isinstance(source, RemoteFile):
+        yield source
+    elif is_url(source, name):
+        from spikelab.storage import remote
+
+        with remote.readable(source, storage_options, name, progress) as found:
+            yield found
+    else:
+        with local_copy(source, name=name) as path:
+            yield path
