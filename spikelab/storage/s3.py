@@ -316,6 +316,7 @@ def _forget(client: Any) -> None:
     """Make a new client next time: credentials may have run out."""
     with _LOCK:
         _CLIENTS[:] = [made for made in _CLIENTS if made.client is not client]
+    client.close()  # of its connections; those in use stay open
 
 
 def _new_client(

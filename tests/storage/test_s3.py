@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import gc
 import http.server
 import json
 import os
@@ -545,7 +546,7 @@ def test_a_missing_bucket_is_named(server, bucket):
         assert_clear(caught, server, url)
     with pytest.raises(S3Error, match="no bucket 'no-such-bucket'"):
         simulated().to_kilosort(
-            "s3://no-such-bucket/f", fs_Hz=1.0, storage_options=options
+            "s3://no-such-bucket/f", fs_Hz=1e4, storage_options=options
         )
 
 
@@ -639,6 +640,8 @@ def odd_server(status, headers, body):
         thread.join()
 
 
+# botocore leaves a connection open whose answer it cannot parse.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("name", ODD_ANSWERS)
 def test_what_answers_like_no_store_is_one_clear_error(name, server):
     """Whatever boto3 makes of it."""
@@ -647,6 +650,7 @@ def test_what_answers_like_no_store_is_one_clear_error(name, server):
         for call in (simulated().to_pickle, load):
             with pytest.raises((S3Error, FormatError), match=r"s3://lab/a\.pkl"):
                 call("s3://lab/a.pkl", storage_options=options)
+    gc.collect()
 
 
 def test_a_profile_that_fails_is_no_missing_object(monkeypatch, tmp_path):
@@ -860,11 +864,11 @@ def test_errors_of_a_format_name_the_url_and_not_the_copy(server, bucket):
 
 def test_a_full_temporary_folder_is_named_with_the_url(server, bucket):
     """In both directions; the object that was there stays."""
-    url, options = f"s3://{bucket}/a.h5", server.storage_options
-    simulated().to_hdf5(url, storage_options=options)
+    url, options = f"s3://{bucket}/a.pkl", server.storage_options
+    simulated().to_pickle(url, storage_options=options)
     before = server.objects(bucket)
     for transfer in (
-        lambda: simulated(seed=1).to_hdf5(url, storage_options=options),
+        lambda: simulated(seed=1).to_pickle(url, storage_options=options),
         lambda: load(url, storage_options=options),
     ):
         with (
