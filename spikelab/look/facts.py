@@ -303,6 +303,8 @@ def _gist(column: Column) -> str:
         shapes = {np.shape(value) for value in values if isinstance(value, np.ndarray)}
         if len(shapes) == 1:
             return f"arrays of shape {shapes.pop()}"
+        if len(shapes) > 4:
+            return f"arrays of {len(shapes)} shapes"
     if column.kind == "object":
         return ", ".join(sorted({clean(type(value).__name__) for value in values})[:3])
     counted = Counter(short(value, 20) for value in values).most_common()
