@@ -122,8 +122,9 @@ def _draw_slices(
 def _draw_mean_rates(
     obj: RateSliceStack, ax: "Axes", time_unit: str | None, **kw: Any
 ) -> None:
-    steps = np.arange(obj.event_stack.shape[1]) * obj.step_size
-    scale = _slice_axis(ax, (0.0, float(steps[-1] + obj.step_size)), time_unit)
+    n_steps = obj.event_stack.shape[1]
+    steps = (np.arange(n_steps) + 0.5) * obj.step_size
+    scale = _slice_axis(ax, (0.0, n_steps * obj.step_size), time_unit)
     finite = np.isfinite(obj.event_stack)
     sums = np.where(finite, obj.event_stack, 0.0).sum(axis=2)
     mean = _ratio(sums, finite.sum(axis=2))
