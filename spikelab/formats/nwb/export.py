@@ -9,7 +9,7 @@ import numpy as np
 
 from spikelab import validate
 from spikelab.formats import h5, protect
-from spikelab.formats.base import FileWriter, Loss
+from spikelab.formats.base import FileWriter, Loss, recordings_of
 from spikelab.formats.functions import export_function
 from spikelab.formats.nwb import loading, schema, units_table, waveform_columns
 from spikelab.formats.nwb.file_header import Header, header_of
@@ -20,6 +20,7 @@ from spikelab.spikedata import time_units
 from spikelab.spikedata.data_object import DataObject, data_class
 from spikelab.spikedata.spikedata import SpikeData
 from spikelab.spikedata.spikeslicestack import SpikeSliceStack
+from spikelab.spikedata.unit_table import UnitTable
 
 _NAMES = ("group", "spike_times_dataset", "spike_times_index_dataset")
 """Options that name parts of the file."""
@@ -151,7 +152,7 @@ class NWBWriter(FileWriter):
 
     def _cautions(self, obj: DataObject) -> Iterator[str]:
         part = _part(obj)
-        facts, header = self._facts(part, obj), self._header(part, obj)
+        facts, header = self._facts(obj), self._header(obj)
         if facts and (said := facts.cautions()):
             yield f"neuron_attributes in NWB: {said}"
         if header.refused:
@@ -181,47 +182,54 @@ class NWBWriter(FileWriter):
         names = {name: getattr(self, name) for name in _NAMES}
         return {n: v for n, v in names.items() if v != fields[n].default}
 
-    def _facts(self, part: ObjectPart[Any], obj: DataObject) -> UnitFacts | None:
+    def _facts(self, obj: DataObject) -> UnitFacts | None:
         """Return what is known about the units, in the form that a table holds."""
-        table = part.unit_table(obj)
-        if table is None:
+        known, has_spikes = getattr(obj, "neuron_attributes", None), recordings_of(obj)
+        if known is None and not has_spikes:
             return None
+        table = UnitTable(known, has_spikes[0].N if has_spikes else len(known or ()))
         names = (self.spike_times_dataset, self.spike_times_index_dataset)
         area = self.session.electrode_location if self.session else None
         return unit_facts(table, [name.split("/")[0] for name in names], area)
 
-    def _header(self, part: ObjectPart[Any], obj: DataObject) -> Header:
-        return header_of(part.metadata(obj), self.session, self.subject, self.fs_Hz)
+    def _header(self, obj: DataObject) -> Header:
+        return header_of(_metadata(obj), self.session, self.subject, self.fs_Hz)
 
     def _losses(self, obj: DataObject) -> list[Loss]:
-        part = _part(obj)
-        facts, header = self._facts(part, obj), self._header(part, obj)
+        facts = self._facts(obj)
         lost = list(facts.losses()) if facts else []
-        if part.keeps_metadata:
-            lost += header.losses(part.metadata(obj))
-        return lost + list(part.losses(obj))
+        if "metadata" in data_class(obj).FIELDS:
+            lost += self._header(obj).losses(_metadata(obj))
+        return lost + list(_part(obj).losses(obj))
 
     def _carried(self, obj: DataObject) -> DataObject:
-        part = _part(obj)
-        recording = part.recording(obj)
+        recording = _part(obj).recording(obj)
         if recording is None or not isinstance(obj, SpikeSliceStack):
             return obj
         windows = time_units.there_and_back(windows_ms(obj.times), "s", None)
-        metadata = self._header(part, obj).metadata()
-        recording.metadata = {**metadata, _WINDOWS: windows}
+        recording.metadata = {**self._header(obj).metadata(), _WINDOWS: windows}
         return recording
 
     def _atol_ms(self, obj: DataObject) -> float:
-        return time_units.rounding_ms("s", None, _part(obj).largest_ms(obj))
+        recording = _part(obj).recording(obj)
+        spikes = (0.0, 0.0) if recording is None else recording.spike_trains.extremes()
+        given = None if isinstance(obj, SpikeData) else getattr(obj, "times", None)
+        windows = np.ravel([] if given is None else given)
+        largest = np.abs(np.concatenate([spikes, windows])).max()
+        return time_units.rounding_ms("s", None, float(largest))
 
     def _write(self, obj: DataObject, staged: Path) -> None:
-        part = _part(obj)
-        facts, header = self._facts(part, obj), self._header(part, obj)
-        columns = facts.columns if facts else []
-        content = [*part.content(obj), *([facts.ids] if facts else [])]
-        for column in columns:
-            content += [repr(column.notes()), column.data, column.ends]
+        part, facts, header = _part(obj), self._facts(obj), self._header(obj)
         recording = part.recording(obj)
+        fields = {*data_class(obj).FIELDS.values()} - {"neuron_attributes", "metadata"}
+        content = [getattr(obj, name) for name in sorted(fields)]
+        if recording is not None:
+            trains = recording.spike_trains
+            content = [trains.flat, trains.ends, recording.start_time, recording.length]
+            content.append(obj.times if isinstance(obj, SpikeSliceStack) else None)
+        content.append(facts.ids if facts else None)
+        for column in facts.columns if facts else ():
+            content += [column.name, column.notes(), column.data, column.ends]
         with h5.created(staged) as file:
             header.write(file, fingerprint(content))
             file.attrs.update({"creator": schema.CREATOR, "kind": part.cls.__name__})
@@ -256,3 +264,10 @@ export_spikedata_to_nwb = export_function(NWBWriter, "export_spikedata_to_nwb")
 
 def _part(obj: DataObject) -> ObjectPart[Any]:
     return loading.PARTS[data_class(obj).__name__]
+
+
+def _metadata(obj: DataObject) -> dict[Any, Any]:
+    """Return what is known about the recording that an object is, or comes from."""
+    recordings = recordings_of(obj)
+    source = recordings[0] if recordings else obj
+    return dict(getattr(source, "metadata", None) or {})

@@ -14,13 +14,14 @@ from spikelab.formats.functions import spikedata_loader
 from spikelab.formats.nwb import schema, units_table
 from spikelab.formats.nwb.file_header import read_header
 from spikelab.formats.nwb.object_part import ObjectPart
-from spikelab.formats.nwb.pairwise_parts import MatricesPart, MatrixPart
+from spikelab.formats.nwb.pairwise_parts import PairwisePart
 from spikelab.formats.nwb.rate_parts import RateSlicesPart, RatesPart
 from spikelab.formats.nwb.spike_parts import RecordingPart, SpikeSlicesPart
 from spikelab.formats.nwb.units_reading import UnitsReader
 from spikelab.formats.reading import RecordingOptions, build, errors_naming
 from spikelab.spikedata import time_units
 from spikelab.spikedata.data_object import DataObject
+from spikelab.spikedata.pairwise import PairwiseCompMatrix, PairwiseCompMatrixStack
 from spikelab.spikedata.spikedata import SpikeData
 from spikelab.storage.remote_file import RemoteFile, readable
 
@@ -31,8 +32,8 @@ PARTS: dict[str, ObjectPart[Any]] = {
         SpikeSlicesPart(),
         RatesPart(),
         RateSlicesPart(),
-        MatrixPart(),
-        MatricesPart(),
+        PairwisePart(PairwiseCompMatrix, "matrix"),
+        PairwisePart(PairwiseCompMatrixStack, "stack"),
     )
 }
 """How the objects of each data class lie in a file."""

@@ -3,7 +3,7 @@
 import abc
 import hashlib
 from collections.abc import Iterator
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import h5py
 import numpy as np
@@ -14,19 +14,19 @@ from spikelab.spikedata import time_units
 from spikelab.spikedata.data_object import DataObject
 from spikelab.spikedata.spike_trains import BLOCK, SpikeTrains
 from spikelab.spikedata.spikedata import SpikeData
-from spikelab.spikedata.unit_table import Attributes, UnitTable
+from spikelab.spikedata.unit_table import Attributes
 
 O = TypeVar("O", bound=DataObject)  # noqa: E741
 
 
 class ObjectPart(abc.ABC, Generic[O]):
-    """How objects of one data class are written and read, and what of them is lost."""
+    """How objects of one data class are written and read, and what of them is lost.
 
-    cls: ClassVar[type[DataObject]]
+    Units, their attributes and metadata are the same for all classes.
+    """
+
+    cls: type[DataObject]
     """The data class."""
-
-    keeps_metadata: ClassVar[bool] = True
-    """Whether objects of the class have metadata."""
 
     def check(self, obj: O) -> None:
         """Raise ValueError if the object holds what NWB cannot."""
@@ -35,32 +35,16 @@ class ObjectPart(abc.ABC, Generic[O]):
         """Return the spikes of the object as a recording, None if it has none."""
         return None
 
-    def unit_table(self, obj: O) -> UnitTable | None:
-        """Return what is known about the units, None if nothing is."""
-        return None
-
-    def metadata(self, obj: O) -> dict[Any, Any]:
-        """Return what is known about the recording that the object comes from."""
-        return dict(getattr(obj, "metadata", None) or {})
-
-    @abc.abstractmethod
-    def content(self, obj: O) -> list[Any]:
-        """Return arrays that differ for objects that differ."""
-
     @abc.abstractmethod
     def losses(self, obj: O) -> Iterator[Loss]:
         """Yield what the file does not carry beside attributes and metadata."""
-
-    @abc.abstractmethod
-    def largest_ms(self, obj: O) -> float:
-        """Return the largest magnitude among the times of the object."""
 
     @abc.abstractmethod
     def write(self, file: h5py.File, obj: O) -> None:
         """Write all but the units."""
 
     def read(self, file: h5py.File, known: Attributes, metadata: Any) -> DataObject:
-        """Return the object; by default, the file is read as the recording in it."""
+        """Return the object; only classes without spikes are read as what they were."""
         raise NotImplementedError
 
 
@@ -105,12 +89,14 @@ def windows_ms(times: Any) -> NDArray[np.float64]:
 
 
 def fingerprint(parts: list[Any]) -> str:
-    """Return a text that is the same for equal arrays, and hardly ever for others."""
+    """Return a text that is the same for equal arrays, and hardly ever for others.
+
+    What is no array of numbers is taken by its ``repr``.
+    """
     digest = hashlib.sha256()
     for part in parts:
-        array = np.asarray([] if part is None else part)
-        if array.dtype.kind in "OU":
-            array = np.frombuffer(repr(array.tolist()).encode(), dtype=np.uint8)
+        is_plain = isinstance(part, np.ndarray) and part.dtype.kind not in "OU"
+        array = part if is_plain else np.array(list(repr(part).encode()), np.uint8)
         digest.update(f"{array.dtype} {array.shape}".encode())
         for block in _blocks(array):
             digest.update(block)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+import attrs
 import h5py
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,8 @@ from spikelab.spikedata.differences import equal
 from spikelab.spikedata.pairwise import PairwiseCompMatrix, PairwiseCompMatrixStack
 from spikelab.spikedata.unit_table import Attributes, is_nan
 
+Comparison = PairwiseCompMatrix | PairwiseCompMatrixStack
+
 _TABLE = f"{schema.MODULE}/pairwise_comparison"
 _VALUES = "comparison"
 
@@ -30,115 +33,81 @@ _NONE = -1
 """Number of windows of a stack that does not know them."""
 
 
-class MatrixPart(ObjectPart[PairwiseCompMatrix]):
-    """Each row holds a unit's label and its row of the matrix."""
+@attrs.frozen
+class PairwisePart(ObjectPart[Comparison]):
+    """Each row holds a unit's label, and its values for all units and windows.
 
-    cls = PairwiseCompMatrix
+    Parameters
+    ----------
+    cls : type
+        The data class.
+    array : str
+        The attribute that holds the values.
+    """
 
-    def check(self, obj: PairwiseCompMatrix) -> None:
-        """Raise ValueError for what is not a real number."""
-        check_numbers("matrix", obj.matrix)
+    cls: type[Comparison]
+    array: str
 
-    def content(self, obj: PairwiseCompMatrix) -> list[Any]:
-        """Return values and labels."""
-        return [obj.matrix, repr(obj.labels)]
-
-    def losses(self, obj: PairwiseCompMatrix) -> Iterator[Loss]:
-        """Yield what the table does not hold."""
-        yield from _losses_of_labels(obj.labels)
-
-    def largest_ms(self, obj: PairwiseCompMatrix) -> float:
-        """Return 0: there are no times."""
-        return 0.0
-
-    def write(self, file: h5py.File, obj: PairwiseCompMatrix) -> None:
-        """Write the table."""
-        what = "The unit compared with every unit, in the order of the rows."
-        _write_table(file, obj.matrix, obj.labels, what)
-
-    def read(
-        self, file: h5py.File, known: Attributes, metadata: Any
-    ) -> PairwiseCompMatrix:
-        """Return the comparison."""
-        matrix = h5.dataset(file, f"{_TABLE}/{_VALUES}", ndim=2, kinds="biuf")[()]
-        labels = _read_labels(file, len(matrix))
-        return build(
-            PairwiseCompMatrix, matrix=matrix, labels=labels, metadata=metadata
-        )
-
-
-class MatricesPart(ObjectPart[PairwiseCompMatrixStack]):
-    """As one comparison, with a third axis; each window is a trial."""
-
-    cls = PairwiseCompMatrixStack
-
-    def check(self, obj: PairwiseCompMatrixStack) -> None:
+    def check(self, obj: Comparison) -> None:
         """Raise ValueError for what is no real number, or windows that are none."""
-        check_numbers("stack", obj.stack)
-        if obj.times is not None:
-            windows_ms(obj.times)
+        check_numbers(self.array, getattr(obj, self.array))
+        _windows(obj)
 
-    def content(self, obj: PairwiseCompMatrixStack) -> list[Any]:
-        """Return values, labels and windows."""
-        return [obj.stack, repr(obj.labels), [] if obj.times is None else obj.times]
-
-    def losses(self, obj: PairwiseCompMatrixStack) -> Iterator[Loss]:
+    def losses(self, obj: Comparison) -> Iterator[Loss]:
         """Yield what the table and the trials do not hold."""
         yield from _losses_of_labels(obj.labels)
-        if obj.times is None:
+        times, windows = getattr(obj, "times", None), _windows(obj)
+        if windows is None:
             return
-        if type(obj.times) is not list or any(type(w) is not tuple for w in obj.times):
+        if type(times) is not list or any(
+            type(window) is not tuple for window in times
+        ):
             text = "times as they are held (they come back as a list of tuples)"
             yield Loss(("times",), text)
-        yield from rounding_losses("windows", "times", windows_ms(obj.times))
+        yield from rounding_losses("windows", "times", windows)
 
-    def largest_ms(self, obj: PairwiseCompMatrixStack) -> float:
-        """Return the largest magnitude among the windows."""
-        windows = windows_ms([] if obj.times is None else obj.times)
-        return float(np.abs(windows).max(initial=0.0))
-
-    def write(self, file: h5py.File, obj: PairwiseCompMatrixStack) -> None:
-        """Write table and trials."""
-        what = (
-            "The unit compared with every unit, in the order of the rows, "
-            "in each window, in the order of the trials."
+    def write(self, file: h5py.File, obj: Comparison) -> None:
+        """Write the table, and a trial for each window."""
+        values, column = getattr(obj, self.array), _labels(obj.labels)
+        table = schema.table(
+            schema.module(file),
+            _TABLE.rsplit("/", 1)[-1],
+            np.arange(len(values)),
+            ["label"] * (column is not None) + [_VALUES],
+            "Comparison of all pairs of units, one row for each unit.",
         )
-        table = _write_table(file, obj.stack, obj.labels, what)
-        table.attrs["n_windows"] = _NONE if obj.times is None else len(obj.times)
-        if obj.times is not None:
-            schema.write_trials(file, windows_ms(obj.times))
+        if column is not None:
+            write_column(table, column)
+        h5.write_array(table, _VALUES, values)
+        what = "The unit compared with every unit, in the order of the rows"
+        in_windows = ", in each window, in the order of the trials" * (values.ndim > 2)
+        what = f"{what}{in_windows}."
+        schema.typed(table[_VALUES], "VectorData", schema.COMMON, description=what)
+        windows = _windows(obj)
+        if values.ndim > 2:
+            table.attrs["n_windows"] = _NONE if windows is None else len(windows)
+        if windows is not None:
+            schema.write_trials(file, windows)
 
-    def read(
-        self, file: h5py.File, known: Attributes, metadata: Any
-    ) -> PairwiseCompMatrixStack:
-        """Return the comparisons."""
-        stack = h5.dataset(file, f"{_TABLE}/{_VALUES}", ndim=3, kinds="biuf")[()]
-        count = h5.scalar_attributes(h5.member(file, _TABLE)).get("n_windows")
-        return build(
-            PairwiseCompMatrixStack,
-            stack=stack,
-            labels=_read_labels(file, len(stack)),
-            times=None if count == _NONE else schema.read_trials(file, count),
-            metadata=metadata,
-        )
+    def read(self, file: h5py.File, known: Attributes, metadata: Any) -> Comparison:
+        """Return the comparison."""
+        table = h5.member(file, _TABLE)
+        is_stack = self.cls is PairwiseCompMatrixStack
+        values = h5.dataset(table, _VALUES, ndim=2 + is_stack, kinds="biuf")[()]
+        arguments: dict[str, Any] = {self.array: values, "metadata": metadata}
+        if h5.has_member(table, "label"):
+            column = read_column(table, "label", len(values), own=True)
+            arguments["labels"] = None if column is None else column.values()
+        count = h5.scalar_attributes(table).get("n_windows")
+        if is_stack and count != _NONE:
+            arguments["times"] = schema.read_trials(file, count)
+        return build(self.cls, **arguments)
 
 
-def _write_table(
-    file: h5py.File, values: NDArray[Any], labels: Any, what: str
-) -> h5py.Group:
-    column = _labels(labels)
-    table = schema.table(
-        schema.module(file),
-        _TABLE.rsplit("/", 1)[-1],
-        np.arange(len(values)),
-        ["label"] * (column is not None) + [_VALUES],
-        "Comparison of all pairs of units, one row for each unit.",
-    )
-    if column is not None:
-        write_column(table, column)
-    h5.write_array(table, _VALUES, values)
-    schema.typed(table[_VALUES], "VectorData", schema.COMMON, description=what)
-    return table
+def _windows(obj: Comparison) -> NDArray[np.float64] | None:
+    """Return the windows in ms, None if the object has none or does not know them."""
+    times = getattr(obj, "times", None)
+    return None if times is None else windows_ms(times)
 
 
 def _labels(labels: Sequence[Any] | None) -> StoredColumn | None:
@@ -151,14 +120,6 @@ def _labels(labels: Sequence[Any] | None) -> StoredColumn | None:
         except UnstorableError:
             continue
     return None
-
-
-def _read_labels(file: h5py.File, n_units: int) -> list[Any] | None:
-    table = h5.member(file, _TABLE)
-    if not h5.has_member(table, "label"):
-        return None
-    column = read_column(table, "label", n_units, own=True)
-    return None if column is None else column.values()
 
 
 def _losses_of_labels(labels: Any) -> Iterator[Loss]:

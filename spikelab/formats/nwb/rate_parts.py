@@ -21,7 +21,7 @@ from spikelab.formats.reading import build
 from spikelab.spikedata.ratedata import RateData
 from spikelab.spikedata.rateslicestack import RateSliceStack
 from spikelab.spikedata.spike_trains import BLOCK
-from spikelab.spikedata.unit_table import Attributes, UnitTable
+from spikelab.spikedata.unit_table import Attributes
 
 _NAME = f"{schema.MODULE}/firing_rates"
 _UNKNOWN = "unknown"
@@ -31,20 +31,10 @@ class RatesPart(ObjectPart[RateData]):
     """One series for all times."""
 
     cls = RateData
-    keeps_metadata = False
 
     def check(self, obj: RateData) -> None:
         """Raise ValueError for what is not a real number."""
         check_numbers("inst_Frate_data", obj.inst_Frate_data)
-
-    def unit_table(self, obj: RateData) -> UnitTable | None:
-        """Return what is known about the units, None if nothing is."""
-        known = obj.neuron_attributes
-        return None if known is None else UnitTable(known, obj.N)
-
-    def content(self, obj: RateData) -> list[Any]:
-        """Return rates and times."""
-        return [obj.inst_Frate_data, obj.times]
 
     def losses(self, obj: RateData) -> Iterator[Loss]:
         """Yield what the series does not tell."""
@@ -56,10 +46,6 @@ class RatesPart(ObjectPart[RateData]):
             yield Loss(("times",), text)
         if _even_step(obj.times) is None:
             yield from rounding_losses("times", "times", obj.times)
-
-    def largest_ms(self, obj: RateData) -> float:
-        """Return the largest magnitude among the times."""
-        return float(np.abs(obj.times).max(initial=0.0))
 
     def write(self, file: h5py.File, obj: RateData) -> None:
         """Write the series."""
@@ -96,29 +82,15 @@ class RateSlicesPart(ObjectPart[RateSliceStack]):
     """One series, window after window, and a trial for each window."""
 
     cls = RateSliceStack
-    keeps_metadata = False
 
     def check(self, obj: RateSliceStack) -> None:
         """Raise ValueError for what is no real number, or windows that are none."""
         check_numbers("event_stack", obj.event_stack)
         windows_ms(obj.times)
 
-    def unit_table(self, obj: RateSliceStack) -> UnitTable | None:
-        """Return what is known about the units, None if nothing is."""
-        known = obj.neuron_attributes
-        return None if known is None else UnitTable(known, len(known))
-
-    def content(self, obj: RateSliceStack) -> list[Any]:
-        """Return rates and windows."""
-        return [obj.event_stack, obj.times, obj.step_size]
-
     def losses(self, obj: RateSliceStack) -> Iterator[Loss]:
         """Yield how far the windows are moved: series and trials tell all else."""
         yield from rounding_losses("windows", "times", windows_ms(obj.times))
-
-    def largest_ms(self, obj: RateSliceStack) -> float:
-        """Return the largest magnitude among the windows."""
-        return float(np.abs(windows_ms(obj.times)).max(initial=0.0))
 
     def write(self, file: h5py.File, obj: RateSliceStack) -> None:
         """Write series and trials."""

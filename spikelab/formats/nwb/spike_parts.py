@@ -1,7 +1,6 @@
 """Recordings in NWB, and slices of a recording: the recording that they cover."""
 
 from collections.abc import Iterator
-from typing import Any
 
 import h5py
 import numpy as np
@@ -12,7 +11,6 @@ from spikelab.formats.nwb import schema
 from spikelab.formats.nwb.object_part import ObjectPart, rounding_losses, windows_ms
 from spikelab.spikedata.spikedata import SpikeData
 from spikelab.spikedata.spikeslicestack import SpikeSliceStack
-from spikelab.spikedata.unit_table import UnitTable
 
 _SAME_MS = 1e-6
 """Closer than this, spikes of two slices are one: a nanosecond, far below a sample."""
@@ -27,25 +25,12 @@ class RecordingPart(ObjectPart[SpikeData]):
         """Return the object."""
         return obj
 
-    def unit_table(self, obj: SpikeData) -> UnitTable:
-        """Return what is known about the units."""
-        return obj.unit_table
-
-    def content(self, obj: SpikeData) -> list[Any]:
-        """Return spikes and window."""
-        trains = obj.spike_trains
-        return [trains.flat, trains.ends, [obj.start_time, obj.length]]
-
     def losses(self, obj: SpikeData) -> Iterator[Loss]:
         """Yield what no table holds."""
         if np.size(obj.raw_data):
             yield Loss(("raw_data",), "raw data (only spikes are written)")
             yield Loss(("raw_time",))
         yield from rounding_losses("spike times", "train", obj.spike_trains.flat)
-
-    def largest_ms(self, obj: SpikeData) -> float:
-        """Return the largest magnitude among the spike times."""
-        return obj.spike_trains.largest_ms()
 
     def write(self, file: h5py.File, obj: SpikeData) -> None:
         """Write the window."""
@@ -57,7 +42,6 @@ class SpikeSlicesPart(ObjectPart[SpikeSliceStack]):
     """Spikes on the clock of the recording, each once, and a trial for each window."""
 
     cls = SpikeSliceStack
-    keeps_metadata = False
 
     def check(self, obj: SpikeSliceStack) -> None:
         """Raise ValueError for windows that are none."""
@@ -78,21 +62,8 @@ class SpikeSlicesPart(ObjectPart[SpikeSliceStack]):
             start_time=start,
             length=stop - start,
             neuron_attributes=obj.neuron_attributes,
-            metadata=self.metadata(obj),
+            metadata=obj.spike_stack[0].metadata,
         )
-
-    def unit_table(self, obj: SpikeSliceStack) -> UnitTable:
-        """Return what is known about the units."""
-        return UnitTable(obj.neuron_attributes, obj.N)
-
-    def metadata(self, obj: SpikeSliceStack) -> dict[Any, Any]:
-        """Return the metadata of the first slice."""
-        return dict(obj.spike_stack[0].metadata)
-
-    def content(self, obj: SpikeSliceStack) -> list[Any]:
-        """Return spikes and windows."""
-        trains = self.recording(obj).spike_trains
-        return [trains.flat, trains.ends, obj.times]
 
     def losses(self, obj: SpikeSliceStack) -> Iterator[Loss]:
         """Yield what units and windows do not tell."""
@@ -124,11 +95,6 @@ class SpikeSlicesPart(ObjectPart[SpikeSliceStack]):
         yield from (Loss(("spike_stack",), text) for text in lost)
         flat = covered.spike_trains.flat
         yield from rounding_losses("spike times", "spike_stack", flat)
-
-    def largest_ms(self, obj: SpikeSliceStack) -> float:
-        """Return the largest magnitude among spike times and windows."""
-        windows = np.abs(windows_ms(obj.times)).max()
-        return max(self.recording(obj).spike_trains.largest_ms(), float(windows))
 
     def write(self, file: h5py.File, obj: SpikeSliceStack) -> None:
         """Write the windows."""
