@@ -21,7 +21,7 @@ from spikelab import demo
 from spikelab.data_loaders.data_loaders import load
 from spikelab.formats.nwb.session import NWBSession, NWBSubject
 from spikelab.registry import FORMATS, Format, named_by
-from spikelab.s3_urls import is_s3_url
+from spikelab.storage.urls import is_s3_url
 
 _PRIVATE = ("s3_upload", "aws_", "region_name")
 """Options without a flag: an S3 URL uploads, and the environment says how."""

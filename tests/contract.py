@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from recordings import assert_same_recording, linear_track, recordings, simulated
 
 from spikelab import SpikeData, load
-from spikelab.comparison import same
 from spikelab.errors import LossError
+from spikelab.spikedata.differences import equal
 from spikelab.storage.publish import STAGED_SUFFIX
 
 
@@ -200,7 +200,7 @@ class FormatContract:
         sd = simulated()
         if self.keeps_all:
             self.export(sd, tmp_path / self.target, strict=True)
-            assert same(self.load(tmp_path / self.target), sd)
+            assert equal(self.load(tmp_path / self.target), sd)
             return
         with pytest.raises(LossError, match=f"{self.method} would lose .*metadata"):
             self.export(sd, tmp_path / self.target, strict=True)

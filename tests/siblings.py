@@ -6,7 +6,7 @@ from hypothesis.extra.numpy import arrays
 from recordings import simulated
 
 from spikelab import SpikeData
-from spikelab.comparison import same
+from spikelab.formats.hdf5.values import identical
 from spikelab.spikedata.pairwise import PairwiseCompMatrix, PairwiseCompMatrixStack
 from spikelab.spikedata.ratedata import RateData
 from spikelab.spikedata.rateslicestack import RateSliceStack
@@ -137,7 +137,11 @@ def assert_same_object(found, expected):
     """Compare class and every attribute, types and dtypes included."""
     assert type(found) is type(expected)
     for name, value in vars(expected).items():
-        assert same(getattr(found, name), value), (name, getattr(found, name), value)
+        assert identical(getattr(found, name), value), (
+            name,
+            getattr(found, name),
+            value,
+        )
 
 
 NESTED = {
@@ -176,7 +180,7 @@ def assert_same_workspace(found, expected):
         for key in keys:
             pair = found.get(namespace, key), expected.get(namespace, key)
             if isinstance(pair[1], dict | np.ndarray):
-                assert same(*pair), (namespace, key)
+                assert identical(*pair), (namespace, key)
             else:
                 assert_same_object(*pair)
 

@@ -23,8 +23,6 @@ LINES = (
     ("validate", "registry"),
     ("spikedata",),
     ("storage",),
-    ("s3_urls", "s3", "manifest", "kinds", "checks", "units", "binning", "trains"),
-    ("destinations", "comparison"),
     ("formats",),
     ("bridges", "look", "workspace"),
     ("data_loaders",),

@@ -5,26 +5,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from spikelab.bridges.published import load_spikedata_from_spikeinterface
-from spikelab.formats.csv import load_spikedata_from_csv
-from spikelab.formats.hdf5 import load_spikedata_from_hdf5
-from spikelab.formats.nwb import load_spikedata_from_nwb
-from spikelab.formats.phy import folder_of, load_spikedata_from_kilosort
-from spikelab.formats.pickle import load_from_pickle, load_spikedata_from_pickle
+from spikelab.formats import *
+from spikelab.formats.phy.folder_reader import folder_of
 from spikelab.registry import recognised
 from spikelab.spikedata.data_object import DataObject
 from spikelab.storage.remote_file import readable
 from spikelab.storage.urls import without_secrets
 
-__all__ = [
-    "load",
-    "load_from_pickle",
-    "load_spikedata_from_csv",
-    "load_spikedata_from_hdf5",
-    "load_spikedata_from_kilosort",
-    "load_spikedata_from_nwb",
-    "load_spikedata_from_pickle",
-    "load_spikedata_from_spikeinterface",
-]
+__all__ = ["load", "load_spikedata_from_spikeinterface"]
+__all__ += [name for name in dir() if name.startswith("load_")]  # of all formats
 
 
 def load(

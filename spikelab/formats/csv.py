@@ -45,6 +45,8 @@ from spikelab.spikedata.spikeslicestack import SpikeSliceStack
 from spikelab.spikedata.time_units import TimeUnit
 from spikelab.storage.publish import local_copy
 
+__all__ = ["CSVWriter", "export_spikedata_to_csv", "load_spikedata_from_csv"]
+
 _BLOCK = 2**15
 """Number of rows whose text is made at a time, in a few megabytes."""
 

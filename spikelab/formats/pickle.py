@@ -23,6 +23,13 @@ from spikelab.storage.publish import local_copy
 from spikelab.storage.s3 import with_credentials
 from spikelab.storage.urls import is_s3_url, shown
 
+__all__ = [
+    "PickleWriter",
+    "export_to_pickle",
+    "load_from_pickle",
+    "load_spikedata_from_pickle",
+]
+
 _SPOOLED = 2**24
 """Arrays of more bytes than this that are not contiguous are copied on the disk."""
 

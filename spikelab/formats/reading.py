@@ -10,7 +10,6 @@ import attrs
 
 from spikelab import validate
 from spikelab.errors import FormatError
-from spikelab.kinds import Contents
 from spikelab.spikedata.data_object import DataObject
 from spikelab.spikedata.spikedata import SpikeData
 
@@ -55,19 +54,6 @@ class RecordingOptions:
             options = attrs.asdict(self, recurse=False)
             refuse_options(type(obj).__name__, **options)
 
-    def described(self, contents: Contents, **source: Any) -> Contents:
-        """Old way, while the readers are moved over."""
-        if contents.kind != "SpikeData":
-            names = attrs.fields_dict(RecordingOptions)
-            refuse_options(contents.kind, **{n: getattr(self, n) for n in names})
-            return contents
-        about = {
-            **source,
-            **(contents.arguments.get("metadata") or {}),
-            **(self.metadata or {}),
-        }
-        return Contents(contents.kind, {**contents.arguments, "metadata": about})
-
 
 def refuse_options(kind: str, **options: Any) -> None:
     """Raise ValueError for an option that has no meaning for what a file holds."""
@@ -76,9 +62,6 @@ def refuse_options(kind: str, **options: Any) -> None:
             raise ValueError(
                 f"{name} must be None for a file that holds a {kind}, got {value!r:.80}"
             )
-
-
-check_unused = refuse_options
 
 
 def build(cls: type[O], **arguments: Any) -> O:

@@ -5,7 +5,12 @@ from typing import TYPE_CHECKING, Any
 from spikelab.registry import FORMATS, Format
 
 if TYPE_CHECKING:
-    from spikelab.formats import csv, hdf5, nwb, phy, pickle
+    from typing import Unpack
+
+    from spikelab.formats import csv, nwb, phy, pickle
+    from spikelab.formats.base import StrPath
+    from spikelab.formats.functions import export_function
+    from spikelab.formats.hdf5.export import ExportOptions, Style
 
 
 class _ExportMethod:
@@ -30,12 +35,19 @@ class ExportMixin:
     """
 
     if TYPE_CHECKING:
-        to_csv = csv.export_spikedata_to_csv
-        to_hdf5 = hdf5.export_spikedata_to_hdf5
-        to_kilosort = phy.export_spikedata_to_kilosort
-        to_nwb = nwb.export_spikedata_to_nwb
-        to_phy = phy.export_spikedata_to_phy
+        to_csv = export_function(csv.CSVWriter, "to_csv")
+        to_kilosort = export_function(phy.KiloSortWriter, "to_kilosort")
+        to_nwb = export_function(nwb.NWBWriter, "to_nwb")
+        to_phy = export_function(phy.PhyWriter, "to_phy")
         to_pickle = pickle.export_to_pickle
+
+        def to_hdf5(  # noqa: D102 - the function that is found has the docstring
+            self,
+            filepath: StrPath,
+            *,
+            style: Style = "ragged",
+            **options: Unpack[ExportOptions],
+        ) -> str: ...
 
 
 for _format in FORMATS.values():

@@ -10,13 +10,13 @@ from typing import Any
 import attrs
 import numpy as np
 
-from spikelab import destinations, s3, validate
+from spikelab import validate
 from spikelab.errors import FormatError, VerificationError, warn
 from spikelab.formats import h5
 from spikelab.formats.hdf5.values import identical
 from spikelab.spikedata.data_object import DataObject
 from spikelab.spikedata.differences import differences, equal
-from spikelab.storage.publish import publish
+from spikelab.storage.publish import is_url, local_copy, publish
 from spikelab.workspace import file
 from spikelab.workspace.file import About, Item, Plan
 
@@ -299,9 +299,7 @@ class AnalysisWorkspace:
         FormatError
             If the file is not that of a workspace, or is damaged.
         """
-        with destinations.local_copy(
-            _found(path), storage_options, progress=progress
-        ) as local:
+        with local_copy(_found(path), storage_options, progress=progress) as local:
             about, items = file.read(local)
         workspace = cls(about.name)
         workspace.workspace_id = about.workspace_id
@@ -340,9 +338,7 @@ class AnalysisWorkspace:
         FileNotFoundError, FormatError
             As :meth:`load`.
         """
-        with destinations.local_copy(
-            _found(path), storage_options, progress=progress
-        ) as local:
+        with local_copy(_found(path), storage_options, progress=progress) as local:
             return file.read_item(local, namespace, key)
 
     def __repr__(self) -> str:
@@ -397,7 +393,7 @@ def _found(path: str | os.PathLike[str]) -> str:
     """Return the file that `path` names, with or without its suffix."""
     target = _with_suffix(path)
     candidates = [target, os.fspath(path) + _SUFFIX, os.fspath(path)]
-    if s3.is_s3_url(target):
+    if is_url(target):
         return target
     return next((name for name in candidates if Path(name).is_file()), target)
 

@@ -16,7 +16,7 @@ from siblings import (
     recording,
 )
 
-from spikelab.comparison import same
+from spikelab.formats.hdf5.values import identical
 from spikelab.workspace import AnalysisWorkspace
 
 
@@ -152,11 +152,11 @@ def test_what_the_published_package_wrote_loads(tmp_path):
     sd = workspace.get("o", "sd")
     assert [times.tolist() for times in sd.train] == [[1.0, 5.5], [2.25]]
     assert (sd.start_time, sd.length) == (-1.0, 20.0)
-    assert same(
+    assert identical(
         sd.neuron_attributes,
         [{"a": 1, "q": "good", "w": np.arange(3)}, {"a": 2, "ok": True}],
     )
-    assert same(sd.metadata, {"m": np.arange(2), "n": None})
+    assert identical(sd.metadata, {"m": np.arange(2), "n": None})
     assert sd.raw_data.shape == (2, 3)
     assert workspace.get_info("o", "sd")["note"] == "hello"
     assert workspace.get("o", "rd").inst_Frate_data.shape == (2, 3)
@@ -166,11 +166,11 @@ def test_what_the_published_package_wrote_loads(tmp_path):
     assert len(workspace.get("o", "sss")) == 2
     found = workspace.get("o", "d")
     inner = found.pop("inner")
-    assert same(
+    assert identical(
         dict(sorted(found.items())),
         {"b": True, "f": 2.5, "i": 1, "n": None, "s": "x", "t": (1, 2), "z": {"a"}},
     )
-    assert same(inner["arr"], np.array(["u"]))
+    assert identical(inner["arr"], np.array(["u"]))
     assert inner["sd"].N == 2
     workspace.save(tmp_path / "ours", verify=True)
     again = AnalysisWorkspace.load(tmp_path / "ours")

@@ -32,10 +32,10 @@ from siblings import (
 )
 
 from spikelab import SpikeData, load
-from spikelab.comparison import same
 from spikelab.errors import FormatError, LossError, VerificationError
 from spikelab.formats import CSVWriter
 from spikelab.formats.csv import load_spikedata_from_csv
+from spikelab.spikedata.differences import equal
 from spikelab.spikedata.pairwise import PairwiseCompMatrix, PairwiseCompMatrixStack
 from spikelab.spikedata.ratedata import RateData
 from spikelab.spikedata.rateslicestack import RateSliceStack
@@ -163,7 +163,7 @@ def test_any_scalar_attributes_come_back(tmp_path, attributes):
     writer = CSVWriter(units_table=tmp_path / "u.csv", verify=True, strict=True)
     writer.write(sd, tmp_path / "s.csv")
     found = load(tmp_path / "s.csv", units_table=tmp_path / "u.csv")
-    assert same(found.neuron_attributes, [attributes, {}] if attributes else None)
+    assert equal(found.neuron_attributes, [attributes, {}] if attributes else None)
 
 
 @pytest.mark.parametrize(
@@ -770,7 +770,7 @@ def test_columns_of_units_may_stand_anywhere(tmp_path):
     files[1].write_text(
         "unit,area,electrode,x,y,z,n_spikes\n1.0,CA3,NA,1.0,,7.0,1\n0.0,CA1,4,NA,NA,NA,1\n"
     )
-    assert same(
+    assert equal(
         load(files[0], units_table=files[1]).neuron_attributes,
         [
             {"area": "CA1", "electrode": 4},

@@ -20,7 +20,7 @@ from spikelab.formats import (
     RaggedWriter,
     RasterWriter,
 )
-from spikelab.formats.hdf5 import STYLES
+from spikelab.formats.hdf5.export import STYLES
 from spikelab.formats.hdf5.writer import HDF5Writer
 
 SD = SpikeData([[1.0, 2.5], [], [4.0]], start_time=-5.0, length=10.0)
@@ -126,7 +126,7 @@ def test_raw_data_come_back(tmp_path):
 @pytest.mark.parametrize("order", ["C", "F"])
 def test_raw_data_of_any_layout_are_written_in_blocks(order, tmp_path, monkeypatch):
     """A memory-mapped recording, channel by channel or sample by sample."""
-    monkeypatch.setattr("spikelab.trains.BLOCK", 64)
+    monkeypatch.setattr("spikelab.formats.h5.BLOCK", 64)
     raw = np.memmap(tmp_path / "raw", np.int16, "w+", shape=(3, 500), order=order)
     raw[:] = np.arange(1500).reshape(3, 500)
     sd = SpikeData([[1.0]], length=50.0, raw_data=raw, raw_time=10.0)

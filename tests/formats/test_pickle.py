@@ -21,7 +21,6 @@ from recordings import assert_same_recording, simulated, with_raw
 from siblings import ANY_OBJECT, assert_same_object
 
 from spikelab import SpikeData, load_from_pickle, load_spikedata_from_pickle
-from spikelab.comparison import same
 from spikelab.data_loaders.data_exporters import export_to_pickle
 from spikelab.errors import (
     FormatError,
@@ -30,6 +29,7 @@ from spikelab.errors import (
     VerificationError,
 )
 from spikelab.formats import PickleWriter
+from spikelab.spikedata.differences import equal
 from spikelab.spikedata.pairwise import PairwiseCompMatrix, PairwiseCompMatrixStack
 from spikelab.spikedata.ratedata import RateData
 from spikelab.spikedata.rateslicestack import RateSliceStack
@@ -136,9 +136,9 @@ def test_each_class_comes_back_whole(name, protocol, tmp_path):
     obj = OBJECTS[name]()
     path = str(tmp_path / "deep" / "object.pkl")
     assert obj.to_pickle(path, protocol=protocol, verify=True, strict=True) == path
-    assert same(load_from_pickle(path), obj)
-    assert same(load_from_pickle(path, trusted=True), obj)
-    assert same(pickle.loads(pathlib.Path(path).read_bytes()), obj)
+    assert equal(load_from_pickle(path), obj)
+    assert equal(load_from_pickle(path, trusted=True), obj)
+    assert equal(pickle.loads(pathlib.Path(path).read_bytes()), obj)
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
@@ -148,7 +148,7 @@ def test_plain_values_come_back(key, protocol, tmp_path):
     obj = PairwiseCompMatrix(np.eye(1), metadata={key: METADATA[key]})
     obj.to_pickle(tmp_path / "object.pkl", protocol=protocol, strict=True, verify=True)
     found = load_from_pickle(tmp_path / "object.pkl").metadata[key]
-    assert same(found, METADATA[key])
+    assert equal(found, METADATA[key])
 
 
 @given(obj=ANY_OBJECT, protocol=st.sampled_from(PROTOCOLS))
@@ -298,7 +298,7 @@ def test_the_titles_of_fields_come_back(tmp_path):
     array = np.array([(1, 2.5)], dtype=[(("how long", "a"), "i4"), ("b", "f8")])
     obj = PairwiseCompMatrix(np.eye(1), metadata={"v": array})
     obj.to_pickle(tmp_path / "x.pkl", verify=True, strict=True)
-    assert same(load_from_pickle(tmp_path / "x.pkl").metadata["v"], array)
+    assert equal(load_from_pickle(tmp_path / "x.pkl").metadata["v"], array)
 
 
 def test_what_nests_too_deep_is_a_type_error(tmp_path):

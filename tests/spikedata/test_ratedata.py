@@ -5,7 +5,7 @@ import pickle
 import numpy as np
 import pytest
 
-from spikelab.comparison import same
+from spikelab.spikedata.differences import equal
 from spikelab.spikedata.ratedata import RateData
 
 
@@ -37,7 +37,7 @@ def test_positional_arguments():
 def test_pickle_round_trip():
     """Rates come back from a pickle as they were."""
     found = pickle.loads(pickle.dumps(rates()))
-    assert same(found, rates())
+    assert equal(found, rates())
 
 
 def test_rates_are_copied_and_times_are_not():

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spikelab.comparison import same
+from spikelab.spikedata.differences import equal
 from spikelab.spikedata.ratedata import RateData
 from spikelab.spikedata.rateslicestack import RateSliceStack
 from spikelab.spikedata.spikedata import SpikeData
@@ -45,7 +45,7 @@ def test_positional_arguments():
 def test_pickle_round_trip():
     """A stack comes back from a pickle as it was."""
     stack = RateSliceStack(event_matrix=MATRIX)
-    assert same(pickle.loads(pickle.dumps(stack)), stack)
+    assert equal(pickle.loads(pickle.dumps(stack)), stack)
 
 
 def test_from_rates():
@@ -193,7 +193,7 @@ def test_slices_as_rates():
     assert [data.times.tolist() for data in found] == [[6, 6.5], [10, 10.5]]
     assert found[1].inst_Frate_data.tolist() == [[10, 11], [110, 111]]
     assert found[1].neuron_attributes == ATTRIBUTES
-    assert all(map(same, stack, found))
+    assert all(map(equal, stack, found))
 
 
 def test_subset():

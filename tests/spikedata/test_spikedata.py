@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from recordings import assert_same_recording, recordings
 
-from spikelab import binning, trains
 from spikelab.errors import MissingExtraError
+from spikelab.spikedata import binning
 from spikelab.spikedata.spikedata import SpikeData
 
 PUBLISHED = [
@@ -368,4 +368,4 @@ def test_recordings_from_the_published_package():
     assert sd.raster().tolist() == [[1, 1, 0, 0, 0], [0, 0, 1, 0, 0]]
     assert sd.subtime(1, 3).train[0].tolist() == [0.0, 1.0]
     assert sd.idces_times()[1].dtype == np.float64
-    assert trains.extremes(sd.train) == (1.0, 3.0)
+    assert sd.spike_trains.extremes() == (1.0, 3.0)

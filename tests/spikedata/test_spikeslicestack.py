@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from recordings import assert_same_recording, recordings
 
-from spikelab.comparison import same
+from spikelab.spikedata.differences import equal
 from spikelab.spikedata.ratedata import RateData
 from spikelab.spikedata.spikedata import SpikeData
 from spikelab.spikedata.spikeslicestack import SpikeSliceStack
@@ -45,7 +45,7 @@ def test_positional_arguments():
 def test_pickle_round_trip():
     """A stack comes back from a pickle as it was."""
     stack = SpikeSliceStack(recording(), [(0, 5), (3, 8)])
-    assert same(pickle.loads(pickle.dumps(stack)), stack)
+    assert equal(pickle.loads(pickle.dumps(stack)), stack)
 
 
 def test_windows_of_a_recording():

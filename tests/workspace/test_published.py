@@ -6,8 +6,8 @@ import h5py
 import numpy as np
 import pytest
 
-from spikelab.comparison import same
 from spikelab.errors import FormatError
+from spikelab.formats.hdf5.values import identical
 from spikelab.workspace import AnalysisWorkspace
 
 TEXT = h5py.string_dtype()
@@ -125,8 +125,8 @@ def test_every_type_loads(path):
         sorted(known) for known in SPIKE_ATTRIBUTES
     ]
     for found, expected in zip(sd.neuron_attributes, SPIKE_ATTRIBUTES, strict=True):
-        assert all(same(found[name], value) for name, value in expected.items())
-    assert same(sd.metadata["map"], np.array([3, 4], dtype=np.int16))
+        assert all(identical(found[name], value) for name, value in expected.items())
+    assert identical(sd.metadata["map"], np.array([3, 4], dtype=np.int16))
     assert sd.metadata["none"] is None
     assert sd.raw_data.dtype == np.int16
     info = workspace.get_info("o", "sd")
@@ -141,7 +141,7 @@ def test_every_type_loads(path):
     assert slices.times == [(0.0, 20.0), (10.0, 30.0)]
     assert len(slices.spike_stack[1].neuron_attributes) == 3
     assert workspace.get("o", "arr").tolist() == [0, 1, 2, 3]
-    assert same(workspace.get("o", "words"), np.array(["a", "bc"]))
+    assert identical(workspace.get("o", "words"), np.array(["a", "bc"]))
     parts = {
         "b": True,
         "f": np.float32(0.5),
@@ -152,7 +152,7 @@ def test_every_type_loads(path):
         "t": (1, 2),
         "z": {1.5},
     }
-    assert same(workspace.get("o", "d"), parts)
+    assert identical(workspace.get("o", "d"), parts)
 
 
 def test_one_item_loads_alone(path):
@@ -216,7 +216,7 @@ def test_structured_arrays_load(dtype, tmp_path):
     with h5py.File(tmp_path / "w.h5", "w") as file:
         file.attrs.update({"__workspace_id__": "id", "__created_at__": 1.0})
         group(group(file, "n"), "k", "ndarray", __created_at__=2.0)["data"] = array
-    assert same(AnalysisWorkspace.load(tmp_path / "w.h5").get("n", "k"), array)
+    assert identical(AnalysisWorkspace.load(tmp_path / "w.h5").get("n", "k"), array)
 
 
 def test_a_slash_in_a_name_of_the_published_version(tmp_path):
@@ -228,5 +228,7 @@ def test_a_slash_in_a_name_of_the_published_version(tmp_path):
             group(made, "k", "ndarray", __created_at__=2.0)["data"] = np.arange(3)
     found = AnalysisWorkspace.load(tmp_path / "w")
     assert found.list_keys() == {"day/1": ["k"], "day/1/deep": ["k"], "plain": ["k"]}
-    assert same(found.get("day/1/deep", "k"), np.arange(3))
-    assert same(AnalysisWorkspace.load_item(tmp_path / "w", "day/1", "k"), np.arange(3))
+    assert identical(found.get("day/1/deep", "k"), np.arange(3))
+    assert identical(
+        AnalysisWorkspace.load_item(tmp_path / "w", "day/1", "k"), np.arange(3)
+    )

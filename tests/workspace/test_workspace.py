@@ -26,8 +26,8 @@ from siblings import (
 )
 
 from spikelab import PairwiseCompMatrix, SpikeData, load
-from spikelab.comparison import same
 from spikelab.errors import FormatError, VerificationError
+from spikelab.formats.hdf5.values import identical
 from spikelab.workspace import AnalysisWorkspace, file
 
 RANDOM = settings(max_examples=50)
@@ -537,7 +537,7 @@ def test_unusual_values_are_verified_and_come_back(value, tmp_path):
     workspace = AnalysisWorkspace()
     workspace.store("n", "k", value)
     workspace.save(tmp_path / "w", verify=True)
-    assert same(AnalysisWorkspace.load(tmp_path / "w").get("n", "k"), value)
+    assert identical(AnalysisWorkspace.load(tmp_path / "w").get("n", "k"), value)
 
 
 def test_a_slice_that_was_changed_is_refused_by_name(tmp_path):
@@ -557,7 +557,7 @@ def test_a_selection_of_fields_comes_back(tmp_path, within):
     workspace.store("n", "k", within(array))
     workspace.save(tmp_path / "w", verify=True)
     found = AnalysisWorkspace.load_item(tmp_path / "w", "n", "k")
-    assert same(found, within(array))
+    assert identical(found, within(array))
 
 
 def test_values_that_no_plain_dataset_holds_come_back(tmp_path):
@@ -571,7 +571,7 @@ def test_values_that_no_plain_dataset_holds_come_back(tmp_path):
     workspace = AnalysisWorkspace()
     workspace.store("n", "k", values)
     workspace.save(tmp_path / "w.h5", verify=True)
-    assert same(AnalysisWorkspace.load(tmp_path / "w.h5").get("n", "k"), values)
+    assert identical(AnalysisWorkspace.load(tmp_path / "w.h5").get("n", "k"), values)
 
 
 def test_what_is_no_workspace_is_not_merged():
@@ -596,4 +596,4 @@ def test_halves_of_a_character_stay_apart(tmp_path):
     workspace.save(tmp_path / "w.h5", verify=True)
     found = AnalysisWorkspace.load(tmp_path / "w.h5")
     assert found.list_keys("n") == ["\ud83d\ude00", "\U0001f600"]
-    assert same(found.get("n", "\ud83d\ude00"), value)
+    assert identical(found.get("n", "\ud83d\ude00"), value)

@@ -5,14 +5,20 @@ from pathlib import Path
 import h5py
 
 from spikelab.formats.functions import spikedata_loader
-from spikelab.formats.hdf5.export import STYLES, export_spikedata_to_hdf5, read
+from spikelab.formats.hdf5.export import export_spikedata_to_hdf5
+from spikelab.formats.hdf5.export import read as read
+from spikelab.formats.hdf5.group import GroupWriter
+from spikelab.formats.hdf5.paired import PairedWriter
+from spikelab.formats.hdf5.ragged import RaggedWriter
+from spikelab.formats.hdf5.raster import RasterWriter
 
 __all__ = [
-    "STYLES",
+    "GroupWriter",
+    "PairedWriter",
+    "RaggedWriter",
+    "RasterWriter",
     "export_spikedata_to_hdf5",
     "load_spikedata_from_hdf5",
-    "read",
-    "recognises",
 ]
 
 load_spikedata_from_hdf5 = spikedata_loader(read, "load_spikedata_from_hdf5")

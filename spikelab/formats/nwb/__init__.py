@@ -1,7 +1,9 @@
 """NWB 2 files: spike trains as a Units table, written with h5py alone."""
 
 from spikelab.formats.nwb.export import NWBWriter, export_spikedata_to_nwb
-from spikelab.formats.nwb.loading import load_spikedata_from_nwb, read, recognises
+from spikelab.formats.nwb.loading import load_spikedata_from_nwb
+from spikelab.formats.nwb.loading import read as read
+from spikelab.formats.nwb.loading import recognises as recognises
 from spikelab.formats.nwb.session import NWBSession, NWBSubject
 
 __all__ = [
@@ -10,6 +12,4 @@ __all__ = [
     "NWBWriter",
     "export_spikedata_to_nwb",
     "load_spikedata_from_nwb",
-    "read",
-    "recognises",
 ]

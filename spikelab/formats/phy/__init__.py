@@ -1,10 +1,13 @@
 """KiloSort and Phy folders: what phylib, Phy, SpikeInterface and neo open."""
 
 from spikelab.formats.phy.folder_reader import (
-    folder_of,
     load_spikedata_from_kilosort,
-    read,
-    recognises,
+)
+from spikelab.formats.phy.folder_reader import (
+    read as read,
+)
+from spikelab.formats.phy.folder_reader import (
+    recognises as recognises,
 )
 from spikelab.formats.phy.kilosort_writer import (
     KiloSortWriter,
@@ -17,8 +20,5 @@ __all__ = [
     "PhyWriter",
     "export_spikedata_to_kilosort",
     "export_spikedata_to_phy",
-    "folder_of",
     "load_spikedata_from_kilosort",
-    "read",
-    "recognises",
 ]
