@@ -607,6 +607,7 @@ def test_units_without_spike_times_are_silent(tmp_path):
     ("datasets", "why"),
     [
         ({}, "no 'spike_times' and no 'id'"),
+        ({"id": [1], "spike_times_index": [1]}, "must have the 'spike_times'"),
         ({"spike_times": [[1.0]], "spike_times_index": [1]}, "1-D"),
         ({"spike_times": [b"a"], "spike_times_index": [1]}, "numbers"),
         ({"spike_times": [1.0], "spike_times_index": [1.0]}, "integers"),

@@ -127,9 +127,10 @@ class _Leaves:
         leaves: list[Any] = []
         for _ in range(_MAX_NDIM + 1):
             leaves += [item for item in level if not isinstance(item, list | tuple)]
-            level = list(
-                chain.from_iterable(i for i in level if isinstance(i, list | tuple))
-            )
+            nested = [item for item in level if isinstance(item, list | tuple)]
+            level = list(chain.from_iterable(nested))
+            if not level:
+                break
         if level:
             raise UnstorableError(_DIMENSIONS)
         arrays = [leaf for leaf in leaves if isinstance(leaf, np.ndarray) and leaf.size]

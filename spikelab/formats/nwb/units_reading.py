@@ -90,9 +90,13 @@ class UnitsReader:
     def trains(self) -> SpikeTrains:
         """The spike times in ms; no unit of a table without any has spikes."""
         name = self.times
+        index = str(self.notes.get("spike_times_index_dataset", SPIKE_TIMES_INDEX))
+        has_index = has_link(self.table, index.split("/")[0])
         if not has_link(self.table, name.split("/")[0]):
             if not has_link(self.table, "id"):
                 raise FormatError(f"the units have no {name!r} and no 'id'")
+            if has_index or name in self._listed():
+                raise FormatError(f"the units must have the {name!r} that they list")
             return SpikeTrains(np.empty(0), np.zeros(len(self.ids), dtype=np.int64))
         found = self._member(name)
         if found.ndim != 1 or found.dtype.kind not in "iuf":
@@ -100,8 +104,7 @@ class UnitsReader:
         times = h5.dataset(self.table, name)[()].astype(np.float64, copy=False)
         # In place: nobody else holds these seconds, and there may be gigabytes of them.
         times *= 1000.0
-        index = str(self.notes.get("spike_times_index_dataset", SPIKE_TIMES_INDEX))
-        if has_link(self.table, index.split("/")[0]):
+        if has_index:
             self._member(index)
             ends = h5.dataset(self.table, index)[()]
         else:  # each unit has one spike, as NWB defines a column
@@ -208,13 +211,8 @@ class UnitsReader:
 
     def _columns(self) -> tuple[list[StoredColumn], list[str]]:
         """Return the columns that hold attributes, and the names of those left out."""
-        listed = self.table.attrs.get("colnames")
-        names = [
-            name.decode("utf-8", "replace") if isinstance(name, bytes) else str(name)
-            for name in (self.table if listed is None else np.ravel(listed))
-        ]
         columns, left_out = [], []
-        for name in names:
+        for name in self._listed():
             if name in STRUCTURE or name == self.times or name.endswith("_index"):
                 continue
             column = None
@@ -225,6 +223,14 @@ class UnitsReader:
             else:
                 columns.append(column if self.own else _as_read(column))
         return columns, left_out
+
+    def _listed(self) -> list[str]:
+        """Return the names of the columns: those that the table lists, or its members."""
+        listed = self.table.attrs.get("colnames")
+        return [
+            name.decode("utf-8", "replace") if isinstance(name, bytes) else str(name)
+            for name in (self.table if listed is None else np.ravel(listed))
+        ]
 
     def _is_reachable(self, name: str) -> bool:
         """Return whether a column, and its index if it has one, lie in the file."""
