@@ -33,12 +33,13 @@ COMMON = {
     "strict": True,
     "storage_options": {"region_name": "x"},
     "progress": True,
+    "overwrite": True,
 }
 
 OTHER_VALUES = {
-    CSVWriter: {"time_unit": "samples", "fs_Hz": 9.0, "units_table": "u.csv"},
+    CSVWriter: {"time_unit": "samples", "fs_Hz": 9000.0, "units_table": "u.csv"},
     KiloSortWriter: {
-        "fs_Hz": 9.0,
+        "fs_Hz": 9000.0,
         "spike_times_file": "t.npy",
         "spike_clusters_file": "c.npy",
         "time_unit": "ms",
@@ -51,9 +52,9 @@ OTHER_VALUES = {
         "group": "g",
         "session": SESSION,
         "subject": SUBJECT,
-        "fs_Hz": 9.0,
+        "fs_Hz": 9000.0,
     },
-    PhyWriter: {"fs_Hz": 9.0, "cluster_ids": (4, 2), "raw_data": True},
+    PhyWriter: {"fs_Hz": 9000.0, "cluster_ids": (4, 2), "raw_data": True},
     PickleWriter: {"protocol": 2},
 }
 """For each writer, a value of each option that is not its default."""
