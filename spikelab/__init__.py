@@ -2,6 +2,7 @@
 
 from importlib.metadata import version
 
+from spikelab.batch import Conversion, convert, convert_many
 from spikelab.data_loaders.data_loaders import (
     load,
     load_from_pickle,
@@ -22,6 +23,7 @@ from spikelab.workspace import AnalysisWorkspace
 
 __all__ = [
     "AnalysisWorkspace",
+    "Conversion",
     "ExportMixin",
     "PairwiseCompMatrix",
     "PairwiseCompMatrixStack",
@@ -29,6 +31,8 @@ __all__ = [
     "RateSliceStack",
     "SpikeData",
     "SpikeSliceStack",
+    "convert",
+    "convert_many",
     "differences",
     "load",
     "load_from_pickle",

@@ -9,7 +9,12 @@ which catches the built-in keeps working.
 import pickle
 import sys
 import warnings
+from collections.abc import Iterator
+from contextvars import ContextVar
 from types import FrameType
+
+_warned: ContextVar[tuple[list[str], bool] | None] = ContextVar("_warned", default=None)
+"""Of the block of `collected_warnings`: its list, and whether they are shown too."""
 
 
 def _is_inside(frame: FrameType) -> bool:
@@ -17,8 +22,34 @@ def _is_inside(frame: FrameType) -> bool:
     return str(frame.f_globals.get("__name__", "spikelab.")).startswith("spikelab.")
 
 
+@contextlib.contextmanager
+def collected_warnings(*, shown: bool) -> Iterator[list[str]]:
+    """Yield a list that collects the warnings of the block, each text once.
+
+    Unlike ``warnings.catch_warnings`` it knows no filters, and each thread has its own.
+
+    Parameters
+    ----------
+    shown : bool
+        Whether the warnings are issued as well.
+    """
+    texts: list[str] = []
+    token = _warned.set((texts, shown))
+    try:
+        yield texts
+    finally:
+        _warned.reset(token)
+
+
 def warn(message: str, category: type[Warning] = UserWarning) -> None:
     """Warn of what the first caller outside of spikelab did."""
+    if (collecting := _warned.get()) is not None:
+        texts, shown = collecting
+        if message in texts:
+            return
+        texts.append(message)
+        if not shown:
+            return
     level, frame = 1, sys._getframe()
     while frame.f_back and _is_inside(frame):
         level, frame = level + 1, frame.f_back
@@ -39,6 +70,26 @@ class IncompleteExportError(FormatError):
 
 class UnsafePickleError(FormatError, pickle.UnpicklingError):
     """A pickle names something that is not part of a spikelab data object."""
+
+
+class OptionError(SpikelabError, ValueError, TypeError):
+    """An option that a format does not have, that is missing, or that does not fit.
+
+    Parameters
+    ----------
+    option : str
+        Name of the option.
+    problem : str
+        What is wrong with it; the message is the name and this.
+    """
+
+    def __init__(self, option: str, problem: str) -> None:
+        super().__init__(option, problem)
+        self.option, self.problem = option, problem
+
+    def __str__(self) -> str:
+        """Return the name of the option and what is wrong with it."""
+        return f"{self.option} {self.problem}"
 
 
 class LossError(SpikelabError, ValueError):

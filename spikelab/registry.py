@@ -57,11 +57,38 @@ class Format:
         export: Callable[..., Any] = getattr(self.module, self.export_name)
         return export
 
+    def writer(self, **options: Any) -> Any:
+        """Return a writer with the options of the export function.
+
+        The attribute ``writer`` of the export function makes it: the writer class, or a
+        function that chooses one of several.
+        """
+        export: Any = self.export
+        if not hasattr(export, "writer"):
+            return _OldWriter(export, options)
+        return export.writer(**options)
+
     @property
     def read(self) -> Callable[..., Any]:
         """The function that reads a file or folder of this format."""
         read: Callable[..., Any] = self.module.read
         return read
+
+
+@attrs.frozen
+class _OldWriter:
+    """Old way, while the formats are moved over."""
+
+    export: Callable[..., Any]
+    options: dict[str, Any]
+
+    def losses(self, obj: Any) -> list[str]:
+        """Return nothing."""
+        return []
+
+    def write(self, obj: Any, target: Any) -> Any:
+        """Export."""
+        return self.export(obj, target, **self.options)
 
 
 FORMATS = {

@@ -49,6 +49,11 @@ def export_function(
         Name of the function.
     returns : str
         What its docstring says under Returns.
+
+    Returns
+    -------
+    function
+        Its attribute ``writer`` is the writer class.
     """
     cls: Any = writer
     export: Any
@@ -68,6 +73,7 @@ def export_function(
     export.__module__ = cls.__module__
     export.__doc__ = _document(cls, returns)
     _sign(export, cls)
+    export.writer = writer
     made: Callable[Concatenate[DataObject, StrPath, P], R] = export
     return made
 

@@ -1,0 +1,251 @@
+"""Many conversions: on one machine or a cluster, resumed where they were stopped."""
+
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Executor
+from contextlib import contextmanager
+from typing import Any
+
+import attrs
+
+from spikelab.batch.conversion import (
+    Conversion,
+    Job,
+    Outcome,
+    StrPath,
+    options_digest,
+)
+from spikelab.batch.executors import run_jobs
+from spikelab.batch.places import Places, State
+from spikelab.batch.plan import planned, report_of
+from spikelab.batch.report import Report
+from spikelab.errors import MissingExtraError
+
+
+def convert_many(
+    sources: StrPath | Iterable[StrPath] | None,
+    target: StrPath,
+    *,
+    to: str | None = None,
+    table: Any = None,
+    executor: Executor | None = None,
+    resume: bool = True,
+    report: StrPath | None = None,
+    on_error: str = "record",
+    source_options: Mapping[str, Any] | None = None,
+    storage_options: Mapping[str, Any] | None = None,
+    progress: bool = False,
+    **options: Any,
+) -> list[Conversion]:
+    """Write many recordings in another format.
+
+    Everything that can be checked without loading a recording is checked before the
+    first file is written. Then each recording is loaded, written, read back and compared
+    (unless ``verify=False``), and its row is appended to the report. A recording that
+    fails stops no other.
+
+    Parameters
+    ----------
+    sources : path, URL, pattern, or several of them
+        What to read. Patterns are those of ``glob``, also in S3. With a table, the
+        sources whose rows are to be written; None or empty means all.
+    target : path or URL
+        A folder, such as ``"nwb/"``, which needs `to`, or a template, such as
+        ``"nwb/{stem}.nwb"``. Its fields are ``{stem}`` (name of the source without the
+        suffix of its format), ``{parent}`` (name of the source's folder), ``{index}``
+        (number of the source, from 0) and the columns of the table.
+    to : str, optional
+        Name of the format, such as ``"nwb"``; by default the suffix of `target` says it.
+    table : DataFrame, sequence of mapping, or path of a CSV file, optional
+        One row per recording. The column ``source`` names it; the others are fields of
+        :class:`~spikelab.formats.NWBSession` and :class:`~spikelab.formats.NWBSubject`,
+        options of the exporter, and fields of the template. An empty cell is not given.
+    executor : concurrent.futures.Executor, optional
+        Who does it: processes, threads, or the cluster of ``Client.get_executor()`` of
+        Dask. Paths and options are sent to it, never data. By default this process.
+    resume : bool
+        Keep a target that is there and that the report says was written from the same
+        source (by size and modification time) with the same options.
+    report : path, optional
+        Where the rows go, ``.jsonl`` or ``.csv``; by default
+        ``spikelab-conversions.jsonl`` in the folder of local targets, in the working
+        folder for others.
+    on_error : {"record", "raise"}
+        Whether a failure is a row, or the first one is raised.
+    source_options : mapping, optional
+        Arguments of the loader.
+    storage_options : mapping, optional
+        How to reach S3 or another store.
+    progress : bool
+        Show a progress bar.
+    **options
+        Arguments of the exporter, as for :func:`spikelab.convert`. ``units_table`` is a
+        template, as the target is.
+
+    Returns
+    -------
+    list of Conversion
+        One for each recording, in the order of the sources.
+
+    Raises
+    ------
+    OptionError
+        If an option or a field of the template is wrong, or two recordings have one
+        target. It is a ValueError.
+    FileNotFoundError
+        If a pattern matches nothing.
+    ValueError
+        If a value of the table is wrong; the message names row, column and value.
+
+    Examples
+    --------
+    >>> import spikelab
+    >>> for name in ("a", "b"):
+    ...     spikelab.SpikeData([[1.0, 2.5]], length=10.0).to_pickle(f"{name}.pkl")
+    'a.pkl'
+    'b.pkl'
+    >>> done = spikelab.convert_many(["a.pkl", "b.pkl"], "{stem}.h5")
+    >>> [(row.target, row.status, row.n_spikes) for row in done]
+    [('a.h5', 'written', 2), ('b.h5', 'written', 2)]
+    """
+    if on_error not in ("record", "raise"):
+        raise ValueError(f"on_error must be 'record' or 'raise', got {on_error!r}")
+    if executor is not None and not isinstance(executor, Executor):
+        raise TypeError(
+            "executor must be a concurrent.futures.Executor or None (for a Dask Client, "
+            f"client.get_executor()), got {executor!r:.80}"
+        )
+    batch = Batch.planned(
+        sources,
+        target,
+        to=to,
+        table=table,
+        resume=resume,
+        report=report,
+        source_options=source_options,
+        storage_options=storage_options,
+        options=options,
+    )
+    rows: dict[str, Conversion] = {}
+    with _bar(len(batch.jobs), progress) as advanced:
+
+        def record(row: Conversion) -> None:
+            rows[row.target] = row
+            advanced()
+
+        batch.run(record, executor, raises=on_error == "raise")
+    return [rows[job.target] for job in batch.jobs.values()]
+
+
+@attrs.frozen
+class Batch:
+    """A batch that was checked and can be run.
+
+    Parameters
+    ----------
+    jobs : dict of Job
+        All of them, by the identity of their targets.
+    kept : dict of dict
+        The rows of those whose targets are there already.
+    report : Report
+        Where the rows go.
+    places : Places
+        Where sources and targets are looked up.
+    """
+
+    jobs: dict[str, Job]
+    kept: dict[str, dict[str, Any]]
+    report: Report
+    places: Places
+
+    @classmethod
+    def planned(
+        cls,
+        sources: StrPath | Iterable[StrPath] | None,
+        target: StrPath,
+        *,
+        to: str | None,
+        table: Any,
+        resume: bool,
+        report: StrPath | None,
+        source_options: Mapping[str, Any] | None,
+        storage_options: Mapping[str, Any] | None,
+        options: Mapping[str, Any],
+    ) -> "Batch":
+        """Return the batch; raise as :func:`convert_many` if something is wrong."""
+        places = Places(storage_options)
+        jobs = planned(
+            sources,
+            target,
+            to=to,
+            table=table,
+            source_options=source_options or {},
+            storage_options=storage_options,
+            options={"verify": True, **options},
+            places=places,
+        )
+        rows = Report(report_of(target, report))
+        done = rows.done(jobs) if resume else {}
+        kept = {key: row for key, row in done.items() if _is_kept(jobs[key], row, places)}
+        return cls(jobs, kept, rows, places)
+
+    def run(
+        self,
+        record: Callable[[Conversion], None],
+        executor: Executor | None = None,
+        *,
+        raises: bool = False,
+    ) -> None:
+        """Do what is left to do, and call `record` with each row as it is known.
+
+        Raises
+        ------
+        Exception
+            The first failure, if `raises`.
+        """
+        for key, row in self.kept.items():
+            known = {name: row[name] for name in attrs.fields_dict(Conversion)}
+            known |= {"target": self.jobs[key].target, "status": "kept"}
+            record(Conversion(**known))
+        states: dict[str, State | None] = {}
+
+        def begun() -> Iterator[Job]:
+            for key, job in self.jobs.items():
+                if key not in self.kept:
+                    states[job.target] = self.places.state(job.source)
+                    yield job
+
+        with self.report as report:
+
+            def finished(job: Job, outcome: Outcome) -> None:
+                report.append(outcome.row, job, states.pop(job.target))
+                record(outcome.row)
+                if outcome.error is not None:
+                    raise outcome.error
+
+            run_jobs(begun(), executor, raises, finished)
+
+
+def _is_kept(job: Job, row: Mapping[str, Any], places: Places) -> bool:
+    """Return whether the target of a job is as the job would write it."""
+    if row["source"] != job.source or row["options"] != options_digest(job):
+        return False
+    state = places.state(job.source)
+    written_from = (row["source_bytes"], row["source_time"])
+    same = state is not None and (state.n_bytes, state.time) == written_from
+    return same and places.exists(job.target)
+
+
+@contextmanager
+def _bar(total: int, is_shown: bool) -> Iterator[Callable[[], Any]]:
+    """Yield a function that moves a progress bar on by one recording."""
+    if not is_shown:
+        yield lambda: None
+        return
+    try:
+        from tqdm import tqdm
+    except ImportError:
+        raise MissingExtraError("progress=True", "tqdm", "progress") from None
+    with tqdm(total=total, unit="recording", file=sys.stderr) as bar:
+        yield bar.update

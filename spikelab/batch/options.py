@@ -1,0 +1,169 @@
+"""The options of the formats: names, types and texts, from the export functions."""
+
+import difflib
+import inspect
+import json
+import re
+import types
+import typing
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from spikelab.errors import OptionError
+from spikelab.formats.nwb.session import NWBSession, NWBSubject
+from spikelab.registry import FORMATS, Format
+
+PRIVATE = ("s3_upload", "aws_", "region_name")
+"""Options that a URL and the environment make superfluous."""
+
+_TYPICAL_HZ = 30_000.0
+"""Stands for the sampling rate of a source that was not loaded yet."""
+
+_PARAMETER = re.compile(r"^(\w[\w, ]*) : .*\n((?:    .*\n)+)", re.MULTILINE)
+"""An entry of a numpydoc section: names, a type, and the text below."""
+
+_FLAGS = {
+    **dict.fromkeys(("true", "yes", "on", "1"), True),
+    **dict.fromkeys(("false", "no", "off", "0"), False),
+}
+
+
+@attrs.frozen
+class Option:
+    """An option of an export function.
+
+    Parameters
+    ----------
+    name : str
+        Its name.
+    kind : type
+        What it is written as: bool, int, float, str, list (of int), dict (JSON), or the
+        class whose fields a JSON file holds.
+    required : bool
+        Whether it has no default.
+    text : str
+        The first sentence of its documentation.
+    """
+
+    name: str
+    kind: Any
+    required: bool
+    text: str
+
+    def parsed(self, text: str) -> Any:
+        """Return the value that a text means.
+
+        Raises
+        ------
+        ValueError
+            If it means none.
+        """
+        if self.kind is bool:
+            if text.strip().lower() not in _FLAGS:
+                raise ValueError(f"must be true or false, got {text!r}")
+            return _FLAGS[text.strip().lower()]
+        if self.kind is list:
+            return [int(part) for part in re.split(r"[\s,;]+", text.strip())]
+        if self.kind is dict:
+            return json_object(text)
+        if self.kind in (NWBSession, NWBSubject):
+            return self.kind(**json_object(Path(text).read_text(encoding="utf-8")))
+        return self.kind(text)
+
+
+def options_of(entry: Format) -> dict[str, Option]:
+    """Return the keyword options of a format's export function by name."""
+    hints = typing.get_type_hints(entry.export)
+    texts = _texts(inspect.getdoc(entry.export) or "")
+    return {
+        name: Option(
+            name,
+            _kind(hints[name]),
+            parameter.default is parameter.empty,
+            texts.get(name, ""),
+        )
+        for name, parameter in inspect.signature(entry.export).parameters.items()
+        if parameter.kind is parameter.KEYWORD_ONLY and not name.startswith(PRIVATE)
+    }
+
+
+def check_options(entry: Format, options: Mapping[str, Any]) -> None:
+    """Raise for options that a format does not have or refuses.
+
+    That the sampling rate is missing is not an error: the source may know it.
+
+    Raises
+    ------
+    OptionError
+        If the format has no option of a name, or needs one that is not given.
+    TypeError, ValueError
+        If the writer refuses a value.
+    """
+    known = options_of(entry)
+    for name in options:
+        if name not in known and not name.startswith(PRIVATE):
+            raise OptionError(name, f"is no option of {_of(entry, name, known)}")
+    for name, option in known.items():
+        if option.required and name not in options and name != "fs_Hz":
+            raise OptionError(name, f"must be given for {entry.name}")
+    rate = {"fs_Hz": _TYPICAL_HZ} if "fs_Hz" in known else {}
+    entry.writer(**{**rate, **options})
+
+
+def _of(entry: Format, name: str, known: Iterable[str]) -> str:
+    """Return in words which format has no such option, and what may be meant."""
+    others = [f.name for f in FORMATS.values() if name in options_of(f)]
+    if others:
+        return f"{entry.name}, but of {', '.join(others)}"
+    return entry.name + suggestion(name, known)
+
+
+def suggestion(name: str, known: Iterable[str]) -> str:
+    """Return ", did you mean ...?" if a known name resembles `name`, else nothing."""
+    lower = {text.lower(): text for text in known}
+    found = difflib.get_close_matches(name.lower(), lower, n=1, cutoff=0.7)
+    return f", did you mean {lower[found[0]]}?" if found else ""
+
+
+def json_object(text: str) -> dict[str, Any]:
+    """Return the dictionary that a JSON text means.
+
+    Raises
+    ------
+    ValueError
+        If it is not a JSON object.
+    """
+    try:
+        value = json.loads(text)
+    except ValueError as error:
+        raise ValueError(f"not JSON: {error}, got {text!r:.80}") from None
+    if not isinstance(value, dict):
+        raise ValueError(f"must be a JSON object, got {text!r:.80}")
+    return value
+
+
+def _texts(document: str) -> dict[str, str]:
+    """Return the first sentence that a docstring has for each parameter."""
+    found = {}
+    for names, text in _PARAMETER.findall(f"{document}\n"):
+        sentence = " ".join(text.split()).split(". ")[0].removesuffix(".")
+        found.update(dict.fromkeys(names.split(", "), sentence.replace("`", "")))
+    return found
+
+
+def _kind(hint: Any) -> Any:
+    """Return as what a value of a type is written."""
+    is_union = typing.get_origin(hint) in (typing.Union, types.UnionType)
+    for choice in typing.get_args(hint) if is_union else (hint,):
+        origin = typing.get_origin(choice) or choice
+        if choice in (bool, int, float, NWBSession, NWBSubject):
+            return choice
+        if not inspect.isclass(origin) or origin is str:
+            continue
+        for cls, kind in ((Mapping, dict), (Sequence, list)):
+            if issubclass(origin, cls):
+                return kind
+    return str
