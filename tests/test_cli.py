@@ -1,6 +1,7 @@
 """The command line, run as a user runs it."""
 
 import json
+import re
 import subprocess
 import sys
 
@@ -9,6 +10,7 @@ from recordings import assert_same_recording, linear_track, simulated
 
 import spikelab
 from spikelab import cli, demo, load
+from spikelab.batch.options import options_of
 from spikelab.registry import FORMATS
 
 
@@ -138,9 +140,11 @@ def test_warnings_are_one_line_too(tmp_path):
     done = run(
         "convert", "x.pkl", "ks", "--to", "kilosort", "--fs-Hz", "30000", cwd=tmp_path
     )
-    (line,) = done.stderr.splitlines()
+    lines = done.stderr.splitlines()
     assert done.returncode == 0
-    assert line.startswith("spikelab: warning: ")
+    assert lines
+    assert all(line.startswith("spikelab: warning: ") for line in lines)
+    assert len(set(lines)) == len(lines)
 
 
 def test_session_facts_come_from_json_files(tmp_path):
@@ -163,9 +167,14 @@ def test_options_of_all_formats_are_in_the_help():
     """Each keyword of each export function is an option, but for credentials."""
     text = run("convert", "--help").stdout
     for entry in FORMATS.values():
-        for name in cli._options(entry):
-            assert f"--{name.replace('_', '-')}" in text
+        for name in options_of(entry):
+            flag = f"--{name.replace('_', '-')}"
+            assert len(re.findall(rf"^  {flag}\b(?!-)", text, re.MULTILINE)) == 1, flag
     assert "aws" not in text
+    assert text.count("\n  spikelab convert ") == 2
+    groups = ["every format", "several formats", *FORMATS]
+    found = [text.index(f"options of {name}:") for name in groups]
+    assert found == sorted(found)
 
 
 def test_a_source_may_need_arguments(tmp_path):
@@ -184,18 +193,36 @@ def test_a_source_may_need_arguments(tmp_path):
 
 
 def test_every_option_has_a_text():
-    """The help says what an option is, and of which formats."""
-    for name, option in cli._all_options().items():
-        assert all(option.texts), name
-        assert option.formats, name
+    """The help says what an option is."""
+    for entry in FORMATS.values():
+        for name, option in options_of(entry).items():
+            assert option.text, (entry.name, name)
 
 
-def test_an_option_says_what_it_is_in_each_format():
-    """Where it is not the same."""
-    options = cli._all_options()
-    assert "Sampling rate in Hz (kilosort, nwb, phy)" in options["fs_Hz"].help()
-    assert 'needed for "samples" (csv)' in options["fs_Hz"].help()
-    assert options["verify"].help().endswith("(every format)")
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("--fshz", "--fs-Hz"),
+        ("--stlye=group", "--style"),
+        ("--no-resum", "--no-resume"),
+    ],
+)
+def test_a_wrong_option_gets_a_suggestion(typed, meant, tmp_path):
+    """The option that is spelled much alike is named."""
+    done = run("convert", "x.pkl", "x.nwb", typed, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert f"did you mean {meant}?" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_options_may_be_written_with_underscores(tmp_path):
+    """As they are in Python."""
+    simulated().to_pickle(tmp_path / "x.pkl")
+    done = run(
+        "convert", "x.pkl", "ks", "--to", "kilosort", "--fs_Hz=30000", cwd=tmp_path
+    )
+    assert done.returncode == 0, done.stderr
+    assert load(tmp_path / "ks").metadata["fs_Hz"] == 30_000
 
 
 def test_the_version_is_told():

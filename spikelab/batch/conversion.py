@@ -180,7 +180,9 @@ def convert_job(job: Job, attempt: str = "", *, raises: bool = False) -> "Outcom
     raises : bool
         Whether the caller wants to raise the error of a failure, and not only record it.
     """
-    began, known, lost = time.perf_counter(), {}, []
+    began = time.perf_counter()
+    known: dict[str, Any] = {}
+    lost: list[str] = []
     failure: Exception | None = None
     with collected_warnings(shown=False) as warned:
         try:

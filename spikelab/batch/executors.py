@@ -212,8 +212,8 @@ def dask_cluster(address: str) -> Iterator[Executor]:
         If no scheduler answers.
     """
     try:
-        import distributed
+        from distributed import Client
     except ImportError:
         raise MissingExtraError("--dask", "distributed", "dask") from None
-    with distributed.Client(address) as client:
+    with Client(address) as client:  # type: ignore[no-untyped-call] # it has no types
         yield client.get_executor()

@@ -1,10 +1,10 @@
 """Many conversions: on one machine or a cluster, resumed where they were stopped."""
 
-import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Executor
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import attrs
@@ -18,9 +18,10 @@ from spikelab.batch.conversion import (
 )
 from spikelab.batch.executors import run_jobs
 from spikelab.batch.places import Places, State
-from spikelab.batch.plan import planned, report_of
+from spikelab.batch.plan import planned, report_of, template_of
 from spikelab.batch.report import Report
 from spikelab.errors import MissingExtraError
+from spikelab.registry import Format
 
 
 def convert_many(
@@ -118,21 +119,20 @@ def convert_many(
         )
     batch = Batch.planned(
         sources,
-        target,
-        to=to,
+        *template_of(target, to),
+        report=report_of(target, report),
         table=table,
         resume=resume,
-        report=report,
         source_options=source_options,
         storage_options=storage_options,
         options=options,
     )
     rows: dict[str, Conversion] = {}
-    with _bar(len(batch.jobs), progress) as advanced:
+    with progress_bar(len(batch.jobs), progress) as (advance, _):
 
         def record(row: Conversion) -> None:
             rows[row.target] = row
-            advanced()
+            advance()
 
         batch.run(record, executor, raises=on_error == "raise")
     return [rows[job.target] for job in batch.jobs.values()]
@@ -163,12 +163,12 @@ class Batch:
     def planned(
         cls,
         sources: StrPath | Iterable[StrPath] | None,
-        target: StrPath,
+        entry: Format,
+        template: str,
         *,
-        to: str | None,
+        report: Report,
         table: Any,
         resume: bool,
-        report: StrPath | None,
         source_options: Mapping[str, Any] | None,
         storage_options: Mapping[str, Any] | None,
         options: Mapping[str, Any],
@@ -177,18 +177,19 @@ class Batch:
         places = Places(storage_options)
         jobs = planned(
             sources,
-            target,
-            to=to,
+            entry,
+            template,
             table=table,
             source_options=source_options or {},
             storage_options=storage_options,
             options={"verify": True, **options},
             places=places,
         )
-        rows = Report(report_of(target, report))
-        done = rows.done(jobs) if resume else {}
-        kept = {key: row for key, row in done.items() if _is_kept(jobs[key], row, places)}
-        return cls(jobs, kept, rows, places)
+        done = report.done(jobs) if resume else {}
+        kept = {
+            key: row for key, row in done.items() if _is_kept(jobs[key], row, places)
+        }
+        return cls(jobs, kept, report, places)
 
     def run(
         self,
@@ -238,14 +239,19 @@ def _is_kept(job: Job, row: Mapping[str, Any], places: Places) -> bool:
 
 
 @contextmanager
-def _bar(total: int, is_shown: bool) -> Iterator[Callable[[], Any]]:
-    """Yield a function that moves a progress bar on by one recording."""
+def progress_bar(
+    total: int, is_shown: bool
+) -> Iterator[tuple[Callable[[], Any], Callable[[str], Any]]]:
+    """Yield how to move a progress bar on by one recording, and how to print a line.
+
+    Lines go to stderr, above the bar if there is one.
+    """
     if not is_shown:
-        yield lambda: None
+        yield lambda: None, partial(print, file=sys.stderr, flush=True)
         return
     try:
         from tqdm import tqdm
     except ImportError:
         raise MissingExtraError("progress=True", "tqdm", "progress") from None
     with tqdm(total=total, unit="recording", file=sys.stderr) as bar:
-        yield bar.update
+        yield bar.update, partial(bar.write, file=sys.stderr)

@@ -51,6 +51,12 @@ def is_url(text: str) -> bool:
     return "://" in text
 
 
+def is_pattern(text: str) -> bool:
+    """Return whether a text is a pattern, and not the name of a file that is there."""
+    is_name = not is_url(text) and os.path.lexists(text)
+    return bool(_WILDCARD.search(text)) and not is_name
+
+
 def same_place(a: str, b: str) -> bool:
     """Return whether two paths or URLs name one file or folder."""
     if is_s3_url(a) and is_s3_url(b):
@@ -96,12 +102,12 @@ class Places:
             If a pattern matches nothing. A path without wildcards names itself.
         """
         text = resolved(source)
-        if not _WILDCARD.search(text) or (not is_url(text) and os.path.lexists(text)):
+        if not is_pattern(text):
             return [text]
         if is_s3_url(text):
             found = self._matches_in_s3(text)
         else:
-            found = glob.glob(text, recursive=True)
+            found = glob.glob(text, recursive=True)  # noqa: PTH207 # keeps "./"
         if not found:
             raise FileNotFoundError(f"no file or folder matches {text!r}")
         return sorted(found)
@@ -110,7 +116,7 @@ class Places:
         """Return whether a file or folder is there."""
         if is_s3_url(place):
             return self._entry_in_s3(place)[0]
-        return os.path.exists(place)
+        return Path(place).exists()
 
     def state(self, place: str) -> State | None:
         """Return the state of a file or folder, None if it is not there."""

@@ -1,16 +1,15 @@
 """What a batch will do: one job per recording, checked before the first file is written."""
 
 import os
-import posixpath
 import string
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path, PurePath
+from pathlib import Path, PurePath, PurePosixPath
 from typing import Any
 
 from spikelab.batch.conversion import Job, StrPath, format_of
 from spikelab.batch.options import check_options, suggestion
 from spikelab.batch.places import Places, identity, is_url, resolved
-from spikelab.batch.report import NAME
+from spikelab.batch.report import NAME, Report
 from spikelab.batch.table import Row, checked_rows
 from spikelab.errors import OptionError
 from spikelab.registry import FORMATS, Format, named_by
@@ -23,9 +22,9 @@ _TEMPLATES = ("units_table",)
 
 def planned(
     sources: StrPath | Iterable[StrPath] | None,
-    target: StrPath,
+    entry: Format,
+    template: str,
     *,
-    to: str | None,
     table: Any,
     source_options: Mapping[str, Any],
     storage_options: Mapping[str, Any] | None,
@@ -44,7 +43,6 @@ def planned(
     ValueError
         If a value of the table is wrong.
     """
-    entry, template = template_of(target, to)
     append = bool(options.get("append", False))
     options = {k: v for k, v in options.items() if k != "append"}
     check_options(entry, options)
@@ -84,7 +82,7 @@ def template_of(target: StrPath, to: str | None) -> tuple[Format, str]:
     """Return the format and the template of the targets; a folder holds all of them."""
     text = resolved(target)
     is_folder = text.endswith(("/", os.sep)) or (
-        "{" not in text and (named_by(text) is None or os.path.isdir(text))
+        "{" not in text and (named_by(text) is None or Path(text).is_dir())
     )
     if not is_folder:
         return format_of(text, to), text
@@ -95,16 +93,18 @@ def template_of(target: StrPath, to: str | None) -> tuple[Format, str]:
     return entry, f"{text.rstrip('/' + os.sep) or text[:1]}/{{stem}}{suffix}"
 
 
-def report_of(target: StrPath, report: StrPath | None) -> StrPath:
-    """Return the path of the report, by default in the folder of local targets."""
-    if report is not None:
-        return report
+def report_of(target: StrPath, report: StrPath | None) -> Report:
+    """Return the report, by default in the folder of local targets."""
+    return Report(_report_beside(target) if report is None else report)
+
+
+def _report_beside(target: StrPath) -> StrPath:
     text = resolved(target)
     if is_url(text):
         return NAME
     start, brace, _ = text.partition("{")
-    is_file = bool(brace) or (named_by(text) is not None and not os.path.isdir(text))
-    return Path(os.path.dirname(start) if is_file else text) / NAME
+    is_file = bool(brace) or (named_by(text) is not None and not Path(text).is_dir())
+    return Path(f"{start}_").parent / NAME if is_file else Path(text, NAME)
 
 
 def _chosen(rows: list[Row], sources: list[str], places: Places) -> list[Row]:
@@ -120,25 +120,31 @@ def _chosen(rows: list[Row], sources: list[str], places: Places) -> list[Row]:
     chosen = [row for row in rows if identity(resolved(row.source)) in wanted]
     known = {identity(resolved(row.source)) for row in chosen}
     if missing := [name for key, name in wanted.items() if key not in known]:
-        raise ValueError(f"table must have a row for each source, none for {missing[0]}")
+        raise ValueError(
+            f"table must have a row for each source, none for {missing[0]}"
+        )
     return chosen
 
 
 def _names(source: str, index: int) -> dict[str, Any]:
     """Return the fields of a template that every source has."""
-    path = source.rstrip("/") if is_url(source) else os.path.abspath(source)
-    folder, name = posixpath.split(path) if is_url(source) else os.path.split(path)
-    parent = posixpath.basename(folder) if is_url(source) else PurePath(folder).name
-    return {"stem": _stem(source, name), "parent": parent, "index": index}
+    parent = _full(source).parent.name
+    return {"stem": stem_of(source), "parent": parent, "index": index}
 
 
-def _stem(source: str, name: str) -> str:
-    """Return a name without the suffix of its format."""
-    suffixes = [s for f in FORMATS.values() for s in f.suffixes if name.lower().endswith(s)]
-    if suffixes:
-        return name[: -max(map(len, suffixes))] or name
-    is_file = not is_url(source) and os.path.isfile(source)
+def stem_of(source: str) -> str:
+    """Return the name of a file or folder without the suffix of its format."""
+    name = _full(source).name
+    suffixes = [suffix for entry in FORMATS.values() for suffix in entry.suffixes]
+    found = [suffix for suffix in suffixes if name.lower().endswith(suffix)]
+    if found:
+        return name[: -max(map(len, found))] or name
+    is_file = not is_url(source) and Path(source).is_file()
     return PurePath(name).stem if is_file else name
+
+
+def _full(source: str) -> PurePath:
+    return PurePosixPath(source) if is_url(source) else Path(source).absolute()
 
 
 def _fields_of(template: str) -> list[str]:
@@ -146,7 +152,9 @@ def _fields_of(template: str) -> list[str]:
     try:
         parts = list(string.Formatter().parse(template))
     except ValueError as error:
-        raise OptionError("target", f"must be a template: {error}, got {template!r}") from None
+        raise OptionError(
+            "target", f"must be a template: {error}, got {template!r}"
+        ) from None
     return [name for _, name, _, _ in parts if name is not None]
 
 
@@ -170,9 +178,13 @@ def _filled(template: str, names: Mapping[str, Any], row: Row | None) -> str:
     try:
         return template.format_map(plain)
     except KeyError as error:
-        raise ValueError(f"{row}: column {error.args[0]} must be given, the target has it") from None
+        raise ValueError(
+            f"{row}: column {error.args[0]} must be given, the target has it"
+        ) from None
     except (TypeError, ValueError) as error:
-        raise OptionError("target", f"cannot be made: {error}, got {template!r}") from None
+        raise OptionError(
+            "target", f"cannot be made: {error}, got {template!r}"
+        ) from None
 
 
 def _with_templates(
@@ -192,7 +204,9 @@ def _without_clashes(jobs: list[Job]) -> dict[str, Job]:
     tables: dict[str, Job] = {}
     for job in jobs:
         files = [(job.target, found)]
-        files += [(str(job.options[n]), tables) for n in _TEMPLATES if job.options.get(n)]
+        files += [
+            (str(job.options[n]), tables) for n in _TEMPLATES if job.options.get(n)
+        ]
         for name, owners in files:
             key = identity(name)
             if (other := found.get(key) or tables.get(key)) is not None:
@@ -207,6 +221,7 @@ def _without_clashes(jobs: list[Job]) -> dict[str, Job]:
         other = found.get(identity(job.source))
         if other is not None and other is not job:
             raise OptionError(
-                "target", f"must not be the source of another recording, got {job.source}"
+                "target",
+                f"must not be the source of another recording, got {job.source}",
             )
     return found

@@ -249,17 +249,15 @@ def export_to_pickle(
     OSError
         If the file cannot be written; an earlier one is then as it was.
     """
-    writer = PickleWriter(
+    writer = _writer(
         protocol=protocol,
         verify=verify,
         strict=strict,
-        storage_options=with_credentials(
-            storage_options,
-            aws_access_key_id=aws_access_key_id,
-            aws_secret_access_key=aws_secret_access_key,
-            aws_session_token=aws_session_token,
-            region_name=region_name,
-        ),
+        storage_options=storage_options,
+        aws_access_key_id=aws_access_key_id,
+        aws_secret_access_key=aws_secret_access_key,
+        aws_session_token=aws_session_token,
+        region_name=region_name,
         progress=progress,
         overwrite=overwrite,
     )
@@ -268,6 +266,29 @@ def export_to_pickle(
             f"filepath must be an S3 URL if s3_upload is set, got {shown(filepath)}"
         )
     return writer.write(obj, filepath)
+
+
+def _writer(
+    *,
+    storage_options: Mapping[str, Any] | None = None,
+    aws_access_key_id: str | None = None,
+    aws_secret_access_key: str | None = None,
+    aws_session_token: str | None = None,
+    region_name: str | None = None,
+    **options: Any,
+) -> PickleWriter:
+    """Return a writer with the options of the export function."""
+    storage_options = with_credentials(
+        storage_options,
+        aws_access_key_id=aws_access_key_id,
+        aws_secret_access_key=aws_secret_access_key,
+        aws_session_token=aws_session_token,
+        region_name=region_name,
+    )
+    return PickleWriter(storage_options=storage_options, **options)
+
+
+export_to_pickle.writer = _writer  # type: ignore[attr-defined] # of any function
 
 
 def recognises(path: Path, head: bytes) -> bool:

@@ -1,0 +1,273 @@
+"""``spikelab convert``: its options, from those of the formats, and what it prints."""
+
+import argparse
+import contextlib
+import importlib.util
+import os
+import sys
+from collections.abc import Callable
+from concurrent.futures import Executor
+from pathlib import Path
+from typing import Any
+
+from spikelab.batch.conversion import Conversion, convert, format_of
+from spikelab.batch.executors import dask_cluster, process_pool
+from spikelab.batch.many import Batch, progress_bar
+from spikelab.batch.options import Option, json_object, options_of
+from spikelab.batch.places import is_pattern, is_url, resolved
+from spikelab.batch.plan import report_of, stem_of, template_of
+from spikelab.errors import OptionError
+from spikelab.registry import FORMATS
+
+_EXAMPLES = """\
+examples:
+  spikelab convert cells.h5 cells.nwb --session session.json --subject subject.json
+  spikelab convert 'sorted/*/phy' 'nwb/{parent}.nwb' --jobs 4
+"""
+
+_METAVARS = {int: "N", float: "NUMBER", list: "N", dict: "JSON", str: "TEXT"}
+
+_EVERY, _SEVERAL = "options of every format", "options of several formats"
+
+
+def flag(name: str) -> str:
+    """Return an option as it is typed."""
+    if name in ("target", "sources"):
+        return "TARGET" if name == "target" else "SOURCE"
+    return f"--{name.replace('_', '-')}"
+
+
+def add_storage_options(parser: Any) -> None:
+    """Add the option that says how a store is reached."""
+    parser.add_argument(
+        "--storage-options",
+        type=_argument(json_object),
+        metavar="JSON",
+        help="how to reach S3 or another store, such as '{\"anon\": true}'",
+    )
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of ``spikelab convert`` to its parser."""
+    parser.description = "Write recordings in another format."
+    parser.usage = "spikelab convert SOURCE [SOURCE ...] TARGET [--to FORMAT] [options]"
+    parser.epilog = _EXAMPLES
+    parser.add_argument(
+        "places",
+        nargs="+",
+        metavar="SOURCE ... TARGET",
+        help="files, folders, URLs or patterns to read, and at last what to write: a "
+        "file or folder, or for several a folder or a template, whose fields are "
+        "{stem}, {parent}, {index} and the columns of the table",
+    )
+    parser.add_argument(
+        "--to",
+        choices=FORMATS,
+        metavar="FORMAT",
+        help=f"one of {', '.join(FORMATS)}; by default what the name TARGET says",
+    )
+    parser.add_argument(
+        "--source-options",
+        type=_argument(json_object),
+        metavar="JSON",
+        help="arguments of the loader, for a SOURCE that does not say all itself",
+    )
+    add_storage_options(parser)
+    _add_batch_options(parser.add_argument_group("many recordings"))
+    _add_format_options(parser)
+    parser.set_defaults(run=_convert)
+
+
+def _add_batch_options(group: Any) -> None:
+    where = group.add_mutually_exclusive_group()
+    where.add_argument(
+        "--jobs", type=_argument(_count), metavar="N", help="convert N at a time"
+    )
+    where.add_argument(
+        "--dask", metavar="ADDRESS", help="convert on the Dask cluster at ADDRESS"
+    )
+    group.add_argument(
+        "--table",
+        metavar="FILE.csv",
+        help="one row per recording: its source, fields of session and subject, "
+        "options, and names for TARGET; without SOURCE, all of its rows",
+    )
+    group.add_argument(
+        "--report",
+        metavar="FILE",
+        help="append a row per recording to FILE (.jsonl or .csv)",
+    )
+    group.add_argument(
+        "--no-resume",
+        action="store_true",
+        help="write also what the report says is written and unchanged",
+    )
+
+
+def _add_format_options(parser: argparse.ArgumentParser) -> None:
+    """Add each option of the formats once, in the group of those that have it."""
+    found: dict[str, dict[str, Option]] = {}
+    for entry in FORMATS.values():
+        for name, option in options_of(entry).items():
+            if name != "storage_options":
+                found.setdefault(name, {})[entry.name] = option
+    titles = [_EVERY, _SEVERAL, *(f"options of {name}" for name in FORMATS)]
+    groups = {title: parser.add_argument_group(title) for title in titles}
+    for name, options in found.items():
+        title = f"options of {next(iter(options))}"
+        if len(options) > 1:
+            title = _EVERY if len(options) == len(FORMATS) else _SEVERAL
+        _add_option(groups[title], name, options, named=title == _SEVERAL)
+    groups["options of nwb"].add_argument(
+        "--append",
+        action="store_true",
+        default=None,
+        help="Add the units to the file that is there",
+    )
+
+
+def _add_option(
+    group: Any, name: str, options: dict[str, Option], *, named: bool
+) -> None:
+    texts: dict[str, list[str]] = {}
+    for entry, option in options.items():
+        texts.setdefault(option.text, []).append(entry)
+    parts = [f"{text} ({', '.join(of)})" for text, of in texts.items()]
+    if not named:
+        parts = list(texts)[:1]
+    option = next(iter(options.values()))
+    how: dict[str, Any] = {"dest": name, "help": "; ".join(parts).replace("%", "%%")}
+    if option.kind is bool:
+        group.add_argument(flag(name), action=argparse.BooleanOptionalAction, **how)
+        return
+    if option.kind is list:
+        how["nargs"] = "+"
+    kind = int if option.kind is list else option.kind
+    if kind not in (int, float):
+        kind = _argument(option.parsed)
+    metavar = _METAVARS.get(option.kind, "JSON_FILE")
+    group.add_argument(flag(name), type=kind, metavar=metavar, **how)
+
+
+def _argument(parse: Callable[[str], Any]) -> Callable[[str], Any]:
+    """Return a type for argparse whose errors say what is wrong."""
+
+    def parsed(text: str) -> Any:
+        try:
+            return parse(text)
+        except (OSError, TypeError, ValueError) as error:
+            raise argparse.ArgumentTypeError(f"{error}") from error
+
+    return parsed
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise ValueError(f"must be a number from 1, got {text!r}")
+    return int(text)
+
+
+def _convert(options: argparse.Namespace) -> int:
+    *sources, target = options.places
+    if not sources and not options.table:
+        raise OptionError("sources", "must be given, and then TARGET")
+    is_one = len(sources) == 1 and not is_pattern(sources[0]) and not options.table
+    if is_one:
+        target = _target_of_one(sources[0], target, options.to)
+    for_batch = options.jobs or options.dask or options.report or "{" in target
+    if is_one and not for_batch:
+        return _convert_one(sources[0], target, options)
+    entry, template = template_of(target, options.to)
+    if is_one:
+        entry, template = format_of(target, options.to), target
+    batch = Batch.planned(
+        sources,
+        entry,
+        template,
+        report=report_of(target, options.report),
+        table=options.table,
+        resume=not options.no_resume,
+        source_options=options.source_options,
+        storage_options=options.storage_options,
+        options=_given(options),
+    )
+    return _run(batch, options)
+
+
+def _given(options: argparse.Namespace) -> dict[str, Any]:
+    """Return the options of formats that are given."""
+    names = {name for entry in FORMATS.values() for name in options_of(entry)}
+    found = {name: getattr(options, name) for name in {*names, "append"}}
+    return {
+        name: value
+        for name, value in found.items()
+        if value is not None and name != "storage_options"
+    }
+
+
+def _target_of_one(source: str, target: str, to: str | None) -> str:
+    """Return the target of a single source: in a folder, if the format is a file."""
+    text = resolved(target)
+    if not text.endswith(("/", os.sep)) and (is_url(text) or not Path(text).is_dir()):
+        return text
+    entry = format_of(text, to)
+    if not entry.suffixes:
+        return text
+    return f"{text.rstrip('/' + os.sep)}/{stem_of(resolved(source))}{entry.suffixes[0]}"
+
+
+def _convert_one(source: str, target: str, options: argparse.Namespace) -> int:
+    written = convert(
+        source,
+        target,
+        to=options.to,
+        source_options=options.source_options,
+        storage_options=options.storage_options,
+        **{"progress": _has_bar(), **_given(options)},
+    )
+    print("\n".join(written) if isinstance(written, tuple) else written)
+    return 0
+
+
+def _run(batch: Batch, options: argparse.Namespace) -> int:
+    """Run a batch and print a line for each recording, or a progress bar."""
+    counts = {"written": 0, "kept": 0, "failed": 0}
+    has_bar = _has_bar()
+    with (
+        _executor(options) as executor,
+        progress_bar(len(batch.jobs), has_bar) as (advance, say),
+    ):
+
+        def record(row: Conversion) -> None:
+            counts[row.status] += 1
+            if row.status == "written":
+                for text in row.losses:
+                    say(f"spikelab: warning: {row.source}: {' '.join(text.split())}")
+            if row.error is not None:
+                say(f"spikelab: error: {row.source}: {row.error}")
+            elif not has_bar:
+                print(f"{row.status:<7}  {row.target}", flush=True)
+            advance()
+
+        try:
+            batch.run(record, executor)
+        finally:
+            left = len(batch.jobs) - sum(counts.values())
+            texts = [f"{n} {status}" for status, n in counts.items()]
+            texts += [f"{left} not begun"] if left else []
+            print(f"{', '.join(texts)}; report: {batch.report.path}", flush=True)
+    return 1 if counts["failed"] else 0
+
+
+def _has_bar() -> bool:
+    return sys.stderr.isatty() and importlib.util.find_spec("tqdm") is not None
+
+
+def _executor(
+    options: argparse.Namespace,
+) -> contextlib.AbstractContextManager[Executor | None]:
+    if options.jobs:
+        return process_pool(options.jobs)
+    if options.dask:
+        return dask_cluster(options.dask)
+    return contextlib.nullcontext()
