@@ -81,6 +81,7 @@ class _OldWriter:
 
     export: Callable[..., Any]
     options: dict[str, Any]
+    is_folder = False
 
     def losses(self, obj: Any) -> list[str]:
         """Return nothing."""

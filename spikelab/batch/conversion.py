@@ -11,7 +11,7 @@ from typing import Any
 import attrs
 
 from spikelab.batch.options import PRIVATE, check_options, options_of
-from spikelab.batch.places import Places, resolved, same_place
+from spikelab.batch.places import Places, identity, is_url, resolved
 from spikelab.data_loaders.data_loaders import load
 from spikelab.errors import (
     LossError,
@@ -28,6 +28,9 @@ StrPath = str | os.PathLike[str]
 
 _WITHOUT_EFFECT = (*PRIVATE, "progress", "overwrite")
 """How options begin that do not change what is in a file."""
+
+FURTHER_FILES = ("units_table",)
+"""Options that name a further file of each recording."""
 
 _MOST_LOSSES = 100
 """A row holds no more losses than this, so that it stays small."""
@@ -92,6 +95,24 @@ class Job:
     source_options: Mapping[str, Any]
     storage_options: Mapping[str, Any] | None = attrs.field(default=None, repr=False)
     append: bool = False
+
+    def absolute(self, folder: str) -> "Job":
+        """Return the job with its paths, relative to `folder`, as absolute ones."""
+
+        def full(path: str) -> str:
+            return path if is_url(path) else os.path.join(folder, path)  # noqa: PTH118
+
+        def with_full(options: Mapping[str, Any]) -> Mapping[str, Any]:
+            given = [n for n in FURTHER_FILES if options.get(n) is not None]
+            return {**options, **{n: full(str(options[n])) for n in given}}
+
+        return attrs.evolve(
+            self,
+            source=full(self.source),
+            target=full(self.target),
+            options=with_full(self.options),
+            source_options=with_full(self.source_options),
+        )
 
 
 def convert(
@@ -167,13 +188,17 @@ def convert(
         return _written(job, obj, writer, [*warned, *lost])
 
 
-def convert_job(job: Job, attempt: str = "", *, raises: bool = False) -> "Outcome":
+def convert_job(
+    job: Job, folder: str, attempt: str = "", *, raises: bool = False
+) -> "Outcome":
     """Do a conversion in whatever process this is, and return what became of it.
 
     Parameters
     ----------
     job : Job
         What to do.
+    folder : str
+        The working folder of the driver, which may be another than that of a worker.
     attempt : str
         A text that no other call has. Dask takes two calls with equal arguments for
         one, and would not repeat one that failed.
@@ -186,11 +211,13 @@ def convert_job(job: Job, attempt: str = "", *, raises: bool = False) -> "Outcom
     failure: Exception | None = None
     with collected_warnings(shown=False) as warned:
         try:
-            obj = _loaded(job)
+            there = job.absolute(folder)
+            obj = _loaded(there)
             known = _numbers(obj)
-            writer, lost = _writer(job, obj)
-            _written(job, obj, writer, [*warned, *lost])
-            known["n_bytes"] = Places(job.storage_options).size(job.target)
+            writer, lost = _writer(there, obj)
+            _written(there, obj, writer, [*warned, *lost])
+            places, is_folder = Places(job.storage_options), writer.is_folder
+            known["n_bytes"] = places.size(there.target, is_folder=is_folder)
         except Exception as error:  # whatever went wrong is a row of the report
             failure = error
     others = [text for text in warned if not any(one in text for one in lost)]
@@ -288,8 +315,10 @@ def _sampling_rate(obj: Any) -> float | None:
 
 def _written(job: Job, obj: Any, writer: Any, lost: list[str]) -> Any:
     """Write the object, unless that would lose part of its only copy."""
-    targets = [job.target, *filter(None, [getattr(writer, "units_table", None)])]
-    if lost and any(same_place(job.source, target) for target in targets):
+    targets = [job.target, *filter(None, map(job.options.get, FURTHER_FILES))]
+    if lost and any(
+        identity(job.source) == identity(str(target)) for target in targets
+    ):
         raise LossError(
             f"{job.source} is source and target, and part of it would be lost: "
             f"{'; '.join(dict.fromkeys(lost))}"

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor
 from multiprocessing.connection import wait
+from pathlib import Path
 from typing import Any
 
 from spikelab.batch.conversion import (
@@ -36,8 +37,8 @@ def run_jobs(
 ) -> None:
     """Do jobs on an executor, in this process if there is none.
 
-    A job whose worker died, and those that were lost with it, are tried once more at the
-    end, one by one, so that a recording that kills its worker costs itself alone.
+    If a pool breaks, the jobs that were lost with it are tried once more at the end, one
+    by one, so that a recording that kills its worker costs itself alone.
 
     Parameters
     ----------
@@ -53,7 +54,7 @@ def run_jobs(
     """
     if executor is None:
         for job in jobs:
-            record(job, convert_job(job, raises=raises))
+            record(job, convert_job(job, str(Path.cwd()), raises=raises))
         return
     crew = _Crew(executor, raises)
     window = getattr(executor, "window", WINDOW)
@@ -62,8 +63,10 @@ def run_jobs(
         for job, outcome, error in crew.done(jobs, window):
             if outcome is not None:
                 record(job, outcome)
-            elif error is not None:
+            elif isinstance(error, BrokenExecutor):
                 suspects.append(job)
+            else:  # Dask, say, has tried it on several workers
+                record(job, _lost(job, error, raises))
         for job, outcome, error in crew.done(suspects, 1):
             record(job, outcome or _lost(job, error, raises))
     except BaseException:
@@ -78,6 +81,7 @@ class _Crew:
 
     def __init__(self, executor: Executor, raises: bool) -> None:
         self._executor, self._raises = executor, raises
+        self._folder = str(Path.cwd())
         self._jobs: dict[Future[Outcome], Job] = {}
         self._done: queue.SimpleQueue[Future[Outcome]] = queue.SimpleQueue()
 
@@ -114,7 +118,7 @@ class _Crew:
         attempt = secrets.token_hex(8)
         try:
             future = self._executor.submit(
-                convert_job, job, attempt, raises=self._raises
+                convert_job, job, self._folder, attempt, raises=self._raises
             )
         except (BrokenExecutor, RuntimeError) as error:
             return error

@@ -133,7 +133,7 @@ class Places:
             return None
         return State.of_files(_states_below(path))
 
-    def size(self, place: str) -> int:
+    def size(self, place: str, *, is_folder: bool) -> int:
         """Return the size of a target that was just written, in bytes."""
         if not is_s3_url(place):
             state = self.state(place)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePath, PurePosixPath
 from typing import Any
 
-from spikelab.batch.conversion import Job, StrPath, format_of
+from spikelab.batch.conversion import FURTHER_FILES, Job, StrPath, format_of
 from spikelab.batch.options import check_options, suggestion
 from spikelab.batch.places import Places, identity, is_url, resolved
 from spikelab.batch.report import NAME, Report
@@ -15,9 +15,6 @@ from spikelab.errors import OptionError
 from spikelab.registry import FORMATS, Format, named_by
 
 _FIELDS = ("stem", "parent", "index")
-
-_TEMPLATES = ("units_table",)
-"""Options that name a further file of each recording."""
 
 
 def planned(
@@ -49,7 +46,7 @@ def planned(
     if isinstance(sources, str | os.PathLike):
         sources = [sources]
     found = [name for source in sources or () for name in places.matches(source)]
-    texts = [template, *(str(options.get(name, "")) for name in _TEMPLATES)]
+    texts = [template, *(str(options.get(name, "")) for name in FURTHER_FILES)]
     fields = {name for text in texts for name in _fields_of(text)}
     rows: Sequence[Row | None] = [None] * len(found)
     if table is not None:
@@ -192,7 +189,7 @@ def _with_templates(
 ) -> Mapping[str, Any]:
     changed = {
         name: _filled(os.fspath(options[name]), names, row)
-        for name in _TEMPLATES
+        for name in FURTHER_FILES
         if options.get(name) is not None
     }
     return {**options, **changed} if changed else options
@@ -205,7 +202,7 @@ def _without_clashes(jobs: list[Job]) -> dict[str, Job]:
     for job in jobs:
         files = [(job.target, found)]
         files += [
-            (str(job.options[n]), tables) for n in _TEMPLATES if job.options.get(n)
+            (str(job.options[n]), tables) for n in FURTHER_FILES if job.options.get(n)
         ]
         for name, owners in files:
             key = identity(name)

@@ -1,0 +1,127 @@
+"""One conversion, from Python."""
+
+import warnings
+
+import numpy as np
+import pytest
+from recordings import assert_same_recording, simulated
+
+import spikelab
+from spikelab import SpikeData, convert, load
+from spikelab.errors import LossError, OptionError
+
+
+def plain(**options):
+    """A recording of which no format loses anything."""
+    return SpikeData([[12.5, 430.0, 981.25], [77.0, 505.5], []], length=1000, **options)
+
+
+def test_a_recording_is_converted_and_the_place_is_returned(tmp_path):
+    """As the exporter returns it: a path, or several."""
+    source = plain().to_pickle(tmp_path / "a.pkl")
+    target = str(tmp_path / "a.h5")
+    assert convert(source, target) == target
+    assert load(target) == plain()
+    arrays = convert(source, tmp_path / "ks", to="kilosort", fs_Hz=20_000)
+    assert [type(name) for name in arrays] == [str, str]
+
+
+def test_the_name_or_to_says_the_format(tmp_path):
+    """And if neither does, the formats there are are listed."""
+    source = plain().to_pickle(tmp_path / "a.pkl")
+    convert(source, tmp_path / "odd.name", to="hdf5")
+    assert load(tmp_path / "odd.name") == plain()
+    with pytest.raises(OptionError, match=r"to must be given: the name .* csv"):
+        convert(source, tmp_path / "odd.name")
+    with pytest.raises(OptionError, match=r"to must be one of nwb, .* got 'nbw'"):
+        convert(source, tmp_path / "a.nwb", to="nbw")
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        ({"fsHz": 1000}, "fsHz is no option of nwb, did you mean fs_Hz"),
+        ({"style": "group"}, "style is no option of nwb, but of hdf5"),
+        ({"fs_Hz": -1.0}, "fs_Hz must be positive"),
+    ],
+)
+def test_wrong_options_are_found_before_the_source_is_read(options, problem, tmp_path):
+    """An option of another format, a misspelt one, a value that the writer refuses."""
+    with pytest.raises(ValueError, match=problem):
+        convert(tmp_path / "missing.pkl", tmp_path / "a.nwb", **options)
+
+
+def test_a_wrong_option_is_a_type_error_too(tmp_path):
+    """As it is for any function of Python."""
+    with pytest.raises(TypeError, match="wings is no option"):
+        convert(tmp_path / "missing.pkl", tmp_path / "a.nwb", wings=2)
+
+
+def test_each_loss_is_warned_of_once(tmp_path):
+    """One warning for each thing that the target has no place for."""
+    source = simulated().to_pickle(tmp_path / "a.pkl")
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        convert(source, tmp_path / "a.h5")
+    texts = [str(warning.message) for warning in caught]
+    assert any("neuron_attributes" in text for text in texts)
+    assert any("metadata" in text for text in texts)
+    assert len(set(texts)) == len(texts)
+
+
+def test_the_only_copy_is_not_replaced_if_part_of_it_would_be_lost(tmp_path):
+    """By whatever name source and target are called."""
+    raw = np.ones((2, 20), dtype=np.int16)
+    sd = SpikeData([[1.0, 2.0]], length=10.0, raw_data=raw, raw_time=2.0)
+    source = tmp_path / "a.h5"
+    sd.to_hdf5(source, raw_dataset="raw", raw_time_dataset="t")
+    (tmp_path / "link.h5").symlink_to(source)
+    before = source.read_bytes()
+    for target in (source, tmp_path / "link.h5"):
+        with (
+            pytest.warns(UserWarning, match="raw"),
+            pytest.raises(LossError, match="is source and target"),
+        ):
+            convert(source, target)
+        assert source.read_bytes() == before
+
+
+def test_what_loses_nothing_may_replace_its_source(tmp_path):
+    """Such as a new layout of the same spikes."""
+    source = plain().to_hdf5(tmp_path / "a.h5")
+    convert(source, source, style="group")
+    assert load(source) == plain()
+
+
+def test_the_sampling_rate_comes_from_the_source(tmp_path):
+    """A folder that says how fast it was sampled needs no option."""
+    folder = tmp_path / "ks"
+    plain().to_kilosort(folder, fs_Hz=20_000)
+    convert(folder, tmp_path / "phy", to="phy")
+    assert load(tmp_path / "phy").metadata["fs_Hz"] == 20_000
+    convert(folder, tmp_path / "a.nwb")
+    assert load(tmp_path / "a.nwb").metadata["fs_Hz"] == pytest.approx(20_000)
+    assert_same_recording(load(tmp_path / "a.nwb"), plain(), slack_ms=1e-9)
+
+
+def test_a_rate_that_nobody_knows_is_asked_for(tmp_path):
+    """Before anything is written."""
+    source = plain().to_pickle(tmp_path / "a.pkl")
+    with pytest.raises(OptionError, match=r"fs_Hz must be given for phy: .*a\.pkl"):
+        convert(source, tmp_path / "phy", to="phy")
+    assert not (tmp_path / "phy").exists()
+
+
+def test_home_is_home(tmp_path, monkeypatch):
+    """A tilde is the home folder, in source and target."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    plain().to_pickle(tmp_path / "a.pkl")
+    convert("~/a.pkl", "~/a.h5")
+    assert load(tmp_path / "a.h5") == plain()
+
+
+def test_convert_is_a_function_of_the_package():
+    """It is called spikelab.convert, and so are its companions."""
+    assert spikelab.convert is convert
+    assert callable(spikelab.convert_many)
+    assert spikelab.Conversion("a", "b", "written").losses == []
