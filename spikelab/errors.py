@@ -6,6 +6,7 @@ cannot say. Each also derives from the built-in that fits it, so that code
 which catches the built-in keeps working.
 """
 
+import contextlib
 import pickle
 import sys
 import warnings

@@ -1,18 +1,20 @@
 """Sources and targets: what patterns match, how large files are, when they changed."""
 
+import bisect
 import fnmatch
 import glob
+import itertools
 import os
-import posixpath
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import attrs
 
-from spikelab.s3 import Store
-from spikelab.s3_urls import is_s3_url, located, parse_s3_url
+from spikelab.storage.publish import is_url
+from spikelab.storage.store import Entry, store_at
+from spikelab.storage.urls import is_s3_url, located
 
 StrPath = str | os.PathLike[str]
 
@@ -30,7 +32,12 @@ class State:
     time: float
 
     @classmethod
-    def of_files(cls, states: Iterator["State"]) -> "State":
+    def of(cls, entry: Entry) -> "State":
+        """Return the state of a file in a store."""
+        return cls(entry.size, entry.modified.timestamp() if entry.modified else 0.0)
+
+    @classmethod
+    def of_all(cls, states: Iterable["State"]) -> "State":
         """Return the size of all, and the time of the last."""
         size, last = 0, 0.0
         for state in states:
@@ -46,37 +53,20 @@ def resolved(place: StrPath) -> str:
     return text if is_url(text) else os.path.expanduser(text)  # noqa: PTH111 # keeps "./"
 
 
-def is_url(text: str) -> bool:
-    """Return whether a text is a URL, and not a local path."""
-    return "://" in text
-
-
 def is_pattern(text: str) -> bool:
     """Return whether a text is a pattern, and not the name of a file that is there."""
     is_name = not is_url(text) and os.path.lexists(text)
     return bool(_WILDCARD.search(text)) and not is_name
 
 
-def same_place(a: str, b: str) -> bool:
-    """Return whether two paths or URLs name one file or folder."""
-    if is_s3_url(a) and is_s3_url(b):
-        return located(a).url.rstrip("/") == located(b).url.rstrip("/")
-    if is_url(a) or is_url(b):
-        return a == b
-    return identity(a) == identity(b)
-
-
 def identity(place: str) -> str:
     """Return a text that is the same for all names of a file or folder."""
-    if is_url(place):
-        return place.rstrip("/")
-    return os.path.realpath(_folder_of(place))
-
-
-def _folder_of(place: str) -> str:
-    """Return the folder if a file of it stands for a KiloSort or Phy folder."""
     folder, name = os.path.split(place)
-    return folder or "." if name in _PARTS_OF_FOLDERS else place
+    if name in _PARTS_OF_FOLDERS:
+        place = folder or "."
+    if is_s3_url(place):
+        place = located(place).url
+    return place.rstrip("/") if is_url(place) else os.path.realpath(place)
 
 
 class Places:
@@ -90,8 +80,8 @@ class Places:
 
     def __init__(self, storage_options: Mapping[str, Any] | None = None) -> None:
         self._storage_options = storage_options
-        self._folders: dict[str, dict[str, State | None]] = {}
-        self._matched: dict[str, State] = {}
+        self._folders: dict[str, dict[str, State]] = {}
+        self._names: dict[str, list[str]] = {}
 
     def matches(self, source: StrPath) -> list[str]:
         """Return the files and folders that a path, a URL or a pattern names, sorted.
@@ -104,8 +94,8 @@ class Places:
         text = resolved(source)
         if not is_pattern(text):
             return [text]
-        if is_s3_url(text):
-            found = self._matches_in_s3(text)
+        if is_url(text):
+            found = self._matches_in_store(text)
         else:
             found = glob.glob(text, recursive=True)  # noqa: PTH207 # keeps "./"
         if not found:
@@ -114,95 +104,66 @@ class Places:
 
     def exists(self, place: str) -> bool:
         """Return whether a file or folder is there."""
-        if is_s3_url(place):
-            return self._entry_in_s3(place)[0]
+        if is_url(place):
+            return self.state(place) is not None
         return Path(place).exists()
 
     def state(self, place: str) -> State | None:
         """Return the state of a file or folder, None if it is not there."""
-        if is_s3_url(place):
-            if place in self._matched:
-                return self._matched[place]
-            is_there, state = self._entry_in_s3(place)
-            return (state or self._folder_in_s3(place)) if is_there else None
-        path = Path(_folder_of(place))
+        if is_url(place):
+            return self._state_in_store(identity(place))
+        path = Path(identity(place))
         try:
             if not path.is_dir():
                 return _state(path.stat())
         except OSError:
             return None
-        return State.of_files(_states_below(path))
+        return State.of_all(_states_below(path))
 
-    def size(self, place: str, *, is_folder: bool) -> int:
-        """Return the size of a target that was just written, in bytes."""
-        if not is_s3_url(place):
-            state = self.state(place)
-            return state.n_bytes if state else 0
-        found = list(self._objects(place))
-        folder = located(place).url.rstrip("/") + "/"
-        return sum(
-            state.n_bytes
-            for url, state in found
-            if url == located(place).url or url.startswith(folder)
-        )
+    def size(self, target: str, *, is_folder: bool) -> int:
+        """Return the size in bytes of a target that was just written."""
+        if not is_url(target):
+            return getattr(self.state(target), "n_bytes", 0)
+        store = store_at("target", target, self._storage_options)
+        if is_folder:
+            return sum(entry.size for entry in store.entries().values())
+        return store.entry().size
 
-    def _matches_in_s3(self, pattern: str) -> list[str]:
-        bucket, key = parse_s3_url(pattern)
-        start = key[: _WILDCARD.search(key).start()]  # type: ignore[union-attr] # is one
-        pattern_parts = key.rstrip("/").split("/")
-        found: dict[str, list[State]] = {}
-        for url, state in self._objects(f"s3://{bucket}/{start}"):
-            parts = located(url).key.split("/")
-            if n := _matched(pattern_parts, parts):
-                name = f"s3://{bucket}/{'/'.join(parts[:n])}"
-                found.setdefault(name, []).append(state)
-        for url, states in found.items():
-            self._matched[url] = State.of_files(iter(states))
+    def _matches_in_store(self, pattern: str) -> list[str]:
+        scheme, _, path = pattern.rstrip("/").partition("://")
+        parts = path.split("/")
+        n = next(i for i, part in enumerate(parts) if _WILDCARD.search(part))
+        folder = f"{scheme}://{'/'.join(parts[:n])}"
+        found = set()
+        for name in self._listed(folder):
+            names = name.split("/")
+            if count := _matched(parts[n:], names):
+                found.add(f"{folder}/{'/'.join(names[:count])}")
         return list(found)
 
-    def _objects(self, start: str) -> Iterator[tuple[str, State]]:
-        """Yield URL and state of each object whose URL begins with `start`."""
-        place = located(start)
-        client = Store.at(start, self._storage_options).client
-        pages = client.get_paginator("list_objects_v2").paginate(
-            Bucket=place.bucket, Prefix=place.key
-        )
-        for page in pages:
-            for entry in page.get("Contents", ()):
-                # Some stores have an object for each folder, named with a slash.
-                if not entry["Key"].endswith("/"):
-                    time = entry["LastModified"].timestamp()
-                    url = f"s3://{place.bucket}/{entry['Key']}"
-                    yield url, State(entry["Size"], time)
+    def _state_in_store(self, url: str) -> State | None:
+        folder = url.rpartition("/")[0]
+        parents = itertools.accumulate(url.split("/")[:-1], lambda a, b: f"{a}/{b}")
+        folder = next((f for f in parents if f in self._folders), folder)
+        try:
+            files = self._listed(folder)
+        except OSError:  # a store may be readable, but not list what it has
+            return None
+        name = url.removeprefix(f"{folder}/")
+        names = self._names[folder]
+        first, last = (bisect.bisect(names, name + end) for end in ("/", "0"))
+        if first < last:
+            return State.of_all(files[file] for file in names[first:last])
+        return files.get(name)
 
-    def _folder_in_s3(self, place: str) -> State:
-        below = self._objects(located(place).url.rstrip("/") + "/")
-        return State.of_files(state for _, state in below)
-
-    def _entry_in_s3(self, place: str) -> tuple[bool, State | None]:
-        """Return whether something is there, and its state if that is an object."""
-        url = located(_folder_of(place)).url.rstrip("/")
-        folder, name = posixpath.split(url)
+    def _listed(self, folder: str) -> dict[str, State]:
+        """Return the state of each file below a folder, in the order of their names."""
         if folder not in self._folders:
-            self._folders[folder] = self._listed(folder)
-        entries = self._folders[folder]
-        return name in entries, entries.get(name)
-
-    def _listed(self, folder: str) -> dict[str, State | None]:
-        """Return the names in a folder: objects with their state, folders without."""
-        place = located(folder + "/")
-        client = Store.at(folder + "/", self._storage_options).client
-        pages = client.get_paginator("list_objects_v2").paginate(
-            Bucket=place.bucket, Prefix=place.key, Delimiter="/"
-        )
-        found: dict[str, State | None] = {}
-        for page in pages:
-            for entry in page.get("CommonPrefixes", ()):
-                found[posixpath.basename(entry["Prefix"].rstrip("/"))] = None
-            for entry in page.get("Contents", ()):
-                name = posixpath.basename(entry["Key"])
-                found[name] = State(entry["Size"], entry["LastModified"].timestamp())
-        return found
+            store = store_at("source", f"{folder}/", self._storage_options)
+            found = sorted(store.entries().items(), key=lambda item: item[0])
+            self._folders[folder] = {name: State.of(entry) for name, entry in found}
+            self._names[folder] = list(self._folders[folder])
+        return self._folders[folder]
 
 
 def _state(status: os.stat_result) -> State:
@@ -218,7 +179,7 @@ def _states_below(folder: Path) -> Iterator[State]:
 
 
 def _matched(pattern: list[str], parts: list[str]) -> int | None:
-    """Return how many first parts of a key a pattern matches, None if it does not."""
+    """Return how many first parts of a name a pattern matches, None if it does not."""
     if not pattern:
         return 0
     first, rest = pattern[0], pattern[1:]
