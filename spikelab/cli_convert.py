@@ -14,10 +14,11 @@ from spikelab.batch.conversion import Conversion, convert, format_of
 from spikelab.batch.executors import dask_cluster, process_pool
 from spikelab.batch.many import Batch, progress_bar
 from spikelab.batch.options import Option, json_object, options_of
-from spikelab.batch.places import is_pattern, is_url, resolved
+from spikelab.batch.places import is_pattern, resolved
 from spikelab.batch.plan import report_of, stem_of, template_of
 from spikelab.errors import OptionError
 from spikelab.registry import FORMATS
+from spikelab.storage.publish import is_url
 
 _EXAMPLES = """\
 examples:

@@ -64,8 +64,6 @@ class Format:
         function that chooses one of several.
         """
         export: Any = self.export
-        if not hasattr(export, "writer"):
-            return _OldWriter(export, options)
         return export.writer(**options)
 
     @property
@@ -73,23 +71,6 @@ class Format:
         """The function that reads a file or folder of this format."""
         read: Callable[..., Any] = self.module.read
         return read
-
-
-@attrs.frozen
-class _OldWriter:
-    """Old way, while the formats are moved over."""
-
-    export: Callable[..., Any]
-    options: dict[str, Any]
-    is_folder = False
-
-    def losses(self, obj: Any) -> list[str]:
-        """Return nothing."""
-        return []
-
-    def write(self, obj: Any, target: Any) -> Any:
-        """Export."""
-        return self.export(obj, target, **self.options)
 
 
 FORMATS = {

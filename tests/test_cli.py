@@ -9,7 +9,7 @@ import pytest
 from recordings import assert_same_recording, linear_track, simulated
 
 import spikelab
-from spikelab import cli, demo, load
+from spikelab import SpikeData, cli, demo, load
 from spikelab.batch.options import options_of
 from spikelab.registry import FORMATS
 
@@ -80,7 +80,7 @@ def test_the_real_recording_goes_round_in_a_circle(tmp_path):
 
 def test_convert_says_where_it_wrote(tmp_path):
     """The path is the only output, so that scripts can use it."""
-    source = simulated().to_pickle(tmp_path / "x.pkl")
+    source = SpikeData([[1.0], []], length=10.0).to_pickle(tmp_path / "x.pkl")
     target = str(tmp_path / "y.h5")
     done = run("convert", source, target)
     assert (done.returncode, done.stdout, done.stderr) == (0, target + "\n", "")
@@ -145,6 +145,96 @@ def test_warnings_are_one_line_too(tmp_path):
     assert lines
     assert all(line.startswith("spikelab: warning: ") for line in lines)
     assert len(set(lines)) == len(lines)
+
+
+def test_each_loss_is_a_line(tmp_path):
+    """HDF5 styles hold neither attributes nor metadata."""
+    simulated().to_pickle(tmp_path / "x.pkl")
+    done = run("convert", "x.pkl", "x.h5", cwd=tmp_path)
+    lines = done.stderr.splitlines()
+    assert done.returncode == 0
+    assert len(lines) == 2
+    for line, name in zip(lines, ("neuron_attributes", "metadata"), strict=True):
+        assert line.startswith(f"spikelab: warning: x.h5: {name}")
+
+
+def test_the_source_is_not_replaced_if_something_would_be_lost(tmp_path):
+    """It is the only copy."""
+    simulated().to_pickle(tmp_path / "x.h5")
+    before = (tmp_path / "x.h5").read_bytes()
+    done = run("convert", "x.h5", "./x.h5", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "is source and target" in done.stderr.splitlines()[-1]
+    assert (tmp_path / "x.h5").read_bytes() == before
+
+
+@pytest.mark.parametrize("target", ["out/", "out"])
+def test_a_folder_as_target_means_a_file_in_it(target, tmp_path):
+    """For formats that are files; a folder of KiloSort is the target itself."""
+    SpikeData([[1.0, 2.0], []], length=10.0).to_pickle(tmp_path / "x.v2.pkl")
+    if target == "out":
+        (tmp_path / "out").mkdir()
+    done = run("convert", "x.v2.pkl", target, "--to", "hdf5", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (0, "out/x.v2.h5\n"), done.stderr
+    options = ["--to", "kilosort", "--fs-Hz", "20000"]
+    done = run("convert", "x.v2.pkl", "ks/", *options, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert load(tmp_path / "ks").N == 2
+
+
+def test_many_recordings_are_one_command(tmp_path):
+    """A line for each, a report, and nothing to do the second time."""
+    for i in range(3):
+        SpikeData([[float(i)]], length=10.0).to_pickle(tmp_path / f"{i}.pkl")
+    done = run("convert", "0.pkl", "1.pkl", "2.pkl", "out/{stem}.h5", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    *lines, last = done.stdout.splitlines()
+    assert lines == [f"written  out/{i}.h5" for i in range(3)]
+    assert last == "3 written, 0 kept, 0 failed; report: out/spikelab-conversions.jsonl"
+    again = run("convert", "*.pkl", "out/{stem}.h5", cwd=tmp_path)
+    assert again.stdout.splitlines()[-1].startswith("0 written, 3 kept, 0 failed")
+    anew = run("convert", "*.pkl", "out/{stem}.h5", "--no-resume", cwd=tmp_path)
+    assert anew.stdout.splitlines()[-1].startswith("3 written, 0 kept, 0 failed")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message", "status"),
+    [
+        (["*.h5", "out/", "--to", "nwb"], "no file or folder matches '*.h5'", 1),
+        (["*.pkl", "out/"], "--to must be given", 2),
+        (["*.pkl", "{name}.h5"], "TARGET has the unknown field {name}", 2),
+        (["*.pkl", "all.h5"], "TARGET must differ for each recording", 2),
+        (["*.pkl", "{stem}.h5", "--jobs", "0"], "must be a number from 1", 2),
+        (["*.pkl", "{stem}.h5", "--jobs", "2", "--dask", "x"], "not allowed with", 2),
+        (["*.pkl", "{stem}.h5", "--report", "x.txt"], "report must end with", 1),
+        (["x.pkl"], "SOURCE must be given", 2),
+        (["missing.pkl", "*.pkl", "{stem}.h5"], None, 1),
+    ],
+)
+def test_errors_of_many_are_one_line(arguments, message, status, tmp_path):
+    """And nothing is written, but where a single recording fails."""
+    for name in ("a", "b"):
+        SpikeData([[1.0]], length=10.0).to_pickle(tmp_path / f"{name}.pkl")
+    done = run("convert", *arguments, cwd=tmp_path)
+    (line,) = done.stderr.splitlines()
+    assert done.returncode == status
+    assert line.startswith("spikelab: error: ")
+    if message is None:
+        assert "missing.pkl: FileNotFoundError" in line
+        assert (tmp_path / "a.h5").exists()
+    else:
+        assert message in line
+        assert sorted(p.name for p in tmp_path.iterdir()) == ["a.pkl", "b.pkl"]
+
+
+def test_show_prints_what_a_file_holds(tmp_path):
+    """And exits with 1 if it cannot be read."""
+    SpikeData([[1.0, 2.0], []], length=10.0).to_pickle(tmp_path / "x.pkl")
+    done = run("show", "x.pkl", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "2 units" in done.stdout
+    assert run("show", "missing.pkl", cwd=tmp_path).returncode == 1
+    assert run("show", cwd=tmp_path).returncode == 2
 
 
 def test_session_facts_come_from_json_files(tmp_path):

@@ -11,7 +11,7 @@ from typing import Any
 import attrs
 
 from spikelab.batch.options import PRIVATE, check_options, options_of
-from spikelab.batch.places import Places, identity, is_url, resolved
+from spikelab.batch.places import Places, identity, resolved
 from spikelab.data_loaders.data_loaders import load
 from spikelab.errors import (
     LossError,
@@ -23,6 +23,7 @@ from spikelab.errors import (
 from spikelab.formats.base import recordings_of
 from spikelab.registry import FORMATS, Format, named_by
 from spikelab.spikedata.pairwise import PairwiseCompMatrix, PairwiseCompMatrixStack
+from spikelab.storage.publish import is_url
 
 StrPath = str | os.PathLike[str]
 
@@ -184,7 +185,7 @@ def convert(
         writer, lost = _writer(job, obj)
         for text in lost:
             if not any(text in other for other in warned):
-                warn(f"{os.fspath(target)} does not hold {text}")
+                warn(f"{os.fspath(target)}: {text}")
         return _written(job, obj, writer, [*warned, *lost])
 
 

@@ -8,11 +8,12 @@ from typing import Any
 
 from spikelab.batch.conversion import FURTHER_FILES, Job, StrPath, format_of
 from spikelab.batch.options import check_options, suggestion
-from spikelab.batch.places import Places, identity, is_url, resolved
+from spikelab.batch.places import Places, identity, resolved
 from spikelab.batch.report import NAME, Report
 from spikelab.batch.table import Row, checked_rows
 from spikelab.errors import OptionError
 from spikelab.registry import FORMATS, Format, named_by
+from spikelab.storage.publish import is_url
 
 _FIELDS = ("stem", "parent", "index")
 

@@ -143,6 +143,11 @@ def export_spikedata_to_hdf5(
     OSError
         If the file cannot be written; an earlier one is then as it was.
     """
+    return _writer(style, **options).write(sd, filepath)
+
+
+def _writer(style: Style = "ragged", **options: Unpack[ExportOptions]) -> HDF5Writer:
+    """Return a writer with the options of the export function."""
     given = cast(dict[str, Any], options)
     writer = _writer_class(style)
     common = {name: v for name, v in given.items() if name not in _FIELDS}
@@ -161,7 +166,10 @@ def export_spikedata_to_hdf5(
             f"without effect in style {writer.style!r}, because of another style: "
             f"{', '.join(sorted(others))}"
         )
-    return _made(writer, own, **common).write(sd, filepath)
+    return _made(writer, own, **common)
+
+
+export_spikedata_to_hdf5.writer = _writer  # type: ignore[attr-defined] # of any function
 
 
 def read(

@@ -20,6 +20,7 @@ from spikelab.formats.hdf5.parts import SLICES
 from spikelab.formats.reading import READS_RAW, build
 from spikelab.spikedata import time_units
 from spikelab.spikedata.data_object import DataObject
+from spikelab.spikedata.differences import LOADER_KEYS
 from spikelab.spikedata.spike_trains import BLOCK, SpikeTrains, converted
 from spikelab.spikedata.spikedata import SpikeData
 from spikelab.spikedata.spikeslicestack import SpikeSliceStack
@@ -131,10 +132,14 @@ class HDF5Writer(FileWriter):
 
     def _losses(self, obj: DataObject) -> list[Loss]:
         recordings = recordings_of(obj)
+        held: dict[str, Any] = {}
+        if isinstance(obj, SpikeData):
+            held["neuron_attributes"] = obj.neuron_attributes
+            held["metadata"] = set(obj.metadata or ()) - set(LOADER_KEYS)
         lost = [
             Loss((name,), f"{name} (HDF5 styles hold spike trains only)")
-            for name in ("neuron_attributes", "metadata")
-            if isinstance(obj, SpikeData) and getattr(obj, name)
+            for name, values in held.items()
+            if values
         ]
         if any(sd.raw_data.size and not self._writes_raw(sd) for sd in recordings):
             lost.append(Loss(("raw_data",), "raw data (no raw_dataset was named)"))

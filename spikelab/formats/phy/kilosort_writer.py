@@ -24,6 +24,7 @@ from spikelab.formats.phy.unit_columns import (
 )
 from spikelab.spikedata import time_units
 from spikelab.spikedata.data_object import DataObject
+from spikelab.spikedata.differences import LOADER_KEYS
 from spikelab.spikedata.spikedata import SpikeData
 from spikelab.spikedata.spikeslicestack import SpikeSliceStack
 from spikelab.spikedata.time_units import TimeUnit
@@ -193,7 +194,9 @@ class KiloSortWriter(ClusterFolderWriter[tuple[str, str]]):
                 lost += losses_of_cells(column, changed)
             elif changed:
                 lost.append(f"neuron_attributes[{key!r}] (no array holds it)")
-        if sd.metadata:
+        same_rate = (sd.metadata or {}).get("fs_Hz") == self.fs_Hz
+        known = {*LOADER_KEYS, "fs_Hz"} if same_rate else {*LOADER_KEYS}
+        if set(sd.metadata or ()) - known:
             lost.append("metadata")
         if np.size(sd.raw_data):
             lost.append("raw data")

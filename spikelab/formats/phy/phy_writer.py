@@ -27,6 +27,7 @@ from spikelab.formats.phy.unit_columns import (
     unit_columns,
 )
 from spikelab.spikedata.data_object import DataObject
+from spikelab.spikedata.differences import LOADER_KEYS
 from spikelab.spikedata.spikedata import SpikeData
 from spikelab.spikedata.spikeslicestack import SpikeSliceStack
 from spikelab.spikedata.unit_table import UnitTable
@@ -334,7 +335,9 @@ class PhyWriter(ClusterFolderWriter[str]):
         id_key = plan.columns.id_key
         if id_key not in (None, "unit_id"):
             lost.append(f"neuron_attributes[{id_key!r}] (it comes back as 'unit_id')")
-        if sd.metadata:
+        same_rate = (sd.metadata or {}).get("fs_Hz") == self.fs_Hz
+        known = {*LOADER_KEYS, "fs_Hz"} if same_rate else {*LOADER_KEYS}
+        if set(sd.metadata or ()) - known:
             lost.append("metadata")
         if np.size(sd.raw_data) and not self.raw_data:
             lost.append("raw data (raw_data=True writes them)")
