@@ -232,7 +232,7 @@ def test_show_prints_what_a_file_holds(tmp_path):
     SpikeData([[1.0, 2.0], []], length=10.0).to_pickle(tmp_path / "x.pkl")
     done = run("show", "x.pkl", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert "2 units" in done.stdout
+    assert "Units       2, 1 of them silent" in done.stdout
     assert run("show", "missing.pkl", cwd=tmp_path).returncode == 1
     assert run("show", cwd=tmp_path).returncode == 2
 
