@@ -26,7 +26,7 @@ LINES = (
     ("formats",),
     ("bridges", "look", "workspace"),
     ("data_loaders",),
-    ("convert",),
+    ("batch",),
     ("cli", "demo", "__init__", "__main__"),
 )
 """The package from the bottom up: a module imports from its own line or one below."""

@@ -10,8 +10,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NoReturn
 
-from spikelab import cli_convert, demo
+from spikelab import demo
 from spikelab.batch.options import suggestion
+from spikelab.cli import convert as cli_convert
 from spikelab.errors import OptionError
 from spikelab.storage.urls import is_s3_url
 
