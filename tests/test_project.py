@@ -51,7 +51,7 @@ SURFACE = {
     ),
     "spikelab.data_loaders.data_loaders": (
         "load_spikedata_from_hdf5 load_spikedata_from_nwb load_spikedata_from_kilosort "
-        "load_spikedata_from_pickle load_from_pickle"
+        "load_spikedata_from_pickle load_from_pickle load_spikedata_from_spikeinterface"
     ),
     "spikelab.data_loaders.s3_utils": (
         "is_s3_url parse_s3_url upload_to_s3 download_from_s3"

@@ -45,16 +45,10 @@ def from_spikeinterface(
         )
     segment = _checked_segment(sorting, segment_index)
     spikes = sorting.to_spike_vector(concatenated=False)[segment]
-    samples, fs_Hz = spikes["sample_index"], float(sorting.sampling_frequency)
-    clock, end = _clock(sorting, analyzer), None
     first = None if start_time is None else finite_ms("start_time", start_time)
-    if clock is not None and clock.has_time_vector(segment_index=segment):
-        times, start, end = _by_time_vector(clock, segment, samples, first)
-    else:
-        if first is None:
-            first = 1000.0 * _start_s(sorting, clock, segment)
-        n_samples = _n_samples(sorting, analyzer, segment)
-        times, start, end = _by_rate(samples, n_samples, fs_Hz, first)
+    times, start, end = _timed(
+        spikes["sample_index"], sorting, analyzer, segment, first
+    )
     units = spikes["unit_index"]
     trains = SpikeTrains.from_pairs(units, times, sorting.get_num_units())
     if length is None:
@@ -62,7 +56,7 @@ def from_spikeinterface(
     length = validate.not_negative("length", in_ms("length", length))
     trains = trains.moved_into(start, length, SLACK_MS)
     attributes = _attributes(sorting)
-    metadata = {"fs_Hz": fs_Hz, **_annotations(sorting)}
+    metadata = {"fs_Hz": float(sorting.sampling_frequency), **_annotations(sorting)}
     if analyzer is not None:
         metadata |= analyzers.describe(analyzer, attributes)
     return SpikeData(
@@ -82,6 +76,26 @@ def _checked_segment(sorting: Any, segment_index: int) -> int:
     if count > 1 and segment == 0:
         warn(f"the sorting has {count} segments, of which segment_index=0 is taken")
     return segment
+
+
+def _timed(
+    samples: NDArray[Any],
+    sorting: Any,
+    analyzer: Any,
+    segment: int,
+    first_ms: float | None,
+) -> tuple[NDArray[np.float64], float, float | None]:
+    """Return the times of samples, the start and, if it is known, the end in ms.
+
+    `first_ms` is the time of sample 0, if the caller knows better than SpikeInterface.
+    """
+    clock = _clock(sorting, analyzer)
+    if clock is not None and clock.has_time_vector(segment_index=segment):
+        return _by_time_vector(clock, segment, samples, first_ms)
+    if first_ms is None:
+        first_ms = 1000.0 * _start_s(sorting, clock, segment)
+    n_samples = _n_samples(sorting, analyzer, segment)
+    return _by_rate(samples, n_samples, float(sorting.sampling_frequency), first_ms)
 
 
 def _clock(sorting: Any, analyzer: Any) -> Any:
@@ -185,7 +199,7 @@ def to_spikeinterface(sd: SpikeData, fs_Hz: float | None = None) -> Any:
     given = sd.metadata.get("fs_Hz") if fs_Hz is None else fs_Hz
     if given is None:
         raise ValueError("fs_Hz must be given, because metadata has no 'fs_Hz'")
-    rate = validate.positive("fs_Hz", given)
+    rate = time_units.rate_Hz("fs_Hz", given)
     origin_ms, moved_ms = _origin(sd, rate)
     table, ids = sd.unit_table, _unit_ids(sd.unit_table)
     sorting = core.NumpySorting(

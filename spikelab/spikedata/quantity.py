@@ -10,7 +10,7 @@ import numpy as np
 
 from spikelab import validate
 
-Unit = Literal["ms", "kHz"]
+Unit = Literal["ms", "Hz", "kHz"]
 
 
 def in_ms(name: str, value: Any) -> Any:
@@ -43,7 +43,7 @@ def finite_ms(name: str, value: Any) -> float:
 
 
 def in_unit(name: str, value: Any, unit: Unit) -> Any:
-    """Return times in ms or rates in kHz, as :func:`in_ms` does."""
+    """Return times in ms, or rates in Hz or kHz, as :func:`in_ms` does."""
     if isinstance(value, list | tuple):
         # Millions of floats have one type, which is found at once.
         if any(map(has_unit, set(map(type, value)))):
@@ -104,7 +104,7 @@ def _of_quantities(value: Any, unit: Unit) -> Any:
 
 
 def _of_si(numbers: Any, si_unit: str, unit: Unit) -> Any:
-    needed, factor = ("s", 1e3) if unit == "ms" else ("s^-1", 1e-3)
+    needed, factor = {"ms": ("s", 1e3), "Hz": ("s^-1", 1), "kHz": ("s^-1", 1e-3)}[unit]
     if si_unit != needed:
         raise ValueError(f"got {si_unit}")
     return numbers * factor

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from spikelab import validate
 from spikelab.spikedata import windows
 from spikelab.spikedata.data_object import UnitObject
-from spikelab.spikedata.quantity import finite_ms, in_ms
+from spikelab.spikedata.quantity import finite_ms, has_unit, in_ms, in_unit
 from spikelab.spikedata.unit_table import Attributes
 
 if TYPE_CHECKING:
@@ -75,6 +75,9 @@ class RateData(UnitObject):
         rate_unit: str | None = None,
     ) -> None:
         validate.unmasked("inst_Frate_data", inst_Frate_data)
+        if has_unit(type(inst_Frate_data)):
+            rate_unit = rate_unit or "Hz"
+            inst_Frate_data = _in_rate_unit(inst_Frate_data, rate_unit)
         self.inst_Frate_data = _as_floats(inst_Frate_data)
         validate.unmasked("times", times)
         self.times = np.asarray(in_ms("times", times))
@@ -158,6 +161,15 @@ class RateData(UnitObject):
         if not self.times.size:
             return "there are none"
         return f"{self.times[0]} to {self.times[-1]} ms"
+
+
+def _in_rate_unit(rates: Any, rate_unit: str) -> Any:
+    """Return rates that have a unit in `rate_unit`."""
+    if rate_unit not in ("Hz", "kHz"):
+        raise ValueError(
+            f"rate_unit must be 'Hz' or 'kHz' for rates with a unit, got {rate_unit!r}"
+        )
+    return in_unit("inst_Frate_data", rates, "Hz" if rate_unit == "Hz" else "kHz")
 
 
 def _as_floats(inst_Frate_data: ArrayLike) -> NDArray[np.float64]:

@@ -12,6 +12,7 @@ from spikelab import validate
 from spikelab.errors import warn
 from spikelab.spikedata import construction, cutting, unit_selection, windows
 from spikelab.spikedata.bridge_mixin import BridgeMixin
+from spikelab.spikedata.published_mixin import PublishedMixin
 from spikelab.spikedata.quantity import finite_ms, in_ms
 from spikelab.spikedata.spike_counts import SpikeCounts
 from spikelab.spikedata.unit_table import Attributes
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from spikelab.spikedata.spikeslicestack import SpikeSliceStack
 
 
-class SpikeData(BridgeMixin, SpikeCounts):
+class SpikeData(BridgeMixin, PublishedMixin, SpikeCounts):
     """Spike times of N units over one recording window, in milliseconds.
 
     Parameters

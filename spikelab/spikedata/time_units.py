@@ -33,8 +33,15 @@ def is_sampling_rate(
     instance: Any, attribute: "attrs.Attribute[Any]", value: Any
 ) -> None:
     """Validate an option that is a sampling rate in Hz; warn if it may be in kHz."""
-    if checks.positive(attribute.name, value) < _LOW_RATE_HZ:
-        warn(f"{attribute.name} is {value} Hz; is that a rate in kHz?")
+    rate_Hz(attribute.name, value)
+
+
+def rate_Hz(name: str, value: Any) -> float:
+    """Return a sampling rate in Hz as a float; warn if it may be in kHz."""
+    rate = checks.positive(name, value)
+    if rate < _LOW_RATE_HZ:
+        warn(f"{name} is {value} Hz; is that a rate in kHz?")
+    return rate
 
 
 def sampling_rate(fs_Hz: Any, *units: str | None) -> float | None:

@@ -96,6 +96,12 @@ def test_rates_that_are_refused(fs_Hz):
         SpikeData([[1.0]]).to_spikeinterface()
 
 
+def test_a_rate_that_may_be_in_khz():
+    """As exports do, it is asked."""
+    texts = warnings_of(SpikeData([[1000.0]]).to_spikeinterface, fs_Hz=30)
+    assert any("kHz" in text for text in texts)
+
+
 def test_segments():
     """The first is taken with a warning; there must be such a segment."""
     two = sorting(segments=2)

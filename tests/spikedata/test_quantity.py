@@ -147,6 +147,19 @@ def test_quantities_and_neo():
             SpikeData(wrong)
 
 
+def test_rates_with_a_unit():
+    """They are Hz, or the rate_unit that is asked for."""
+    pq = pytest.importorskip("quantities")
+    rates = RateData([[1.0, 2.0]] * pq.kHz, [0.0, 1.0])
+    assert (rates.inst_Frate_data.tolist(), rates.rate_unit) == ([[1000, 2000]], "Hz")
+    rates = RateData([[1.0, 2.0]] * pq.Hz, [0.0, 1.0], rate_unit="kHz")
+    assert rates.inst_Frate_data.tolist() == [[0.001, 0.002]]
+    with pytest.raises(ValueError, match="inst_Frate_data must be in a unit of freq"):
+        RateData([[1.0]] * pq.mV, [0.0])
+    with pytest.raises(ValueError, match="rate_unit must be 'Hz' or 'kHz'"):
+        RateData([[1.0]] * pq.Hz, [0.0], rate_unit="spikes per bin")
+
+
 def test_a_time_in_us_is_right_to_the_last_bit():
     """Dividing by 1000, not multiplying by 0.001."""
     pq = pytest.importorskip("quantities")
