@@ -18,7 +18,6 @@ from spikelab.errors import (
     FormatError,
     IncompleteExportError,
     SpikelabError,
-    TransferError,
 )
 from spikelab.storage.manifest import (
     MANIFEST,
@@ -31,6 +30,7 @@ from spikelab.storage.publish import STAGED_SUFFIX, naming
 from spikelab.storage.remote_file import RemoteFile
 from spikelab.storage.store import (
     Entry,
+    ForbiddenError,
     Store,
     check_progress,
     progress_bar,
@@ -172,11 +172,7 @@ def hdf5_file(
     store = store_at("filepath", url, storage_options)
     try:
         beginning, entry = store.beginning(_FIRST)
-    except FileNotFoundError:
-        beginning = b""
-    except TransferError as error:
-        if error.errno != errno.EACCES:
-            raise
+    except (FileNotFoundError, ForbiddenError):
         beginning = b""
     if not beginning.startswith(_HDF5):
         yield None

@@ -11,7 +11,7 @@ from typing import Any
 import attrs
 
 from spikelab.errors import S3Error
-from spikelab.storage.store import Entry, Moved, Store, scrubbed
+from spikelab.storage.store import Entry, ForbiddenError, Moved, Store, scrubbed
 from spikelab.storage.urls import Location, located
 
 _PART = 8 * 2**20
@@ -256,9 +256,8 @@ class S3Store(Store):
             cause = scrubbed(self.secrets, _cause(error))
             if code in _REPLACED:
                 cause = "it was replaced while it was read"
-            failure = S3Error(f"cannot {verb} {location.url}: {cause}")
-            failure.errno = errno.EACCES if code in _FORBIDDEN else None
-            raise failure from None
+            failure = ForbiddenError if code in _FORBIDDEN else S3Error
+            raise failure(f"cannot {verb} {location.url}: {cause}") from None
 
 
 def with_credentials(

@@ -11,8 +11,13 @@ from typing import Any
 
 import attrs
 
-from spikelab.errors import MissingExtraError
+from spikelab.errors import MissingExtraError, S3Error
 from spikelab.storage.urls import scheme_of
+
+
+class ForbiddenError(S3Error):
+    """The store does not let this user do that."""
+
 
 Moved = Callable[[int], Any]
 """Is called with the number of bytes that were just transferred."""
