@@ -120,6 +120,7 @@ class Writer(abc.ABC, Generic[R]):
             self.storage_options,
             folder=self.is_folder,
             conflicting=self.conflicting,
+            overwrite=self.overwrite,
             progress=self.progress,
         ) as staged:
             self._write(obj, staged)

@@ -21,6 +21,7 @@ def replaced_entries(
     new: AbstractSet[str],
     conflicting: AbstractSet[str],
     in_manifest: AbstractSet[str] | None,
+    overwrite: bool = False,
 ) -> set[str]:
     """Return which entries of a folder an export replaces or removes.
 
@@ -32,6 +33,8 @@ def replaced_entries(
         Entries that programs would read together with the exported ones.
     in_manifest : set of str, optional
         What the manifest of an earlier export lists; None if there is none.
+    overwrite : bool
+        Replace what belongs to another program, too.
 
     Raises
     ------
@@ -40,11 +43,11 @@ def replaced_entries(
     """
     found = set(existing) & (new | conflicting | (in_manifest or set())) - {MANIFEST}
     own = set(PLAIN) if in_manifest is None else in_manifest | conflicting
-    if foreign := found - own:
+    if (foreign := found - own) and not overwrite:
         raise ValueError(
             "folder holds files of another program that would contradict or be "
             f"replaced by this export ({', '.join(sorted(foreign))}); "
-            "name an empty folder"
+            "name an empty folder, or replace them with overwrite=True"
         )
     return found
 

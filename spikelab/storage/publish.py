@@ -37,6 +37,7 @@ def publish(
     *,
     folder: bool = False,
     conflicting: Sequence[str] = (),
+    overwrite: bool = False,
     progress: bool = False,
 ) -> Iterator[Path]:
     """Yield a path to write to; publish it as `target` if the block succeeds.
@@ -60,7 +61,9 @@ def publish(
     conflicting : sequence of str
         Glob patterns of files that programs of the format would read together with the
         exported ones. Those in a folder that spikelab exported go with the earlier
-        export; those of another program are never removed.
+        export; those of another program are removed with `overwrite` only.
+    overwrite : bool
+        Replace conflicting files of another program.
     progress : bool
         Show a progress bar during an upload.
 
@@ -79,10 +82,10 @@ def publish(
         from spikelab.storage import remote
 
         way = remote.published_folder if folder else remote.published_file
-        with way(target, storage_options, conflicting, progress) as staged:
+        with way(target, storage_options, conflicting, overwrite, progress) as staged:
             yield staged
         return
-    published = _folder(target, conflicting) if folder else _file(target)
+    published = _folder(target, conflicting, overwrite) if folder else _file(target)
     with naming(target), published as staged:
         yield staged
 
@@ -219,7 +222,7 @@ def _file(target: str | os.PathLike[str]) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def _folder(
-    target: str | os.PathLike[str], conflicting: Sequence[str]
+    target: str | os.PathLike[str], conflicting: Sequence[str], overwrite: bool
 ) -> Iterator[Path]:
     """Yield a staged folder, and rename it, or its entries, to `target`."""
     path = resolved("folder", target)
@@ -239,7 +242,7 @@ def _folder(
             if is_new:
                 os.replace(staged, path)  # fails if the folder was made meanwhile
             else:
-                _replace_entries(staged, path, conflicting)
+                _replace_entries(staged, path, conflicting, overwrite)
         finally:
             _remove(staged)
     _flush(path.parent)
@@ -282,7 +285,9 @@ def _locked(folder: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _replace_entries(staged: Path, path: Path, conflicting: Sequence[str]) -> None:
+def _replace_entries(
+    staged: Path, path: Path, conflicting: Sequence[str], overwrite: bool
+) -> None:
     """Exchange the entries of the earlier export in `path` for the staged ones."""
     manifest = manifests.load_manifest(path)
     in_manifest = set(manifest["files"]) if manifest else None
@@ -290,7 +295,9 @@ def _replace_entries(staged: Path, path: Path, conflicting: Sequence[str]) -> No
     matching = {e.name for pattern in conflicting for e in path.glob(pattern)}
     new = {entry.name for entry in staged.iterdir()}
     try:
-        old = sorted(manifests.replaced_entries(existing, new, matching, in_manifest))
+        old = sorted(
+            manifests.replaced_entries(existing, new, matching, in_manifest, overwrite)
+        )
     except ValueError as error:
         raise FileExistsError(errno.EEXIST, str(error), str(path)) from None
     for name in (*old, MANIFEST):

@@ -56,6 +56,7 @@ def published_file(
     url: _Url,
     storage_options: Mapping[str, Any] | None,
     conflicting: Sequence[str],
+    overwrite: bool,
     progress: bool,
 ) -> Iterator[Path]:
     """Yield a local path to write to; upload it to `url` if the block succeeds.
@@ -78,6 +79,7 @@ def published_folder(
     url: _Url,
     storage_options: Mapping[str, Any] | None,
     conflicting: Sequence[str],
+    overwrite: bool,
     progress: bool,
 ) -> Iterator[Path]:
     """Yield a local folder to fill; upload what it holds if the block succeeds.
@@ -95,7 +97,7 @@ def published_folder(
         new, existing, in_manifest = _files(staged), store.entries(), None
         if MANIFEST in existing:
             in_manifest, _ = _remote_manifest(store, folder)
-        removed = _removed(store, existing, new, conflicting, in_manifest)
+        removed = _removed(store, existing, new, conflicting, in_manifest, overwrite)
         size = sum(path.stat().st_size for path in new.values())
         with progress_bar(progress, "upload", store.url, size) as moved:
             if in_manifest is not None:
@@ -278,6 +280,7 @@ def _removed(
     new: Mapping[str, Path],
     conflicting: Sequence[str],
     in_manifest: set[str] | None,
+    overwrite: bool,
 ) -> list[str]:
     """Return the files of a folder that an export removes."""
     entries, new_entries = set(map(_top, existing)), set(map(_top, new))
@@ -288,7 +291,9 @@ def _removed(
         if fnmatch.fnmatchcase(entry, pattern)
     }
     try:
-        replaced = replaced_entries(entries, new_entries, matching, in_manifest)
+        replaced = replaced_entries(
+            entries, new_entries, matching, in_manifest, overwrite
+        )
     except ValueError as error:
         raise FileExistsError(errno.EEXIST, str(error), store.url) from None
     return [name for name in existing if _top(name) in replaced and name not in new]
