@@ -19,8 +19,9 @@ _warned: ContextVar[tuple[list[str], bool] | None] = ContextVar("_warned", defau
 
 
 def _is_inside(frame: FrameType) -> bool:
-    # The constructors that attrs makes have no name of a module.
-    return str(frame.f_globals.get("__name__", "spikelab.")).startswith("spikelab.")
+    # Validators are called by attrs, whose constructors have no name of a module.
+    name = str(frame.f_globals.get("__name__", "attr."))
+    return name.startswith(("spikelab.", "attr."))
 
 
 @contextlib.contextmanager

@@ -238,13 +238,12 @@ def losses_of_cells(column: Column, changed: Sequence[int]) -> list[str]:
     name = f"neuron_attributes[{column.key!r}]"
     lost: dict[str, None] = {}
     for unit in changed:
-        text = as_text(column.values[unit])
-        if text == "":
+        value = column.values[unit]
+        text = as_text(value)
+        if text == "" or (isinstance(value, str) and value.isspace()):
             lost[f"{name} where it is None, NaN or '' (an empty cell)"] = None
         elif text is None:
-            lost[f"{name} {column.values[unit]!r:.40} (Phy and neo cannot read it)"] = (
-                None
-            )
+            lost[f"{name} {value!r:.40} (Phy and neo cannot read it)"] = None
     return list(lost)
 
 
