@@ -1,9 +1,12 @@
 """KiloSort and Phy folders in phylib, SpikeInterface and neo, and theirs here."""
 
+import json
 import os
 import shutil
 import subprocess
+import sys
 from contextlib import closing
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,11 +14,12 @@ from neo.io import PhyIO
 from neo.rawio import PhyRawIO
 from phylib.io.model import TemplateModel, get_template_params
 from recordings import assert_same_recording, linear_track, simulated
+from sorted_folders import sorted_folder
 from spikeinterface import NumpySorting, create_sorting_analyzer, generate_recording
 from spikeinterface.exporters import export_to_phy
 from spikeinterface.extractors import read_kilosort, read_phy
 
-from spikelab import SpikeData, load, load_spikedata_from_kilosort
+from spikelab import SpikeData, differences, load, load_spikedata_from_kilosort
 from spikelab.spikedata.spikeslicestack import SpikeSliceStack
 
 FS = 30_000.0
@@ -155,16 +159,23 @@ def opens(sd):
     return sum(map(len, sd.train)) >= 2
 
 
+def clusters_of(folder):
+    """The cluster of each unit."""
+    return load(folder).metadata["cluster_ids"]
+
+
 def check_phy_folder(sd, folder, copies):
     """Open a folder in each reader, a copy in those that write into it."""
-    by_cluster = dict(enumerate(samples_of(sd)))
+    clusters = clusters_of(folder)
+    by_cluster = dict(zip(clusters, samples_of(sd), strict=True))
+    assert np.load(folder / "spike_clusters.npy").max() == max(clusters) == sd.N - 1
     spikes, about = in_phylib(shutil.copytree(folder, copies / "phylib"))
     assert_same_spikes(spikes, by_cluster)
-    assert list(about["metadata"]["group"]) == list(range(sd.N))
-    ids = sd.get_neuron_attribute("unit_id")
+    assert list(about["metadata"]["group"]) == clusters
+    ids = enumerate(sd.get_neuron_attribute("unit_id"))
     by_id = {
-        cluster if unit is None else unit: by_cluster[cluster]
-        for cluster, unit in enumerate(ids)
+        unit if unit_id is None else unit_id: by_cluster[clusters[unit]]
+        for unit, unit_id in ids
     }
     sorting = read_phy(folder)
     assert list(sorting.unit_ids) == list(by_id)
@@ -178,7 +189,9 @@ def check_phy_folder(sd, folder, copies):
     assert len(vector) == sum(map(len, sd.train))
     assert np.all(np.diff(vector["sample_index"]) >= 0)
     assert_same_spikes(in_neo(folder)[0], by_cluster)
-    assert list(in_neo(folder)[0]) == [u for u, t in enumerate(sd.train) if len(t)]
+    assert list(in_neo(folder)[0]) == sorted(
+        cluster for cluster, train in zip(clusters, sd.train, strict=True) if len(train)
+    )
     return about
 
 
@@ -205,10 +218,12 @@ def test_attributes_arrive(tmp_path):
     sd = attributed()
     sd.to_phy(tmp_path / "phy", fs_Hz=FS)
     about = in_phylib(shutil.copytree(tmp_path / "phy", tmp_path / "copy"))[1]
-    assert about["metadata"]["snr"] == {u: 1.5 + u for u in range(5)}
-    assert about["metadata"]["area"] == {u: f"CA{u}" for u in range(5)}
-    assert about["metadata"]["si_unit_id"] == {u: 70 + u for u in range(5)}
-    assert about["metadata"]["note"] == {3: 'two\tcells, "maybe"'}
+    clusters = clusters_of(tmp_path / "phy")
+    numbered = list(enumerate(clusters))
+    assert about["metadata"]["snr"] == {c: 1.5 + u for u, c in numbered}
+    assert about["metadata"]["area"] == {c: f"CA{u}" for u, c in numbered}
+    assert about["metadata"]["si_unit_id"] == {c: 70 + u for u, c in numbered}
+    assert about["metadata"]["note"] == {clusters[3]: 'two\tcells, "maybe"'}
     sorting = read_phy(tmp_path / "phy")
     assert sorting.get_property("quality").tolist() == ["mua", "good"] * 2 + ["mua"]
     assert sorting.get_property("depth_um").tolist() == [1e-7 * u for u in range(5)]
@@ -226,7 +241,11 @@ def test_attributes_arrive(tmp_path):
         {k: v for k, v in a.items() if v is not None and k != "template"}
         for a in sd.neuron_attributes
     ]
-    assert load(tmp_path / "phy").neuron_attributes == expected
+    found = load(tmp_path / "phy").neuron_attributes
+    for attributes, known in zip(found, sd.neuron_attributes, strict=True):
+        mean = attributes.pop("waveform_mean")
+        np.testing.assert_array_equal(mean, known["template"].astype(np.float32))
+    assert found == expected
 
 
 def test_electrodes_arrive(tmp_path):
@@ -236,8 +255,9 @@ def test_electrodes_arrive(tmp_path):
     about = in_phylib(tmp_path)[1]
     assert about["channels"].tolist() == [0, 1, 2]
     assert about["positions"].tolist() == [[0, 5], [20, 5], [40, 5]]
-    best = {unit: int(t.best_channel) for unit, t in about["templates"].items()}
-    assert best == {0: 0, 2: 1, 3: 1, 4: 2}
+    best = {cluster: int(t.best_channel) for cluster, t in about["templates"].items()}
+    clusters = clusters_of(tmp_path)
+    assert best == {clusters[u]: u // 2 for u in (0, 2, 3, 4)}
 
 
 def test_templates_arrive(tmp_path):
@@ -245,7 +265,9 @@ def test_templates_arrive(tmp_path):
     sd = attributed()
     sd.to_phy(tmp_path, fs_Hz=FS)
     templates = in_phylib(tmp_path)[1]["templates"]
-    for unit, bunch in templates.items():
+    unit_of = {cluster: unit for unit, cluster in enumerate(clusters_of(tmp_path))}
+    for cluster, bunch in templates.items():
+        unit = unit_of[cluster]
         expected = sd.neuron_attributes[unit]["template"][:, bunch.channel_ids]
         np.testing.assert_allclose(bunch.template, expected, rtol=1e-6)
         assert len(bunch.channel_ids) == 3
@@ -258,8 +280,10 @@ def test_raw_data_arrive(dtype, tmp_path):
     sd.to_phy(tmp_path, fs_Hz=FS, raw_data=True)
     about = in_phylib(tmp_path)[1]
     np.testing.assert_array_equal(about["traces"].T, sd.raw_data.astype(np.float32))
-    assert [int(about["templates"][u].best_channel) for u in range(3)] == [0, 1, 2]
-    assert -205 < about["templates"][1].template.min() < -120
+    clusters = clusters_of(tmp_path)[:3]
+    best = [int(about["templates"][cluster].best_channel) for cluster in clusters]
+    assert best == [0, 1, 2]
+    assert -205 < about["templates"][clusters[1]].template.min() < -120
 
 
 def test_time_order_opens_in_spikeinterface(recording, tmp_path, quietly):
@@ -356,6 +380,181 @@ def test_what_phylib_saves_loads_here(tmp_path):
     assert (labels[-1], labels[kept.index(5)]) == ("good", "noise")
     assert set(labels) == {None, "good", "noise"}
     assert found.electrodes is not None
+
+
+def templates_in_phylib(folder, copy):
+    """For each template, its voltages by electrode, as phylib shows them."""
+    about = in_phylib(shutil.copytree(folder, copy))[1]
+    return {
+        template: dict(
+            zip(
+                about["channels"][bunch.channel_ids].tolist(),
+                bunch.template.T,
+                strict=True,
+            )
+        )
+        for template, bunch in about["templates"].items()
+    }
+
+
+@pytest.mark.parametrize("is_whitened", [False, True])
+@pytest.mark.parametrize("is_sparse", [False, True])
+def test_templates_of_a_sorter_survive(is_whitened, is_sparse, tmp_path):
+    """A folder is loaded and written again: phylib shows the same, unwhitened."""
+    rng = np.random.default_rng(0)
+    templates = rng.normal(size=(3, 30, 4)) * np.hanning(30)[:, None]
+    more = {"amplitudes__npy": rng.normal(size=6)}
+    if is_whitened:
+        matrix = rng.normal(size=(4, 4)) + 4 * np.eye(4)
+        more["whitening_mat__npy"] = matrix
+        more["whitening_mat_inv__npy"] = np.linalg.inv(matrix)
+    if is_sparse:
+        more["template_ind__npy"] = np.array([[2, 0, 3], [1, 3, 0], [0, 1, 2]])
+        templates = templates[..., :3]
+    folder = sorted_folder(
+        tmp_path / "ks",
+        templates__npy=templates.astype(np.float32),
+        channel_map__npy=np.array([3, 1, 0, 2], dtype=np.int32),
+        **more,
+    )
+    sd = load(folder)
+    sd.to_phy(tmp_path / "phy", fs_Hz=FS, verify=True)
+    before, after = (
+        templates_in_phylib(tmp_path / name, tmp_path / f"copy of {name}")
+        for name in ("ks", "phy")
+    )
+    assert list(before) == list(after)
+    for template, shown in before.items():
+        waveform = sd.neuron_attributes[template]["waveform_mean"]
+        electrodes = sd.neuron_attributes[template]["waveform_channels"].tolist()
+        assert set(shown) <= set(electrodes) == set(after[template])
+        for electrode, voltages in shown.items():
+            np.testing.assert_allclose(
+                waveform[:, electrodes.index(electrode)], voltages, atol=1e-6
+            )
+            np.testing.assert_allclose(after[template][electrode], voltages, atol=1e-6)
+    with closing(TemplateModel(**get_template_params(folder / "params.py"))) as model:
+        for unit, shown in enumerate(map(model.get_template, range(3))):
+            electrode = int(model.channel_mapping[shown.best_channel])
+            assert sd.neuron_attributes[unit]["electrode"] == electrode
+    assert np.load(tmp_path / "phy" / "amplitudes.npy").tolist() == (
+        np.load(folder / "amplitudes.npy").tolist()
+    )
+
+
+def in_phy(folder, *actions):
+    """Do what a scientist does in the window of the real Phy, and close it."""
+    python = os.environ.get("SPIKELAB_PHY_PYTHON", sys.executable)
+    check = [python, "-c", "import phy.apps, PyQt5"]
+    if subprocess.run(check, check=False, capture_output=True).returncode:
+        pytest.skip("Phy is not installed")
+    script = Path(__file__).with_name("curate_in_phy.py")
+    home = {**os.environ, "HOME": str(folder.parent), "PYTHONPATH": ""}
+    done = subprocess.run(
+        [python, str(script), str(folder), json.dumps(actions)],
+        env=home,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def curated_units():
+    """Six units with labels, ids and waveforms, the third and the last silent."""
+    rng = np.random.default_rng(0)
+    labels = ("good", "sua", "mua", "noise", "good", "mua")
+    shape = -np.exp(-((np.arange(40) - 15) ** 2) / 20.0)[:, None]
+    train = [np.sort(rng.integers(0, 300_000, 200)) / FS * 1000 for _ in labels]
+    train[2] = train[5] = np.empty(0)
+    return SpikeData(
+        train,
+        length=10_000.0,
+        neuron_attributes=[
+            {
+                "unit_id": 100 + u,
+                "quality": label,
+                "snr": 1.5 + u,
+                "area": "CA1" if u % 2 else "CA3",
+                "electrode": u,
+                "location": [5.0, 20.0 * u],
+                "waveform_mean": (shape * (10.0 + u) * np.eye(6)[u]).astype(np.float32),
+                "waveform_channels": np.arange(6),
+            }
+            for u, label in enumerate(labels)
+        ],
+    )
+
+
+def test_the_real_phy_merges_splits_and_saves(tmp_path):
+    """The right neuron with the right label, here and in SpikeInterface."""
+    sd, folder = curated_units(), tmp_path / "phy"
+    sd.to_phy(folder, fs_Hz=FS)
+    assert clusters_of(folder) == [0, 1, 2, 3, 5, 4]
+    in_phy(
+        folder,
+        ("merge", [0, 1]),
+        ("split", [3], 50),
+        ("label", [5], "sua"),
+        ("save",),
+    )
+    with pytest.warns(UserWarning, match="unit_id 103 stands for several clusters"):
+        found = load(folder)
+    # Silent units first, which Phy did not see, then what came of the others.
+    assert found.metadata["cluster_ids"] == [2, 5, 4, 6, 7, 8]
+    silent, kept, last, merged, *halves = found.neuron_attributes
+    for attributes, unit in ((silent, 2), (last, 5)):
+        assert attributes.keys() == sd.neuron_attributes[unit].keys()
+        for key, value in sd.neuron_attributes[unit].items():
+            np.testing.assert_array_equal(attributes[key], value)
+    assert (kept["unit_id"], kept["quality"], kept["snr"]) == (104, "sua", 5.5)
+    assert (merged["unit_id"], merged["quality"], merged["area"]) == (
+        100,
+        "good",
+        "CA3",
+    )
+    assert [half["quality"] for half in halves] == ["noise", "noise"]
+    assert [half["electrode"] for half in halves] == [3, 3]
+    np.testing.assert_array_equal(
+        found.train[3], np.sort(np.concatenate([sd.train[0], sd.train[1]]))
+    )
+    np.testing.assert_array_equal(found.train[1], sd.train[4])
+    both = sd.neuron_attributes[0], sd.neuron_attributes[1]
+    mean = sum(attributes["waveform_mean"] for attributes in both) / 2
+    np.testing.assert_allclose(merged["waveform_mean"], mean, rtol=1e-6)
+    sorting = read_phy(folder)
+    labels = dict(zip(sorting.unit_ids, sorting.get_property("quality"), strict=True))
+    for unit_id, unit in ((104, 1), (100, 3)):
+        samples = np.rint(found.train[unit] * 30).astype(np.int64)
+        np.testing.assert_array_equal(sorting.get_unit_spike_train(unit_id), samples)
+        assert labels[unit_id] == found.neuron_attributes[unit]["quality"]
+    with pytest.raises(FileExistsError, match=r"spike_clusters\.npy.*overwrite=True"):
+        sd.to_phy(folder, fs_Hz=FS)
+
+
+def test_the_real_phy_only_looks(tmp_path):
+    """A folder that was opened and closed is as good as untouched."""
+    sd, folder = curated_units(), tmp_path / "phy"
+    sd.to_phy(folder, fs_Hz=FS)
+    in_phy(folder)
+    assert (folder / ".phy").exists()
+    sd.to_phy(tmp_path / "other", fs_Hz=FS)
+    assert differences(load(folder), load(tmp_path / "other")) == []
+    sd.to_phy(folder, fs_Hz=FS)
+
+
+def test_the_real_phy_saves_what_it_was_given(tmp_path):
+    """Nothing changes for us, although it rewrites all tables."""
+    sd, folder = curated_units(), tmp_path / "phy"
+    sd.to_phy(folder, fs_Hz=FS)
+    in_phy(folder, ("save",))
+    found = load(folder)
+    for attributes, known in zip(
+        found.neuron_attributes, sd.neuron_attributes, strict=True
+    ):
+        for key, value in known.items():
+            np.testing.assert_array_equal(attributes[key], value)
 
 
 PUBLISHED = """
