@@ -1,6 +1,7 @@
 """One conversion, from Python."""
 
 import warnings
+from datetime import UTC, datetime
 
 import numpy as np
 import pytest
@@ -112,6 +113,25 @@ def test_a_rate_that_nobody_knows_is_asked_for(tmp_path):
     with pytest.raises(OptionError, match=r"fs_Hz must be given for phy: .*a\.pkl"):
         convert(source, tmp_path / "phy", to="phy")
     assert not (tmp_path / "phy").exists()
+
+
+def test_units_are_added_to_a_session_that_is_there(tmp_path):
+    """Of which another program wrote the rest."""
+    pynwb = pytest.importorskip("pynwb")
+    session = pynwb.NWBFile("A session.", "a", datetime.now(UTC))
+    with pynwb.NWBHDF5IO(tmp_path / "a.nwb", "w") as io:
+        io.write(session)
+    source = plain().to_pickle(tmp_path / "a.pkl")
+    with pytest.raises(OptionError, match="append is no option of hdf5, but of nwb"):
+        convert(source, tmp_path / "a.h5", append=True)
+    with pytest.raises(OptionError, match="fs_Hz has no effect together with append"):
+        convert(source, tmp_path / "a.nwb", append=True, fs_Hz=20_000)
+    convert(source, tmp_path / "a.nwb", append=True)
+    with pynwb.NWBHDF5IO(tmp_path / "a.nwb", "r") as io:
+        read = io.read()
+        assert (read.session_description, len(read.units)) == ("A session.", 3)
+    with pytest.raises(FileNotFoundError):
+        convert(source, tmp_path / "b.nwb", append=True)
 
 
 def test_home_is_home(tmp_path, monkeypatch):

@@ -10,7 +10,7 @@ from typing import Any
 
 import attrs
 
-from spikelab.batch.options import PRIVATE, check_options, options_of
+from spikelab.batch.options import PRIVATE, check_options, options_of, split_append
 from spikelab.batch.places import Places, identity, resolved
 from spikelab.data_loaders.data_loaders import load
 from spikelab.errors import (
@@ -169,7 +169,7 @@ def convert(
     """
     entry = format_of(target, to)
     options = {"verify": True, **options}
-    append = bool(options.pop("append", False))
+    append, options = split_append(entry, options)
     check_options(entry, options)
     job = Job(
         resolved(source),

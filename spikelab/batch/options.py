@@ -113,6 +113,27 @@ def check_options(entry: Format, options: Mapping[str, Any]) -> None:
     entry.writer(**{**rate, **options})
 
 
+def split_append(
+    entry: Format, options: Mapping[str, Any]
+) -> tuple[bool, dict[str, Any]]:
+    """Return whether ``append`` is set among the options, and the others.
+
+    Raises
+    ------
+    OptionError
+        If the format is not NWB, or another option is given that would have no effect.
+    """
+    others = {name: value for name, value in options.items() if name != "append"}
+    if not options.get("append", False):
+        return False, others
+    if entry.name != "nwb":
+        raise OptionError("append", f"is no option of {entry.name}, but of nwb")
+    for name in others:
+        if name not in ("verify", "progress"):
+            raise OptionError(name, "has no effect together with append")
+    return True, others
+
+
 def _of(entry: Format, name: str, known: Iterable[str]) -> str:
     """Return in words which format has no such option, and what may be meant."""
     others = [f.name for f in FORMATS.values() if name in options_of(f)]

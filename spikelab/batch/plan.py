@@ -7,7 +7,7 @@ from pathlib import Path, PurePath, PurePosixPath
 from typing import Any
 
 from spikelab.batch.conversion import FURTHER_FILES, Job, StrPath, format_of
-from spikelab.batch.options import check_options, suggestion
+from spikelab.batch.options import check_options, split_append, suggestion
 from spikelab.batch.places import Places, identity, resolved
 from spikelab.batch.report import NAME, Report
 from spikelab.batch.table import Row, checked_rows
@@ -41,8 +41,7 @@ def planned(
     ValueError
         If a value of the table is wrong.
     """
-    append = bool(options.get("append", False))
-    options = {k: v for k, v in options.items() if k != "append"}
+    append, options = split_append(entry, options)
     check_options(entry, options)
     if isinstance(sources, str | os.PathLike):
         sources = [sources]
