@@ -132,7 +132,7 @@ def test_enumerations_are_read_as_their_names(path):
         {"group": "control", "spike_times_dataset": "x", "kind": "RateData"},
         {"start_time": 1704153600.0, "length_ms": "long"},
         {"n_units": 99, "fs_Hz": 20_000.0, "time_zero_ms": 5.0},
-        {"creator": "A. Student"},
+        {"creator": "A. Student", "style": "ragged", "__type__": "RateData"},
     ],
     ids=str,
 )

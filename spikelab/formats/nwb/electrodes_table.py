@@ -223,7 +223,7 @@ def read(
     table = file[reference] if reference else None
     if table is None and h5.has_member(file, schema.ELECTRODES):
         table = h5.member(file, schema.ELECTRODES)
-    names = [] if table is None else [n for n in table if h5.has_member(table, n)]
+    names = [n for n in table or () if not n.endswith("_index")]
     ids = h5.dataset(table, "id")[()] if "id" in names else np.empty(0, dtype=np.int64)
     rows = numbers
     if reference is None:
@@ -251,7 +251,7 @@ def read(
         labels=[labels[n] for n in numbers.tolist()] if reference else numbers.tolist(),
         places=places[rows],
         areas=[areas[row] for row in rows],
-        unread=[n for n in table or () if n not in read and not n.endswith("_index")],
+        unread=[name for name in names if name not in read],
     )
 
 

@@ -227,7 +227,10 @@ def _texts(file: h5py.File, place: str, names: set[str]) -> dict[str, Any]:
     group = h5.member(file, place) if h5.has_member(file, place) else {}
     # The names in the group are fewer than those that may be there.
     for name in sorted(names.intersection(group)):
-        data = h5.member(group, name) if h5.has_member(group, name) else None
+        try:
+            data = h5.member(group, name)
+        except FormatError:  # a link that cannot be followed
+            continue
         if not isinstance(data, h5py.Dataset) or data.shape is None:
             continue
         is_text = h5py.check_string_dtype(data.dtype) is not None

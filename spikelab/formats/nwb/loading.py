@@ -54,10 +54,12 @@ def recognises(path: Path | RemoteFile, head: bytes) -> bool:
         return _is_zarr(path)
     if head != _HDF5 and not h5py.is_hdf5(path):
         return False
+    if h5.has_attribute(path, "nwb_version"):
+        return True
     if h5.has_attribute(path, "style"):
-        return False  # a file of to_hdf5: the common case is told quickly
+        return False  # a file of to_hdf5
     with h5.opened(path) as file:
-        if "nwb_version" in file.attrs or "nwb_version" in file:
+        if "nwb_version" in file:
             return True
         names = ("id", units_table.SPIKE_TIMES, units_table.SPIKE_TIMES_INDEX)
         table = file.get(schema.UNITS)

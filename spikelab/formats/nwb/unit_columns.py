@@ -119,7 +119,7 @@ def write_column(table: h5py.Group, column: StoredColumn) -> None:
 def read_column(
     table: h5py.Group, name: str, n_units: int, *, own: bool
 ) -> StoredColumn | None:
-    """Return a column, None if its values are not numbers, bool or str.
+    """Return a column, None if it holds no numbers, bool or str in this file.
 
     Parameters
     ----------
@@ -137,18 +137,19 @@ def read_column(
     FormatError
         If the column does not have that many rows.
     """
-    found = h5.member(table, name)
-    if not isinstance(found, h5py.Dataset) or not found.ndim:
+    index = f"{name}_index"
+    try:
+        data = h5.dataset(table, name, ndim=(1, 2, 3, 4), kinds="biufOS")
+        stops = h5.dataset(table, index, kinds="iu") if has_link(table, index) else None
+    except FormatError:
         return None
-    is_text = h5py.check_string_dtype(found.dtype) is not None
-    is_nested = has_link(table, f"{name}_index_index")
-    if not (is_text or found.dtype.kind in "biuf") or is_nested:
+    is_text = h5py.check_string_dtype(data.dtype) is not None
+    if (data.dtype.kind == "O" and not is_text) or has_link(table, f"{index}_index"):
         return None
-    data = h5.dataset(table, name, ndim=found.ndim, kinds="biufOS")
     values = _named(data, h5.texts(data) if is_text else data[()])
     ends = None
-    if has_link(table, f"{name}_index"):
-        ends = read_ends(table, f"{name}_index", values)
+    if stops is not None:
+        ends = SpikeTrains.from_flat(values, stops[()], str(stops.name)).ends
     n_rows = len(values if ends is None else ends)
     if n_rows != n_units:
         raise FormatError(f"{data.name} must have {n_units} rows, got {n_rows}")
@@ -156,12 +157,6 @@ def read_column(
     notes = {n: said[n] for n, allowed in _NOTES.items() if said.get(n) in allowed}
     key = str(said.get("key", name))
     return StoredColumn(name=name, key=key, data=values, ends=ends, **notes)
-
-
-def read_ends(table: h5py.Group, name: str, data: NDArray[Any]) -> NDArray[np.int64]:
-    """Return where the rows of each unit end in `data`."""
-    ends = h5.dataset(table, name, kinds="iu")[()]
-    return SpikeTrains.from_flat(data, ends, f"{table.name}/{name}").ends
 
 
 def has_link(group: h5py.Group, name: str) -> bool:

@@ -13,12 +13,7 @@ from spikelab.errors import FormatError, warn
 from spikelab.formats import h5
 from spikelab.formats.nwb import electrodes_table, schema, waveform_columns
 from spikelab.formats.nwb.column_names import STRUCTURE
-from spikelab.formats.nwb.unit_columns import (
-    StoredColumn,
-    has_link,
-    read_column,
-    read_ends,
-)
+from spikelab.formats.nwb.unit_columns import StoredColumn, has_link, read_column
 from spikelab.formats.nwb.units_table import SPIKE_TIMES, SPIKE_TIMES_INDEX
 from spikelab.spikedata import time_units
 from spikelab.spikedata.spike_trains import SpikeTrains
@@ -215,9 +210,7 @@ class UnitsReader:
         for name in self._listed():
             if name in STRUCTURE or name == self.times or name.endswith("_index"):
                 continue
-            column = None
-            if self._is_reachable(name):
-                column = read_column(self.table, name, len(self.ids), own=self.own)
+            column = read_column(self.table, name, len(self.ids), own=self.own)
             if column is None:
                 left_out.append(name)
             else:
@@ -232,31 +225,21 @@ class UnitsReader:
             for name in (self.table if listed is None else np.ravel(listed))
         ]
 
-    def _is_reachable(self, name: str) -> bool:
-        """Return whether a column, and its index if it has one, lie in the file."""
-        index = f"{name}_index"
-        return h5.has_member(self.table, name) and (
-            not has_link(self.table, index) or h5.has_member(self.table, index)
-        )
-
     def _add_electrodes(self, units: list[dict[str, Any]]) -> bool:
         """Add to each unit its electrodes, and place and brain area if it has one.
 
         Return whether the column could be read.
         """
-        if not self._is_reachable("electrodes"):
+        column = read_column(self.table, "electrodes", len(units), own=False)
+        if (
+            column is None
+            or column.data.ndim != 1
+            or column.data.dtype.kind not in "iu"
+        ):
             return False
         data = h5.member(self.table, "electrodes")
-        if getattr(data, "ndim", 0) != 1 or data.dtype.kind not in "iu":
-            return False
-        numbers = h5.dataset(self.table, "electrodes")[()].astype(np.int64)
-        ends = np.arange(1, len(numbers) + 1)
-        if has_link(self.table, "electrodes_index"):
-            ends = read_ends(self.table, "electrodes_index", numbers)
-        if len(ends) != len(units):
-            raise FormatError(
-                f"{data.name} must have {len(units)} rows, got {len(ends)}"
-            )
+        numbers = column.data.astype(np.int64)
+        ends = np.arange(1, len(units) + 1) if column.ends is None else column.ends
         described = electrodes_table.read(self.table.file, data, numbers, own=self.own)
         for unit, stop, before in zip(units, ends, [0, *ends[:-1]], strict=True):
             unit.update(described.of_rows(slice(before, stop), own=self.own))

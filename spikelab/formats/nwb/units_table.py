@@ -32,7 +32,7 @@ OTHERS = STRUCTURE - {SPIKE_TIMES, SPIKE_TIMES_INDEX} | {"colnames"}
 FACTS = "unit_attributes"
 """The table, in the processing module, of units of which the file holds no spikes."""
 
-SINGLE_NAMES = "unit_name"
+UNIT_NAMES = "unit_name"
 """A column that SpikeInterface takes for the ids of the units."""
 
 
@@ -141,7 +141,7 @@ def unit_facts(
     elsewhere = {column.key for column in waveforms}
     if numbered:
         elsewhere.add("unit_id")
-    names = [] if table.is_id(SINGLE_NAMES) else [SINGLE_NAMES]
+    names = [] if table.is_id(UNIT_NAMES) else [UNIT_NAMES]
     columns, unstored = packed(table, [*taken, *names], elsewhere)
     return UnitFacts(table, ids, columns + waveforms, unstored, area)
 
