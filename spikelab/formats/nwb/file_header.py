@@ -11,7 +11,7 @@ import attrs
 import h5py
 import numpy as np
 
-from spikelab.errors import warn
+from spikelab.errors import FormatError, warn
 from spikelab.formats import h5
 from spikelab.formats.base import Loss
 from spikelab.formats.nwb import schema
