@@ -35,7 +35,6 @@ from spikelab.formats.reading import build, errors_naming, refuse_options
 from spikelab.formats.table_writer import TableWriter, bin_starts
 from spikelab.formats.units_table import TIME_COLUMNS, TableOptions, UnitsTable
 from spikelab.spikedata.data_object import DataObject
-from spikelab.spikedata.differences import compare
 from spikelab.spikedata.pairwise import PairwiseCompMatrix, PairwiseCompMatrixStack
 from spikelab.spikedata.ratedata import RateData
 from spikelab.spikedata.rateslicestack import RateSliceStack
@@ -203,43 +202,19 @@ class CSVWriter(TableWriter):
         if isinstance(obj, STACKS):
             return losses + losses_of_stack(obj)
         if losses and isinstance(obj, SpikeData) and self.units_table is None:
-            # The window is inferred from the times.
+            # The window is inferred from the times, which may be rounded.
             losses += [Loss(("start_time",)), Loss(("length",))]
-        texts = set()
-        for difference in compare(obj, self._carried(obj)):
-            text = self._reason(obj, difference.path)
-            losses.append(Loss(difference.path, "" if text in texts else text))
-            texts.add(text)
         return losses
 
     def _reason(self, obj: DataObject, path: tuple[Any, ...]) -> str:
-        """Return in words what the table does not carry at a place of an object."""
-        name = path[0]
-        if name == "neuron_attributes" and isinstance(obj, SpikeData):
-            if self.units_table is None:
-                return "neuron_attributes (no units_table)"
+        is_unit = path[0] == "neuron_attributes" and self.units_table is not None
+        if is_unit and isinstance(obj, SpikeData):
             return reason_of_attribute(obj.unit_table, *path[1:])
-        if name in _REASONS:
-            return _REASONS[name]
-        if name == "labels":
-            found = type(getattr(obj, name)).__name__
-            return f"labels as {found} (they come back as a list)"
-        dtype = getattr(obj, name).dtype
-        if name == "times":
-            return f"times as {dtype} (they come back as float64)"
-        return f"values as {dtype} (they come back as int64 or float64)"
+        return super()._reason(obj, path)
 
+    def _dtype(self, array: NDArray[Any]) -> str:
+        return "int64 or float64" if array.ndim > 1 else "float64"
 
-_REASONS = {
-    "train": "silent units after the last that has spikes (no units_table)",
-    "start_time": "the recording window (no units_table)",
-    "length": "the recording window (no units_table)",
-    "metadata": "metadata",
-    "raw_data": "raw data",
-    "raw_time": "raw data",
-    "neuron_attributes": "neuron_attributes (the table holds times and rates only)",
-    "rate_unit": "rate_unit (the table holds times and rates only)",
-}
 
 export_spikedata_to_csv = export_function(CSVWriter, "export_spikedata_to_csv")
 

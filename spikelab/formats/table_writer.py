@@ -13,6 +13,7 @@ from spikelab.formats.base import FileWriter, Loss, StrPath, recordings_of
 from spikelab.formats.protect import refuse_loss
 from spikelab.spikedata import time_units
 from spikelab.spikedata.data_object import DataObject, data_class
+from spikelab.spikedata.differences import compare
 from spikelab.spikedata.ratedata import RateData
 from spikelab.spikedata.rateslicestack import RateSliceStack
 from spikelab.spikedata.spike_trains import SpikeTrains
@@ -20,6 +21,17 @@ from spikelab.spikedata.spikedata import SpikeData
 from spikelab.spikedata.time_units import TimeUnit
 from spikelab.storage.publish import publish
 from spikelab.storage.urls import is_s3_url, located
+
+
+_REASONS = {
+    "train": "silent units after the last that has spikes (no units_table)",
+    "start_time": "the recording window (no units_table)",
+    "length": "the recording window (no units_table)",
+    "metadata": "metadata",
+    "raw_data": "raw data",
+    "raw_time": "raw data",
+    "rate_unit": "rate_unit (the table holds values only)",
+}
 
 
 @attrs.frozen(kw_only=True)
@@ -120,11 +132,37 @@ class TableWriter(FileWriter):
             time_units.fits_int64("times", largest, self.fs_Hz)
 
     def _losses(self, obj: DataObject) -> list[Loss]:
-        shift = max(
-            (t.rounding(self._there_and_back) for t in times_of(obj)), default=0
-        )
+        shift = max((t.rounding(self._there_and_back) for t in times_of(obj)), default=0)
         text = f"times are rounded by up to {shift:.3g} ms"
-        return [Loss(("time_unit",), text)] if shift else []
+        losses = [Loss(("time_unit",), text)] if shift else []
+        texts = set()
+        for difference in compare(obj, self._carried(obj)):
+            text = self._reason(obj, difference.path)
+            losses.append(Loss(difference.path, "" if text in texts else text))
+            texts.add(text)
+        return losses
+
+    def _reason(self, obj: DataObject, path: tuple[Any, ...]) -> str:
+        """Return in words what the table does not carry at a place of an object."""
+        name = path[0]
+        if name == "spike_stack":
+            return f"{_REASONS.get(path[1], path[1])} of slices"
+        if name == "neuron_attributes":
+            has_spikes = isinstance(obj, SpikeData)
+            why = "no units_table" if has_spikes else "the table holds values only"
+            return f"{name} ({why})"
+        if name == "labels":
+            found = type(getattr(obj, name)).__name__
+            return f"labels as {found} (they come back as a list)"
+        if name in _REASONS:
+            return _REASONS[name]
+        array = getattr(obj, name)
+        what = name if name == "times" else "values"
+        return f"{what} as {array.dtype} (they come back as {self._dtype(array)})"
+
+    def _dtype(self, array: NDArray[Any]) -> str:
+        """Return in words as which type the values of an array come back."""
+        return "float64"
 
     def _atol_ms(self, obj: DataObject) -> float:
         largest = max((trains.largest_ms() for trains in times_of(obj)), default=0.0)
