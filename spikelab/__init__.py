@@ -3,15 +3,8 @@
 from importlib.metadata import version
 
 from spikelab.batch import Conversion, convert, convert_many
-from spikelab.data_loaders.data_loaders import (
-    load,
-    load_from_pickle,
-    load_spikedata_from_csv,
-    load_spikedata_from_hdf5,
-    load_spikedata_from_kilosort,
-    load_spikedata_from_nwb,
-    load_spikedata_from_pickle,
-)
+from spikelab.data_loaders import data_loaders
+from spikelab.data_loaders.data_loaders import *
 from spikelab.spikedata.differences import differences
 from spikelab.spikedata.export_mixin import ExportMixin
 from spikelab.spikedata.pairwise import PairwiseCompMatrix, PairwiseCompMatrixStack
@@ -34,13 +27,7 @@ __all__ = [
     "convert",
     "convert_many",
     "differences",
-    "load",
-    "load_from_pickle",
-    "load_spikedata_from_csv",
-    "load_spikedata_from_hdf5",
-    "load_spikedata_from_kilosort",
-    "load_spikedata_from_nwb",
-    "load_spikedata_from_pickle",
 ]
+__all__ += data_loaders.__all__
 
 __version__ = version("spikelab")

@@ -81,6 +81,7 @@ FORMATS = {
         Format("kilosort", spikes_only=True, module_name="spikelab.formats.phy"),
         Format("phy", spikes_only=True),
         Format("csv", (".csv", ".csv.gz")),
+        Format("parquet", (".parquet",)),
         Format("pickle", (".pkl", ".pickle"), export_name="export_to_pickle"),
     )
 }

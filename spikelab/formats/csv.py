@@ -1,6 +1,5 @@
 """CSV: tables for pandas, R and spreadsheets."""
 
-import contextlib
 import gzip
 import io
 import os
@@ -31,9 +30,14 @@ from spikelab.formats.csv_parts import (
     units_text,
 )
 from spikelab.formats.functions import export_function, spikedata_loader
-from spikelab.formats.reading import build, errors_naming, refuse_options
+from spikelab.formats.reading import build, errors_naming
 from spikelab.formats.table_writer import TableWriter, bin_starts
-from spikelab.formats.units_table import TIME_COLUMNS, TableOptions, UnitsTable
+from spikelab.formats.units_table import (
+    TIME_COLUMNS,
+    TableOptions,
+    UnitsTable,
+    read_files,
+)
 from spikelab.spikedata.data_object import DataObject
 from spikelab.spikedata.pairwise import PairwiseCompMatrix, PairwiseCompMatrixStack
 from spikelab.spikedata.ratedata import RateData
@@ -42,7 +46,6 @@ from spikelab.spikedata.spike_trains import SpikeTrains
 from spikelab.spikedata.spikedata import SpikeData
 from spikelab.spikedata.spikeslicestack import SpikeSliceStack
 from spikelab.spikedata.time_units import TimeUnit
-from spikelab.storage.publish import local_copy
 
 __all__ = ["CSVWriter", "export_spikedata_to_csv", "load_spikedata_from_csv"]
 
@@ -286,22 +289,9 @@ def read(
         start_time_ms=start_time_ms,
         metadata=metadata,
     )
-    sources = [filepath] if units_table is None else [filepath, units_table]
-    with contextlib.ExitStack() as files:
-        paths = [
-            files.enter_context(local_copy(source, storage_options, progress=progress))
-            for source in sources
-        ]
-        found = _read_files(paths[0], paths[1] if units_table else None, options)
-    if isinstance(found, SpikeData):
-        source = os.fspath(filepath)
-        found.metadata = options.metadata_with({}, source_file=source)
-        return found
-    refuse_options(type(found).__name__, units_table=units_table)
-    if isinstance(found, RateData):  # whose times may be in any unit
-        options = attrs.evolve(options, time_unit=None, fs_Hz=None)
-    options.refuse_unless_recording(found)
-    return found
+    return read_files(
+        _read_files, filepath, units_table, options, storage_options, progress=progress
+    )
 
 
 load_spikedata_from_csv = spikedata_loader(read, "load_spikedata_from_csv")

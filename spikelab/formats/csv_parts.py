@@ -2,7 +2,6 @@
 
 import itertools
 import math
-import reprlib
 from collections.abc import Iterator, Sequence
 from typing import IO, Any
 
@@ -20,6 +19,7 @@ from spikelab.formats.units_table import (
     PLACES,
     TIME_COLUMNS,
     UnitsTable,
+    named_columns,
     unit_columns,
 )
 from spikelab.spikedata.data_object import DataObject
@@ -92,18 +92,7 @@ def parsed_units(file: IO[str]) -> UnitsTable:
         If it has no column ``unit`` with the numbers from 0, or rows contradict one
         another.
     """
-    columns = csv_text.header(file)
-    if not {"unit", "n_spikes", "start_time_ms", "length_ms"} <= set(columns):
-        # Not of ours, where an attribute may be called Unit.
-        known = {name.lower(): name for name in (*OWN, "electrode", *AXES)}
-        names = map(str.strip, columns)
-        columns = [known.get(name.lower(), name) for name in names]
-    if "unit" in columns and set(columns) & set(TIME_COLUMNS):
-        raise FormatError("it is a table of spikes, not of units")
-    if columns.count("unit") != 1 or len(set(columns)) < len(columns):
-        raise FormatError(
-            f"it must have one column 'unit', got columns {reprlib.repr(columns)}"
-        )
+    columns = named_columns(csv_text.header(file))
     body = [row for row in csv_text.rows(file.read()) if row != [None]]
     if wrong := [i for i, row in enumerate(body) if len(row) != len(columns)]:
         raise FormatError(f"row {wrong[0]} must have {len(columns)} cells")
@@ -175,7 +164,9 @@ def check_real(values: NDArray[Any]) -> None:
         )
 
 
-def check_labels(labels: Sequence[Any] | None, *, in_header: bool) -> None:
+def check_labels(
+    labels: Sequence[Any] | None, *, in_header: bool = False, where: str = "CSV"
+) -> None:
     """Raise ValueError for labels that have no place in a cell, or in the header."""
     found = [] if labels is None else list(labels)
     names = {name.strip().lower() for name in found if isinstance(name, str)}
@@ -187,7 +178,7 @@ def check_labels(labels: Sequence[Any] | None, *, in_header: bool) -> None:
     for label in found:
         if not fits(label):
             raise ValueError(
-                "labels must be numbers, bool or str to fit into CSV, "
+                f"labels must be numbers, bool or str to fit into {where}, "
                 f"got {' '.join(repr(label).split()):.80}"
             )
 

@@ -22,7 +22,6 @@ from spikelab.spikedata.time_units import TimeUnit
 from spikelab.storage.publish import publish
 from spikelab.storage.urls import is_s3_url, located
 
-
 _REASONS = {
     "train": "silent units after the last that has spikes (no units_table)",
     "start_time": "the recording window (no units_table)",
@@ -132,7 +131,9 @@ class TableWriter(FileWriter):
             time_units.fits_int64("times", largest, self.fs_Hz)
 
     def _losses(self, obj: DataObject) -> list[Loss]:
-        shift = max((t.rounding(self._there_and_back) for t in times_of(obj)), default=0)
+        shift = max(
+            (t.rounding(self._there_and_back) for t in times_of(obj)), default=0
+        )
         text = f"times are rounded by up to {shift:.3g} ms"
         losses = [Loss(("time_unit",), text)] if shift else []
         texts = set()

@@ -1,7 +1,11 @@
 """The table of units that goes with a table of spikes: one row per unit."""
 
+import contextlib
 import math
-from collections.abc import Mapping, Sequence
+import os
+import reprlib
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import attrs
@@ -10,12 +14,16 @@ from numpy.typing import NDArray
 
 from spikelab import validate
 from spikelab.errors import FormatError
-from spikelab.formats.reading import RecordingOptions, build
+from spikelab.formats.base import StrPath
+from spikelab.formats.reading import RecordingOptions, build, refuse_options
 from spikelab.spikedata import time_units
+from spikelab.spikedata.data_object import DataObject
+from spikelab.spikedata.pairwise import PairwiseCompMatrix, PairwiseCompMatrixStack
 from spikelab.spikedata.spike_trains import SpikeTrains
 from spikelab.spikedata.spikedata import SpikeData
 from spikelab.spikedata.time_units import TIME_UNITS, TimeUnit
 from spikelab.spikedata.unit_table import ELECTRODE_KEYS
+from spikelab.storage.publish import local_copy
 
 WINDOW = ("start_time_ms", "length_ms")
 OWN = ("unit", "n_spikes", "mean_rate_Hz", *WINDOW, "fs_Hz")
@@ -29,6 +37,29 @@ TIME_COLUMNS = ("time", *(f"time_{unit}" for unit in TIME_UNITS))
 
 MOST_UNITS = 1_000_000
 """Unit numbers that a file may name without a table of units that vouches for them."""
+
+
+def named_columns(names: Sequence[str]) -> list[str]:
+    """Return names of the columns of a table of units, as this module calls them.
+
+    Raises
+    ------
+    FormatError
+        If there is not one column ``unit``, or the table is one of spikes.
+    """
+    columns = list(names)
+    if not {"unit", "n_spikes", *WINDOW} <= set(columns):
+        # Not of ours, where an attribute may be called Unit.
+        known = {name.lower(): name for name in (*OWN, "electrode", *AXES)}
+        stripped = [name.strip() for name in columns]
+        columns = [known.get(name.lower(), name) for name in stripped]
+    if "unit" in columns and set(columns) & set(TIME_COLUMNS):
+        raise FormatError("it is a table of spikes, not of units")
+    if columns.count("unit") != 1 or len(set(columns)) < len(columns):
+        raise FormatError(
+            f"it must have one column 'unit', got columns {reprlib.repr(columns)}"
+        )
+    return columns
 
 
 def unit_columns(
@@ -271,4 +302,32 @@ def _attributes(row: dict[str, Any]) -> dict[str, Any]:
     if place and all(isinstance(found.get(key, ""), str) for key in PLACES):
         place = [math.nan if x is None else x for x in place]
         found["position" if "location" in found else "location"] = place
+    return found
+
+
+def read_files(
+    read: Callable[[Path, Path | None, TableOptions], DataObject],
+    filepath: StrPath,
+    units_table: StrPath | None,
+    options: TableOptions,
+    storage_options: Mapping[str, Any] | None,
+    *,
+    progress: bool,
+) -> DataObject:
+    """Return what `read` makes of a table, and of a table of units if there is one."""
+    sources = [filepath] if units_table is None else [filepath, units_table]
+    with contextlib.ExitStack() as files:
+        path, *more = (
+            files.enter_context(local_copy(source, storage_options, progress=progress))
+            for source in sources
+        )
+        found = read(path, more[0] if more else None, options)
+    if isinstance(found, SpikeData):
+        source = os.fspath(filepath)
+        found.metadata = options.metadata_with({}, source_file=source)
+        return found
+    refuse_options(type(found).__name__, units_table=units_table)
+    if not isinstance(found, PairwiseCompMatrix | PairwiseCompMatrixStack):
+        options = attrs.evolve(options, time_unit=None, fs_Hz=None)
+    options.refuse_unless_recording(found)
     return found

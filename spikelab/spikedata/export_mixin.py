@@ -7,7 +7,7 @@ from spikelab.registry import FORMATS, Format
 if TYPE_CHECKING:
     from typing import Unpack
 
-    from spikelab.formats import csv, nwb, phy, pickle
+    from spikelab.formats import csv, nwb, parquet, phy, pickle
     from spikelab.formats.base import StrPath
     from spikelab.formats.functions import export_function
     from spikelab.formats.hdf5.export import ExportOptions, Style
@@ -38,6 +38,7 @@ class ExportMixin:
         to_csv = export_function(csv.CSVWriter, "to_csv")
         to_kilosort = export_function(phy.KiloSortWriter, "to_kilosort")
         to_nwb = export_function(nwb.NWBWriter, "to_nwb")
+        to_parquet = export_function(parquet.ParquetWriter, "to_parquet")
         to_phy = export_function(phy.PhyWriter, "to_phy")
         to_pickle = pickle.export_to_pickle
 
