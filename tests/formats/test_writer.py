@@ -15,6 +15,7 @@ from spikelab.formats import (
     NWBSession,
     NWBSubject,
     NWBWriter,
+    ParquetWriter,
     PhyWriter,
     PickleWriter,
     RaggedWriter,
@@ -54,6 +55,7 @@ OTHER_VALUES = {
         "subject": SUBJECT,
         "fs_Hz": 9000.0,
     },
+    ParquetWriter: {"time_unit": "s", "fs_Hz": 9000.0, "units_table": "u.parquet"},
     PhyWriter: {"fs_Hz": 9000.0, "cluster_ids": (4, 2), "raw_data": True},
     PickleWriter: {"protocol": 2},
 }
@@ -99,6 +101,7 @@ TARGETS = {
     "to_hdf5": "a.h5",
     "to_nwb": "a.nwb",
     "to_csv": "a.csv",
+    "to_parquet": "a.parquet",
     "to_pickle": "a.pkl",
 }
 

@@ -42,6 +42,7 @@ _EXPORTS = {
     "paired": Export("to_hdf5", "a.h5", {"style": "paired"}),
     "nwb": Export("to_nwb", "a.nwb"),
     "csv": Export("to_csv", "a.csv"),
+    "parquet": Export("to_parquet", "a.parquet"),
     "pickle": Export("to_pickle", "a.pkl"),
     "kilosort": Export("to_kilosort", "folder", {"fs_Hz": 30_000.0}),
     "phy": Export("to_phy", "folder", {"fs_Hz": 30_000.0}),

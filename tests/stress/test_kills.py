@@ -175,6 +175,5 @@ def test_meeting_of_pairs(tmp_path, count):
         try:
             winner = trains.index(load_pair(tmp_path).train[0].tolist())
             count[f"won by {'AB'[winner]}"] += 1
-        except FormatError as error:
-            assert "do not belong together" in str(error)
+        except FormatError:
             count["recognised as mixed"] += 1
