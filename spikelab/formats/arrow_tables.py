@@ -69,7 +69,9 @@ def about_of(obj: DataObject) -> dict[str, Any]:
         return {"times": obj.times, "step_size": obj.step_size, "shape": shape}
     if isinstance(obj, PairwiseCompMatrixStack):
         return {"labels": labels_of(obj), "times": obj.times, "shape": obj.stack.shape}
-    return {"labels": labels_of(obj)}
+    if isinstance(obj, PairwiseCompMatrix):
+        return {"labels": labels_of(obj), "dtype": held(obj.matrix).dtype.str}
+    raise TypeError(f"a {type(obj).__name__} has no table")
 
 
 def labels_of(obj: DataObject) -> list[Any] | None:
@@ -258,9 +260,9 @@ def read_table(
     if kind == "RateData":
         return _rates(table, names, about, options)
     if kind == "RateSliceStack":
-        n_units, n_bins, n_slices = about["shape"]
+        n_units, n_bins, n_slices = _shape_of(about)
         _check_order(columns["slice"], n_slices, n_units * n_bins)
-        stack = columns["rate"].to_numpy().reshape(n_slices, n_bins, n_units)
+        stack = _shaped(columns["rate"], n_slices, n_bins, n_units)
         return build(
             RateSliceStack,
             event_matrix=np.ascontiguousarray(stack.transpose(2, 1, 0)),
@@ -268,9 +270,9 @@ def read_table(
             step_size=about["step_size"],
         )
     if kind == "PairwiseCompMatrixStack":
-        n_units, _, n_windows = about["shape"]
+        n_units, _, n_windows = _shape_of(about)
         _check_order(columns["window"], n_windows, n_units**2)
-        stack = columns["value"].to_numpy().reshape(n_windows, n_units, n_units)
+        stack = _shaped(columns["value"], n_windows, n_units, n_units)
         return build(
             PairwiseCompMatrixStack,
             stack=np.ascontiguousarray(stack.transpose(1, 2, 0)),
@@ -278,8 +280,10 @@ def read_table(
             times=about["times"] and list(map(tuple, about["times"])),
         )
     if kind == "PairwiseCompMatrix":
-        values = [column.to_numpy() for column in table.columns[1:]]
-        matrix = np.array(values).T.reshape(len(table), len(values))
+        values = [_shaped(column, len(table)) for column in table.columns[1:]]
+        matrix = (
+            np.array(values, dtype=about["dtype"]).reshape(len(values), len(table)).T
+        )
         return build(PairwiseCompMatrix, matrix=matrix, labels=about["labels"])
     raise FormatError(f"it holds a {kind!r:.80}, which is not a class of spikelab")
 
@@ -371,6 +375,23 @@ def _numbers(column: Any, kind: str) -> NDArray[Any]:
         raise FormatError("a column of whole numbers has missing values")
     found: NDArray[Any] = numbers.to_numpy()
     return found if found.flags.writeable else found.copy()
+
+
+def _shape_of(about: Mapping[str, Any]) -> tuple[int, int, int]:
+    """Return the shape of a stack that the metadata say."""
+    shape = about["shape"]
+    if len(shape) != 3 or any(type(n) is not int or n < 0 for n in shape):
+        raise FormatError(f"its metadata say the shape {shape!r:.80}")
+    return (*shape,)
+
+
+def _shaped(column: Any, *shape: int) -> NDArray[Any]:
+    """Return a column as an array of the shape that the metadata say."""
+    try:
+        values: NDArray[Any] = column.to_numpy().reshape(shape)
+    except (TypeError, ValueError) as error:
+        raise FormatError(f"its values do not have the shape {shape}") from error
+    return values
 
 
 def _check_order(column: Any, count: int, rows: int) -> None:

@@ -399,6 +399,7 @@ def test_broken_tables_are_format_errors(columns, message, tmp_path):
         b'{"class": "SpikeData", "n_units": 1, "length_ms": "long"}',
         b'{"class": "SpikeData", "n_units": 1, "length_ms": 0.5}',
         b'{"class": "PairwiseCompMatrixStack", "shape": [2, 2, 2]}',
+        b'{"class": "PairwiseCompMatrix", "labels": [1, 2], "dtype": "x"}',
     ],
 )
 def test_broken_metadata_are_format_errors(about, tmp_path):
@@ -407,6 +408,18 @@ def test_broken_metadata_are_format_errors(about, tmp_path):
     path = tmp_path / "s.parquet"
     pq.write_table(table.replace_schema_metadata({b"spikelab": about}), path)
     with pytest.raises(FormatError, match=r"s\.parquet"):
+        load(path)
+
+
+@pytest.mark.parametrize("shape", [[2, 2, -3], [2, 2, 4], [2.5, 2, 3], [], ["a"], 3])
+def test_a_wrong_shape_is_a_format_error(shape, tmp_path):
+    """Of any stack whose values have another number."""
+    path = rate_slices().to_parquet(tmp_path / "r.parquet")
+    table = pq.read_table(path)
+    about = json.loads(table.schema.metadata[b"spikelab"]) | {"shape": shape}
+    metadata = {b"spikelab": json.dumps(about)}
+    pq.write_table(table.replace_schema_metadata(metadata), path)
+    with pytest.raises(FormatError, match=r"r\.parquet"):
         load(path)
 
 
