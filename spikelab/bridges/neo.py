@@ -7,7 +7,7 @@ import numpy as np
 
 from spikelab.bridges import library
 from spikelab.bridges.columns import warn_of
-from spikelab.spikedata.quantity import in_ms
+from spikelab.spikedata.quantity import in_ms, in_unit
 from spikelab.spikedata.spikedata import SpikeData
 
 TEXTS = ("name", "description", "file_origin")
@@ -93,7 +93,8 @@ def _attributes(train: Any) -> tuple[dict[str, Any], set[str]]:
 
 
 def _metadata(holders: list[Any], trains: list[Any]) -> dict[str, Any]:
-    rates = {float(t.sampling_rate.rescale("Hz")) for t in trains if t.sampling_rate}
+    given = [t.sampling_rate for t in trains if t.sampling_rate is not None]
+    rates = {float(in_unit("sampling_rate", rate, "Hz")) for rate in given}
     found: dict[str, Any] = {}
     if len(rates) == 1 and rates != {1.0}:  # 1 Hz is what neo writes for unknown
         found["fs_Hz"] = rates.pop()
@@ -114,7 +115,7 @@ def to_neo(sd: SpikeData) -> Any:
     window = {"t_start": sd.start_time * units.ms, "t_stop": stop * units.ms}
     if isinstance(sd.metadata.get("fs_Hz"), int | float):
         window["sampling_rate"] = sd.metadata["fs_Hz"] * units.Hz
-    block, segment = neo.Block(), neo.Segment()
+    block, segment, trains = neo.Block(), neo.Segment(), []
     lost = ["raw_data"] if np.size(sd.raw_data) else []
     if sd.length and not sd.N:
         lost.append("a window without units")
@@ -124,7 +125,8 @@ def to_neo(sd: SpikeData) -> Any:
         train = neo.SpikeTrain(times * units.ms, **window, **texts)
         others = {key: value for key, value in row.items() if key not in texts}
         lost += _annotate(train, others, "neuron_attributes")
-        segment.spiketrains.append(train)
+        trains.append(train)
+    segment.spiketrains.extend(trains)
     block.segments.append(segment)
     warn_of("to_neo", "neo.Block", list(dict.fromkeys(lost)))
     return block
