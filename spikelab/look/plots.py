@@ -6,7 +6,7 @@ what lies in it, so that ten million spikes take no longer than ten thousand.
 """
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from spikelab.spikedata.data_object import DataObject
 from spikelab.spikedata.pairwise import PairwiseCompMatrix, PairwiseCompMatrixStack
 from spikelab.spikedata.ratedata import RateData
 from spikelab.spikedata.rateslicestack import RateSliceStack
+from spikelab.spikedata.spike_trains import BLOCK
 from spikelab.spikedata.spikedata import SpikeData
 from spikelab.spikedata.spikeslicestack import SpikeSliceStack
 
@@ -70,11 +71,7 @@ def _draw_raster(obj: SpikeData, ax: "Axes", time_unit: str | None, **kw: Any) -
         units = trains.unit_indices(0, trains.n_spikes)
         _dots(ax, trains.flat / scale, units, obj.N, **kw)
         return
-    counts, units_per_row = _counted(obj, window, min(obj.N, ROWS))
-    seconds = obj.length / 1000 / counts.shape[1]
-    rates = counts / units_per_row[:, None] / seconds
-    edges = np.linspace(*window, counts.shape[1] + 1) / scale
-    _image(ax, edges, _row_edges(obj.N, len(counts)), rates, "Rate (Hz)", **kw)
+    _spike_image(ax, [obj], window, scale, "Rate (Hz)", **kw)
 
 
 @_draw.register(RateData)
@@ -96,7 +93,8 @@ def _draw_slices(
     window = (start, max(sd.start_time + sd.length for sd in obj))
     scale = _slice_axis(ax, window, time_unit)
     n_spikes = sum(len(times) for sd in obj for times in sd.train)
-    if n_spikes <= DOTS and obj.N * len(obj) <= ROWS:
+    few = n_spikes <= DOTS and obj.N * len(obj) <= ROWS
+    if few or window[0] == window[1]:
         # A row for each slice of each unit, the slices of a unit below one another.
         for i, sd in enumerate(obj):
             trains = sd.spike_trains
@@ -104,18 +102,8 @@ def _draw_slices(
             _dots(ax, trains.flat / scale, rows, obj.N * len(obj), **kw)
         _unit_blocks(ax, obj.N, len(obj))
         return
-    n_rows = min(obj.N, ROWS)
-    counts = [_counted(sd, window, n_rows) for sd in obj]
-    edges = np.linspace(*window, counts[0][0].shape[1] + 1)
-    # How much of each pixel is part of a slice: slices may differ in length.
-    inside = [
-        np.clip(edges, sd.start_time, sd.start_time + sd.length) / 1000 for sd in obj
-    ]
-    seconds = np.sum([np.diff(part) for part in inside], axis=0)
-    spikes = np.sum([count for count, _ in counts], axis=0)
-    rates = _ratio(spikes / counts[0][1][:, None], seconds)
     _unit_axis(ax, obj.N)
-    _image(ax, edges / scale, _row_edges(obj.N, n_rows), rates, "Mean rate (Hz)", **kw)
+    _spike_image(ax, obj.spike_stack, window, scale, "Mean rate (Hz)", **kw)
 
 
 @_draw.register(RateSliceStack)
@@ -145,8 +133,10 @@ def _draw_matrix(
     values = _means(obj.matrix, ROWS, ROWS)
     edges = _row_edges(n_units, len(values))
     _image(ax, edges, edges, values, "Value", 100, **kw)
-    _label_axis(ax.xaxis, "Unit", obj.labels, n_units, rotation=90)
-    _label_axis(ax.yaxis, "Unit", obj.labels, n_units)
+    names = obj.labels or range(n_units)
+    how = {"rotation": 90} if obj.labels else {}
+    _label_axis(ax.xaxis, "Unit", n_units, names.__getitem__, **how)
+    _label_axis(ax.yaxis, "Unit", n_units, names.__getitem__)
     ax.set(aspect="equal")
     ax.invert_yaxis()
 
@@ -161,18 +151,24 @@ def _draw_matrices(
     x = _row_edges(len(obj), values.shape[1])
     _image(ax, x, _row_edges(len(first), len(values)), values, "Value", 100, **kw)
     names = obj.labels or range(len(obj.stack))
-    pairs = [
-        f"{_text(names[i])}, {_text(names[j])}"
-        for i, j in zip(first, second, strict=True)
-    ]
-    _label_axis(ax.yaxis, "Pair of units", pairs, len(pairs))
+    _label_axis(
+        ax.yaxis,
+        "Pair of units",
+        len(first),
+        lambda i: f"{_text(names[first[i]])}, {_text(names[second[i]])}",
+    )
     ax.invert_yaxis()
-    if obj.times is None:
-        _label_axis(ax.xaxis, "Window", None, len(obj))
-        return
-    unit = time_unit or _fitting_unit(obj.times[0][0], obj.times[-1][1])
-    starts = [f"{start / _MS[unit]:.6g}" for start, _ in obj.times]
-    _label_axis(ax.xaxis, f"Start of the window ({unit})", starts, len(obj), every=10)
+    name, times = "Window", obj.times
+    if times is not None:
+        unit = time_unit or _fitting_unit(times[0][0], times[-1][1]) if times else "ms"
+        name = f"Start of the window ({unit})"
+    _label_axis(
+        ax.xaxis,
+        name,
+        len(obj),
+        lambda i: i if times is None else f"{times[i][0] / _MS[unit]:.6g}",
+        every=10,
+    )
 
 
 _MS = {"ms": 1.0, "s": 1000.0}
@@ -228,16 +224,15 @@ def _unit_blocks(ax: "Axes", n_units: int, n_slices: int) -> None:
 def _label_axis(
     axis: Any,
     name: str,
-    labels: Sequence[Any] | None,
     count: int,
+    label: Callable[[int], Any],
     every: int = TICKS,
     **how: Any,
 ) -> None:
     """Name an axis, and label its positions, or every n-th if there are many."""
     positions = range(0, count, max(-(-count // every), 1))
     axis.set_label_text(name)
-    texts = [str(i) if labels is None else _text(labels[i]) for i in positions]
-    axis.set_ticks(positions, texts, **(how if labels is not None else {}))
+    axis.set_ticks(positions, [_text(label(i)) for i in positions], **how)
 
 
 def _text(value: Any) -> str:
@@ -267,7 +262,10 @@ def _rates(ax: "Axes", rates: Floats, x: Floats, name: str, **kw: Any) -> None:
         edges = _edges(x)[np.linspace(0, x.size, values.shape[1] + 1).astype(int)]
         _image(ax, edges, _row_edges(len(rates), len(values)), values, name, **kw)
         return
+    from matplotlib import cbook, lines
+
     ax.set_ylabel(name)
+    kw = cbook.normalize_kwargs(kw, lines.Line2D)
     middles = _means(x[None], 1, COLUMNS)[0]
     for unit, (row, color) in enumerate(zip(values, OKABE_ITO, strict=False)):
         ax.plot(middles, row, **{"color": color, "label": f"unit {unit}", **kw})
@@ -314,30 +312,53 @@ def _row_edges(n_units: int, rows: int) -> Floats:
     return np.linspace(0, n_units, rows + 1) - 0.5
 
 
-def _counted(
-    sd: SpikeData, window: tuple[float, float], rows: int
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Count the spikes in each pixel of an image of `rows` rows.
+def _spike_image(
+    ax: "Axes",
+    slices: Sequence[SpikeData],
+    window: tuple[float, float],
+    scale: float,
+    name: str,
+    **kw: Any,
+) -> None:
+    """Draw the mean rate of each unit over recordings that share a time axis."""
+    n_units = slices[0].N
+    rows = min(n_units, ROWS)
+    row_of = np.arange(n_units) * rows // n_units
+    edges = np.linspace(*window, COLUMNS + 1)
+    # How much of each pixel is part of a slice: slices may differ in length.
+    seconds = np.zeros(COLUMNS)
+    for sd in slices:
+        inside = np.clip(edges, sd.start_time, sd.start_time + sd.length)
+        seconds += np.diff(inside) / 1000
+    counts = _counted(slices, row_of, window) / np.bincount(row_of)[:, None]
+    y = _row_edges(n_units, rows)
+    _image(ax, edges / scale, y, _ratio(counts, seconds), name, **kw)
 
-    Returns
-    -------
-    counts : ndarray of int64, shape (rows, COLUMNS)
-        The spikes.
-    units_per_row : ndarray of int64, shape (rows,)
-        How many units there are in each row.
+
+def _counted(
+    slices: Sequence[SpikeData], row_of: NDArray[Any], window: tuple[float, float]
+) -> NDArray[np.int64]:
+    """Count the spikes in each pixel of an image, int64 (rows, COLUMNS).
+
+    `row_of` is the row of each unit.
     """
-    trains = sd.spike_trains
-    row_of = np.arange(sd.N) * rows // max(sd.N, 1)
-    counts = np.zeros(rows * COLUMNS, dtype=np.int64)
-    per_ms = COLUMNS / max(window[1] - window[0], np.finfo(float).tiny)
-    start = 0
-    for times in trains.blocks():
-        column = ((times - window[0]) * per_ms).astype(np.int64)
-        np.clip(column, 0, COLUMNS - 1, out=column)
-        column += row_of[trains.unit_indices(start, start + len(times))] * COLUMNS
-        counts += np.bincount(column, minlength=len(counts))
-        start += len(times)
-    return counts.reshape(rows, COLUMNS), np.bincount(row_of, minlength=rows)
+    counts = np.zeros((row_of[-1] + 1) * COLUMNS, dtype=np.int64)
+    per_ms = COLUMNS / (window[1] - window[0])
+    pixels, waiting = [np.empty(0, dtype=np.int64)], 0
+    for sd in slices:
+        start, trains = 0, sd.spike_trains
+        for times in trains.blocks():
+            column = ((times - window[0]) * per_ms).astype(np.int64)
+            np.clip(column, 0, COLUMNS - 1, out=column)
+            units = trains.unit_indices(start, start + len(times))
+            pixels.append(column + row_of[units] * COLUMNS)
+            start, waiting = start + len(times), waiting + len(times)
+            # One pass over the image for many short slices.
+            if waiting >= BLOCK:
+                counts += np.bincount(np.concatenate(pixels), minlength=len(counts))
+                pixels, waiting = pixels[:1], 0
+    counts += np.bincount(np.concatenate(pixels), minlength=len(counts))
+    return counts.reshape(-1, COLUMNS)
 
 
 def _means(values: NDArray[Any], rows: int, columns: int) -> Floats:
@@ -368,7 +389,10 @@ def _ratio(sums: NDArray[Any], counts: NDArray[Any]) -> Floats:
 def _pairs(stack: NDArray[Any]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Return the pairs of units, each once if the matrices are symmetric."""
     # Sums in another order differ in their last bits.
-    symmetric = np.allclose(stack, stack.swapaxes(0, 1), equal_nan=True)
+    symmetric = all(
+        np.allclose(matrix, matrix.T, equal_nan=True)
+        for matrix in np.moveaxis(stack, 2, 0)
+    )
     chosen = ~np.eye(len(stack), dtype=bool)
     first, second = np.nonzero(np.triu(chosen) if symmetric else chosen)
     return first, second
