@@ -147,8 +147,7 @@ def write_file(
 
 def units_of(sd: SpikeData, fs_Hz: float | None) -> tuple[Columns, list[str]]:
     """Return the table of units, and the names of attributes that are NumPy arrays."""
-    pa, _ = pyarrow_modules("to_parquet")
-    own, arrays = {}, []
+    pa, own, arrays = pyarrow_modules("to_parquet")[0], {}, []
     for key, column in sd.unit_table.columns.items():
         array = _attribute(column) if isinstance(key, str) and key not in OWN else None
         if array is not None:
@@ -326,14 +325,13 @@ def _spike_slices(
     )
     rows = slices * n_units + units
     trains = SpikeTrains.from_pairs(rows, times, len(windows) * n_units)
-    rate = options.fs_Hz or about.get("fs_Hz")
+    of_slice = TableOptions(fs_Hz=options.fs_Hz or about.get("fs_Hz"))
     stack, first = [], 0
     for i, window in enumerate(windows):
         ends = trains.ends[i * n_units : (i + 1) * n_units]
         last = int(ends[-1]) if n_units else first
         part = SpikeTrains(trains.flat[first:last], ends - first)
-        options_of_slice = TableOptions(fs_Hz=rate)
-        stack.append(window.in_window(part, unit_of_times, options_of_slice))
+        stack.append(window.in_window(part, unit_of_times, of_slice))
         first = last
     return build(
         SpikeSliceStack,
