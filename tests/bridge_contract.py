@@ -122,6 +122,13 @@ class BridgeContract:
         back = self.assert_same(on_grid([1, 2, 3], neuron_attributes=rows))
         assert known(back, "unit_id") == [3, 3, None]
 
+    def test_ids_under_another_key(self):
+        """Ids of clusters are distinct, those of units are not: both stay."""
+        rows = [{"unit_id": 1, "cluster_id": i} for i in (4, 9)]
+        back = self.assert_same(on_grid([1, 2], neuron_attributes=rows))
+        assert known(back, "unit_id") == [1, 1]
+        assert known(back, "cluster_id") == [4, 9]
+
     @pytest.mark.parametrize("key", VALUES)
     def test_attributes(self, key):
         """Numbers, texts, bools, arrays; what is missing stays missing."""

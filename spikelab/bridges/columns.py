@@ -93,4 +93,4 @@ def is_missing(value: Any) -> bool:
 def warn_of(method: str, kind: str, names: list[str]) -> None:
     """Warn once of all that an object of another package does not hold."""
     if names:
-        warn(f"{method}: a {kind} does not hold {', '.join(names)}: left out")
+        warn(f"{method}: a {kind} does not hold {', '.join(names)}")

@@ -208,13 +208,14 @@ def to_spikeinterface(sd: SpikeData, fs_Hz: float | None = None) -> Any:
     if origin_ms:
         segment = sorting._sorting_segments[0]
         segment._t_start = segment._native_t_start = origin_ms / 1000.0
+    are_ids = table.id_key == "unit_id" and ids.tolist() == table.unit_ids
     lost = _length_lost(sd) + (["raw_data"] if np.size(sd.raw_data) else [])
     if moved_ms > 1e-6:
         lost.append(f"times between samples (spikes move by up to {moved_ms:.3g} ms)")
     for key, column in table.columns.items():
         if not isinstance(key, str):
             lost.append(f"neuron_attributes {key!r}")
-        elif key != "unit_id" or column.values != ids.tolist():
+        elif key != "unit_id" or not are_ids:
             sorting.set_property(key, stacked(as_array(column, missing_text="")))
     for key, value in sd.metadata.items():
         if key != "fs_Hz" and not _annotate(sorting, key, value):

@@ -24,6 +24,8 @@ MARKS = (
 
 def recognises(path: Path, head: bytes) -> bool:
     """Return whether SpikeInterface saved this folder."""
+    if not path.is_dir():
+        return False
     if any((path / mark).is_file() for mark in MARKS):
         return True
     attributes = path / ".zattrs"  # an analyzer as Zarr

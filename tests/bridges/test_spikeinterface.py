@@ -5,6 +5,7 @@ import pytest
 from bridge_contract import FS, BridgeContract, known, on_grid, quietly, warnings_of
 
 from spikelab import SpikeData, load, registry
+from spikelab.cli import main
 from spikelab.errors import FormatError, MissingExtraError
 
 core = pytest.importorskip("spikeinterface.core")
@@ -258,6 +259,14 @@ def test_a_sorting_that_was_saved(name, tmp_path):
     assert load(tmp_path / name) == SpikeData.from_spikeinterface(sorting())
     longer = load(tmp_path / name, length_ms=50.0, metadata={"day": 3})
     assert (longer.length, longer.metadata["day"]) == (50.0, 3)
+
+
+def test_the_command_line(tmp_path):
+    """It converts the folder like any other source."""
+    quietly(sorting().save, folder=tmp_path / "saved")
+    target = tmp_path / "cells.nwb"
+    assert main(["convert", str(tmp_path / "saved"), str(target)]) == 0
+    assert known(load(target), "unit_id") == [7, 3, 5]
 
 
 # SpikeInterface 0.102 leaves the file of a recording open.
