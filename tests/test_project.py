@@ -169,7 +169,8 @@ def test_lowest_versions_are_tested():
     """The environment for the lowest versions has those that the package allows."""
     project = pyproject()["project"]
     extras = project["optional-dependencies"]
-    allowed = [*project["dependencies"], *extras["progress"], *extras["sparse"]]
+    names = ("dask", "parquet", "plot", "progress", "remote", "sparse")
+    allowed = [*project["dependencies"], *(r for name in names for r in extras[name])]
     tox = configparser.ConfigParser(interpolation=None)
     tox.read(PROJECT / "tox.ini")
     pinned = dict(line.split("==") for line in tox["testenv:lowest"]["deps"].split())
@@ -185,7 +186,8 @@ def pyproject():
 
 def lowest_versions(requirements):
     """The lower bound of each requirement, by name."""
-    return dict(requirement.split(">=") for requirement in requirements)
+    pairs = (requirement.split(">=") for requirement in requirements)
+    return {name.partition("[")[0]: version for name, version in pairs}
 
 
 def readme_blocks(language):
