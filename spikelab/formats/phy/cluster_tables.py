@@ -28,6 +28,10 @@ _SHOWN = 10
 """Number of rows that a warning names."""
 
 
+def _texts(cells: Iterable[Any]) -> tuple[str, ...]:
+    return tuple(map(str, cells))
+
+
 @attrs.frozen
 class TableColumn:
     """One column of a table, as it is exported.
@@ -50,7 +54,7 @@ class TableColumn:
     name: str
     attribute: str
     kind: str
-    cells: tuple[str, ...]
+    cells: tuple[str, ...] = attrs.field(converter=_texts)
     container: str = "list"
 
     def written(self) -> list[str]:

@@ -127,9 +127,10 @@ def _counts(path: Path) -> dict[int, int]:
 def _is_as_exported(table: Table, exported: Facts) -> bool:
     """Return whether a table holds the cells that were exported."""
     for name, cells in table.items():
-        if name not in exported.columns:
+        column = exported.column(name)
+        if column is None:
             return False
-        written = exported.columns[name].written()
+        written = column.written()
         cells = dict(cells)
         for cluster, cell in zip(exported.cluster_ids, written, strict=True):
             found = cells.pop(cluster, cell if cluster in exported.silent else "")

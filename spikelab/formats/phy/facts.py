@@ -1,5 +1,6 @@
 """What ``spikelab.json`` holds about a KiloSort or Phy folder beyond its arrays."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,25 @@ FORMATS = ("kilosort", "phy")
 
 SI_UNIT_ID = "si_unit_id"
 """The column by which SpikeInterface numbers the units."""
+
+
+def _are_int64(instance: Any, attribute: "attrs.Attribute[Any]", value: Any) -> None:
+    for number in value:
+        if type(number) is not int or not -(2**63) <= number < 2**63:
+            raise ValueError(f"{attribute.name} must be int64 numbers, got {number!r}")
+
+
+def _as_tuple(values: Iterable[Any]) -> tuple[Any, ...]:
+    return tuple(values)
+
+
+def _columns(columns: Iterable[Any]) -> tuple[TableColumn, ...]:
+    """Return columns, also from the dictionaries that a manifest holds."""
+    return tuple(TableColumn(**c) if isinstance(c, dict) else c for c in columns)
+
+
+_is_optional_rate = attrs.validators.optional(validate.is_positive)
+_is_optional_time = attrs.validators.optional(validate.is_finite)
 
 
 @attrs.frozen(kw_only=True)
@@ -35,20 +55,18 @@ class Facts:
         The recording window.
     first_sample : int
         What must be added to the sample numbers in the folder.
-    cluster_ids : tuple of int
-        Cluster of each unit, in the order of the recording.
+    cluster_ids, spike_counts : tuple of int
+        Cluster of each unit, in the order of the recording, and its number of spikes. A
+        unit that had some and has none any more was merged or split in Phy.
     unit_ids : tuple of int or str
         The attribute ``unit_id`` of each unit.
-    spike_counts : tuple of int
-        Number of spikes of each unit. A unit that had some and has none any more was
-        merged or split in Phy.
     spike_order : {"unit", "time"}
         Order of the spikes.
     spike_times_file, spike_clusters_file : str
         Names of the arrays.
-    columns : dict of TableColumn
-        The columns of the ``cluster_*.tsv`` by name, with the cells of all units: Phy
-        drops those of units without spikes when it saves.
+    columns : tuple of TableColumn
+        The columns of the ``cluster_*.tsv`` with the cells of all units: Phy drops those
+        of units without spikes when it saves.
     templates : str, optional
         Where the templates come from.
     placeholders : tuple of int
@@ -58,21 +76,43 @@ class Facts:
     """
 
     format: str | None = None
-    fs_Hz: float | None = None
-    time_unit: str = "samples"
-    start_time_ms: float | None = None
-    length_ms: float | None = None
-    first_sample: int = 0
-    cluster_ids: tuple[int, ...] = ()
-    unit_ids: tuple[int | str, ...] = ()
-    spike_counts: tuple[int, ...] = ()
+    fs_Hz: float | None = attrs.field(default=None, validator=_is_optional_rate)
+    time_unit: str = attrs.field(default="samples", validator=time_units.is_time_unit)
+    start_time_ms: float | None = attrs.field(default=None, validator=_is_optional_time)
+    length_ms: float | None = attrs.field(default=None, validator=_is_optional_time)
+    first_sample: int = attrs.field(
+        default=0, validator=lambda i, a, value: _are_int64(i, a, [value])
+    )
+    cluster_ids: tuple[int, ...] = attrs.field(
+        default=(), converter=_as_tuple, validator=_are_int64
+    )
+    spike_counts: tuple[int, ...] = attrs.field(
+        default=(), converter=_as_tuple, validator=_are_int64
+    )
+    unit_ids: tuple[Any, ...] = attrs.field(default=(), converter=_as_tuple)
     spike_order: str = "unit"
     spike_times_file: str = "spike_times.npy"
     spike_clusters_file: str = "spike_clusters.npy"
-    columns: dict[str, TableColumn] = attrs.field(factory=dict)
+    columns: tuple[TableColumn, ...] = attrs.field(default=(), converter=_columns)
     templates: str | None = None
-    placeholders: tuple[int, ...] = ()
+    placeholders: tuple[int, ...] = attrs.field(
+        default=(), converter=_as_tuple, validator=_are_int64
+    )
     waveform_channels: bool = True
+
+    def __attrs_post_init__(self) -> None:
+        """Check that there is one value per unit, and that counts can be added."""
+        per_unit = [("unit_ids", self.unit_ids), ("spike_counts", self.spike_counts)]
+        per_unit += [(f"columns {c.name!r}", c.cells) for c in self.columns]
+        for name, values in per_unit:
+            if len(values) != len(self.cluster_ids):
+                raise ValueError(f"{name} must be one per unit, got {len(values)}")
+        if min(self.spike_counts, default=0) < 0 or sum(self.spike_counts) >= 2**63:
+            raise ValueError("spike_counts must not be negative, nor too large")
+        if len(set(self.cluster_ids)) != len(self.cluster_ids):
+            raise ValueError("cluster_ids must be distinct")
+        if not all(type(unit_id) in (int, str) for unit_id in self.unit_ids):
+            raise TypeError("unit_ids must be integers or strings")
 
     @property
     def silent(self) -> set[int]:
@@ -80,11 +120,14 @@ class Facts:
         pairs = zip(self.cluster_ids, self.spike_counts, strict=True)
         return {cluster for cluster, count in pairs if not count}
 
+    def column(self, name: str) -> TableColumn | None:
+        """Return the exported column of this name, None if there is none."""
+        return next((c for c in self.columns if c.name == name), None)
+
     def write(self, folder: Path, **more: Any) -> None:
         """Write the facts, and `more`, as the manifest that completes a folder."""
-        about = {**attrs.asdict(self), "n_units": len(self.cluster_ids), **more}
-        about["columns"] = [attrs.asdict(column) for column in self.columns.values()]
-        write_manifest(folder, about)
+        about = {**attrs.asdict(self), "n_units": len(self.cluster_ids)}
+        write_manifest(folder, {**about, **more})
 
 
 def read(folder: Path) -> Facts:
@@ -109,55 +152,14 @@ def parsed(manifest: dict[str, Any], where: Path) -> Facts:
             f"got {manifest.get('format')!r}"
         )
     try:
-        return _checked(manifest)
+        known = Facts(**{name: manifest[name] for name in attrs.fields_dict(Facts)})
+        for name in ("fs_Hz", "start_time_ms", "length_ms"):
+            validate.finite(name, manifest[name])
+        for name in ("spike_times_file", "spike_clusters_file"):
+            if manifest[name] not in manifest["files"]:
+                raise ValueError(
+                    f"{name} must be one of the files, got {manifest[name]!r}"
+                )
     except (TypeError, ValueError, KeyError, AttributeError) as error:
         raise FormatError(f"{where} is damaged: {error}") from error
-
-
-def _checked(facts: dict[str, Any]) -> Facts:
-    cluster_ids = _whole("cluster_ids", facts["cluster_ids"])
-    counts = _whole("spike_counts", facts["spike_counts"])
-    unit_ids = tuple(facts["unit_ids"])
-    columns = [
-        TableColumn(**{**column, "cells": tuple(map(str, column["cells"]))})
-        for column in facts["columns"]
-    ]
-    per_unit = {"spike_counts": counts, "unit_ids": unit_ids}
-    per_unit |= {f"columns[{column.name!r}]": column.cells for column in columns}
-    for name, values in per_unit.items():
-        if len(values) != len(cluster_ids):
-            raise ValueError(f"{name} must hold one value per unit, got {len(values)}")
-    if min(counts, default=0) < 0 or sum(counts) >= 2**63:
-        raise ValueError("spike_counts must not be negative, nor too large")
-    if len(set(cluster_ids)) != len(cluster_ids):
-        raise ValueError("cluster_ids must be distinct")
-    if not all(type(unit_id) in (int, str) for unit_id in unit_ids):
-        raise TypeError("unit_ids must be integers or strings")
-    for name in ("spike_times_file", "spike_clusters_file"):
-        if facts[name] not in facts["files"]:
-            raise ValueError(f"{name} must be one of the files, got {facts[name]!r}")
-    return Facts(
-        format=facts["format"],
-        fs_Hz=validate.positive("fs_Hz", facts["fs_Hz"]),
-        time_unit=time_units.time_unit("time_unit", facts["time_unit"]),
-        start_time_ms=validate.finite("start_time_ms", facts["start_time_ms"]),
-        length_ms=validate.finite("length_ms", facts["length_ms"]),
-        first_sample=_whole("first_sample", [facts["first_sample"]])[0],
-        cluster_ids=cluster_ids,
-        unit_ids=unit_ids,
-        spike_counts=counts,
-        spike_order=str(facts["spike_order"]),
-        spike_times_file=facts["spike_times_file"],
-        spike_clusters_file=facts["spike_clusters_file"],
-        columns={column.name: column for column in columns},
-        templates=facts["templates"],
-        placeholders=_whole("placeholders", facts["placeholders"]),
-        waveform_channels=bool(facts["waveform_channels"]),
-    )
-
-
-def _whole(name: str, values: Any) -> tuple[int, ...]:
-    for value in values:
-        if type(value) is not int or not -(2**63) <= value < 2**63:
-            raise ValueError(f"{name} must be 64-bit integers, got {value!r}")
-    return tuple(values)
+    return known

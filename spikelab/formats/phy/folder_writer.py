@@ -146,7 +146,7 @@ class ClusterFolderWriter(Writer[R]):
             texts.append(
                 "neuron_attributes of the stack (those of its first slice come back)"
             )
-        # What is carried is told exactly, so no difference from it is a loss.
+        # The carried object is exact: no difference from it is a loss.
         return [Loss(("carried",), text) for text in texts]
 
     def _losses_of_times(self, sd: SpikeData) -> list[str]:
@@ -225,8 +225,8 @@ class ClusterFolderWriter(Writer[R]):
             time_unit=self._unit,
             start_time_ms=float(sd.start_time),
             length_ms=float(sd.length),
-            cluster_ids=tuple(clusters),
-            spike_counts=tuple(sd.spike_trains.counts.tolist()),
+            cluster_ids=clusters,
+            spike_counts=sd.spike_trains.counts.tolist(),
             **more,
         )
 

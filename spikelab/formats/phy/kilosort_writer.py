@@ -133,7 +133,7 @@ class KiloSortWriter(ClusterFolderWriter[tuple[str, str]]):
         return range(sd.N) if self.cluster_ids is None else self.cluster_ids
 
     def _write_recording(self, sd: SpikeData, folder: Path) -> Facts:
-        clusters, columns = self._clusters(sd), {}
+        clusters, columns = self._clusters(sd), []
         times = (self.spike_times_file, time_units.dtype(self.time_unit))
         if self.spike_order == "time":
             spike_arrays.write_in_time_order(
@@ -155,11 +155,11 @@ class KiloSortWriter(ClusterFolderWriter[tuple[str, str]]):
             if sd.N:
                 labels, _ = label_column(sd.unit_table)
                 write_column(folder / GROUP_FILE, labels, clusters)
-                columns = {labels.name: labels}
+                columns = [labels]
         return self._facts(
             sd,
             clusters,
-            unit_ids=tuple(clusters),
+            unit_ids=clusters,
             spike_order=self.spike_order,
             spike_times_file=self.spike_times_file,
             spike_clusters_file=self.spike_clusters_file,

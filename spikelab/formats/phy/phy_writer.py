@@ -1,8 +1,7 @@
 """The writer of Phy folders."""
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import attrs
 import numpy as np
@@ -13,14 +12,14 @@ from spikelab.formats.base import StrPath
 from spikelab.formats.functions import export_function
 from spikelab.formats.phy import facts, spike_arrays, stacks, templates
 from spikelab.formats.phy import raw as raw_data
-from spikelab.formats.phy.channels import Channels, channels_of
+from spikelab.formats.phy.channels import channels_of
 from spikelab.formats.phy.facts import Facts
 from spikelab.formats.phy.folder_writer import ClusterFolderWriter, joined
 from spikelab.formats.phy.params import PARAMS_FILE, write_params
-from spikelab.formats.phy.raw import RAW_FILE, Raw
-from spikelab.formats.phy.templates import Placed, Templates
+from spikelab.formats.phy.plan import Plan
+from spikelab.formats.phy.raw import RAW_FILE
+from spikelab.formats.phy.templates import Placed
 from spikelab.formats.phy.unit_columns import (
-    UnitColumns,
     as_read,
     changed_units,
     losses_of_cells,
@@ -30,52 +29,6 @@ from spikelab.spikedata.data_object import DataObject
 from spikelab.spikedata.differences import LOADER_KEYS
 from spikelab.spikedata.spikedata import SpikeData
 from spikelab.spikedata.spikeslicestack import SpikeSliceStack
-from spikelab.spikedata.unit_table import UnitTable
-
-AMPLITUDES = "amplitudes"
-"""The attribute that holds the amplitude of each spike of a unit."""
-
-
-@attrs.frozen(eq=False)
-class _Plan:
-    """What a Phy folder will hold of a recording.
-
-    Parameters
-    ----------
-    clusters : list of int
-        Cluster of each unit.
-    first_sample : int
-        Sample number that becomes 0.
-    raw : Raw or None
-        The raw data, if they are sampled as the spikes are.
-    source : {"neuron_attributes", "raw_data", "placeholder"}
-        Where the templates come from.
-    templates : Templates
-        The mean waveforms in the attributes.
-    channels : Channels
-        The channels.
-    amplitudes : list of ndarray or None
-        Amplitude of each spike of each unit, if all are known.
-    columns : UnitColumns
-        What stands in tables.
-    taken : list
-        The attributes that stand in arrays.
-    """
-
-    clusters: list[int]
-    first_sample: int
-    raw: Raw | None
-    source: str
-    templates: Templates
-    channels: Channels
-    amplitudes: list[NDArray[Any]] | None
-    columns: UnitColumns
-    taken: list[Any]
-
-    @property
-    def lists_channels(self) -> bool:
-        """Whether the channels of the columns of templates are known."""
-        return bool(self.templates.listed or self.source == "raw_data")
 
 
 @attrs.frozen(kw_only=True)
@@ -187,7 +140,7 @@ class PhyWriter(ClusterFolderWriter[str]):
                 f"got raw_time from {sd.raw_time[0]} to {sd.raw_time[-1]} ms"
             )
 
-    def _plan(self, sd: SpikeData) -> _Plan:
+    def _plan(self, sd: SpikeData) -> Plan:
         """Return what the folder will hold."""
         try:
             raw = raw_data.raw_of(sd, self.fs_Hz)
@@ -199,14 +152,14 @@ class PhyWriter(ClusterFolderWriter[str]):
         source = source if known.key is None else "neuron_attributes"
         uses_raw = self.raw_data or source == "raw_data"
         start = int(self._converted(np.array([sd.start_time]))[0])
-        amplitudes = _amplitudes(table, sd.spike_trains.counts)
+        amplitudes = spike_arrays.amplitudes_of(table, sd.spike_trains.counts)
         taken = {
             known.key: known.key is not None,
             "waveform_channels": known.listed,
-            AMPLITUDES: amplitudes is not None,
+            spike_arrays.AMPLITUDES: amplitudes is not None,
         }
         elsewhere = [key for key, is_taken in taken.items() if is_taken]
-        return _Plan(
+        return Plan(
             clusters=_clusters(sd.spike_trains.counts),
             first_sample=raw.first_sample if raw and self.raw_data else min(start, 0),
             raw=raw,
@@ -220,7 +173,7 @@ class PhyWriter(ClusterFolderWriter[str]):
             taken=elsewhere,
         )
 
-    def _waveforms(self, sd: SpikeData, plan: _Plan) -> list[Placed | None]:
+    def _waveforms(self, sd: SpikeData, plan: Plan) -> list[Placed | None]:
         """Return the template of each unit and the channels of its columns."""
         if plan.source == "raw_data" and plan.raw is not None:
             return templates.averages(sd.spike_trains, plan.raw, self.fs_Hz)
@@ -259,12 +212,12 @@ class PhyWriter(ClusterFolderWriter[str]):
         return self._facts(
             sd,
             plan.clusters,
-            unit_ids=tuple(plan.columns.unit_ids),
+            unit_ids=plan.columns.unit_ids,
             spike_order="time",
             first_sample=plan.first_sample,
-            columns={column.name: column for column in plan.columns.columns},
+            columns=plan.columns.columns,
             templates=plan.source,
-            placeholders=tuple(placeholders),
+            placeholders=placeholders,
             waveform_channels=plan.lists_channels,
         )
 
@@ -292,7 +245,7 @@ class PhyWriter(ClusterFolderWriter[str]):
         for unit, row in enumerate(rows):
             row.update(waveforms[unit])
             if plan.amplitudes is not None:
-                row[AMPLITUDES] = plan.amplitudes[unit]
+                row[spike_arrays.AMPLITUDES] = plan.amplitudes[unit]
         carried = self._as_read(sd, rows, plan.clusters)
         if self.raw_data and plan.raw is not None:
             carried.raw_data = np.asarray(plan.raw.data, dtype=plan.raw.dtype)
@@ -323,7 +276,7 @@ class PhyWriter(ClusterFolderWriter[str]):
     def _losses_of_recording(self, sd: SpikeData) -> list[str]:
         plan, table = self._plan(sd), sd.unit_table
         read = self._carried_recording(sd).neuron_attributes or []
-        lost = _losses_of_templates(plan, table, read)
+        lost = plan.losses_of_templates(table, read)
         lost += [
             f"neuron_attributes[{str(key)!r}] (no table of Phy can hold it)"
             for key in plan.columns.left_out
@@ -361,56 +314,6 @@ def _clusters(counts: NDArray[np.int64]) -> list[int]:
     last = int(np.flatnonzero(counts)[-1])
     clusters[last], clusters[-1] = clusters[-1], clusters[last]
     return clusters
-
-
-def _amplitudes(
-    table: UnitTable, counts: NDArray[np.int64]
-) -> list[NDArray[Any]] | None:
-    """Return the amplitude of each spike of each unit, None if any is not known."""
-    if AMPLITUDES not in table.columns:
-        return None
-    found = []
-    for value, count in zip(
-        table.columns[AMPLITUDES].values, counts.tolist(), strict=True
-    ):
-        is_array = isinstance(value, np.ndarray | list | tuple)
-        if not count and not is_array:
-            value = np.empty(0, dtype=np.float32)
-        elif not is_array:
-            return None
-        array = np.asarray(value)
-        if array.dtype.kind not in "iuf" or array.shape != (count,):
-            return None
-        found.append(array)
-    dtype = np.result_type(np.float32, *(a.dtype for a in found if a.size))
-    return [array.astype(dtype) for array in found]
-
-
-def _losses_of_templates(
-    plan: _Plan, table: UnitTable, read: Sequence[dict[str, Any]]
-) -> list[str]:
-    """Return in words what the folder does not show of templates and channels."""
-    known, n_channels = plan.templates, len(plan.channels)
-    lost = []
-    if plan.source == "placeholder":
-        lost.append("templates are not known: flat placeholders")
-    if known.key is not None:
-        if missing := sum(w is None for w in known.waveforms):
-            lost.append(
-                f"templates of {missing} units are not known: flat placeholders"
-            )
-        pairs = zip(known.waveforms, known.electrodes, strict=True)
-        if any(
-            w is not None and e is None and w.shape[1] not in (1, n_channels)
-            for w, e in pairs
-        ):
-            lost.append("templates on other than their largest channel")
-    if plan.channels.n_placed and plan.channels.n_placed < n_channels:
-        unplaced = n_channels - plan.channels.n_placed
-        lost.append(f"places of {unplaced} channels are not known: above the others")
-    if known.key is not None:
-        lost += templates.losses_of_values(table.columns[known.key], read)
-    return lost
 
 
 export_spikedata_to_phy = export_function(

@@ -10,9 +10,13 @@ from numpy.typing import DTypeLike, NDArray
 
 from spikelab.formats.phy import npy
 from spikelab.spikedata.spike_trains import BLOCK, CACHED, SpikeTrains
+from spikelab.spikedata.unit_table import UnitTable
 
 Convert = Callable[[NDArray[np.float64]], NDArray[Any]]
 """A function that returns times in ms in the unit of the file."""
+
+AMPLITUDES = "amplitudes"
+"""The attribute that holds the amplitude of each spike of a unit."""
 
 Stream = Iterator[tuple[NDArray[Any], NDArray[np.int64]]]
 """Blocks of times in the unit of the file, and of the unit of each spike."""
@@ -122,6 +126,29 @@ def _by_argsort(trains: SpikeTrains, convert: Convert) -> Stream:
     for start in range(0, len(order), CACHED):
         block = order[start : start + CACHED]
         yield flat[block], np.searchsorted(trains.ends, block, side="right")
+
+
+def amplitudes_of(
+    table: UnitTable, counts: NDArray[np.int64]
+) -> list[NDArray[Any]] | None:
+    """Return the amplitude of each spike of each unit, None if any is not known."""
+    if AMPLITUDES not in table.columns:
+        return None
+    found = []
+    for value, count in zip(
+        table.columns[AMPLITUDES].values, counts.tolist(), strict=True
+    ):
+        is_array = isinstance(value, np.ndarray | list | tuple)
+        if not count and not is_array:
+            value = np.empty(0, dtype=np.float32)
+        elif not is_array:
+            return None
+        array = np.asarray(value)
+        if array.dtype.kind not in "iuf" or array.shape != (count,):
+            return None
+        found.append(array)
+    dtype = np.result_type(np.float32, *(a.dtype for a in found if a.size))
+    return [array.astype(dtype) for array in found]
 
 
 def write_amplitudes(

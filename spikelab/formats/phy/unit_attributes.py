@@ -109,7 +109,7 @@ class FolderAttributes:
         cells = self.table.get(column, {})
         wanted = {i: _as_id(cells[i]) for i in self.units.ids if i in cells}
         if facts.format is not None:
-            written = facts.columns.get(SI_UNIT_ID)
+            written = facts.column(SI_UNIT_ID)
             numbers = map(_as_id, written.cells) if written else facts.cluster_ids
             names = dict(zip(numbers, facts.unit_ids, strict=True))
             wanted = {i: names.get(unit_id) for i, unit_id in wanted.items()}
@@ -141,10 +141,11 @@ class FolderAttributes:
     ) -> None:
         """Add the cells of all columns, and put coordinates together again."""
         places: dict[str, list[tuple[TableColumn, list[str]]]] = {}
-        for name in dict.fromkeys([*self.facts.columns, *self.table]):
-            if name in _ID_COLUMNS and name not in self.facts.columns:
+        exported_columns = {column.name: column for column in self.facts.columns}
+        for name in dict.fromkeys([*exported_columns, *self.table]):
+            if name in _ID_COLUMNS and name not in exported_columns:
                 continue
-            column = self.facts.columns.get(name) or TableColumn(name, name, "", ())
+            column = exported_columns.get(name) or TableColumn(name, name, "", ())
             cells = [self._cell(column, i, exported.get(i)) for i in self.units.ids]
             if column.kind == "coordinate":
                 places.setdefault(column.attribute, []).append((column, cells))
@@ -183,26 +184,25 @@ class FolderAttributes:
         positions = npy.read_optional(folder / channel_positions, _coordinates)
         found = self._templates(exported, electrodes)
         table = UnitTable(rows, len(rows))
-        told = electrodes
+        numbers = electrodes
         if is_phy:
             # Phy needs channels and positions also where the export knew none.
             known = [unit for unit, i in enumerate(self.units.ids) if i in exported]
             if not all(type(table.electrodes[unit]) is int for unit in known):
-                told = None
+                numbers = None
             if not all(_has_location(rows[unit]) for unit in known):
                 positions = None
         for unit, (row, (channel, waveform, where)) in enumerate(
             zip(rows, found, strict=True)
         ):
             if not (is_phy and self.units.ids[unit] in exported):
-                channel = _add_electrode(row, table.electrodes[unit], channel, told)
+                channel = _add_electrode(row, table.electrodes[unit], channel, numbers)
                 _add_location(row, channel, positions)
             if waveform is not None:
                 row["waveform_mean"] = waveform
-                if self.facts.waveform_channels:
-                    numbers = _numbers(where, electrodes)
-                    if numbers is not None:
-                        row["waveform_channels"] = numbers
+                of_columns = _numbers(where, electrodes)
+                if self.facts.waveform_channels and of_columns is not None:
+                    row["waveform_channels"] = of_columns
 
     def _templates(
         self, exported: Mapping[int, int], electrodes: NDArray[np.int64] | None
