@@ -39,8 +39,8 @@ _COMPACT = 60_000
 """Bytes that fit into the header of a dataset."""
 
 _DAMAGE = (
-    *(ArithmeticError, AttributeError, LookupError, OSError, RuntimeError),
-    *(SyntaxError, TypeError, UnicodeError),
+    *(ArithmeticError, AttributeError, LookupError, MemoryError, OSError),
+    *(RuntimeError, SyntaxError, TypeError, UnicodeError),
 )
 """What h5py raises for damage inside of a file; and ValueError, as others do."""
 

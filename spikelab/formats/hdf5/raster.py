@@ -30,6 +30,8 @@ _CHUNK = (16, 65536)
 _MOST_SPIKES = 2**17
 """Spikes of some units that are put into chunks at a time."""
 
+_MOST_IN_BIN = 2**31
+
 _GZIP_LEVEL = 1
 
 _WORKERS = min(os.cpu_count() or 1, 8)
@@ -239,6 +241,10 @@ def _nonzero(
     values = raster[region]
     rows, bins = np.nonzero(values > 0)
     counts = values[rows, bins]
+    if counts.size and not counts.max() < _MOST_IN_BIN:
+        raise FormatError(
+            f"{raster.name!r} must hold numbers of spikes, got {counts.max()} in a bin"
+        )
     return rows + region[0].start, bins + (region[1].start or 0), counts
 
 
