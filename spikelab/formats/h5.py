@@ -169,12 +169,12 @@ def has_attribute(path: str | os.PathLike[str], name: str) -> bool:
     """Return whether the root of a file has an attribute; far cheaper than to open it."""
     try:
         file = h5f.open(os.fsencode(path), h5f.ACC_RDONLY)
+        try:
+            return bool(h5a.exists(file, name.encode()))
+        finally:
+            file.close()
     except (*_DAMAGE, ValueError):
         return False
-    try:
-        return bool(h5a.exists(file, name.encode()))
-    finally:
-        file.close()
 
 
 def member(group: h5py.Group, name: str) -> Any:

@@ -13,11 +13,13 @@ import datetime
 import io
 import json
 import math
+import tokenize
 from collections.abc import Callable
 from typing import Any
 
 import h5py
 import numpy as np
+from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from spikelab.errors import FormatError
@@ -137,8 +139,11 @@ def _npy(array: NDArray[Any]) -> bytes:
     return file.getvalue()
 
 
-def _of_npy(data: Any) -> NDArray[Any]:
-    array: NDArray[Any] = np.load(io.BytesIO(data), allow_pickle=False)
+def _of_npy(data: bytes) -> NDArray[Any]:
+    try:
+        array: NDArray[Any] = npy.read_array(io.BytesIO(data), allow_pickle=False)
+    except (SyntaxError, tokenize.TokenError) as error:
+        raise ValueError(f"not the bytes of a .npy file: {error}") from error
     return array
 
 
