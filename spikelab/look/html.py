@@ -1,14 +1,17 @@
 """HTML for notebooks and pages: self-contained, escaped, without scripts."""
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from html import escape
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from spikelab.look.facts import Row, clean, facts
 from spikelab.spikedata.data_object import DataObject
+
+if TYPE_CHECKING:
+    from spikelab.batch import Conversion
 
 CELLS_IN_NOTEBOOK, CELLS_ON_PAGE = 100, 3000
 """About how many cells the table of units has."""
@@ -32,20 +35,6 @@ a{color:var(--link)}
 img{max-width:100%;height:auto;background:#fff;border-radius:4px}
 .failed{font-weight:bold}
 """
-
-
-class Conversion(Protocol):
-    """What became of one recording of a batch."""
-
-    source: str
-    target: str
-    status: str
-    n_units: int | None
-    n_spikes: int | None
-    n_bytes: int | None
-    seconds: float
-    losses: Sequence[str]
-    error: str | None
 
 
 def fragment(obj: DataObject) -> str:
@@ -93,7 +82,7 @@ def object_page(
     return _page(name, "".join(parts))
 
 
-def conversions_page(rows: Iterable[Conversion], folder: Path) -> str:
+def conversions_page(rows: "Iterable[Conversion]", folder: Path) -> str:
     """Return a page in `folder` with a line for each recording of a batch."""
     listed = list(rows)
     counted = dict.fromkeys(("written", "kept", "failed"), 0)

@@ -24,6 +24,8 @@ from spikelab.storage.publish import publish
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+    from spikelab.batch import Conversion
+
 StrPath = str | os.PathLike[str]
 
 _TITLES = {
@@ -90,7 +92,7 @@ def object_page(obj: DataObject, name: str) -> str:
     return pages.object_page(name, obj, pictures, note)
 
 
-def index_page(rows: Iterable[pages.Conversion], path: StrPath) -> str:
+def index_page(rows: "Iterable[Conversion]", path: StrPath) -> str:
     """Write a page with a line for each recording of a batch.
 
     Parameters

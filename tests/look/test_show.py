@@ -3,14 +3,13 @@
 import builtins
 import sys
 import tracemalloc
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from looked_at import HOSTILE, MAKERS, parsed
 from s3_server import S3Server
 
-from spikelab import SpikeData, load
+from spikelab import Conversion, SpikeData, load
 from spikelab.look import index_page, show
 from spikelab.look.report import object_page
 
@@ -129,7 +128,7 @@ def test_a_terminal_that_knows_ascii_only(tmp_path, monkeypatch):
 def test_the_index_of_a_batch(tmp_path, source):
     """A line for each recording; what was written is linked, what failed says why."""
     rows = [
-        SimpleNamespace(
+        Conversion(
             source=f"raw/{status} & {HOSTILE}",
             target=target,
             status=status,
