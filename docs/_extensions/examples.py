@@ -26,6 +26,8 @@ from matplotlib import pyplot as plt  # after the backend is chosen
 
 STYLE = {
     "figure.figsize": (8, 4),
+    "figure.constrained_layout.use": True,
+    "savefig.bbox": "tight",
     "savefig.dpi": 110,
     "savefig.facecolor": "white",
     "axes.spines.top": False,
