@@ -175,8 +175,15 @@ class ProcessPool(Executor):
 def _begin_work() -> None:
     """Prepare a worker process: Ctrl-C is for the driver, and without it work ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, _on_termination)
     threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _on_termination(*_: Any) -> None:
+    """End the process; if it is at work, what is half written is removed first."""
+    if _at_work.locked():
+        raise KeyboardInterrupt
+    os._exit(1)
 
 
 def _end_with_parent() -> None:
@@ -191,7 +198,10 @@ def _end_with_parent() -> None:
 
 def _work(fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     with _at_work:
-        return fn(*args, **kwargs)
+        try:
+            return fn(*args, **kwargs)
+        except KeyboardInterrupt:
+            os._exit(1)  # or the process would wait for another job
 
 
 @contextlib.contextmanager

@@ -1,6 +1,7 @@
 """The options of the formats: names, types and texts, from the export functions."""
 
 import difflib
+import functools
 import inspect
 import json
 import re
@@ -74,6 +75,7 @@ class Option:
         return self.kind(text)
 
 
+@functools.cache
 def options_of(entry: Format) -> dict[str, Option]:
     """Return the keyword options of a format's export function by name."""
     hints = typing.get_type_hints(entry.export)
