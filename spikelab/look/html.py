@@ -117,7 +117,7 @@ def _link(target: str, folder: Path) -> str:
     if "://" in target or not Path(target).exists():
         return name
     relative = Path(os.path.relpath(target, folder)).as_posix()
-    return f'<a href="{quote(relative)}">{name}</a>'
+    return f'<a href="{quote(relative, errors="surrogateescape")}">{name}</a>'
 
 
 def _page(title: str, body: str) -> str:

@@ -2,6 +2,7 @@
 
 import base64
 import contextvars
+import errno
 import io
 import os
 import sys
@@ -10,11 +11,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import attrs
 import numpy as np
 
 from spikelab.errors import MissingExtraError
 from spikelab.formats.reading import READS_RAW
 from spikelab.look import html as pages
+from spikelab.look.facts import clean
 from spikelab.look.plots import OKABE_ITO
 from spikelab.look.text import summary
 from spikelab.spikedata.data_object import DataObject, data_class
@@ -50,7 +53,8 @@ def show(
     ----------
     source : path or S3 URL
         A file or folder of any format. Raw voltages are not read, but in a pickle, which
-        is read whole.
+        is read whole. Of the report of a batch, ``spikelab-conversions.jsonl``, the last
+        row of each target is shown, and `html` is its :func:`index_page`.
     html : path or S3 URL, optional
         Where to write one self-contained page with summary, units and, if matplotlib
         is installed, pictures; replaced if it exists.
@@ -69,6 +73,9 @@ def show(
     if html is not None and (fault := _wrong_page(name, html)):
         return _fail(fault, 2)
     try:
+        if name.endswith(".jsonl"):
+            _show_batch(name, html)
+            return 0
         without_raw = contextvars.copy_context()
         without_raw.run(READS_RAW.set, False)
         obj = without_raw.run(load, source, storage_options=storage_options)
@@ -80,6 +87,26 @@ def show(
     except (OSError, ImportError, LookupError, TypeError, ValueError) as error:
         return _fail(str(error) or type(error).__name__, 1)
     return 0
+
+
+def _show_batch(report: str, html: StrPath | None) -> None:
+    from spikelab.batch import Conversion
+    from spikelab.batch.report import Report
+
+    if not Path(report).expanduser().exists():
+        raise FileNotFoundError(errno.ENOENT, "no such report", report)
+    names = attrs.fields_dict(Conversion)
+    rows = {
+        row["target"]: Conversion(**{name: row[name] for name in names})
+        for row in Report(report).rows()
+    }
+    _print(report)
+    for row in rows.values():
+        numbers = f"{row.n_units} units, {row.n_spikes} spikes"
+        found = clean(row.error) if row.error else numbers
+        _print(f"{clean(row.status)}  {clean(row.target)}  {found}")
+    if html is not None:
+        index_page(rows.values(), html)
 
 
 def object_page(obj: DataObject, name: str) -> str:
@@ -107,7 +134,7 @@ def index_page(rows: "Iterable[Conversion]", path: StrPath) -> str:
     str
         `path`.
     """
-    page = pages.conversions_page(rows, Path(path).parent)
+    page = pages.conversions_page(rows, Path(path).expanduser().parent)
     with publish(path) as staged:
         staged.write_text(page, encoding="utf-8")
     return os.fspath(path)

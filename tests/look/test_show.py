@@ -9,7 +9,7 @@ import pytest
 from looked_at import HOSTILE, MAKERS, parsed
 from s3_server import S3Server
 
-from spikelab import Conversion, SpikeData, load
+from spikelab import Conversion, SpikeData, convert_many, load
 from spikelab.look import index_page, show
 from spikelab.look.report import object_page
 
@@ -155,3 +155,21 @@ def test_the_index_of_a_batch(tmp_path, source):
     ]
     for text in ("1 written, 1 kept, 1 failed", "metadata &lt;lost&gt;", "&lt;nothing"):
         assert text in html
+
+
+def test_the_report_of_a_batch(tmp_path, capsys):
+    """It prints its rows, and writes the index page; the last row of a target counts."""
+    source = MAKERS["recording"]().to_pickle(tmp_path / "cells.pkl")
+    (tmp_path / "bad.pkl").write_bytes(b"not a pickle")
+    for _ in range(2):
+        convert_many([source, tmp_path / "bad.pkl"], tmp_path / "{stem}.h5")
+    report = tmp_path / "spikelab-conversions.jsonl"
+    assert show(report, tmp_path / "index.html") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines[1:]] == ["written", "failed"]
+    html = (tmp_path / "index.html").read_text(encoding="utf-8")
+    assert "1 written, 0 kept, 1 failed" in html
+    assert 'href="cells.h5"' in html
+    assert show(tmp_path / "no.jsonl") == 1
+    (tmp_path / "other.jsonl").write_text("[1]\n")
+    assert show(tmp_path / "other.jsonl") == 1
