@@ -330,20 +330,31 @@ def texts(found: h5py.Dataset) -> NDArray[Any]:
 
 
 def scalar_attributes(group: h5py.Group) -> dict[str, Any]:
-    """Return the attributes that are plain numbers or strings, as Python values."""
+    """Return the attributes that are one number or str, as Python values."""
+    return {
+        name: value if isinstance(value, str) else value.item()
+        for name, value in plain_attributes(group).items()
+        if isinstance(value, str) or value.size == 1
+    }
+
+
+def plain_attributes(group: h5py.Group) -> dict[str, Any]:
+    """Return the attributes that are numbers, of NumPy, or one str.
+
+    HDF5 can crash on what is left out, if a damaged file claims to hold it.
+    """
     values: dict[str, Any] = {}
     for index in range(h5a.get_num_attrs(group.id)):
         attribute = h5a.open(group.id, index=index)
-        kind = attribute.get_type().get_class()
-        if kind not in _PLAIN or math.prod(attribute.shape) != 1:
+        kind, size = attribute.get_type().get_class(), math.prod(attribute.shape)
+        if kind not in _PLAIN or (kind == h5t.STRING and size != 1):
             continue
         array = np.empty(attribute.shape, attribute.dtype)
         attribute.read(array)
-        value = array.item()
+        value = array.item() if kind == h5t.STRING else array[()]
         if isinstance(value, bytes):
             value = value.decode("utf-8", errors="replace")
-        if isinstance(value, str | int | float):
-            values[attribute.name.decode("utf-8", errors="replace")] = value
+        values[attribute.name.decode("utf-8", errors="replace")] = value
     return values
 
 

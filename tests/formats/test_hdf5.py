@@ -631,6 +631,17 @@ def test_files_of_other_formats_are_called_by_their_names(tmp_path):
             load_spikedata_from_hdf5(tmp_path / name)
 
 
+def test_attributes_with_one_value_are_numbers(tmp_path):
+    """MATLAB and others write an array of one; lists and objects are not read."""
+    path = SD.to_hdf5(tmp_path / "x.h5")
+    with h5py.File(path, "r+") as file:
+        file.attrs["length_ms"] = np.array([12.0])
+        file.attrs["n_units"] = np.array([[3]])
+        file.attrs["other"] = ["a", "b"]
+        file.attrs["reference"] = file["spike_times"].ref
+    assert load(path).length == 12.0
+
+
 def test_indices_are_32_bit(tmp_path):
     """Half the bytes of 64, and as many units as anyone records."""
     path = SD.to_hdf5(tmp_path / "x.h5", style="paired")

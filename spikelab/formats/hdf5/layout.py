@@ -74,7 +74,7 @@ def read_column(group: h5py.Group, name: str) -> Column:
     found = h5.member(group, name)
     ndim = found.ndim if isinstance(found, h5py.Dataset) else 1
     stored = h5.dataset(group, name, ndim=ndim, kinds="biufcSVO")
-    attributes = dict(stored.attrs)
+    attributes = h5.plain_attributes(stored)
     if h5py.check_string_dtype(stored.dtype) is not None and stored.dtype.kind == "O":
         return Column(h5.texts(stored), attributes)
     if stored.dtype.hasobject:

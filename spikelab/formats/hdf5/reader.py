@@ -46,7 +46,9 @@ class Reader:
         """
         if isinstance(exact, dict) and VALUE in exact:
             return self._decoder.decode(exact[VALUE])
-        kind = group.attrs.get("__type__") if isinstance(group, h5py.Group) else None
+        is_group = isinstance(group, h5py.Group)
+        attributes = h5.plain_attributes(group) if is_group else {}
+        kind = attributes.get("__type__")
         if kind in DATA_CLASSES:
             return self.read_object(group, kind, exact)
         where = "a value" if group is None else group.name
@@ -56,7 +58,7 @@ class Reader:
             if kind == "dict":
                 return self._dict(group, exact)
             column = read_column(group, "data") if "data" in group else None
-            return layout.plain_of(dict(group.attrs), column)
+            return layout.plain_of(attributes, column)
         except _WRONG as error:
             raise FormatError(f"{where} holds no {kind}: {error}") from error
 
@@ -228,7 +230,7 @@ def _unit_values(table: h5py.Group, key: str, n_units: int) -> list[Any]:
 
 def read_plain(file: h5py.File, read_slice: Callable[..., SpikeData]) -> DataObject:
     """Return what :func:`write_plain` wrote; see :meth:`Reader.read_object`."""
-    kind = str(file.attrs["__type__"])
+    kind = str(h5.scalar_attributes(file)["__type__"])
     apart = h5.member(file, EXACT)
     exact = read_json(apart, VALUE)
     if not isinstance(exact, dict) or exact.get("class") != kind:
