@@ -50,7 +50,7 @@ NAN = float("nan")
         ({NAN, 1.0}, {1.0, float("nan")}, True),
         ({1, 2}, {1, 3}, False),
         ({1}, frozenset([1]), False),
-        (np.datetime64("NaT"), np.datetime64("NaT"), True),
+        (np.datetime64("NaT", "s"), np.datetime64("NaT", "s"), True),
         (np.timedelta64(1, "s"), 1, False),
     ],
 )
