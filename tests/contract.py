@@ -7,13 +7,15 @@ import warnings
 from contextlib import contextmanager
 from pathlib import Path
 
+import attrs
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from recordings import assert_same_recording, linear_track, recordings, simulated
 
 from spikelab import SpikeData, load
-from spikelab.errors import LossError
+from spikelab.errors import LossError, VerificationError
+from spikelab.registry import FORMATS
 from spikelab.spikedata.differences import equal
 from spikelab.storage.publish import STAGED_SUFFIX
 
@@ -212,6 +214,26 @@ class FormatContract:
         assert_same_recording(
             self.load(tmp_path / self.target), simulated(), self.slack_ms(simulated())
         )
+
+    def test_a_damaged_staged_file_is_not_published(self, tmp_path):
+        """With verify, what was staged is compared with the object; old bytes stay."""
+        self.export(simulated(), tmp_path / self.target)
+        before = snapshot(tmp_path)
+        name = self.method.removeprefix("to_")
+        made = FORMATS[name].writer(**{**self.options, "verify": True})
+
+        class Damaging(type(made)):
+            """Writes another recording than it is given."""
+
+            def _write(self, obj, *staged):
+                super()._write(simulated(seed=9, n_units=obj.N), *staged)
+
+        options = {f.alias: getattr(made, f.name) for f in attrs.fields(type(made))}
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)
+            with pytest.raises(VerificationError, match="differ"):
+                Damaging(**options).write(simulated(), tmp_path / self.target)
+        assert snapshot(tmp_path) == before
 
 
 class FileContract(FormatContract):
