@@ -3,8 +3,8 @@
 from importlib.metadata import version
 
 from spikelab.batch import Conversion, convert, convert_many
-from spikelab.data_loaders import data_loaders
 from spikelab.data_loaders.data_loaders import *
+from spikelab.data_loaders.data_loaders import __all__ as _loaders
 from spikelab.spikedata.differences import differences
 from spikelab.spikedata.export_mixin import ExportMixin
 from spikelab.spikedata.pairwise import PairwiseCompMatrix, PairwiseCompMatrixStack
@@ -28,6 +28,6 @@ __all__ = [
     "convert_many",
     "differences",
 ]
-__all__ += data_loaders.__all__
+__all__ += _loaders
 
 __version__ = version("spikelab")

@@ -138,6 +138,15 @@ def test_public_surface(module):
 
 
 @pytest.mark.parametrize("module", SURFACE)
+def test_public_modules_are_attributes(module):
+    """``import spikelab`` and then dotted names lead to the same modules."""
+    found = spikelab
+    for name in module.split(".")[1:]:
+        found = getattr(found, name)
+    assert found is sys.modules[module]
+
+
+@pytest.mark.parametrize("module", SURFACE)
 def test_all_names_exist(module):
     """What ``__all__`` promises is there, and documented."""
     found = importlib.import_module(module)

@@ -4,7 +4,9 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from spikelab.bridges.published import load_spikedata_from_spikeinterface
+from spikelab.bridges.published import (
+    load_spikedata_from_spikeinterface as load_spikedata_from_spikeinterface,
+)
 from spikelab.formats import *
 from spikelab.formats.phy.folder_reader import folder_of
 from spikelab.registry import recognised
@@ -12,8 +14,7 @@ from spikelab.spikedata.data_object import DataObject
 from spikelab.storage.remote_file import readable
 from spikelab.storage.urls import without_secrets
 
-__all__ = ["load", "load_spikedata_from_spikeinterface"]
-__all__ += [name for name in dir() if name.startswith("load_")]  # of all formats
+__all__ = ["load", *(name for name in dir() if name.startswith("load_"))]
 
 
 def load(
