@@ -13,8 +13,8 @@ from typing import Any
 
 import h5py
 
+from spikelab.storage.downloads import hdf5_file
 from spikelab.storage.publish import is_url
-from spikelab.storage.remote import hdf5_file
 
 MEMBERS = "members"
 """Attribute of the root: the names of all members, as JSON."""

@@ -83,7 +83,7 @@ class FsspecStore(Store):
 
     def check_target(self, *, is_folder: bool) -> None:
         """Raise for addresses of the web, and for a folder in the place of a file."""
-        if self._is_web:
+        if self.is_web:
             raise ValueError(
                 f"an address of the web can only be read, not be a target: {self.url}"
             )
@@ -100,7 +100,7 @@ class FsspecStore(Store):
         with self._errors("list"):
             self.fs.invalidate_cache()
             try:
-                found = self.fs.find(folder if self._is_web else self.path, detail=True)
+                found = self.fs.find(folder if self.is_web else self.path, detail=True)
             except FileNotFoundError:
                 return {}
         return {
@@ -114,14 +114,15 @@ class FsspecStore(Store):
         with self._errors("read"):
             self.fs.invalidate_cache()
             info = self.fs.info(self.path)
-            if info["type"] != "file" or self.url.endswith("/"):
+            is_folder = self.url.endswith("/") and not self.is_web
+            if info["type"] != "file" or is_folder:
                 raise FileNotFoundError
         return _entry(info)
 
     def beginning(self, count: int) -> tuple[bytes, Entry]:
         """Return the first bytes of the file; none if the store cannot send ranges."""
         entry = self.entry()
-        if self._is_web and entry.size > count and not self._sends_ranges(entry.size):
+        if self.is_web and entry.size > count and not self._sends_ranges(entry.size):
             return b"", entry
         return self.read(0, min(count, entry.size)), entry
 
@@ -186,7 +187,8 @@ class FsspecStore(Store):
             return bytes(self.fs.cat_file(self.path, start=start, end=stop))
 
     @property
-    def _is_web(self) -> bool:
+    def is_web(self) -> bool:
+        """Whether it is an address of the web, which can only be read."""
         return self.path.startswith(("http://", "https://"))
 
     def _place(self, name: str) -> str:

@@ -79,9 +79,9 @@ def publish(
         If an upload fails.
     """
     if is_url(target, "folder" if folder else "filepath"):
-        from spikelab.storage import remote
+        from spikelab.storage import uploads
 
-        way = remote.published_folder if folder else remote.published_file
+        way = uploads.published_folder if folder else uploads.published_file
         with way(target, storage_options, conflicting, overwrite, progress) as staged:
             yield staged
         return
@@ -108,9 +108,9 @@ def local_copy(
         If a folder was exported again while the block read it.
     """
     if is_url(source, name):
-        from spikelab.storage import remote
+        from spikelab.storage import downloads
 
-        with remote.local_copy(source, storage_options, name, progress) as path:
+        with downloads.local_copy(source, storage_options, name, progress) as path:
             yield path
         return
     path = resolved(name, source)
@@ -195,15 +195,11 @@ def _file(target: str | os.PathLike[str]) -> Iterator[Path]:
     """Yield a staged file, and rename it to `target`."""
     path = resolved("filepath", target)
     if path.is_dir() or os.fspath(target).endswith(("/", os.sep)):
-        raise IsADirectoryError(
-            errno.EISDIR, "filepath must name a file, got a folder", str(target)
-        )
+        text = "filepath must name a file, got a folder"
+        raise IsADirectoryError(errno.EISDIR, text, str(target))
     if path.exists() and not path.is_file():
-        raise OSError(
-            errno.EINVAL,
-            "filepath must name a regular file, got a device or pipe",
-            str(target),
-        )
+        text = "filepath must name a regular file, got a device or pipe"
+        raise OSError(errno.EINVAL, text, str(target))
     _check_writable(path)
     with _new_folders(path.parent):
         staged = _staging_path(path)
@@ -227,9 +223,8 @@ def _folder(
     """Yield a staged folder, and rename it, or its entries, to `target`."""
     path = resolved("folder", target)
     if path.exists() and not path.is_dir():
-        raise NotADirectoryError(
-            errno.ENOTDIR, "folder must name a folder, got a file", str(target)
-        )
+        text = "folder must name a folder, got a file"
+        raise NotADirectoryError(errno.ENOTDIR, text, str(target))
     is_new = not path.exists()
     with _new_folders(path.parent), _locked(path):
         staged = _staging_path(path)
@@ -358,9 +353,7 @@ def _remove(folder: Path) -> None:
 def _check_writable(path: Path) -> None:
     """Raise for a file that exists and is write-protected: a rename would not ask."""
     if path.is_file() and not os.access(path, os.W_OK):
-        raise PermissionError(
-            errno.EACCES, "the file that exists may not be written", str(path)
-        )
+        raise PermissionError(errno.EACCES, "it may not be written", str(path))
 
 
 def _keep_permissions(old: Path, new: Path) -> None:
@@ -377,11 +370,8 @@ def _new_folders(parent: Path) -> Iterator[None]:
         missing.append(parent)
         parent = parent.parent
     if not parent.is_dir():
-        raise NotADirectoryError(
-            errno.ENOTDIR,
-            "the target's parent must be a folder, got a file",
-            str(parent),
-        )
+        text = "the target's parent must be a folder, got a file"
+        raise NotADirectoryError(errno.ENOTDIR, text, str(parent))
     try:
         for folder in reversed(missing):
             folder.mkdir(exist_ok=True)

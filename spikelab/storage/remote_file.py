@@ -142,9 +142,9 @@ def readable(
     if isinstance(source, RemoteFile):
         yield source
     elif is_url(source, name):
-        from spikelab.storage import remote
+        from spikelab.storage import downloads
 
-        with remote.readable(source, storage_options, name, progress) as found:
+        with downloads.readable(source, storage_options, name, progress) as found:
             yield found
     else:
         with local_copy(source, name=name) as path:

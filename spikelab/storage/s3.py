@@ -232,7 +232,11 @@ class S3Store(Store):
     def _errors(self, verb: str, location: Location) -> Iterator[None]:
         """Turn what boto3 raises into an S3Error that names URL and cause."""
         from boto3.exceptions import Boto3Error
-        from botocore.exceptions import BotoCoreError, ClientError
+        from botocore.exceptions import (
+            BotoCoreError,
+            ClientError,
+            NoCredentialsError,
+        )
         from botocore.parsers import ResponseParserError
 
         answers = (ResponseParserError, ValueError, LookupError)
@@ -254,6 +258,8 @@ class S3Store(Store):
                 raise _no_bucket(location) from None
             _forget(self.client)
             cause = scrubbed(self.secrets, _cause(error))
+            if isinstance(error, NoCredentialsError):
+                cause += "; storage_options={'anon': True} reads public buckets"
             if code in _REPLACED:
                 cause = "it was replaced while it was read"
             failure = ForbiddenError if code in _FORBIDDEN else S3Error

@@ -53,6 +53,11 @@ class Store(abc.ABC):
     url: str
     """The place as errors show it, without secrets."""
 
+    @property
+    def is_web(self) -> bool:
+        """Whether it is an address of the web, which can only be read."""
+        return False
+
     @abc.abstractmethod
     def check_target(self, *, is_folder: bool) -> None:
         """Raise if nothing can be written here, as far as that can be seen."""

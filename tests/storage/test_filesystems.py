@@ -218,6 +218,12 @@ class Handler(http.server.SimpleHTTPRequestHandler):
 
     def send_head(self):
         """Answer with the part that was asked for."""
+        if self.path == "/asset/download/":
+            self.send_response(302)
+            self.send_header("Location", "/a.nwb")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return None
         asked, path = self.headers.get("Range"), Path(self.translate_path(self.path))
         if not (self.ranges and asked and path.is_file()):
             return super().send_head()
@@ -278,6 +284,17 @@ def test_units_of_a_large_file_of_the_web_are_read_alone(web):
         assert_same_recording(loader(f"{address}/a.nwb"), simulated(), 1e-9)
     if handler.ranges:
         assert 0 < handler.moved < 2**23
+
+
+def test_an_address_that_ends_as_a_folder_may_lead_to_a_file(web):
+    """As those of archives do."""
+    address, folder, handler = web
+    simulated().to_nwb(folder / "a.nwb")
+    with h5py.File(folder / "a.nwb", "a") as file:
+        file["acquisition/raw"] = np.random.default_rng(0).random(2**22)
+    if handler.ranges:
+        found = load(f"{address}/asset/download/")
+        assert_same_recording(found, simulated(), 1e-9)
 
 
 def test_a_folder_of_the_web_is_read(web):

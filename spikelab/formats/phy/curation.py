@@ -15,8 +15,8 @@ from spikelab.formats.phy.cluster_tables import Table, are_same
 from spikelab.formats.phy.facts import Facts
 from spikelab.spikedata.spike_trains import BLOCK
 from spikelab.storage.manifest import MANIFEST, load_manifest
-from spikelab.storage.remote import is_untouched
 from spikelab.storage.store import store_at
+from spikelab.storage.uploads import is_untouched
 
 _HASHED = 2**20
 """Files of more bytes are known by their size only."""
