@@ -136,6 +136,8 @@ class S3Store(Store):
         """Return the first bytes of the object."""
         from botocore.exceptions import ClientError
 
+        if not self.location.key:
+            raise FileNotFoundError(errno.ENOENT, "a bucket is no object", self.url)
         with self._errors("read", self.location):
             try:
                 answer = self.client.get_object(
