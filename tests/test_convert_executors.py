@@ -14,8 +14,9 @@ from pathlib import Path
 
 import pytest
 from recordings import simulated
+from slow_recording import Slow
 
-from spikelab import SpikeData, convert_many, load
+from spikelab import convert_many, load
 from spikelab.batch.executors import dask_cluster, process_pool
 
 CONTEXT = multiprocessing.get_context("spawn")
@@ -27,19 +28,6 @@ class Killer:
     def __reduce__(self):
         """Call exit when the pickle is loaded."""
         return os._exit, (3,)
-
-
-class Slow:
-    """Opened, it takes its time, and is a recording."""
-
-    def __reduce__(self):
-        """Sleep when the pickle is loaded."""
-        return _slow, ()
-
-
-def _slow():
-    time.sleep(0.2)
-    return SpikeData([[1.0]], length=10.0)
 
 
 TRUSTED = {"trusted": True}
