@@ -2,7 +2,6 @@
 
 import itertools
 import json
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -132,14 +131,18 @@ def write_file(
     }
     if "time_samples" in schema.names:
         encodings["time_samples"] = "DELTA_BINARY_PACKED"
-    with pq.ParquetWriter(
-        os.fspath(staged),
-        schema,
-        compression="zstd",
-        compression_level=3,
-        use_dictionary=[name for name in schema.names if name not in encodings],
-        column_encoding=encodings or None,
-    ) as file:
+    # A file of Python is closed whatever happens; one of Arrow is not on a full disk.
+    with (
+        staged.open("wb") as sink,
+        pq.ParquetWriter(
+            sink,
+            schema,
+            compression="zstd",
+            compression_level=3,
+            use_dictionary=[name for name in schema.names if name not in encodings],
+            column_encoding=encodings or None,
+        ) as file,
+    ):
         for table in itertools.chain([first], map(arrow_table, tables)):
             group = table.replace_schema_metadata(schema.metadata)
             file.write_table(group, row_group_size=max(len(table), 1))
