@@ -198,6 +198,7 @@ def _attribute(column: Column) -> Any:
 
 def parsed_units_table(table: Any, arrays: Sequence[str]) -> UnitsTable:
     """Return what an Arrow table of units says."""
+    pa, _ = pyarrow_modules("load")
     columns = {}
     names = named_columns(table.column_names)
     for name, column in zip(names, table.columns, strict=True):
@@ -206,7 +207,8 @@ def parsed_units_table(table: Any, arrays: Sequence[str]) -> UnitsTable:
             leaf = column.type
             while hasattr(leaf, "value_type"):
                 leaf = leaf.value_type
-            dtype = leaf.to_pandas_dtype()
+            # Old versions of pyarrow need pandas for the dtype of a type, not of an array.
+            dtype = pa.array([], leaf).to_numpy(zero_copy_only=False).dtype
             values = [None if v is None else np.array(v, dtype=dtype) for v in values]
         columns[name] = values
     return UnitsTable.of_columns(columns)

@@ -207,7 +207,6 @@ TYPED = [
 
 def test_attributes_are_typed_columns(tmp_path):
     """Lists, arrays, bool and missing values as Arrow has them, whole and back."""
-    pytest.importorskip("pandas")  # an old pyarrow needs it for lists
     sd = SpikeData([[1.0], [2.0, 3.0], []], length=5.0, neuron_attributes=TYPED)
     files = tmp_path / "s.parquet", tmp_path / "u.parquet"
     sd.to_parquet(files[0], units_table=files[1], strict=True, verify=True)
