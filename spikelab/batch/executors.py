@@ -59,21 +59,22 @@ def run_jobs(
     crew = _Crew(executor, raises)
     window = getattr(executor, "window", WINDOW)
     suspects: list[Job] = []
-    try:
-        for job, outcome, error in crew.done(jobs, window):
-            if outcome is not None:
-                record(job, outcome)
-            elif isinstance(error, BrokenExecutor):
-                suspects.append(job)
-            else:  # Dask, say, has tried it on several workers
-                record(job, _lost(job, error, raises))
-        for job, outcome, error in crew.done(suspects, 1):
-            record(job, outcome or _lost(job, error, raises))
-    except BaseException:
-        for job, outcome in crew.rest():
-            with contextlib.suppress(Exception):  # the first error is raised
-                record(job, outcome)
-        raise
+    with crew.interrupted_between_jobs():
+        try:
+            for job, outcome, error in crew.done(jobs, window):
+                if outcome is not None:
+                    record(job, outcome)
+                elif isinstance(error, BrokenExecutor):
+                    suspects.append(job)
+                else:  # Dask, say, has tried it on several workers
+                    record(job, _lost(job, error, raises))
+            for job, outcome, error in crew.done(suspects, 1):
+                record(job, outcome or _lost(job, error, raises))
+        except BaseException:
+            for job, outcome in crew.rest():
+                with contextlib.suppress(Exception):  # the first error is raised
+                    record(job, outcome)
+            raise
 
 
 class _Crew:
@@ -83,7 +84,24 @@ class _Crew:
         self._executor, self._raises = executor, raises
         self._folder = str(Path.cwd())
         self._jobs: dict[Future[Outcome], Job] = {}
-        self._done: queue.SimpleQueue[Future[Outcome]] = queue.SimpleQueue()
+        # A future that is done, or None for Ctrl-C.
+        self._done: queue.SimpleQueue[Future[Outcome] | None] = queue.SimpleQueue()
+
+    @contextlib.contextmanager
+    def interrupted_between_jobs(self) -> Iterator[None]:
+        """Let Ctrl-C wait until the row of a finished job is recorded.
+
+        A handler of the user's own stays.
+        """
+        is_main = threading.current_thread() is threading.main_thread()
+        if not is_main or signal.getsignal(signal.SIGINT) != signal.default_int_handler:
+            yield
+            return
+        signal.signal(signal.SIGINT, lambda *_: self._done.put(None))
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def done(
         self, jobs: Iterable[Job], window: int
@@ -96,8 +114,7 @@ class _Crew:
                     yield job, None, error
             if not self._jobs:
                 return
-            future = self._done.get()
-            job = self._jobs.pop(future)
+            future, job = self._next()
             try:
                 yield job, future.result(), None
             except (Exception, SystemExit) as error:
@@ -108,10 +125,16 @@ class _Crew:
         for future in self._jobs:
             future.cancel()
         while self._jobs:
-            future = self._done.get()
-            job = self._jobs.pop(future)
+            future, job = self._next()
             if not future.cancelled() and future.exception() is None:
                 yield job, future.result()
+
+    def _next(self) -> tuple[Future[Outcome], Job]:
+        """Wait until a job is done, and forget it."""
+        future = self._done.get()
+        if future is None:
+            raise KeyboardInterrupt
+        return future, self._jobs.pop(future)
 
     def _submitted(self, job: Job) -> BaseException | None:
         """Hand a job to the executor; return the error if it takes none any more."""

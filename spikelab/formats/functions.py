@@ -3,7 +3,6 @@
 import functools
 import inspect
 import re
-import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Concatenate, ParamSpec, TypeVar, get_type_hints
 
@@ -166,8 +165,8 @@ def show_options(
         **{p.name: p.annotation for p in parameters},
         "return": signature.return_annotation,
     }
-    text = textwrap.indent("\n".join(_described(writers, fields)), "    ").strip()
-    shows.__doc__ = (function.__doc__ or "").replace("{options}", text)
+    text = "\n".join(_described(writers, fields))
+    shows.__doc__ = (inspect.getdoc(function) or "").replace("{options}", text)
 
 
 def _described(writers: Iterable[type], fields: Mapping[str, Any]) -> Iterator[str]:
