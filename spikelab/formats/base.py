@@ -112,7 +112,8 @@ class Writer(abc.ABC, Generic[R]):
             If the target holds what the export would not write again, unless
             `overwrite` is set.
         """
-        losses = self._checked_losses(obj)
+        plan = self._checked(obj)
+        losses = self._checked_losses(obj, plan)
         if not self.overwrite:
             refuse_loss(target, self._would_be_lost(target))
         with publish(
@@ -123,9 +124,9 @@ class Writer(abc.ABC, Generic[R]):
             overwrite=self.overwrite,
             progress=self.progress,
         ) as staged:
-            self._write(obj, staged)
+            self._write(plan, staged)
             if self.verify:
-                self._verify(obj, losses, lambda: self._read(staged))
+                self._verify(plan, losses, lambda: self._read(staged))
         return self._written(obj, target)
 
     def check(self, obj: DataObject) -> None:
@@ -140,7 +141,7 @@ class Writer(abc.ABC, Generic[R]):
         LossError
             If the writer is strict and would lose something.
         """
-        self._checked_losses(obj)
+        self._checked_losses(obj, self._checked(obj))
 
     def losses(self, obj: DataObject) -> list[str]:
         """Return, in words, what the format will not carry for this object.
@@ -153,17 +154,16 @@ class Writer(abc.ABC, Generic[R]):
         TypeError, ValueError
             As :meth:`check`.
         """
-        self._check(obj)
-        return [loss.text for loss in self._all_losses(obj) if loss.text]
+        plan = self._checked(obj)
+        return [loss.text for loss in self._all_losses(obj, plan) if loss.text]
 
-    def _checked_losses(self, obj: DataObject) -> list[Loss]:
-        """Check the object, and return its losses if they are needed."""
-        self._check(obj)
-        for caution in self._cautions(obj):
+    def _checked_losses(self, obj: DataObject, plan: Any) -> list[Loss]:
+        """Warn of oddities, and return the losses if they are needed."""
+        for caution in self._cautions(plan):
             warn(caution)
         if not (self.strict or self.verify):
             return []
-        losses = self._all_losses(obj)
+        losses = self._all_losses(obj, plan)
         texts = [loss.text for loss in losses if loss.text]
         if self.strict and texts:
             raise LossError(
@@ -171,7 +171,8 @@ class Writer(abc.ABC, Generic[R]):
             )
         return losses
 
-    def _check(self, obj: DataObject) -> None:
+    def _checked(self, obj: DataObject) -> Any:
+        """Return what :meth:`_prepared` makes of a valid object."""
         check_class(obj, self.method)
         obj.check()
         if not self.keeps_masks:
@@ -179,16 +180,17 @@ class Writer(abc.ABC, Generic[R]):
                 for name, value in part.arguments().items():
                     validate.unmasked(name, value)
         self._check_format(obj)
+        return self._prepared(obj)
 
-    def _all_losses(self, obj: DataObject) -> list[Loss]:
-        return self._losses(obj) + _losses_of_class(obj)
+    def _all_losses(self, obj: DataObject, plan: Any) -> list[Loss]:
+        return self._losses(plan) + _losses_of_class(obj)
 
     def _verify(
-        self, obj: DataObject, losses: list[Loss], read: Callable[[], DataObject]
+        self, plan: Any, losses: list[Loss], read: Callable[[], DataObject]
     ) -> None:
         """Raise VerificationError if what is read back differs beyond the losses."""
         try:
-            found = compare(self._carried(obj), read(), atol_ms=self._atol_ms(obj))
+            found = compare(self._carried(plan), read(), atol_ms=self._atol_ms(plan))
             wrong = [d.text for d in found if not any(x.explains(d) for x in losses)]
         except FormatError as error:
             wrong = [f"it cannot be read: {error}"]
@@ -203,15 +205,20 @@ class Writer(abc.ABC, Generic[R]):
     def _check_format(self, obj: DataObject) -> None:
         """Raise ValueError for data that the format cannot hold; warn of oddities."""
 
-    def _cautions(self, obj: DataObject) -> Iterable[str]:
+    def _prepared(self, obj: DataObject) -> Any:
+        """Return what the methods below take, computed once: by default the object."""
+        return obj
+
+    def _cautions(self, obj: Any) -> Iterable[str]:
         """Return what the user should know about the export, each for one warning."""
         return ()
 
-    def _carried(self, obj: DataObject) -> DataObject:
+    def _carried(self, obj: Any) -> DataObject:
         """Return the object that a reader makes of `obj`, losses aside."""
-        return obj
+        carried: DataObject = obj
+        return carried
 
-    def _atol_ms(self, obj: DataObject) -> float:
+    def _atol_ms(self, obj: Any) -> float:
         """Return how far the format may move a time of `obj`, in ms."""
         return 0.0
 
@@ -220,11 +227,11 @@ class Writer(abc.ABC, Generic[R]):
         return would_be_lost(target, self.storage_options)
 
     @abc.abstractmethod
-    def _losses(self, obj: DataObject) -> list[Loss]:
+    def _losses(self, obj: Any) -> list[Loss]:
         """Declare what the format changes about the object."""
 
     @abc.abstractmethod
-    def _write(self, obj: DataObject, staged: Path) -> None:
+    def _write(self, obj: Any, staged: Path) -> None:
         """Write the checked object to a staged file, or into a staged folder."""
 
     @abc.abstractmethod

@@ -88,7 +88,7 @@ class PickleWriter(FileWriter):
         default=None, converter=_protocol, validator=_is_protocol
     )
 
-    def _all_losses(self, obj: DataObject) -> list[Loss]:
+    def _all_losses(self, obj: DataObject, plan: DataObject) -> list[Loss]:
         return self._losses(obj)
 
     def _losses(self, obj: DataObject) -> list[Loss]:
