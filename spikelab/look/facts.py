@@ -28,19 +28,7 @@ Row = tuple[str, ...]
 
 @attrs.frozen
 class Table:
-    """A table of texts.
-
-    Parameters
-    ----------
-    title : str
-        What the rows are, such as ``"Units"``.
-    header : tuple of str
-        Names of the columns.
-    rows : sequence of tuple of str
-        The first rows.
-    total : int
-        Number of all rows.
-    """
+    """The first rows of a table, and how many there are in all."""
 
     title: str
     header: Row
@@ -57,17 +45,7 @@ class Table:
 
 @attrs.frozen
 class Facts:
-    """What there is to know about a data object.
-
-    Parameters
-    ----------
-    title : str
-        Name of its data class.
-    rows : sequence of (str, str)
-        Names and values: numbers of units and spikes, window, rates.
-    tables : sequence of Table
-        Attributes, units, windows and metadata, none of them empty.
-    """
+    """The data class of an object, its sizes by name, and its tables."""
 
     title: str
     rows: Sequence[Row]
@@ -76,9 +54,9 @@ class Facts:
 
 def facts(obj: DataObject, cells: int = 60) -> Facts:
     """Return the facts about an object, with at most about `cells` cells a table."""
-    tables = _tables(obj, cells)
-    title = data_class(obj).__name__
-    return Facts(title, _rows(obj), [table for table in tables if table.rows])
+    rows = [(name, str(value)) for name, value in _named(obj).items()]
+    tables = [table for table in _tables(obj, cells) if table.rows]
+    return Facts(data_class(obj).__name__, rows, tables)
 
 
 def one_line(obj: DataObject) -> str:
@@ -103,32 +81,32 @@ def columns(text: str) -> int:
 
 
 def short(value: Any, width: int = 40) -> str:
-    """Return any value in a few words, large and unknown ones by their kind."""
-    if isinstance(value, str):
-        return clean(value, width)
-    if value is None or isinstance(value, bool | np.bool_):
-        return str(value)
-    if isinstance(value, int | np.integer):
-        number = int(value)
-        bits = number.bit_length()
-        return str(number) if bits <= 64 else f"integer of {bits} bits"
-    if isinstance(value, float | np.floating):
-        return f"{float(value):.6g}"
+    """Return any value in a few words, large and unknown ones by their type."""
     if isinstance(value, np.ndarray) and value.size > 4:
         return f"{value.dtype} array, shape {value.shape}"
-    if isinstance(value, np.ndarray):
-        return short(value.tolist(), width)
-    if isinstance(value, Mapping):
-        return clean(
-            f"{{{', '.join(short(key, 20) for key in list(value)[:9])}}}", width
-        )
-    if isinstance(value, list | tuple) and len(value) <= 4:
-        return clean(f"[{', '.join(short(item, 20) for item in value)}]", width)
-    if isinstance(value, Sequence | set | frozenset):
-        return f"{type(value).__name__} of {len(value)}"
-    if isinstance(value, datetime.date | datetime.time):
-        return value.isoformat()
-    return clean(type(value).__name__, width)
+    if isinstance(value, np.ndarray | np.generic):
+        value = value.tolist()
+    match value:
+        case None | bool():
+            return str(value)
+        case int():
+            bits = value.bit_length()
+            return str(value) if bits <= 64 else f"integer of {bits} bits"
+        case float():
+            return f"{value:.6g}"
+        case datetime.date() | datetime.time():
+            return value.isoformat()
+        case str():
+            text = value
+        case Mapping():
+            text = f"{{{', '.join(short(key, 20) for key in list(value)[:9])}}}"
+        case list() | tuple() if len(value) <= 4:
+            text = f"[{', '.join(short(item, 20) for item in value)}]"
+        case Sequence() | set() | frozenset():
+            text = f"{type(value).__name__} of {len(value)}"
+        case _:
+            text = type(value).__name__
+    return clean(text, width)
 
 
 def span(start_ms: float, end_ms: float) -> str:
@@ -144,32 +122,31 @@ def _ms(start_ms: float, end_ms: float) -> str:
     return f"{round(float(start_ms), 4)} to {round(float(end_ms), 4)} ms"
 
 
-def _extent(obj: Any) -> Window:
-    """Return when the first window of a stack begins and the last one ends, in ms."""
-    return min(start for start, _ in obj.times), max(end for _, end in obj.times)
+def extent(windows: Iterable[Window]) -> Window:
+    """Return when the first of some windows begins and the last one ends, in ms."""
+    starts, ends = zip(*windows, strict=True)
+    return min(starts), max(ends)
 
 
 def _sizes(obj: DataObject) -> str:
     match obj:
         case SpikeData():
             window = _ms(obj.start_time, obj.start_time + obj.length)
-            return f"N={obj.N}, spikes={sum(map(len, obj.train))}, window={window}"
+            return f"N={obj.N}, spikes={_counts(obj).sum()}, window={window}"
         case RateData(inst_Frate_data=rates, times=times):
-            span_ms = (
-                f"{times[0]} to {times[-1]} ms" if times.size else "there are none"
-            )
+            window = f"{times[0]} to {times[-1]} ms" if times.size else "there are none"
             unit = None if obj.rate_unit is None else short(obj.rate_unit)
-            return f"shape={rates.shape}, times={span_ms}, rate_unit={unit!r}"
+            return f"shape={rates.shape}, times={window}, rate_unit={unit!r}"
         case SpikeSliceStack():
             sizes = f"N={obj.N}, S={len(obj)}, spikes={_counts(obj).sum()}"
-            return f"{sizes}, times={_ms(*_extent(obj))}"
+            return f"{sizes}, times={_ms(*extent(obj.times))}"
         case RateSliceStack():
             units, steps, slices = obj.event_stack.shape
-            return f"U={units}, T={steps}, S={slices}, times={_ms(*_extent(obj))}"
+            return f"U={units}, T={steps}, S={slices}, times={_ms(*extent(obj.times))}"
         case PairwiseCompMatrix():
             return f"n={len(obj.matrix)}, metadata={_keys(obj.metadata)}"
         case PairwiseCompMatrixStack():
-            window = f", times={_ms(*_extent(obj))}" if obj.times else ""
+            window = f", times={_ms(*extent(obj.times))}" if obj.times else ""
             keys = _keys(obj.metadata)
             return f"n={len(obj.stack)}, S={len(obj)}{window}, metadata={keys}"
     raise TypeError(f"expected a data object, got {type(obj).__name__}")
@@ -182,59 +159,57 @@ def _keys(metadata: Mapping[Any, Any] | None) -> str:
 
 def _counts(obj: SpikeData | SpikeSliceStack) -> NDArray[np.int64]:
     """Return the number of spikes of each unit."""
-    recordings = [obj] if isinstance(obj, SpikeData) else obj.spike_stack
+    if isinstance(obj, SpikeData):
+        return obj.spike_trains.counts
     counts = np.zeros(obj.N, dtype=np.int64)
-    for sd in recordings:
-        counts += np.array([len(times) for times in sd.train], dtype=np.int64)
+    for sd in obj.spike_stack:
+        counts += sd.spike_trains.counts
     return counts
 
 
-def _rows(obj: DataObject) -> list[Row]:
-    if isinstance(obj, SpikeData | SpikeSliceStack):
-        return _rows_of_spikes(obj)
+def _named(obj: DataObject) -> dict[str, Any]:
+    """Return the sizes of an object by name, as its summary begins."""
     match obj:
+        case SpikeData():
+            found = _spikes(obj)
+            found["Window"] = span(obj.start_time, obj.start_time + obj.length)
+            if obj.N and obj.length > 0:
+                found["Mean rates"] = _range(obj.rates("Hz").round(3), "Hz")
+            if np.size(obj.raw_data):
+                *channels, samples = np.shape(obj.raw_data)
+                raw = f"{channels[0] if channels else 1} channels"
+                found["Raw data"] = f"{raw}, {samples} samples each"
+            return found
+        case SpikeSliceStack(spike_stack=[first, *_]):
+            each = span(first.start_time, first.start_time + first.length)
+            found = _spikes(obj) | {"Slices": len(obj), "First slice": each}
+            return found | {"Window": span(*extent(obj.times))}
         case RateData(inst_Frate_data=rates, times=times):
             window = span(times[0], times[-1]) if times.size else "none"
-            named = {"Units": obj.N, "Times": times.size, "Window": window}
-            named["Rates"] = _range(rates, short(obj.rate_unit or ""))
+            found = {"Units": obj.N, "Times": times.size, "Window": window}
+            return found | {"Rates": _range(rates, short(obj.rate_unit or ""))}
         case RateSliceStack(event_stack=stack):
             each = f"{stack.shape[1]} steps of {short(obj.step_size)} ms"
-            named = {"Units": obj.N, "Slices": len(obj), "Each slice": each}
-            named |= {"Window": span(*_extent(obj)), "Rates": _range(stack)}
+            found = {"Units": obj.N, "Slices": len(obj), "Each slice": each}
+            return found | {
+                "Window": span(*extent(obj.times)),
+                "Rates": _range(stack),
+            }
         case PairwiseCompMatrix(matrix=matrix):
-            named = {"Units": len(matrix), "Values": _range(matrix)}
+            return {"Units": len(matrix), "Values": _range(matrix)}
         case PairwiseCompMatrixStack(stack=stack):
-            named = {"Units": len(stack), "Matrices": len(obj)}
+            found = {"Units": len(stack), "Matrices": len(obj)}
             if obj.times:
-                named["Window"] = span(*_extent(obj))
-            named["Values"] = _range(stack)
-    return [(name, str(value)) for name, value in named.items()]
+                found["Window"] = span(*extent(obj.times))
+            return found | {"Values": _range(stack)}
+    raise TypeError(f"expected a data object, got {type(obj).__name__}")
 
 
-def _rows_of_spikes(obj: SpikeData | SpikeSliceStack) -> list[Row]:
+def _spikes(obj: SpikeData | SpikeSliceStack) -> dict[str, Any]:
     counts = _counts(obj)
     silent = int(np.count_nonzero(counts == 0))
-    units = f"{obj.N}, {silent} of them silent" if silent else str(obj.N)
-    rows: list[Row] = [("Units", units), ("Spikes", str(counts.sum()))]
-    if isinstance(obj, SpikeSliceStack):
-        first = obj.spike_stack[0]
-        each = span(first.start_time, first.start_time + first.length)
-        return [
-            *rows,
-            ("Slices", str(len(obj))),
-            ("First slice", each),
-            ("Window", span(*_extent(obj))),
-        ]
-    rows.append(("Window", span(obj.start_time, obj.start_time + obj.length)))
-    if obj.N and obj.length > 0:
-        rows.append(
-            ("Mean rates", _range(np.round(counts / obj.length * 1000, 3), "Hz"))
-        )
-    if np.size(obj.raw_data):
-        *channels, samples = np.shape(obj.raw_data)
-        raw = f"{channels[0] if channels else 1} channels, {samples} samples each"
-        rows.append(("Raw data", raw))
-    return rows
+    units = f"{obj.N}, {silent} of them silent" if silent else obj.N
+    return {"Units": units, "Spikes": counts.sum()}
 
 
 def _range(values: Any, unit: str = "") -> str:
@@ -244,32 +219,29 @@ def _range(values: Any, unit: str = "") -> str:
         return f"of dtype {array.dtype}"
     finite = np.isfinite(array)
     missing = array.size - np.count_nonzero(finite)
-    if missing == array.size:
-        return "none that is finite" if array.size else "none"
-    low, high = array.min(), array.max()
     if missing:
-        low = array.min(where=finite, initial=np.inf)
-        high = array.max(where=finite, initial=-np.inf)
+        array = array[finite]
+    if not array.size:
+        return "none that is finite" if missing else "none"
     # The median of a sample: that of hundreds of millions takes seconds.
-    sample = array.ravel()[:: array.size // 1_000_000 + 1]
-    sample = sample[np.isfinite(sample)]
-    median = f", median {short(float(np.median(sample)))}" if sample.size else ""
-    text = f"{short(low)} to {short(high)} {unit}".rstrip()
+    median = np.median(array.ravel()[:: array.size // 1_000_000 + 1])
+    text = f"{short(array.min())} to {short(array.max())} {unit}".rstrip()
     also = f", {missing} not finite" if missing else ""
-    return f"{text}{median}{also}"
+    return f"{text}, median {short(median)}{also}"
 
 
 def _tables(obj: DataObject, cells: int) -> Iterable[Table]:
+    """Yield the tables of an object, some of them empty."""
     if isinstance(obj, UnitObject):
         table = UnitTable(obj.neuron_attributes, obj.N)
         yield _attributes(table, cells)
-        yield _unit_rows(obj, table, cells)
-    labels = getattr(obj, "labels", None)
-    if labels is not None:
+        yield _units(obj, table, cells)
+    if isinstance(obj, PairwiseCompMatrix | PairwiseCompMatrixStack):
+        labels = obj.labels or ()
         named = [(str(i), short(label)) for i, label in enumerate(labels[: cells // 2])]
         yield Table("Labels", ("position", "label"), named, len(labels))
-    if not isinstance(obj, SpikeData | RateData):
-        times = getattr(obj, "times", None) or []
+    if isinstance(obj, SpikeSliceStack | RateSliceStack | PairwiseCompMatrixStack):
+        times = obj.times or []
         windows = [
             (str(i), str(round(float(start), 4)), str(round(float(end), 4)))
             for i, (start, end) in enumerate(times[: cells // 6])
@@ -294,19 +266,18 @@ def _attributes(table: UnitTable, cells: int) -> Table:
 def _gist(column: Column) -> str:
     """Return in a few words which values an attribute has."""
     values = list(column.known.values())
-    if column.kind in ("int", "float"):
-        try:
-            return _range(np.array(values, dtype=np.float64)).split(", median")[0]
-        except OverflowError:  # integers beyond float64
-            return "large integers"
+    if column.kind == "int":
+        return f"{short(min(values))} to {short(max(values))}"
+    if column.kind == "float":
+        return _range(np.array(values, dtype=np.float64)).split(", median")[0]
+    if column.kind == "object":
+        return ", ".join(sorted({clean(type(value).__name__) for value in values})[:3])
     if column.kind == "array":
         shapes = {np.shape(value) for value in values if isinstance(value, np.ndarray)}
         if len(shapes) == 1:
             return f"arrays of shape {shapes.pop()}"
         if len(shapes) > 4:
             return f"arrays of {len(shapes)} shapes"
-    if column.kind == "object":
-        return ", ".join(sorted({clean(type(value).__name__) for value in values})[:3])
     counted = Counter(short(value, 20) for value in values).most_common()
     if len(counted) > 4 and len(counted) > len(values) / 2:
         return f"{len(counted)} different"
@@ -314,26 +285,22 @@ def _gist(column: Column) -> str:
     return listed if len(counted) <= 3 else f"{listed}, {len(counted) - 3} more"
 
 
-def _unit_rows(obj: UnitObject, table: UnitTable, cells: int) -> Table:
+def _units(obj: UnitObject, table: UnitTable, cells: int) -> Table:
     """Return a table with a row for each of the first units."""
-    keys = list(table.columns)[:12]
     measures: dict[str, Any] = {}
     if isinstance(obj, SpikeData | SpikeSliceStack):
         measures["spikes"] = _counts(obj)
     if isinstance(obj, SpikeData) and obj.length > 0:
-        measures["rate (Hz)"] = np.round(_counts(obj) / obj.length * 1000, 3)
-    header = ("unit", *measures, *(short(key, 20) for key in keys))
-    shown = min(obj.N, max(cells // len(header), 5))
+        measures["rate (Hz)"] = obj.rates("Hz").round(3)
+    known = [column.known for column in list(table.columns.values())[:12]]
+    names = [short(key, 20) for key in list(table.columns)[:12]]
+    header = ("unit", *measures, *names)
     rows = [
         (
             str(unit),
             *(short(values[unit]) for values in measures.values()),
-            *(_cell(table.columns[key], unit) for key in keys),
+            *(short(values[unit], 24) if unit in values else "" for values in known),
         )
-        for unit in range(shown)
+        for unit in range(min(obj.N, max(cells // len(header), 5)))
     ]
     return Table("Units", header, rows, obj.N)
-
-
-def _cell(column: Column, unit: int) -> str:
-    return short(column.known[unit], 24) if unit in column.known else ""

@@ -1,7 +1,8 @@
 """HTML for notebooks and pages: self-contained, escaped, without scripts."""
 
 import os
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -33,7 +34,6 @@ max-width:64rem;margin:0 auto;padding:1rem}
 h1{font-size:1.5rem;overflow-wrap:anywhere}h2{font-size:1.15rem;margin-top:1.6em}
 a{color:var(--link)}
 img{max-width:100%;height:auto;background:#fff;border-radius:4px}
-.failed{font-weight:bold}
 """
 
 
@@ -51,31 +51,18 @@ def fragment(obj: DataObject) -> str:
     )
 
 
-def object_page(
-    name: str, obj: DataObject, pictures: Iterable[tuple[str, str]], note: str
-) -> str:
-    """Return a page about an object.
+def object_page(name: str, obj: DataObject, pictures: Mapping[str, str]) -> str:
+    """Return a page about an object in the file `name`.
 
-    Parameters
-    ----------
-    name : str
-        The file that holds it.
-    obj : data object
-        The object.
-    pictures : iterable of (str, str)
-        What each picture shows, and its WebP in base64.
-    note : str
-        What stands in place of pictures if there are none.
+    `pictures` are WebP files in base64, by what they show; an empty one is not shown.
     """
     found = facts(obj, CELLS_ON_PAGE)
     parts = [f"<p>{found.title}</p>{_table(found.rows)}"]
-    for title, picture in pictures:
-        parts.append(
-            f"<h2>{escape(title)}</h2>"
-            f'<img alt="{escape(title)}" src="data:image/webp;base64,{picture}">'
-        )
-    if note:
-        parts.append(f"<p>{escape(note)}</p>")
+    for title, picture in pictures.items():
+        parts.append(f"<h2>{escape(title)}</h2>")
+        if picture:
+            source = f"data:image/webp;base64,{picture}"
+            parts.append(f'<img alt="{escape(title)}" src="{source}">')
     for table in found.tables:
         heading = f"<h2>{escape(table.heading)}</h2>"
         parts.append(heading + _table(table.rows, table.header))
@@ -85,39 +72,33 @@ def object_page(
 def conversions_page(rows: "Iterable[Conversion]", folder: Path) -> str:
     """Return a page in `folder` with a line for each recording of a batch."""
     listed = list(rows)
-    counted = dict.fromkeys(("written", "kept", "failed"), 0)
+    header = ["source", "target", "status", "units", "spikes", "bytes", "seconds"]
+    counted = Counter(row.status for row in listed)
+    counts = [f"{counted[status]} {status}" for status in ("written", "kept", "failed")]
     lines = []
     for row in listed:
-        counted[row.status] = counted.get(row.status, 0) + 1
-        said = [clean(loss) for loss in row.losses]
-        notes = "<br>".join(
-            map(escape, [*said, *([clean(row.error)] if row.error else [])])
-        )
+        status = row.status if row.error is None else _Html(f"<b>{row.status}</b>")
         numbers = (row.n_units, row.n_spikes, row.n_bytes, round(row.seconds, 2))
-        cells = [escape("" if number is None else str(number)) for number in numbers]
-        lines.append(
-            f'<tr class="{escape(row.status)}"><td>{escape(clean(row.source))}</td>'
-            f"<td>{_link(row.target, folder)}</td><td>{escape(row.status)}</td>"
-            f"<td>{'</td><td>'.join(cells)}</td><td>{notes}</td></tr>"
-        )
-    header = (
-        *("source", "target", "status", "units", "spikes", "bytes", "seconds"),
-        "losses and errors",
-    )
-    counts = ", ".join(f"{count} {status}" for status, count in counted.items())
-    return _page(
-        f"{len(listed)} recordings",
-        f"<p>{escape(counts)}</p>" + _wide(_header(header) + "".join(lines)),
-    )
+        notes = "; ".join(map(clean, filter(None, [*row.losses, row.error])))
+        cells = [clean(row.source), _link(row.target, folder), status]
+        shown = ["" if number is None else str(number) for number in numbers]
+        lines.append((*cells, *shown, notes))
+    table = _table(lines, (*header, "losses and errors"))
+    return _page(f"{len(listed)} recordings", f"<p>{', '.join(counts)}</p>{table}")
+
+
+class _Html(str):
+    """A text that is HTML already."""
 
 
 def _link(target: str, folder: Path) -> str:
     """Return a link to a file of this machine; other targets as they are."""
-    name = escape(clean(target))
+    name = clean(target)
     if "://" in target or not Path(target).exists():
         return name
     relative = Path(os.path.relpath(target, folder)).as_posix()
-    return f'<a href="{quote(relative, errors="surrogateescape")}">{name}</a>'
+    address = quote(relative, errors="surrogateescape")
+    return _Html(f'<a href="{address}">{escape(name)}</a>')
 
 
 def _page(title: str, body: str) -> str:
@@ -133,18 +114,13 @@ def _page(title: str, body: str) -> str:
 
 
 def _table(rows: Iterable[Row], header: Row = ()) -> str:
-    lines = [
-        f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>"
-        for row in rows
-    ]
-    return _wide(_header(header) + "".join(lines))
-
-
-def _header(names: Row) -> str:
-    cells = "".join(f"<th>{escape(name)}</th>" for name in names)
-    return f"<tr>{cells}</tr>" if cells else ""
-
-
-def _wide(rows: str) -> str:
     """Return a table that scrolls sideways where the screen is narrow."""
-    return f'<div class="wide"><table>{rows}</table></div>'
+    lines = [_line(row, "td") for row in rows]
+    if header:
+        lines.insert(0, _line(header, "th"))
+    return f'<div class="wide"><table>{"".join(lines)}</table></div>'
+
+
+def _line(cells: Row, tag: str) -> str:
+    texts = [cell if isinstance(cell, _Html) else escape(cell) for cell in cells]
+    return f"<tr>{''.join(f'<{tag}>{text}</{tag}>' for text in texts)}</tr>"

@@ -3,6 +3,7 @@
 import base64
 import contextvars
 import errno
+import functools
 import io
 import os
 import sys
@@ -22,7 +23,7 @@ from spikelab.look.plots import OKABE_ITO
 from spikelab.look.text import summary
 from spikelab.spikedata.data_object import DataObject, data_class
 from spikelab.spikedata.spikedata import SpikeData
-from spikelab.storage.publish import publish
+from spikelab.storage.publish import is_url, publish, resolved
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -70,53 +71,50 @@ def show(
     from spikelab.data_loaders.data_loaders import load
 
     name = os.fspath(source)
-    if html is not None and (fault := _wrong_page(name, html)):
-        return _fail(fault, 2)
     try:
+        if html is not None and (fault := _wrong_page(source, html)):
+            return _fail(fault, 2)
         if name.endswith(".jsonl"):
-            _show_batch(name, html)
-            return 0
-        without_raw = contextvars.copy_context()
-        without_raw.run(READS_RAW.set, False)
-        obj = without_raw.run(load, source, storage_options=storage_options)
-        _print(f"{name}\n{summary(obj)}")
-        if html is not None:
-            page = object_page(obj, Path(name).name or name)
-            with publish(html, storage_options) as staged:
-                staged.write_text(page, encoding="utf-8")
+            rows = _last_rows(name)
+            _print("\n".join([name, *map(_line, rows)]))
+            page = pages.conversions_page(rows, _folder(html)) if html else ""
+        else:
+            without_raw = contextvars.copy_context()
+            without_raw.run(READS_RAW.set, False)
+            obj = without_raw.run(load, source, storage_options=storage_options)
+            _print(f"{name}\n{summary(obj)}")
+            page = object_page(obj, Path(name).name or name) if html else ""
+        if html:
+            _write(page, html, storage_options)
     except (OSError, ImportError, LookupError, TypeError, ValueError) as error:
         return _fail(str(error) or type(error).__name__, 1)
     return 0
 
 
-def _show_batch(report: str, html: StrPath | None) -> None:
+def _last_rows(report: str) -> "list[Conversion]":
+    """Return the last row of each target in the report of a batch."""
     from spikelab.batch import Conversion
     from spikelab.batch.report import Report
 
     if not Path(report).expanduser().exists():
         raise FileNotFoundError(errno.ENOENT, "no such report", report)
+    rows = {row["target"]: row for row in Report(report).rows()}
     names = attrs.fields_dict(Conversion)
-    rows = {
-        row["target"]: Conversion(**{name: row[name] for name in names})
-        for row in Report(report).rows()
-    }
-    _print(report)
-    for row in rows.values():
-        numbers = f"{row.n_units} units, {row.n_spikes} spikes"
-        found = clean(row.error) if row.error else numbers
-        _print(f"{clean(row.status)}  {clean(row.target)}  {found}")
-    if html is not None:
-        index_page(rows.values(), html)
+    return [Conversion(**{name: row[name] for name in names}) for row in rows.values()]
+
+
+def _line(row: "Conversion") -> str:
+    found = row.error or f"{row.n_units} units, {row.n_spikes} spikes"
+    return "  ".join(map(clean, (row.status, row.target, found)))
 
 
 def object_page(obj: DataObject, name: str) -> str:
     """Return a page with summary, tables and pictures of an object called `name`."""
-    note = ""
     try:
-        pictures = list(_pictures(obj))
+        pictures = dict(_pictures(obj))
     except MissingExtraError as error:
-        pictures, note = [], f"No pictures: {error}"
-    return pages.object_page(name, obj, pictures, note)
+        pictures = {f"No pictures: {error}": ""}
+    return pages.object_page(name, obj, pictures)
 
 
 def index_page(rows: "Iterable[Conversion]", path: StrPath) -> str:
@@ -134,23 +132,32 @@ def index_page(rows: "Iterable[Conversion]", path: StrPath) -> str:
     str
         `path`.
     """
-    page = pages.conversions_page(rows, Path(path).expanduser().parent)
-    with publish(path) as staged:
-        staged.write_text(page, encoding="utf-8")
+    _write(pages.conversions_page(rows, _folder(path)), path)
     return os.fspath(path)
+
+
+def _folder(page: StrPath) -> Path:
+    return Path(page).expanduser().parent
+
+
+def _write(
+    page: str, target: StrPath, storage_options: Mapping[str, Any] | None = None
+) -> None:
+    with publish(target, storage_options) as staged:
+        staged.write_text(page, encoding="utf-8")
 
 
 def _pictures(obj: DataObject) -> Iterator[tuple[str, str]]:
     """Yield what each picture shows, and its WebP in base64."""
     yield _TITLES[data_class(obj).__name__], _picture(obj.plot)
     if isinstance(obj, SpikeData) and obj.N:
+        yield "Mean rates", _picture(functools.partial(_bars, obj))
 
-        def bars(ax: "Axes") -> None:
-            edges = np.arange(obj.N + 1) - 0.5
-            ax.stairs(obj.rates("Hz"), edges, fill=True, color=OKABE_ITO[0])
-            ax.set(xlabel="Unit", ylabel="Mean rate (Hz)", xlim=(-0.5, obj.N - 0.5))
 
-        yield "Mean rates", _picture(bars)
+def _bars(sd: SpikeData, ax: "Axes") -> None:
+    edges = np.arange(sd.N + 1) - 0.5
+    ax.stairs(sd.rates("Hz"), edges, fill=True, color=OKABE_ITO[0])
+    ax.set(xlabel="Unit", ylabel="Mean rate (Hz)", xlim=(-0.5, sd.N - 0.5))
 
 
 def _picture(draw: Callable[["Axes"], Any]) -> str:
@@ -171,17 +178,16 @@ def _picture(draw: Callable[["Axes"], Any]) -> str:
     return base64.b64encode(buffer.getvalue()).decode("ascii")
 
 
-def _wrong_page(source: str, html: StrPath) -> str | None:
+def _wrong_page(source: StrPath, html: StrPath) -> str | None:
     """Return why a page cannot be written to `html`, None if it can."""
-    page = os.fspath(html)
-    if page == source or (
-        "://" not in page
-        and Path(page).expanduser().resolve() == Path(source).expanduser().resolve()
-    ):
-        return f"--html must be another file than SOURCE, got {page}"
-    if "://" not in page and Path(page).is_dir():
-        return f"--html must be a file, got the folder {page}"
-    return None
+    if is_url(html, "--html"):
+        same = os.fspath(html) == os.fspath(source)
+    else:
+        page = resolved("--html", html)
+        if page.is_dir():
+            return f"--html must be a file, got the folder {html}"
+        same = not is_url(source) and page == resolved("SOURCE", source)
+    return f"--html must be another file than SOURCE, got {html}" if same else None
 
 
 def _print(text: str) -> None:
