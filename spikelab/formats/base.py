@@ -81,6 +81,9 @@ class Writer(abc.ABC, Generic[R]):
     keeps_masks: ClassVar[bool] = False
     """Whether masked arrays can be written."""
 
+    is_exact: ClassVar[bool] = False
+    """Whether `_carried` is just what a reader gives: no loss explains a difference."""
+
     verify: bool = attrs.field(default=False, validator=validate.is_flag)
     strict: bool = attrs.field(default=False, validator=validate.is_flag)
     storage_options: Mapping[str, Any] | None = attrs.field(
@@ -161,7 +164,7 @@ class Writer(abc.ABC, Generic[R]):
         """Warn of oddities, and return the losses if they are needed."""
         for caution in self._cautions(plan):
             warn(caution)
-        if not (self.strict or self.verify):
+        if not self.strict and (self.is_exact or not self.verify):
             return []
         losses = self._all_losses(obj, plan)
         texts = [loss.text for loss in losses if loss.text]
@@ -169,7 +172,7 @@ class Writer(abc.ABC, Generic[R]):
             raise LossError(
                 f"{self.method} would lose part of the object: {'; '.join(texts)}"
             )
-        return losses
+        return [] if self.is_exact else losses
 
     def _checked(self, obj: DataObject) -> Any:
         """Return what :meth:`_prepared` makes of a valid object."""

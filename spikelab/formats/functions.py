@@ -16,6 +16,9 @@ from spikelab.spikedata.spikedata import SpikeData
 P = ParamSpec("P")
 R = TypeVar("R")
 
+_COMMON = ("verify", "strict", "storage_options", "progress", "overwrite")
+"""Options that all formats have; in signatures they stand after those of the format."""
+
 _FILE = """filepath : path or S3 URL
     The file; replaced if it exists."""
 
@@ -79,9 +82,8 @@ def export_function(
 
 def _sign(export: Any, writer: type[Writer[Any]]) -> None:
     """Give a function the options of a writer: its own before those of all writers."""
-    common = {"verify", "strict", "storage_options", "progress", "overwrite"}
     options = sorted(
-        inspect.signature(writer).parameters.values(), key=lambda p: p.name in common
+        inspect.signature(writer).parameters.values(), key=lambda p: p.name in _COMMON
     )
     first = list(inspect.signature(export).parameters.values())[:2]
     result = inspect.signature(writer._written).return_annotation
@@ -123,7 +125,7 @@ def _sections(cls: type) -> dict[str, str]:
 def show_options(
     function: Callable[..., Any],
     options: Any,
-    writers: Sequence[type[Writer[Any]]],
+    writers: Sequence[type],
     *,
     only_none: bool = False,
 ) -> None:
@@ -138,12 +140,13 @@ def show_options(
     options : type
         The TypedDict that ``Unpack`` holds; it says names and order.
     writers : sequence of type
-        Writer classes that have these options: types, defaults, and descriptions, which
-        replace ``{options}`` in the docstring of the function, are theirs.
+        attrs classes, such as writers, that have these options: types, defaults, and
+        descriptions, which replace ``{options}`` in the docstring of the function, are
+        theirs.
     only_none : bool
         Let the default of each option be None.
     """
-    names = list(options.__annotations__)
+    names = sorted(options.__annotations__, key=_COMMON.__contains__)
     fields = {
         f.name: f for cls in writers for f in attrs.fields(cls) if f.name in names
     }

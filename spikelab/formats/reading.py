@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any, TypeVar
+from typing import Any, TypedDict, TypeVar
 
 import attrs
 
@@ -19,23 +19,54 @@ READS_RAW: ContextVar[bool] = ContextVar("READS_RAW", default=True)
 """Whether raw voltages are read. If not, zeros of their shape stand in their place."""
 
 
+class ReaderKeywords(TypedDict, total=False):
+    """The fields of :class:`ReaderOptions`, as keywords."""
+
+    storage_options: Mapping[str, Any] | None
+    progress: bool
+
+
+class RecordingKeywords(ReaderKeywords, total=False):
+    """The fields of :class:`RecordingOptions`, as keywords."""
+
+    length_ms: float | None
+    start_time_ms: float | None
+    metadata: Mapping[str, Any] | None
+
+
 @attrs.frozen(kw_only=True)
-class RecordingOptions:
+class ReaderOptions:
+    """How a reader gets the file.
+
+    Parameters
+    ----------
+    storage_options : mapping, optional
+        Arguments of ``boto3.client("s3", ...)`` for an S3 URL.
+    progress : bool
+        Show a progress bar during a download.
+    """
+
+    storage_options: Mapping[str, Any] | None = attrs.field(default=None, repr=False)
+    progress: bool = False
+
+
+@attrs.frozen(kw_only=True)
+class RecordingOptions(ReaderOptions):
     """The recording window and metadata that a caller gives instead of those in the file.
 
     Parameters
     ----------
-    start_time_ms, length_ms : float, optional
-        The recording window in ms.
+    length_ms, start_time_ms : float, optional
+        The recording window in ms; goes before what the file says.
     metadata : mapping, optional
-        Metadata of the recording.
+        Metadata of the recording; ``source_file`` is added.
     """
 
-    start_time_ms: float | None = attrs.field(
-        default=None, validator=attrs.validators.optional(validate.is_finite)
-    )
     length_ms: float | None = attrs.field(
         default=None, validator=attrs.validators.optional(validate.is_not_negative)
+    )
+    start_time_ms: float | None = attrs.field(
+        default=None, validator=attrs.validators.optional(validate.is_finite)
     )
     metadata: Mapping[str, Any] | None = attrs.field(
         default=None, validator=attrs.validators.optional(validate.is_mapping)
@@ -52,6 +83,8 @@ class RecordingOptions:
         """Raise ValueError if an option is given, and `obj` is not a recording."""
         if not isinstance(obj, SpikeData):
             options = attrs.asdict(self, recurse=False)
+            for name in ReaderKeywords.__annotations__:
+                del options[name]
             refuse_options(type(obj).__name__, **options)
 
 
