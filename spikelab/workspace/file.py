@@ -3,7 +3,7 @@
 Each item is a group in the layout of spikelab 0.1.2, ``<namespace>/<key>``, which that
 version reads. Beside them, the group ``__exact__`` holds what this layout cannot say:
 ``index``, as JSON, with the names of the items and, for each, what its group does not
-say (:mod:`spikelab.formats.hdf5.planner`), and by number the arrays that belong to it.
+say (:mod:`spikelab.formats.hdf5.object_writer`), and by number the arrays that belong to it.
 """
 
 from collections.abc import Iterator
@@ -16,9 +16,9 @@ import h5py
 from spikelab.errors import FormatError
 from spikelab.formats import h5
 from spikelab.formats.hdf5 import layout
-from spikelab.formats.hdf5.planner import Node, Planner, write_apart
-from spikelab.formats.hdf5.reader import Reader
-from spikelab.formats.hdf5.values import Tree, read_json, write_json
+from spikelab.formats.hdf5.object_reader import ObjectReader
+from spikelab.formats.hdf5.object_writer import ObjectWriter
+from spikelab.formats.hdf5.values import Tree, check_storable, read_json, write_json
 from spikelab.spikedata.data_object import DATA_CLASSES
 
 _EXACT = "__exact__"
@@ -70,27 +70,9 @@ class _Entry:
     exact: Tree = None
 
 
-class Plan:
-    """How items are stored; nothing is written yet.
-
-    Parameters
-    ----------
-    items : list of Item
-        The items.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If one cannot be stored; the error names it.
-    """
-
-    def __init__(self, items: list[Item]) -> None:
-        self._planner = Planner()
-        self._items = items
-        self._laid_out = [self._lay_out(item) for item in items]
-        self._places = _places(items)
-
-    def _lay_out(self, item: Item) -> tuple[Node | None, Tree]:
+def check(items: list[Item]) -> None:
+    """Raise TypeError or ValueError, with its name, for an item that cannot be stored."""
+    for item in items:
         for name, value in (("namespace", item.namespace), ("key", item.key)):
             if not isinstance(value, str):
                 raise TypeError(
@@ -105,35 +87,28 @@ class Plan:
                 f"dictionary (of which the values may be more) to be saved, "
                 f"got {type(item.value).__name__}"
             )
-        try:
-            return self._planner.lay_out(item.value, item.title)
-        except RecursionError:
-            raise TypeError(
-                f"{item.title} must not hold itself or nest so deep"
-            ) from None
+        check_storable(item.value, item.title)
 
-    def write(self, path: Path, about: About) -> None:
-        """Write the workspace to a new file."""
-        with h5.created(path) as file:
-            name = about.name or ""
-            file.attrs["__workspace_id__"] = about.workspace_id
-            file.attrs["__workspace_name__"] = name if h5.is_text(name) else ""
-            file.attrs["__created_at__"] = float(about.created_at)
-            entries = []
-            for item, place, (node, exact) in zip(
-                self._items, self._places, self._laid_out, strict=True
-            ):
-                if node is not None:
-                    group = file.require_group(place[0]).create_group(place[1])
-                    group.attrs["__created_at__"] = float(item.created_at)
-                    if item.note is not None and h5.is_text(item.note):
-                        group.attrs["__note__"] = item.note
-                    node.write(group)
-                names = [item.namespace, item.key, item.created_at, item.note]
-                entries.append([*names, place if node is not None else None, exact])
-            apart = file.create_group(_EXACT)
-            write_json(apart, _INDEX, {"name": about.name, "items": entries})
-            write_apart(apart, self._planner)
+
+def write(path: Path, about: About, items: list[Item]) -> None:
+    """Write the checked items of a workspace to a new file."""
+    with h5.created(path) as file:
+        name = about.name or ""
+        file.attrs["__workspace_id__"] = about.workspace_id
+        file.attrs["__workspace_name__"] = name if h5.is_text(name) else ""
+        file.attrs["__created_at__"] = about.created_at
+        apart = file.create_group(_EXACT)
+        writer, entries = ObjectWriter(apart), []
+        for item, place in zip(items, _places(items), strict=True):
+            link = "/".join(place)
+            exact = writer.write(file, link, item.value, item.title)
+            if link in file:
+                file[link].attrs["__created_at__"] = float(item.created_at)
+                if item.note is not None and h5.is_text(item.note):
+                    file[link].attrs["__note__"] = item.note
+            names = [item.namespace, item.key, item.created_at, item.note]
+            entries.append([*names, place if link in file else None, exact])
+        write_json(apart, _INDEX, {"name": about.name, "items": entries})
 
 
 def _places(items: list[Item]) -> list[list[str]]:
@@ -278,5 +253,5 @@ def _item(file: h5py.File, entry: _Entry) -> Item:
     group = None
     if entry.place is not None:
         group = h5.member(h5.member(file, entry.place[0]), entry.place[1])
-    value = Reader(apart).read(group, entry.exact)
+    value = ObjectReader(apart).read(group, entry.exact)
     return Item(entry.namespace, entry.key, value, entry.created_at, entry.note)

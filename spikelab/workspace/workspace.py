@@ -18,7 +18,7 @@ from spikelab.spikedata.data_object import DataObject
 from spikelab.spikedata.differences import differences, equal
 from spikelab.storage.publish import is_url, local_copy, publish
 from spikelab.workspace import file
-from spikelab.workspace.file import About, Item, Plan
+from spikelab.workspace.file import About, Item
 
 _SUFFIX = ".h5"
 
@@ -251,9 +251,9 @@ class AnalysisWorkspace:
         """
         target, about = _with_suffix(path), self._about()
         items = self._all_items()
-        plan = Plan(items)
+        file.check(items)
         with publish(target, storage_options, progress=progress) as staged:
-            plan.write(staged, about)
+            file.write(staged, about, items)
             if verify:
                 _verify(staged, about, items)
         return target

@@ -54,10 +54,8 @@ class Column:
             h5.write_blocks(group, name, shape, values[0].dtype, rows)
         elif values.dtype == object:
             group.create_dataset(name, data=values, dtype=h5py.string_dtype())
-        elif values.size and values.ndim:
-            h5.write_array(group, name, values)
         else:
-            group.create_dataset(name, data=values)
+            h5.write_array(group, name, values)
         for key, value in self.attributes.items():
             group[name].attrs[key] = value
 
@@ -71,8 +69,7 @@ def read_column(group: h5py.Group, name: str) -> Column:
         If there is no such dataset, or it holds neither numbers, bytes, strings nor
         fields of numbers.
     """
-    found = h5.member(group, name)
-    ndim = found.ndim if isinstance(found, h5py.Dataset) else 1
+    ndim = range(_MOST_NDIM + 1)
     stored = h5.dataset(group, name, ndim=ndim, kinds="biufcSVO")
     attributes = h5.plain_attributes(stored)
     if h5py.check_string_dtype(stored.dtype) is not None and stored.dtype.kind == "O":
@@ -95,7 +92,7 @@ def is_stored(value: Any) -> bool:
     if type(value) not in (np.ndarray, np.memmap):
         return False
     dtype = value.dtype
-    if value.ndim > _MOST_NDIM or not dtype.itemsize:
+    if value.ndim > _MOST_NDIM or not dtype.itemsize or dtype.type is np.record:
         return False
     if dtype.names is None:
         return is_native(dtype) or dtype.kind == "S"
@@ -106,29 +103,25 @@ def is_stored(value: Any) -> bool:
 
 def _has_native_fields(dtype: np.dtype[Any]) -> bool:
     fields = (dtype[name].base for name in dtype.names or ())
-    return all(
-        _has_native_fields(field) if field.names else is_native(field)
-        for field in fields
-    )
+    return all(_has_native_fields(f) if f.names else is_native(f) for f in fields)
 
 
 def is_link_name(name: Any) -> bool:
     """Return whether a group can have a member of this name."""
-    return (
-        type(name) is str
-        and h5.is_text(name)
-        and name not in ("", ".")
-        and "/" not in name
-    )
+    is_text = type(name) is str and h5.is_text(name)
+    return is_text and name not in ("", ".") and "/" not in name
 
 
-def _of_texts(values: Sequence[str], shape: tuple[int, ...]) -> Column | None:
+def of_array(array: Any) -> Column | None:
+    """Return an array that HDF5 stores as it is, None for any other."""
+    return Column(array) if is_stored(array) else None
+
+
+def _of_texts(values: Sequence[Any]) -> Column | None:
     """Return str as a column; None if HDF5 cannot store one of them."""
     if not all(map(h5.is_text, values)):
         return None
-    array = np.empty(len(values), dtype=object)
-    array[:] = [str(value) for value in values]
-    return Column(array.reshape(shape))
+    return Column(np.array([str(value) for value in values], dtype=object))
 
 
 def of_values(values: Any) -> Column | None:
@@ -140,10 +133,12 @@ def of_values(values: Any) -> Column | None:
         return None
     if is_native(array.dtype):
         return Column(array)
-    column = None
-    if array.dtype.kind == "U":
-        column = _of_texts(array.ravel().tolist(), array.shape)
-    return None if column is None else Column(column.values, {"__string_array__": True})
+    texts = _of_texts(array.ravel().tolist()) if array.dtype.kind == "U" else None
+    if texts is None:
+        return None
+    return Column(
+        np.asarray(texts.values).reshape(array.shape), {"__string_array__": True}
+    )
 
 
 def values_of(column: Column) -> NDArray[Any]:
@@ -175,9 +170,8 @@ def of_labels(labels: Any) -> Column | None:
     """Return labels as numbers, or as str if any is one."""
     labels = list(labels)
     if any(isinstance(label, str) for label in labels):
-        if all(isinstance(label, str | int | float | bool) for label in labels):
-            return _of_texts(list(map(str, labels)), (len(labels),))
-        return None
+        known = all(isinstance(label, str | int | float) for label in labels)
+        return _of_texts(list(map(str, labels))) if known else None
     column = of_values(labels)
     return column if column is not None and np.ndim(column.values) == 1 else None
 
@@ -191,12 +185,9 @@ def labels_of(column: Column) -> list[Any]:
 def of_windows(windows: Any) -> Column | None:
     """Return windows in ms as float64 of shape (S, 2)."""
     try:
-        array = np.array(windows, dtype=np.float64)
+        return Column(np.array(windows, dtype=np.float64).reshape(-1, 2))
     except (TypeError, ValueError):
         return None
-    if not len(array):
-        array = array.reshape(0, 2)
-    return Column(array) if array.ndim == 2 and array.shape[1] == 2 else None
 
 
 def windows_of(column: Column) -> list[tuple[float, float]]:
@@ -216,38 +207,28 @@ def of_units(key: Any, values: list[Any]) -> Column | None:
     if not is_link_name(key) or not known:
         return None
     if all(isinstance(value, str) for value in known):
-        texts = ["" if value is None else value for value in values]
-        return _of_texts(texts, (len(texts),))
+        return _of_texts(["" if value is None else value for value in values])
     if all(isinstance(value, np.ndarray | list | tuple) for value in known):
         return _stacked(values)
     return _numbers(values, known)
 
 
 def _numbers(values: list[Any], known: list[Any]) -> Column | None:
-    numbers = (bool, int, float, np.bool_, np.integer, np.floating)
-    types = [type(value) for value in known]
-    if not all(issubclass(t, numbers) for t in types) or np.timedelta64 in types:
+    """Return numbers of Python and of NumPy, not mixed with bool, as float64."""
+    numbers = int | float | np.bool_ | np.integer | np.floating
+    are_bool = {isinstance(value, bool | np.bool_) for value in known}
+    whole = [v for v in known if isinstance(v, int | np.bool_ | np.integer)]
+    if len(are_bool) > 1 or not all(isinstance(value, numbers) for value in known):
         return None
-    are_bool = [issubclass(t, bool | np.bool_) for t in types]
-    if any(are_bool) and not all(are_bool):
+    if any(isinstance(v, np.timedelta64) or abs(int(v)) > _EXACT for v in whole):
         return None
-    kind = {}
-    if all(are_bool) or all(issubclass(t, int | np.integer) for t in types):
-        if any(abs(int(value)) > _EXACT for value in known):
-            return None
-        kind = {"__scalar_kind__": "bool" if all(are_bool) else "int"}
-    try:
-        floats = [math.nan if value is None else float(value) for value in values]
-    except OverflowError:
-        return None
-    return Column(np.array(floats), kind)
+    kind = {"__scalar_kind__": "bool" if True in are_bool else "int"}
+    floats = np.array([math.nan if v is None else float(v) for v in values])
+    return Column(floats, kind if len(whole) == len(known) else {})
 
 
 def _stacked(values: list[Any]) -> Column | None:
-    arrays = [
-        value if value is None or isinstance(value, np.ndarray) else _array(value)
-        for value in values
-    ]
+    arrays = [v if isinstance(v, np.ndarray | None) else _array(v) for v in values]
     missing = [unit for unit, value in enumerate(values) if value is None]
     known = [array for array in arrays if array is not None]
     alike = {(array.dtype, array.shape) for array in known}
@@ -265,8 +246,7 @@ def units_of(column: Column) -> list[Any]:
     """Return one attribute of each unit, None where it is missing."""
     described, values = column.attributes, column.values
     if isinstance(values, list) or values.ndim > 1:
-        listed = np.ravel(described.get("__missing_unit_indices__", []))
-        missing = set(listed.tolist())
+        missing = set(np.ravel(described.get("__missing_unit_indices__", [])).tolist())
         # Of an array that was read, each unit gets a part of its own.
         rows = values if isinstance(values, list) else map(np.array, values)
         return [None if unit in missing else row for unit, row in enumerate(rows)]
@@ -291,12 +271,8 @@ def _jsonable(value: Any) -> Any:
     if isinstance(value, np.ndarray) and is_native(value.dtype):
         if value.dtype.kind == "c" or value.size > _MOST_VALUES:
             return ...
-        return {
-            "__ndarray__": True,
-            "dtype": str(value.dtype),
-            "shape": list(value.shape),
-            "values": value.tolist(),
-        }
+        described = {"dtype": str(value.dtype), "shape": list(value.shape)}
+        return {"__ndarray__": True, **described, "values": value.tolist()}
     if isinstance(value, np.generic):
         value = value.item()
     if isinstance(value, Mapping):
@@ -330,27 +306,24 @@ def of_plain(value: Any) -> tuple[dict[str, Any], Column | None] | None:
 
     None for any other value. The layout has no lists, only arrays.
     """
+    kind = type(value).__name__
     if value is None:
         return {"__type__": "none"}, None
     if type(value) is str:
         text = {"__type__": "scalar_str", "__scalar_value__": value}
         return (text, None) if h5.is_text(value) else None
     if isinstance(value, bool | int | float | np.generic):
-        kind = type(value).__name__
         if isinstance(value, np.generic):
             kind = value.dtype.name
-            if not is_native(value.dtype) or value.dtype.kind == "c":
-                return None
-        elif isinstance(value, int) and not -(2**63) <= value < 2**63:
-            return None
+            is_known = is_native(value.dtype) and value.dtype.kind != "c"
+        else:
+            is_known = isinstance(value, float) or -(2**63) <= value < 2**63
         scalar = {"__scalar_value__": value, "__scalar_kind__": kind}
-        return {"__type__": "scalar", **scalar}, None
+        return ({"__type__": "scalar", **scalar}, None) if is_known else None
     if not isinstance(value, list | tuple | set | frozenset | np.ndarray):
         return None
-    kind = type(value).__name__
     column = of_values(sorted(value, key=repr) if "set" in kind else value)
-    is_array = isinstance(value, list | np.ndarray)
-    named = {"__type__": "ndarray" if is_array else kind}
+    named = {"__type__": kind if kind in _SEQUENCES else "ndarray"}
     return None if column is None else (named, column)
 
 
@@ -372,9 +345,7 @@ def plain_of(attributes: Mapping[str, Any], column: Column | None) -> Any:
     if column is None:
         raise LookupError("there is no dataset 'data'")
     items = values_of(column)
-    if kind == "ndarray":
-        return items
-    return _SEQUENCES[kind](items.tolist())
+    return items if kind == "ndarray" else _SEQUENCES[kind](items.tolist())
 
 
 _SEQUENCES: dict[str, Any] = {"tuple": tuple, "set": set, "frozenset": frozenset}

@@ -28,9 +28,9 @@ class Part:
     plain : str
         The same in a file that ``to_hdf5`` wrote.
     write : callable
-        Returns what is stored, None if the layout has no form for it.
+        Returns what is stored, a Column for a dataset; None if the layout has no form.
     read : callable
-        Returns what was stored, as it is read.
+        Returns the part, from what was stored.
     is_attribute : bool
         Whether it is an attribute of the group.
     needed : bool
@@ -48,8 +48,9 @@ class Part:
     needed: bool = False
     blank: Any = None
 
-    def stored(self, value: Any) -> Any:
-        """Return what the layout has for the part, None if it has nothing."""
+    def stored(self, obj: Any) -> Any:
+        """Return what the layout has for the part of an object, None for nothing."""
+        value = getattr(obj, self.name)
         return None if identical(value, self.blank) else self.write(value)
 
     def says(self, stored: Any, value: Any) -> bool:
@@ -61,12 +62,8 @@ class Part:
 
 
 def _array(name: str, plain: str, *, needed: bool = True, blank: Any = None) -> Part:
-    def write(value: Any) -> Column | None:
-        return Column(value) if layout.is_stored(value) else None
-
-    return Part(
-        *(name, name, plain, write, layout.values_of), needed=needed, blank=blank
-    )
+    forms = (layout.of_array, layout.values_of)
+    return Part(name, name, plain, *forms, needed=needed, blank=blank)
 
 
 def _number(name: str, place: str, plain: str) -> Part:
@@ -80,25 +77,25 @@ _METADATA = Part(
     is_attribute=True,
     blank=...,
 )
-_UNIT = Part(
+_RATE_UNIT = Part(
     *("rate_unit", "rate_unit", "rate_unit"),
     lambda unit: unit if h5.is_text(unit) else None,
     lambda unit: unit,
     is_attribute=True,
 )
-RAW_DATA = _array("raw_data", "raw_data", needed=False, blank=np.zeros((0, 0)))
-RAW_TIME = _array("raw_time", "raw_time", needed=False, blank=np.zeros(0))
 
 PARTS: dict[str, tuple[Part, ...]] = {
     "SpikeData": (
         _number("length", "length_ms", "length_ms"),
         _number("start_time", "start_time", "start_time"),
-        *(_METADATA, RAW_DATA, RAW_TIME),
+        _METADATA,
+        _array("raw_data", "raw_data", needed=False, blank=np.zeros((0, 0))),
+        _array("raw_time", "raw_time", needed=False, blank=np.zeros(0)),
     ),
     "RateData": (
         _array("inst_Frate_data", "rates"),
         _array("times", "times"),
-        _UNIT,
+        _RATE_UNIT,
     ),
     "RateSliceStack": (
         _array("event_stack", "rates"),

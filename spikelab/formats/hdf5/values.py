@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from spikelab.errors import FormatError
 from spikelab.formats import h5
 from spikelab.formats.hdf5.layout import is_stored
+from spikelab.spikedata.data_object import DATA_CLASSES, DataObject
 from spikelab.spikedata.differences import equal
 from spikelab.spikedata.spike_trains import SpikeTrains
 
@@ -37,19 +38,54 @@ _MOST_BITS = 10_000
 Tree = Any
 """What ``json.dumps`` takes."""
 
+WRONG = (
+    *(ArithmeticError, AttributeError, LookupError, MemoryError, RecursionError),
+    *(TypeError, ValueError),
+)
+"""What is raised where a file does not hold what it says; FormatError is a ValueError."""
+
+
+def check_storable(value: Any, name: str) -> None:
+    """Raise for a value that cannot be stored; `name` is what errors call it.
+
+    Raises
+    ------
+    TypeError
+        If a part of it has a type that is not known, or it holds itself.
+    ValueError
+        If a data object was changed so that it could not be made again.
+    """
+    try:
+        Encoder().encode(value, name)
+    except RecursionError:
+        raise TypeError(f"{name} must not hold itself or nest so deep") from None
+
 
 class Encoder:
-    """Makes trees of values, and collects the arrays in them.
+    """Makes trees of values. Arrays and data objects, which it keeps nowhere, have none.
 
-    Attributes
-    ----------
-    apart : dict
-        By name, what a file has to store beside the trees.
+    So it checks values; a subclass stores them.
     """
 
-    def __init__(self) -> None:
-        self.apart: dict[str, Any] = {}
-        self._names: dict[int, str] = {}
+    def keep(self, array: NDArray[Any]) -> str:
+        """Keep an array that HDF5 stores as it is, and return its name."""
+        return ""
+
+    def encode_object(self, obj: DataObject, name: str) -> Tree:
+        """Keep a data object, and return its tree."""
+        try:
+            obj.check()
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"{name} cannot be stored: {error}") from error
+        fields = type(obj).FIELDS.values()
+        if added := set(vars(obj)) - {*fields, "N"}:
+            raise ValueError(
+                f"{name} cannot be stored: {min(added)!r} is not an attribute of a "
+                f"{type(obj).__name__}"
+            )
+        for field in fields:
+            if field != "train":
+                self.encode(getattr(obj, field), f"{name}[{field!r}]")
 
     def encode(self, value: Any, name: str) -> Tree:
         """Return the tree of a value; `name` is what errors call it.
@@ -59,40 +95,32 @@ class Encoder:
         TypeError
             If a part of the value has a type that is not known.
         """
-        if value is None or type(value) in (bool, str):
+        kind = type(value)
+        if value is None or kind in (bool, str):
             return value
-        if isinstance(value, np.generic):
-            return self._scalar(value, name)
-        if type(value) in (np.ndarray, np.memmap):
-            return self._array(value, name)
-        if type(value) is dict:
+        if kind is dict:
             return self._dict(value, name)
-        if type(value) in (list, SpikeTrains):
+        if kind in (list, SpikeTrains):
             return self._items(value, name)
-        if type(value) in (tuple, set, frozenset):
-            items = self._items(value, name)
-            if type(value) is not tuple:
-                items.sort(key=repr)  # so that equal sets make equal files
-            return {f"${type(value).__name__}": items}
-        if type(value) is complex:
-            return {"$complex": self._items((value.real, value.imag), name)}
-        if type(value) in _ENCODERS:
-            return _ENCODERS[type(value)](value, name)
-        return self.encode_object(value, name)
-
-    def encode_object(self, value: Any, name: str) -> Tree:
-        """Return the tree of a value of another type; there is none."""
+        if kind in (tuple, set, frozenset):
+            # In the same order, so that equal sets make equal files.
+            items = value if kind is tuple else sorted(value, key=repr)
+            return {f"${kind.__name__}": self._items(items, name)}
+        if kind in (np.ndarray, np.memmap):
+            return self._array(value, name)
+        if kind in DATA_CLASSES.values():
+            return self.encode_object(value, name)
+        if isinstance(value, np.generic):
+            array = np.asarray(value)
+            # Not so are numpy.str_ with a NUL at its end, and numpy.record.
+            if type(array[()]) is kind and equal(array[()], value):
+                return {"$scalar": self._array(array, name)}
+        if kind in _ENCODERS:
+            return _ENCODERS[kind](value, name)
         raise TypeError(
             f"{name} must be of a type that can be stored without a change, "
-            f"got {type(value).__module__}.{type(value).__qualname__}"
+            f"got {kind.__module__}.{kind.__qualname__}"
         )
-
-    def keep(self, value: Any) -> str:
-        """Keep a value apart, once, and return its name."""
-        if id(value) not in self._names:
-            self._names[id(value)] = str(len(self.apart))
-            self.apart[self._names[id(value)]] = value
-        return self._names[id(value)]
 
     def _items(self, value: Any, name: str) -> list[Tree]:
         return [self.encode(item, f"{name}[{i}]") for i, item in enumerate(value)]
@@ -101,20 +129,8 @@ class Encoder:
         parts = {k: self.encode(part, f"{name}[{k!r}]") for k, part in value.items()}
         if all(type(key) is str and not key.startswith("$") for key in parts):
             return parts
-        keys = [self.encode(key, f"a key of {name}") for key in parts]
-        return {
-            "$dict": [list(pair) for pair in zip(keys, parts.values(), strict=True)]
-        }
-
-    def _scalar(self, value: np.generic, name: str) -> Tree:
-        array = np.asarray(value)
-        again = array[()]
-        if not (isinstance(again, type(value)) and equal(again, value)):
-            # As numpy.str_ with a NUL at its end, or numpy.record.
-            raise TypeError(
-                f"{name} must be a scalar that an array holds as it is, got {value!r}"
-            )
-        return {"$scalar": self._array(array, name)}
+        pairs = [[self.encode(k, f"a key of {name}"), v] for k, v in parts.items()]
+        return {"$dict": pairs}
 
     def _array(self, array: NDArray[Any], name: str) -> Tree:
         if set(array.dtype.metadata or ()) == {"h5py_encoding"}:
@@ -123,13 +139,22 @@ class Encoder:
         if array.dtype == object:
             items = [self.encode(item, name) for item in array.ravel().tolist()]
             return {"$objects": [items, list(array.shape)]}
-        if array.nbytes > _INLINE and is_stored(array):
+        comes_back = _comes_back(array.dtype)
+        is_large = array.nbytes > _INLINE
+        if (
+            is_stored(array)
+            and not array.dtype.metadata
+            and (is_large or not comes_back)
+        ):
             return {"$array": self.keep(array)}
-        _check_dtype(array.dtype, name)
+        if not comes_back:
+            raise TypeError(
+                f"{name} must have a dtype that .npy files know, got {array.dtype}"
+            )
         data = _npy(array)
-        if array.nbytes <= _INLINE:
-            return {"$npy": _base64(data)}
-        return {"$file": self.keep(np.frombuffer(data, dtype=np.uint8))}
+        if is_large:
+            return {"$file": self.keep(np.frombuffer(data, dtype=np.uint8))}
+        return {"$npy": _base64(data)}
 
 
 def _npy(array: NDArray[Any]) -> bytes:
@@ -147,14 +172,14 @@ def _of_npy(data: bytes) -> NDArray[Any]:
     return array
 
 
-def _check_dtype(dtype: np.dtype[Any], name: str) -> None:
-    """Raise TypeError for a dtype that a ``.npy`` file does not give back."""
-    known = None
-    if not dtype.hasobject and not dtype.metadata:
-        with contextlib.suppress(ValueError):  # fields that overlap
-            known = _of_npy(_npy(np.empty(0, dtype))).dtype
-    if known is None or known != dtype or known.type is not dtype.type:
-        raise TypeError(f"{name} must have a dtype that .npy files know, got {dtype}")
+def _comes_back(dtype: np.dtype[Any]) -> bool:
+    """Return whether a ``.npy`` file gives a dtype back."""
+    if dtype.hasobject or dtype.metadata:
+        return False
+    with contextlib.suppress(ValueError):  # fields that overlap
+        known = _of_npy(_npy(np.empty(0, dtype))).dtype
+        return known == dtype and known.type is dtype.type
+    return False
 
 
 def _base64(data: bytes) -> str:
@@ -168,21 +193,30 @@ def _int(value: int, name: str) -> Tree:
 
 
 def _datetime(value: datetime.datetime, name: str) -> Tree:
-    if not isinstance(value.tzinfo, datetime.timezone | None) or value.fold:
+    again = datetime.datetime.fromisoformat(value.isoformat())
+    # A time zone with rules, or seconds in its offset, does not come back.
+    if (again, again.tzinfo, 0) != (value, value.tzinfo, value.fold):
         raise TypeError(
             f"{name} must have no timezone or a fixed offset, and no fold, got {value!r}"
         )
-    again = datetime.datetime.fromisoformat(value.isoformat())
-    if again.utcoffset() != value.utcoffset():
-        raise TypeError(f"{name} must have an offset of whole seconds, got {value!r}")
-    if again.tzname() == value.tzname():
-        return {"$datetime": value.isoformat()}
-    return {"$datetime": [value.isoformat(), value.tzname()]}
+    names = [] if again.tzname() == value.tzname() else [value.tzname()]
+    return {"$datetime": [value.isoformat(), *names]}
+
+
+def _time(tree: Tree) -> datetime.datetime:
+    """Return a time from its text, and the name of its zone if that has one."""
+    text, *name = tree
+    time = datetime.datetime.fromisoformat(text)
+    offset = time.utcoffset()
+    if not name or offset is None:
+        return time
+    return time.replace(tzinfo=datetime.timezone(offset, *name))
 
 
 _ENCODERS: dict[type, Callable[[Any, str], Tree]] = {
     int: _int,
     float: lambda v, _: v if math.isfinite(v) else {"$float": repr(v)},
+    complex: lambda v, _: {"$complex": repr(v)},
     bytes: lambda v, _: {"$bytes": _base64(v)},
     datetime.datetime: _datetime,
     datetime.date: lambda v, _: {"$date": v.isoformat()},
@@ -210,19 +244,22 @@ class Decoder:
     ) -> None:
         self._decoders: dict[str, Callable[[Any], Any]] = {
             "$array": stored,
+            "$object": objects or {}.__getitem__,
             "$file": lambda t: _of_npy(stored(t).tobytes()),
             "$npy": lambda t: _of_npy(base64.b64decode(t)),
             "$objects": self._objects,
             "$dict": lambda t: {self._decode(k): self._decode(v) for k, v in t},
             "$scalar": lambda t: self._decode(t)[()],
-            "$complex": lambda t: complex(*map(self._decode, t)),
             "$tuple": lambda t: tuple(map(self._decode, t)),
             "$set": lambda t: set(map(self._decode, t)),
             "$frozenset": lambda t: frozenset(map(self._decode, t)),
-            **_DECODERS,
+            "$float": float,
+            "$complex": complex,
+            "$bytes": base64.b64decode,
+            "$datetime": _time,
+            "$date": datetime.date.fromisoformat,
+            "$timedelta": lambda t: datetime.timedelta(*t),
         }
-        if objects is not None:
-            self._decoders["$object"] = objects
 
     def decode(self, tree: Tree) -> Any:
         """Return the value of a tree.
@@ -236,10 +273,7 @@ class Decoder:
             return self._decode(tree)
         except FormatError:
             raise
-        except (
-            *(ArithmeticError, AttributeError, LookupError, MemoryError),
-            *(RecursionError, TypeError, ValueError),
-        ) as error:
+        except WRONG as error:
             raise FormatError(f"not a stored value: {error}") from error
 
     def _decode(self, tree: Tree) -> Any:
@@ -257,25 +291,6 @@ class Decoder:
         for i, item in enumerate(items):
             array[i] = self._decode(item)
         return array.reshape(shape)
-
-
-def _time(tree: Tree) -> datetime.datetime:
-    """Return a time from its text, or from its text and the name of its zone."""
-    text, *name = [tree] if isinstance(tree, str) else tree
-    time = datetime.datetime.fromisoformat(text)
-    offset = time.utcoffset()
-    if not name or offset is None:
-        return time
-    return time.replace(tzinfo=datetime.timezone(offset, *name))
-
-
-_DECODERS: dict[str, Callable[[Any], Any]] = {
-    "$float": float,
-    "$bytes": base64.b64decode,
-    "$datetime": _time,
-    "$date": datetime.date.fromisoformat,
-    "$timedelta": lambda t: datetime.timedelta(*t),
-}
 
 
 def identical(a: Any, b: Any) -> bool:

@@ -15,7 +15,7 @@ from spikelab import validate
 from spikelab.errors import FormatError
 from spikelab.formats import h5
 from spikelab.formats.base import FileWriter, Loss, recordings_of
-from spikelab.formats.hdf5 import planner
+from spikelab.formats.hdf5.object_writer import check_plain, write_plain
 from spikelab.formats.hdf5.parts import SLICES
 from spikelab.formats.reading import READS_RAW, build
 from spikelab.spikedata import time_units
@@ -42,7 +42,7 @@ class HDF5Writer(FileWriter):
     options by their names, ``n_units``, and the window as ``start_time`` and
     ``length_ms``, both float64 in ms. Of a SpikeSliceStack, each slice is such a group,
     ``slices/0``, ``slices/1``, ...; the other classes have no style, see
-    :mod:`spikelab.formats.hdf5.planner`.
+    :mod:`spikelab.formats.hdf5.object_writer`.
 
     Parameters
     ----------
@@ -109,7 +109,7 @@ class HDF5Writer(FileWriter):
         for sd in recordings_of(obj):
             self._check_recording(sd)
         if not isinstance(obj, SpikeData):
-            planner.plan_plain(obj)
+            check_plain(obj)
 
     def _check_recording(self, sd: SpikeData) -> None:
         if self.time_unit == "samples":
@@ -206,7 +206,7 @@ class HDF5Writer(FileWriter):
             if isinstance(obj, SpikeData):
                 self._write_group(file, obj)
                 return
-            planner.write_plain(file, obj)
+            write_plain(file, obj)
             if isinstance(obj, SpikeSliceStack):
                 file.attrs["n_units"] = obj.N
                 slices = file.create_group(SLICES)

@@ -1,6 +1,7 @@
 """What the groups of an HDF5 file, and the JSON beside them, hold.
 
-See :mod:`spikelab.formats.hdf5.planner`. Without JSON, they are the work of spikelab 0.1.2.
+See :mod:`spikelab.formats.hdf5.object_writer`. Without JSON, they are the work of
+spikelab 0.1.2.
 """
 
 from collections.abc import Callable, Mapping
@@ -14,7 +15,7 @@ from spikelab.formats import h5
 from spikelab.formats.hdf5 import layout
 from spikelab.formats.hdf5.layout import read_column
 from spikelab.formats.hdf5.parts import EXACT, PARTS, SLICES, UNITS, VALUE
-from spikelab.formats.hdf5.values import Decoder, Tree, read_json
+from spikelab.formats.hdf5.values import WRONG, Decoder, Tree, read_json
 from spikelab.formats.reading import build
 from spikelab.spikedata.data_object import DATA_CLASSES, DataObject, UnitObject
 from spikelab.spikedata.spike_trains import SpikeTrains
@@ -22,18 +23,21 @@ from spikelab.spikedata.spikedata import SpikeData
 from spikelab.spikedata.spikeslicestack import SpikeSliceStack
 from spikelab.spikedata.unit_table import Attributes
 
+ReadSlice = Callable[..., SpikeData]
+"""Returns the recording of a group with these attributes, and further arguments."""
 
-class Reader:
-    """Reads what a :class:`Planner` has laid out, or spikelab 0.1.2.
+
+class ObjectReader:
+    """Reads what an :class:`.ObjectWriter` has written, or spikelab 0.1.2.
 
     Parameters
     ----------
     apart : h5py.Group, optional
-        The group that :func:`write_apart` has written.
+        Where the arrays and objects of the JSON lie.
     """
 
     def __init__(self, apart: h5py.Group | None) -> None:
-        self._apart = apart
+        self._apart: Any = {} if apart is None else apart
         self._decoder = Decoder(self._array, self._object)
 
     def read(self, group: Any, exact: Tree) -> Any:
@@ -59,7 +63,7 @@ class Reader:
                 return self._dict(group, exact)
             column = read_column(group, "data") if "data" in group else None
             return layout.plain_of(attributes, column)
-        except _WRONG as error:
+        except WRONG as error:
             raise FormatError(f"{where} holds no {kind}: {error}") from error
 
     def read_object(
@@ -67,8 +71,7 @@ class Reader:
         group: h5py.Group,
         kind: str,
         exact: Tree,
-        *,
-        read_slice: Callable[..., SpikeData] | None = None,
+        read_slice: ReadSlice | None = None,
     ) -> DataObject:
         """Return a data object.
 
@@ -81,18 +84,17 @@ class Reader:
         exact : JSON
             What the group does not say.
         read_slice : callable, optional
-            Of a file of ``to_hdf5``, returns the recording of a group with these
-            attributes, made with further arguments of :class:`.SpikeData`.
+            Of a file of ``to_hdf5``, reads the recording of a slice.
         """
+        cls: Any = DATA_CLASSES[kind]
         try:
             parts = self._parts(group, kind, exact or {}, read_slice)
-            cls = DATA_CLASSES[kind]
-            names = cls.FIELDS.items()
-            arguments = {argument: parts.get(name) for argument, name in names}
+            arguments = {name: parts.get(part) for name, part in cls.FIELDS.items()}
             if cls is SpikeSliceStack:
                 arguments["drop_slice_attributes"] = False
-            return build(cls, **arguments)
-        except _WRONG as error:
+            made: DataObject = build(cls, **arguments)
+            return made
+        except WRONG as error:
             raise FormatError(f"{group.name} holds no {kind}: {error}") from error
 
     def _parts(
@@ -100,7 +102,7 @@ class Reader:
         group: h5py.Group,
         kind: str,
         exact: dict[str, Tree],
-        read_slice: Callable[..., SpikeData] | None,
+        read_slice: ReadSlice | None,
     ) -> dict[str, Any]:
         """Return the parts of a data object by the names of its attributes."""
         parts: dict[str, Any] = {}
@@ -121,15 +123,11 @@ class Reader:
         elif kind == "SpikeSliceStack":
             parts["spike_stack"] = self._slices(group, exact.get(SLICES), read_slice)
         if issubclass(DATA_CLASSES[kind], UnitObject):
-            n_units = _n_units(parts)
-            parts[UNITS] = self._units(group, exact.get(UNITS), n_units)
+            parts[UNITS] = self._units(group, exact.get(UNITS), _n_units(parts))
         return parts
 
     def _slices(
-        self,
-        group: h5py.Group,
-        trees: Tree,
-        read_slice: Callable[..., SpikeData] | None,
+        self, group: h5py.Group, trees: Tree, read_slice: ReadSlice | None
     ) -> list[Any]:
         if read_slice is None:
             inner = h5.member(group, "spike_stack")
@@ -139,19 +137,20 @@ class Reader:
             ]
         slices = []
         for i, tree in enumerate(trees):
-            rows, metadata = map(self._decoder.decode, tree)
             found = h5.member(group, f"{SLICES}/{i}")
+            rows, metadata = self._decoder.decode(tree)
             said = h5.scalar_attributes(found)
-            known = {UNITS: rows, "metadata": metadata}
-            slices.append(read_slice(found, said, **known))
+            slices.append(
+                read_slice(found, said, neuron_attributes=rows, metadata=metadata)
+            )
         return slices
 
     def _units(self, group: h5py.Group, exact: Tree, n_units: int) -> Attributes:
         """Return the attributes of the units; what is missing is left out."""
         table = h5.member(group, UNITS) if UNITS in group else {}
+        rows: list[dict[Any, Any]] = [{} for _ in range(n_units)]
         if exact is None:
             exact = {"columns": [[key, True, {}] for key in table]}
-        rows: list[dict[Any, Any]] = [{} for _ in range(n_units)]
         keys = []
         for tree, in_layout, others in exact["columns"]:
             key = self._decoder.decode(tree)
@@ -163,42 +162,25 @@ class Reader:
             for unit, other in others.items():
                 rows[int(unit)][key] = self._decoder.decode(other)
         for unit, order in exact.get("orders", {}).items():
-            row = rows[int(unit)]
-            rows[int(unit)] = {keys[i]: row[keys[i]] for i in order}
+            rows[int(unit)] = {keys[i]: rows[int(unit)][keys[i]] for i in order}
         return rows if any(rows) or "orders" in exact else None
 
     def _dict(self, group: h5py.Group, exact: Tree) -> dict[Any, Any]:
         if exact is None:
             return {key: self.read(h5.member(group, key), None) for key in group}
         found = {}
-        for i, tree in enumerate(exact["keys"]):
-            key, part = self._decoder.decode(tree), exact["parts"].get(str(i))
+        for tree, part in exact:
+            key = self._decoder.decode(tree)
             in_json = isinstance(part, dict) and VALUE in part
-            inner = None if in_json else h5.member(group, key)
-            found[key] = self.read(inner, part)
+            found[key] = self.read(None if in_json else h5.member(group, key), part)
         return found
 
     def _array(self, name: str) -> Any:
-        if self._apart is None:
-            raise FormatError(f"there is no array {name!r}")
         return layout.values_of(read_column(self._apart, name))
 
     def _object(self, tree: Tree) -> DataObject:
         kind, name, exact = tree
-        if self._apart is None or kind not in DATA_CLASSES:
-            raise FormatError(f"there is no {kind!r:.80} {name!r:.80}")
         return self.read_object(h5.member(self._apart, name), kind, exact)
-
-
-_WRONG = (
-    ArithmeticError,
-    AttributeError,
-    LookupError,
-    RecursionError,
-    TypeError,
-    ValueError,
-)
-"""What is raised where a file does not hold what it says; FormatError is a ValueError."""
 
 
 def _train(group: h5py.Group, attributes: Mapping[str, Any]) -> SpikeTrains:
@@ -228,8 +210,8 @@ def _unit_values(table: h5py.Group, key: str, n_units: int) -> list[Any]:
     return layout.units_of(column)
 
 
-def read_plain(file: h5py.File, read_slice: Callable[..., SpikeData]) -> DataObject:
-    """Return what :func:`write_plain` wrote; see :meth:`Reader.read_object`."""
+def read_plain(file: h5py.File, read_slice: ReadSlice) -> DataObject:
+    """Return what :func:`.write_plain` wrote of an object, with its slices."""
     kind = str(h5.scalar_attributes(file)["__type__"])
     apart = h5.member(file, EXACT)
     exact = read_json(apart, VALUE)
@@ -238,5 +220,4 @@ def read_plain(file: h5py.File, read_slice: Callable[..., SpikeData]) -> DataObj
             f"{file.filename} says that it holds a {kind}, but its JSON is of another "
             "class"
         )
-    parts = exact.get("parts")
-    return Reader(apart).read_object(file, kind, parts, read_slice=read_slice)
+    return ObjectReader(apart).read_object(file, kind, exact.get("parts"), read_slice)
