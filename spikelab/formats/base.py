@@ -22,6 +22,8 @@ R = TypeVar("R")
 
 StrPath = str | os.PathLike[str]
 
+OnLosses = Callable[[list[str]], None]
+
 
 @attrs.frozen
 class Loss:
@@ -94,7 +96,9 @@ class Writer(abc.ABC, Generic[R]):
     progress: bool = attrs.field(default=False, validator=validate.is_flag)
     overwrite: bool = attrs.field(default=False, validator=validate.is_flag)
 
-    def write(self, obj: DataObject, target: StrPath) -> R:
+    def write(
+        self, obj: DataObject, target: StrPath, *, on_losses: OnLosses | None = None
+    ) -> R:
         """Write an object, whole or not at all.
 
         Parameters
@@ -103,6 +107,8 @@ class Writer(abc.ABC, Generic[R]):
             What to write.
         target : path or S3 URL
             File or folder; replaced if it exists. Parent folders are made.
+        on_losses : callable, optional
+            Called with what :meth:`losses` returns, before the target is touched.
 
         Returns
         -------
@@ -116,7 +122,7 @@ class Writer(abc.ABC, Generic[R]):
             `overwrite` is set.
         """
         plan = self._checked(obj)
-        losses = self._checked_losses(obj, plan)
+        losses = self._checked_losses(obj, plan, on_losses)
         if not self.overwrite:
             refuse_loss(target, self._would_be_lost(target))
         with publish(
@@ -160,14 +166,19 @@ class Writer(abc.ABC, Generic[R]):
         plan = self._checked(obj)
         return [loss.text for loss in self._all_losses(obj, plan) if loss.text]
 
-    def _checked_losses(self, obj: DataObject, plan: Any) -> list[Loss]:
+    def _checked_losses(
+        self, obj: DataObject, plan: Any, on_losses: OnLosses | None = None
+    ) -> list[Loss]:
         """Warn of oddities, and return the losses if they are needed."""
         for caution in self._cautions(plan):
             warn(caution)
-        if not self.strict and (self.is_exact or not self.verify):
+        are_needed = self.strict or on_losses or (self.verify and not self.is_exact)
+        if not are_needed:
             return []
         losses = self._all_losses(obj, plan)
         texts = [loss.text for loss in losses if loss.text]
+        if on_losses is not None:
+            on_losses(texts)
         if self.strict and texts:
             raise LossError(
                 f"{self.method} would lose part of the object: {'; '.join(texts)}"

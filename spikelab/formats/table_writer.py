@@ -9,7 +9,7 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 
-from spikelab.formats.base import FileWriter, Loss, StrPath, recordings_of
+from spikelab.formats.base import FileWriter, Loss, OnLosses, StrPath, recordings_of
 from spikelab.formats.protect import refuse_loss
 from spikelab.spikedata import time_units
 from spikelab.spikedata.data_object import DataObject, data_class
@@ -65,7 +65,9 @@ class TableWriter(FileWriter):
         """Check what concerns several options together."""
         time_units.sampling_rate(self.fs_Hz, self.time_unit)
 
-    def write(self, obj: DataObject, filepath: StrPath) -> str:
+    def write(
+        self, obj: DataObject, filepath: StrPath, *, on_losses: OnLosses | None = None
+    ) -> str:
         """Write an object, and its units to the table of units, whole or not at all.
 
         Parameters
@@ -74,13 +76,15 @@ class TableWriter(FileWriter):
             What to write.
         filepath : path or S3 URL
             The file; replaced if it exists. Parent folders are made.
+        on_losses : callable, optional
+            Called with what :meth:`losses` returns, before the target is touched.
 
         Returns
         -------
         str
             `filepath`.
         """
-        self.check(obj)
+        self._checked_losses(obj, self._checked(obj), on_losses)
         targets = [filepath]
         if self.units_table is not None:
             targets.append(self.units_table)
