@@ -139,6 +139,36 @@ class UnitObject(DataObject):
         raise NotImplementedError
 
 
+class SliceStack(UnitObject):
+    """Base of the data classes that have slices of a recording in S windows."""
+
+    times: list[tuple[float, float]]
+
+    def __len__(self) -> int:
+        return len(self.times)
+
+    def subslice(self, slices: Any) -> Self:
+        """Return the stack of the chosen slices, each once, in their order.
+
+        Parameters
+        ----------
+        slices : int, iterable of int, or mask
+            Positions of the slices; negative ones count from the end.
+
+        Raises
+        ------
+        ValueError
+            If there is no such slice, or none is chosen.
+        """
+        chosen = unit_selection.select_slices(slices, len(self))
+        times = [self.times[i] for i in chosen]
+        return self._replaced(**self._slices(chosen), times_start_to_end=times)
+
+    def _slices(self, chosen: list[int]) -> dict[str, Any]:
+        """Return the constructor's argument that holds the slices, with these only."""
+        raise NotImplementedError
+
+
 def data_class(obj: object) -> type[DataObject]:
     """Return which of the six data classes an object is of, or is derived from.
 

@@ -154,13 +154,9 @@ class PairwiseCompMatrixStack(DataObject):
         return self._stack(self.stack[..., chosen], chosen)
 
     def _positions(self, name: str, indices: Any) -> list[int]:
-        positions = unit_selection.as_indices(name, indices, len(self))
-        for i in positions:
-            if not -len(self) <= i < len(self):
-                raise IndexError(
-                    unit_selection.out_of_range(name, len(self), i, -len(self))
-                )
-        return positions
+        return unit_selection.as_indices(
+            name, indices, len(self), from_end=True, error=IndexError
+        )
 
     def _matrix(self, stack_index: int, position: int) -> PairwiseCompMatrix:
         metadata = {**(self.metadata or {}), "stack_index": stack_index}

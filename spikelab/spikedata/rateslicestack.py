@@ -10,8 +10,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from spikelab import validate
 from spikelab.errors import warn
-from spikelab.spikedata import binning, unit_selection, windows
-from spikelab.spikedata.data_object import UnitObject
+from spikelab.spikedata import binning, windows
+from spikelab.spikedata.data_object import SliceStack
 from spikelab.spikedata.quantity import finite_ms, in_ms
 from spikelab.spikedata.ratedata import RateData
 from spikelab.spikedata.rates import isi_rates, smoothing_reach
@@ -20,7 +20,7 @@ from spikelab.spikedata.unit_table import Attributes
 from spikelab.spikedata.windows import Window, Windows
 
 
-class RateSliceStack(UnitObject):
+class RateSliceStack(SliceStack):
     """Firing rates of U units in S windows of T time bins.
 
     Made from a recording (`data_obj`) and windows, or from rates that are
@@ -101,23 +101,18 @@ class RateSliceStack(UnitObject):
             raise ValueError(
                 f"exactly one of data_obj and event_matrix must be given, got {given}"
             )
-        step_ms = (
-            1.0
-            if step_size is None
-            else validate.positive("step_size", in_ms("step_size", step_size))
-        )
+        step_ms = in_ms("step_size", 1.0 if step_size is None else step_size)
+        step_ms = validate.positive("step_size", step_ms)
         sigma_ms = finite_ms("sigma_ms", sigma_ms)
         found = windows.chosen_windows(times_start_to_end, time_peaks, time_bounds)
         if event_matrix is not None:
             stack, times = _from_matrix(event_matrix, found, step_ms)
         elif isinstance(data_obj, RateData):
-            chosen, step_ms = windows.required(found), _even_step(data_obj)
-            times = chosen.times
-            stack = _from_rates(data_obj, chosen, step_ms)
+            step_ms = _even_step(data_obj)
+            stack, times = _from_rates(data_obj, windows.required(found), step_ms)
         elif isinstance(data_obj, SpikeData):
             chosen = windows.required(found)
-            times = chosen.times
-            stack = _from_spikes(data_obj, chosen, step_ms, sigma_ms)
+            stack, times = _from_spikes(data_obj, chosen, step_ms, sigma_ms)
         else:
             raise TypeError(
                 f"data_obj must be a SpikeData or RateData, "
@@ -141,9 +136,6 @@ class RateSliceStack(UnitObject):
             self.event_stack, found, self.step_size
         )
         self.check_units(self.event_stack.shape[0])
-
-    def __len__(self) -> int:
-        return int(self.event_stack.shape[2])
 
     def __iter__(self) -> Iterator[RateData]:
         return (self._slice(i) for i in range(len(self)))
@@ -188,19 +180,8 @@ class RateSliceStack(UnitObject):
             ],
         )
 
-    def subslice(self, slices: Any) -> RateSliceStack:
-        """Return the stack of the chosen slices, each once, in their order.
-
-        Parameters
-        ----------
-        slices : int, iterable of int, or mask
-            Positions of the slices; negative ones count from the end.
-        """
-        chosen = unit_selection.select_slices(slices, len(self))
-        return self._replaced(
-            event_matrix=self.event_stack[..., chosen],
-            times_start_to_end=[self.times[i] for i in chosen],
-        )
+    def _slices(self, chosen: list[int]) -> dict[str, Any]:
+        return {"event_matrix": self.event_stack[..., chosen]}
 
 
 def _from_matrix(
@@ -216,16 +197,11 @@ def _from_matrix(
             f"bin and slice, got {event_matrix.shape}"
         )
     _, bins, slices = event_matrix.shape
-    if found is None:
-        return event_matrix, windows.consecutive_windows([bins * step_ms] * slices)
-    if len(found.times) != slices:
-        raise ValueError(
-            f"times_start_to_end must hold one window per slice of event_matrix "
-            f"({slices}), got {len(found.times)}"
-        )
-    if found.order != list(range(slices)):
-        event_matrix = event_matrix[..., found.order]
-    return event_matrix, found.times
+    lengths = [bins * step_ms] * slices
+    order, times = windows.of_slices("event_matrix", found, lengths)
+    if order != list(range(slices)):
+        event_matrix = event_matrix[..., order]
+    return event_matrix, times
 
 
 def _even_step(rates: RateData) -> float:
@@ -238,7 +214,9 @@ def _even_step(rates: RateData) -> float:
     return step
 
 
-def _from_rates(rates: RateData, found: Windows, step_ms: float) -> NDArray[np.float64]:
+def _from_rates(
+    rates: RateData, found: Windows, step_ms: float
+) -> tuple[NDArray[np.float64], list[Window]]:
     """Cut out the columns whose time t has start <= t < end."""
     found.check_inside(*windows.extent_of(rates.times))
     # A time on the edge of a window may lie beside it by a rounding.
@@ -250,16 +228,17 @@ def _from_rates(rates: RateData, found: Windows, step_ms: float) -> NDArray[np.f
             f"windows must hold the same number of times of data_obj, at least one, "
             f"got {counts.min()} to {counts.max()}"
         )
-    return np.stack([rates.inst_Frate_data[:, i:j] for i, j in columns], axis=-1)
+    slices = [rates.inst_Frate_data[:, i:j] for i, j in columns]
+    return np.stack(slices, axis=-1), found.times
 
 
 def _from_spikes(
     recording: SpikeData, found: Windows, step_ms: float, sigma_ms: float
-) -> NDArray[np.float64]:
-    found.check_inside(recording.start_time, recording.start_time + recording.length)
+) -> tuple[NDArray[np.float64], list[Window]]:
+    stop = recording.start_time + recording.length
+    found.check_inside(recording.start_time, stop)
     first, last = found.times[0]
     count = binning.n_bins(last - first, step_ms, first)
-    stop = recording.start_time + recording.length
     reach = smoothing_reach(sigma_ms, step_ms)
     stack = np.empty((recording.N, count, len(found.times)))
     for i, (start, _) in enumerate(found.times):
@@ -269,4 +248,4 @@ def _from_spikes(
         grid = start + np.arange(-before, count + max(after, 0)) * step_ms
         rates, _ = isi_rates(recording.train, grid, sigma_ms)
         stack[..., i] = rates[:, before : before + count]
-    return stack
+    return stack, found.times

@@ -245,12 +245,25 @@ class SpikeData(BridgeMixin, PublishedMixin, SpikeCounts):
         neuron_indices : sequence of int, optional
             The units, negative ones from the end; by default all.
         """
-        units: Iterable[int] = range(self.N)
+        units: Sequence[int] = range(self.N)
         if neuron_indices is not None:
-            units = unit_selection.as_indices("neuron_indices", neuron_indices, self.N)
+            units = unit_selection.as_indices(
+                "neuron_indices",
+                neuron_indices,
+                self.N,
+                from_end=True,
+                error=IndexError,
+            )
+        is_one = unit_selection.is_one_value(values)
+        each = [values] * len(units) if is_one else list(values)
+        if len(each) != len(units):
+            raise ValueError(
+                f"values must hold one value per unit, got {len(each)} for {len(units)}"
+            )
         if self.neuron_attributes is None:
             self.neuron_attributes = [{} for _ in range(self.N)]
-        unit_selection.set_values(self.neuron_attributes, key, values, list(units))
+        for unit, value in zip(units, each, strict=True):
+            self.neuron_attributes[unit][key] = value
 
     def _of_units(self, units: list[int], known: Attributes) -> SpikeData:
         train = self.spike_trains.of_units(units)
@@ -281,9 +294,7 @@ class SpikeData(BridgeMixin, PublishedMixin, SpikeCounts):
         """
         first, last = cutting.window_times(self, start, end)
         zero = first if shift_to is None else finite_ms("shift_to", shift_to)
-        part = cutting.cut(
-            self, first, last, zero=zero, start_time=first - zero, length=last - first
-        )
+        part = cutting.cut(self, first, last, zero=zero)
         metadata = cutting.with_time_zero(self.metadata, zero)
         return SpikeData(**{**part, "metadata": metadata})
 
@@ -329,14 +340,13 @@ class SpikeData(BridgeMixin, PublishedMixin, SpikeCounts):
         offset = validate.not_negative("offset", in_ms("offset", offset))
         joined = cutting.joined(self, spikeData, offset)
         if drop_neuron_attributes:
-            return SpikeData(**joined)
-        if self.neuron_attributes is None and spikeData.neuron_attributes:
+            joined["neuron_attributes"] = None
+        elif self.neuron_attributes is None and spikeData.neuron_attributes:
             warn(
                 "this recording has no neuron_attributes: those of spikeData are taken",
                 RuntimeWarning,
             )
-        known = self.neuron_attributes or spikeData.neuron_attributes
-        return SpikeData(**joined, neuron_attributes=known)
+        return SpikeData(**joined)
 
     def frames(self, length: float, overlap: float = 0) -> SpikeSliceStack:
         """Cut the recording into windows of equal length; an incomplete last one is left out.
@@ -403,15 +413,9 @@ class SpikeData(BridgeMixin, PublishedMixin, SpikeCounts):
 
         if kind not in ("spike", "rate"):
             raise ValueError(f"kind must be 'spike' or 'rate', got {kind!r}")
-        stop = self.start_time + self.length
-        peaks = windows.events_inside(
-            windows.named_events(events, self.metadata),
-            pre_ms,
-            post_ms,
-            self.start_time,
-            stop,
-        )
-        bounds = (pre_ms, post_ms)
+        bounds = (finite_ms("pre_ms", pre_ms), finite_ms("post_ms", post_ms))
+        extent = (self.start_time, self.start_time + self.length)
+        peaks = windows.events_inside(events, self.metadata, bounds, extent)
         if kind == "spike":
             return SpikeSliceStack(self, time_peaks=peaks, time_bounds=bounds)
         return RateSliceStack(

@@ -11,8 +11,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from spikelab import validate
 from spikelab.errors import warn
-from spikelab.spikedata import binning, cutting, unit_selection, windows
-from spikelab.spikedata.data_object import UnitObject
+from spikelab.spikedata import binning, cutting, windows
+from spikelab.spikedata.data_object import SliceStack
 from spikelab.spikedata.differences import equal
 from spikelab.spikedata.quantity import in_ms
 from spikelab.spikedata.spikedata import SpikeData
@@ -20,7 +20,7 @@ from spikelab.spikedata.unit_table import Attributes
 from spikelab.spikedata.windows import Window, Windows
 
 
-class SpikeSliceStack(UnitObject):
+class SpikeSliceStack(SliceStack):
     """Spike trains of N units in S windows.
 
     Made from a recording (`data_obj`) and windows, or from recordings that are
@@ -105,23 +105,23 @@ class SpikeSliceStack(UnitObject):
             equal_lengths=spike_stack is None,
         )
         if spike_stack is not None:
-            _warn_of_unused(data_obj)
+            if data_obj is not None:
+                warn("data_obj is not used, because spike_stack is given too")
             slices, self.times = _from_stack(spike_stack, found)
-            if neuron_attributes is None:
-                neuron_attributes = _lifted(slices, drop_slice_attributes)
+            lifted = _lifted(slices, drop_slice_attributes)
         elif isinstance(data_obj, SpikeData):
-            chosen = windows.required(found)
-            self.times = chosen.times
-            slices = _from_recording(data_obj, chosen)
-            if neuron_attributes is None:
-                neuron_attributes = data_obj.neuron_attributes
+            chosen, lifted = windows.required(found), data_obj.neuron_attributes
+            whole = _bare(data_obj) if drop_slice_attributes else data_obj
+            slices, self.times = _from_recording(whole, chosen), chosen.times
         else:
             raise TypeError(
                 f"data_obj must be a SpikeData, or spike_stack a list of them, "
                 f"got {type(data_obj).__name__} and None"
             )
+        if neuron_attributes is None:
+            neuron_attributes = lifted
         if drop_slice_attributes:
-            slices = [_without_attributes(sd) for sd in slices]
+            slices = [_bare(sd) for sd in slices]
         self.spike_stack = slices
         self.N = slices[0].N
         self.neuron_attributes = (
@@ -144,9 +144,6 @@ class SpikeSliceStack(UnitObject):
     @staticmethod
     def _unpickled(arguments: dict[str, Any]) -> dict[str, Any]:
         return {**arguments, "drop_slice_attributes": False}
-
-    def __len__(self) -> int:
-        return len(self.spike_stack)
 
     def __iter__(self) -> Iterator[SpikeData]:
         return iter(self.spike_stack)
@@ -176,32 +173,16 @@ class SpikeSliceStack(UnitObject):
         first, last = windows.index_range(start_idx, end_idx, int(length))
         parts = []
         for sd in self:
-            start, stop = cutting.window_times(
-                sd, sd.start_time + first, sd.start_time + last
-            )
-            parts.append(
-                cutting.cut(
-                    sd, start, stop, zero=start, start_time=0.0, length=stop - start
-                )
-            )
+            edges = (sd.start_time + first, sd.start_time + last)
+            start, stop = cutting.window_times(sd, *edges)
+            parts.append(SpikeData(**cutting.cut(sd, start, stop, zero=start)))
         return self._replaced(
-            spike_stack=[SpikeData(**part) for part in parts],
+            spike_stack=parts,
             times_start_to_end=[(s + first, s + last) for s, _ in self.times],
         )
 
-    def subslice(self, slices: Any) -> SpikeSliceStack:
-        """Return the stack of the chosen slices, each once, in their order.
-
-        Parameters
-        ----------
-        slices : int, iterable of int, or mask
-            Positions of the slices; negative ones count from the end.
-        """
-        chosen = unit_selection.select_slices(slices, len(self))
-        return self._replaced(
-            spike_stack=[self.spike_stack[i] for i in chosen],
-            times_start_to_end=[self.times[i] for i in chosen],
-        )
+    def _slices(self, chosen: list[int]) -> dict[str, Any]:
+        return {"spike_stack": [self.spike_stack[i] for i in chosen]}
 
     def to_raster_array(
         self, bin_size: float = 1.0, absolute_times: bool = False
@@ -228,14 +209,10 @@ class SpikeSliceStack(UnitObject):
         bins = {binning.n_bins(sd.length, size, sd.start_time) for sd in self}
         if absolute_times:
             # The first bin on the clock of each slice.
-            first = self.times[0][0]
-            origins = [
-                sd.start_time - (start - first)
-                for sd, (start, _) in zip(self, self.times, strict=True)
-            ]
-            bins = {
-                binning.n_bins(max(end for _, end in self.times) - first, size, first)
-            }
+            first, last = self.times[0][0], max(end for _, end in self.times)
+            starts = [start for start, _ in self.times]
+            origins = [o - (s - first) for o, s in zip(origins, starts, strict=True)]
+            bins = {binning.n_bins(last - first, size, first)}
         if len(bins) > 1:
             raise ValueError(
                 f"slices must have the same number of bins of {size} ms, "
@@ -247,28 +224,15 @@ class SpikeSliceStack(UnitObject):
         return raster
 
 
-def _warn_of_unused(data_obj: SpikeData | None) -> None:
-    if data_obj is not None:
-        warn(
-            "data_obj is not used, because spike_stack is given too",
-        )
-
-
 def _from_recording(recording: SpikeData, found: Windows) -> list[SpikeData]:
     opening, closing = recording.start_time, recording.start_time + recording.length
     found.check_inside(opening, closing)
+    window = (found.start_ms, found.length_ms)
+    # A spike at the very end of the recording is in no slice.
+    edges = [(start, min(end, closing)) for start, end in found.times]
     return [
-        SpikeData(
-            **cutting.cut(
-                recording,
-                start,
-                min(end, closing),  # a spike at the very end is in no slice
-                zero=zero,
-                start_time=found.start_ms,
-                length=found.length_ms,
-            )
-        )
-        for (start, end), zero in zip(found.times, found.zeros, strict=True)
+        SpikeData(**cutting.cut(recording, *edge, zero=zero, window=window))
+        for edge, zero in zip(edges, found.zeros, strict=True)
     ]
 
 
@@ -287,15 +251,9 @@ def _from_stack(
             f"spike_stack must hold slices of the same number of units, "
             f"got {sorted(counts)}"
         )
-    if found is None:
-        lengths = (sd.length for sd in spike_stack)
-        return list(spike_stack), windows.consecutive_windows(lengths)
-    if len(found.times) != len(spike_stack):
-        raise ValueError(
-            f"times_start_to_end must hold one window per slice of spike_stack "
-            f"({len(spike_stack)}), got {len(found.times)}"
-        )
-    return [spike_stack[i] for i in found.order], found.times
+    lengths = [sd.length for sd in spike_stack]
+    order, times = windows.of_slices("spike_stack", found, lengths)
+    return [spike_stack[i] for i in order], times
 
 
 def _lifted(spike_stack: list[SpikeData], dropped: bool) -> Attributes:
@@ -303,7 +261,7 @@ def _lifted(spike_stack: list[SpikeData], dropped: bool) -> Attributes:
     known = [
         sd.neuron_attributes for sd in spike_stack if sd.neuron_attributes is not None
     ]
-    if dropped and not all(_agree(known[0], other) for other in known[1:]):
+    if dropped and not all(equal(known[0], other) for other in known[1:]):
         warn(
             "slices differ in neuron_attributes: the stack takes those of the first; "
             "drop_slice_attributes=False keeps those of each slice too",
@@ -311,11 +269,8 @@ def _lifted(spike_stack: list[SpikeData], dropped: bool) -> Attributes:
     return known[0] if known else None
 
 
-def _agree(first: list[dict[str, Any]], second: list[dict[str, Any]]) -> bool:
-    return all(a is b or equal(a, b) for a, b in zip(first, second, strict=True))
-
-
-def _without_attributes(recording: SpikeData) -> SpikeData:
+def _bare(recording: SpikeData) -> SpikeData:
+    """Return a recording without attributes, of which all else is the same."""
     if recording.neuron_attributes is None:
         return recording
     bare = copy.copy(recording)

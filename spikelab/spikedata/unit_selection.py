@@ -25,35 +25,6 @@ def check_attributes(neuron_attributes: Any, n_units: int) -> None:
             )
 
 
-def set_values(
-    neuron_attributes: list[dict[str, Any]], key: str, values: Any, units: list[int]
-) -> None:
-    """Set one attribute of these units, in place: to one value, or to one each."""
-    each = [values] * len(units) if _is_one_value(values) else list(values)
-    if len(each) != len(units):
-        raise ValueError(
-            f"values must hold one value per unit, got {len(each)} for {len(units)}"
-        )
-    for unit in units:
-        if not -len(neuron_attributes) <= unit < len(neuron_attributes):
-            raise IndexError(
-                out_of_range(
-                    "neuron_indices",
-                    len(neuron_attributes),
-                    unit,
-                    -len(neuron_attributes),
-                )
-            )
-    for unit, value in zip(units, each, strict=True):
-        neuron_attributes[unit][key] = value
-
-
-def _is_one_value(value: Any) -> bool:
-    if isinstance(value, str | bytes | Mapping) or not isinstance(value, Iterable):
-        return True
-    return isinstance(value, np.ndarray) and value.ndim == 0
-
-
 def select_units(
     units: Any,
     n_units: int,
@@ -77,19 +48,15 @@ def select_units(
     preserve_order : bool
         Keep the order of `units` instead of sorting.
     """
-    if by is not None:
-        if preserve_order:
-            warn(
-                f"preserve_order=True has no effect with by={by!r}: units that match "
-                "keep the order that they have",
-            )
-        return _units_with(units, neuron_attributes, by)
-    chosen = as_indices("units", units, n_units)
-    for unit in chosen:
-        if not 0 <= unit < n_units:
-            raise ValueError(out_of_range("units", n_units, unit))
-    unique = dict.fromkeys(chosen)
-    return list(unique) if preserve_order else sorted(unique)
+    if by is None:
+        unique = dict.fromkeys(as_indices("units", units, n_units))
+        return list(unique) if preserve_order else sorted(unique)
+    if preserve_order:
+        warn(
+            f"preserve_order=True has no effect with by={by!r}: units that match "
+            "keep the order that they have",
+        )
+    return _units_with(units, neuron_attributes, by)
 
 
 def select_slices(slices: Any, n_slices: int) -> list[int]:
@@ -97,26 +64,26 @@ def select_slices(slices: Any, n_slices: int) -> list[int]:
 
     `slices` is an integer, negative from the end, several, or a mask.
     """
-    chosen = set()
-    for index in as_indices("slices", slices, n_slices):
-        if not -n_slices <= index < n_slices:
-            raise ValueError(out_of_range("slices", n_slices, index, -n_slices))
-        chosen.add(index % n_slices)
-    if not chosen:
+    indices = as_indices("slices", slices, n_slices, from_end=True)
+    if not indices:
         raise ValueError("slices must name at least one slice, got none")
-    return sorted(chosen)
+    return sorted({index % n_slices for index in indices})
 
 
-def out_of_range(name: str, count: int, index: int, lowest: int = 0) -> str:
-    """Return the message for an index that `count` items do not have."""
-    if count == 0:
-        return f"{name} must be empty, because there are none, got {index}"
-    return f"{name} must lie in {lowest}..{count - 1}, got {index}"
+def as_indices(
+    name: str,
+    chosen: Any,
+    count: int,
+    *,
+    from_end: bool = False,
+    error: type[Exception] = ValueError,
+) -> list[int]:
+    """Return as a list of integers what may be one integer, several, or a mask.
 
-
-def as_indices(name: str, chosen: Any, count: int) -> list[int]:
-    """Return as a list of integers what may be one integer, several, or a mask."""
-    if _is_one_value(chosen) and not _is_index(chosen):
+    Raises `error` for an index that `count` items do not have; negative ones count
+    `from_end`, if that is allowed.
+    """
+    if is_one_value(chosen) and not _is_index(chosen):
         raise TypeError(f"{name} must be integers or a mask, got {chosen!r}")
     values = np.atleast_1d(chosen).tolist() if _is_index(chosen) else list(chosen)
     if values and all(isinstance(value, bool | np.bool_) for value in values):
@@ -125,10 +92,22 @@ def as_indices(name: str, chosen: Any, count: int) -> list[int]:
                 f"{name} must have {count} entries as a mask, got {len(values)}"
             )
         return np.flatnonzero(values).tolist()
+    lowest = -count if from_end else 0
     for value in values:
         if not _is_index(value):
             raise TypeError(f"{name} must be integers or a mask, got {value!r}")
+        if not lowest <= value < count:
+            allowed = f"lie in {lowest}..{count - 1}" if count else "be empty"
+            because = "" if count else " because there are none,"
+            raise error(f"{name} must {allowed},{because} got {value}")
     return [int(value) for value in values]
+
+
+def is_one_value(value: Any) -> bool:
+    """Return whether a value is one, not a sequence of several."""
+    if isinstance(value, str | bytes | Mapping) or not isinstance(value, Iterable):
+        return True
+    return isinstance(value, np.ndarray) and value.ndim == 0
 
 
 def _is_index(value: Any) -> bool:
@@ -146,7 +125,7 @@ def _units_with(wanted: Any, neuron_attributes: Attributes, by: str) -> list[int
             f"no unit has the attribute {by!r}, so none is chosen; "
             f"known attributes: {known}",
         )
-    values = [wanted] if _is_one_value(wanted) else list(wanted)
+    values = [wanted] if is_one_value(wanted) else list(wanted)
     chosen = [
         unit
         for unit, attributes in enumerate(neuron_attributes)

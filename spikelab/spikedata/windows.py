@@ -1,6 +1,6 @@
 """Time windows that slices are cut from."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -17,25 +17,16 @@ Window = tuple[float, float]
 
 @attrs.frozen
 class Windows:
-    """Windows in the order of their start.
-
-    Parameters
-    ----------
-    times : list of tuple
-        Start and end of each window in ms, on the clock of the recording.
-    zeros : list of float
-        The time that is 0 on the clock of each slice: its start, or its event.
-    start_ms, length_ms : float
-        The window of every slice on its own clock.
-    order : list of int
-        For each window, its position among those that were given.
-    """
+    """Windows in the order of their start, in ms on the clock of the recording."""
 
     times: list[Window]
     zeros: list[float]
+    """The time that is 0 on the clock of each slice: its start, or its event."""
     start_ms: float
+    """Start of every slice on its own clock."""
     length_ms: float
     order: list[int]
+    """For each window, its position among those that were given."""
 
     def check_inside(self, first: float, last: float) -> None:
         """Raise ValueError for a window that leaves the recording."""
@@ -81,52 +72,43 @@ def required(found: Windows | None) -> Windows:
     return found
 
 
-def _given_windows(times: list[Window], equal_lengths: bool) -> Windows:
-    times = _checked_given(times, may_be_empty=not equal_lengths)
-    if equal_lengths:
-        _check_equal_lengths(times)
+def _given_windows(given: Any, equal_lengths: bool) -> Windows:
+    if not isinstance(given, list):
+        raise TypeError(
+            f"times_start_to_end must be a list of (start, end) tuples, got {given!r}"
+        )
+    if not given:
+        raise ValueError("times_start_to_end must hold at least one window, got []")
+    times = [_window(f"times_start_to_end[{i}]", w) for i, w in enumerate(given)]
+    length = times[0][1] - times[0][0]
+    for i, (start, end) in enumerate(times if equal_lengths else ()):
+        if start == end:
+            raise ValueError(
+                f"times_start_to_end[{i}] must start before it ends, got {given[i]}"
+            )
+        if abs(end - start - length) > _rounding(start, end, *times[0]):
+            raise ValueError(
+                f"times_start_to_end must hold windows of equal length, "
+                f"got {length} ms for window 0 and {end - start} ms for window {i}"
+            )
     order = sorted(range(len(times)), key=lambda i: times[i][0])
     if order != list(range(len(times))):
         warn(
             "times_start_to_end is not in the order of the starts: the slices are "
             "put into that order, each with its own window",
         )
-    ordered = [times[i] for i in order]
-    starts = [start for start, _ in ordered]
-    length = float(ordered[0][1] - ordered[0][0])
-    return Windows(ordered, starts, 0.0, length, order)
+    times = [times[i] for i in order]
+    starts = [start for start, _ in times]
+    return Windows(times, starts, 0.0, float(times[0][1] - times[0][0]), order)
 
 
-def _checked_given(times: Any, *, may_be_empty: bool) -> list[Window]:
-    """Return the windows in ms, or raise if one is not of two times."""
-    if not isinstance(times, list):
-        raise TypeError(
-            f"times_start_to_end must be a list of (start, end) tuples, got {times!r}"
-        )
-    if not times:
-        raise ValueError("times_start_to_end must hold at least one window, got []")
-    checked: list[Any] = []
-    for i, window in enumerate(times):
-        if not isinstance(window, tuple) or len(window) != 2:
-            raise TypeError(
-                f"times_start_to_end[{i}] must be a (start, end) tuple, got {window!r}"
-            )
-        name = f"times_start_to_end[{i}]"
-        checked.append(tuple(in_ms(name, window)))
-        start, end = (validate.finite(name, time) for time in checked[i])
-        if not (start < end or (may_be_empty and start == end)):
-            raise ValueError(f"{name} must start before it ends, got {window}")
-    return checked
-
-
-def _check_equal_lengths(times: Sequence[Window]) -> None:
-    length = times[0][1] - times[0][0]
-    for i, (start, end) in enumerate(times):
-        if abs(end - start - length) > _rounding(start, end, *times[0]):
-            raise ValueError(
-                f"times_start_to_end must hold windows of equal length, "
-                f"got {length} ms for window 0 and {end - start} ms for window {i}"
-            )
+def _window(name: str, given: Any) -> Window:
+    if not isinstance(given, tuple) or len(given) != 2:
+        raise TypeError(f"{name} must be a (start, end) tuple, got {given!r}")
+    start, end = in_ms(name, given)
+    if validate.finite(name, start) > validate.finite(name, end):
+        raise ValueError(f"{name} must start before it ends, got {given}")
+    return start, end
 
 
 def _windows_around(time_peaks: ArrayLike, time_bounds: Any) -> Windows:
@@ -151,17 +133,35 @@ def _windows_around(time_peaks: ArrayLike, time_bounds: Any) -> Windows:
     return Windows(times, zeros, 0.0 - before, before + after, order)
 
 
+def of_slices(
+    name: str, found: Windows | None, lengths: Sequence[float]
+) -> tuple[list[int], list[Window]]:
+    """Return the order of slices of these lengths, and the window of each.
+
+    Without windows they follow one another from 0. `name` is what errors call them.
+    """
+    if found is None:
+        ends = np.cumsum(lengths, dtype=np.float64).tolist()
+        times = list(zip([0.0, *ends[:-1]], ends, strict=True))
+        return list(range(len(lengths))), times
+    if len(found.times) != len(lengths):
+        raise ValueError(
+            f"times_start_to_end must hold one window per slice of {name} "
+            f"({len(lengths)}), got {len(found.times)}"
+        )
+    return found.order, found.times
+
+
 def frame_windows(
     start_time: float, recording_length: float, length: float, overlap: float
 ) -> list[Window]:
     """Return the consecutive windows that fit into a recording, all times in ms."""
-    length, overlap = in_ms("length", length), in_ms("overlap", overlap)
-    validate.positive("length", length)
-    validate.finite("overlap", overlap)
+    length = validate.positive("length", in_ms("length", length))
+    overlap = finite_ms("overlap", overlap)
     if not 0 <= overlap < length:
         raise ValueError(
-            f"overlap must not be negative and be below length ({length}), "
-            f"got {overlap}"
+            f"overlap must not be negative and be below length ({length:g}), "
+            f"got {overlap:g}"
         )
     stop = start_time + recording_length
     # Rounding must not cost the frame that ends with the recording.
@@ -185,31 +185,36 @@ def _rounding(*times: float) -> float:
     return 8 * float(np.spacing(max(map(abs, times))))
 
 
-def named_events(events: Any, metadata: Mapping[str, Any]) -> Any:
-    """Return event times as given, or those that `metadata` holds under a key."""
-    if not isinstance(events, str):
-        return events
-    if events not in metadata:
-        raise KeyError(
-            f"events must be a key of metadata ({sorted(map(str, metadata))}), "
-            f"got {events!r}"
-        )
-    return metadata[events]
-
-
 def events_inside(
-    events: Any, pre_ms: float, post_ms: float, first: float, last: float
+    events: Any,
+    metadata: Mapping[str, Any],
+    bounds: tuple[float, float],
+    extent: Window,
 ) -> list[float]:
     """Return the event times, ascending, whose windows lie in a recording.
 
-    Warns of those that do not.
+    Warns of those that do not. `events` may be the key of `metadata` that holds them,
+    `bounds` are how far the window reaches before and after each.
     """
-    before, after = finite_ms("pre_ms", pre_ms), finite_ms("post_ms", post_ms)
+    (before, after), (first, last) = bounds, extent
     if not before + after > 0:
         raise ValueError(
-            f"pre_ms and post_ms must span some time, got {pre_ms} and {post_ms}"
+            f"pre_ms and post_ms must span some time, got {before:g} and {after:g}"
         )
-    times = _event_times(events)
+    if isinstance(events, str):
+        if events not in metadata:
+            raise KeyError(
+                f"events must be a key of metadata ({sorted(map(str, metadata))}), "
+                f"got {events!r}"
+            )
+        events = metadata[events]
+    validate.unmasked("events", events)
+    try:
+        times = np.sort(np.asarray(in_ms("events", events), dtype=np.float64).ravel())
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"events must be numbers: {error}") from error
+    if not np.isfinite(times).all():
+        raise ValueError(f"events must be finite, got {times[~np.isfinite(times)][0]}")
     inside = (times - before >= first) & (times + after <= last)
     if not inside.any():
         raise ValueError(
@@ -223,23 +228,6 @@ def events_inside(
             f"[{first}, {last}] ms",
         )
     return [float(time) for time in times[inside]]
-
-
-def _event_times(events: Any) -> NDArray[np.float64]:
-    validate.unmasked("events", events)
-    try:
-        times = np.sort(np.asarray(in_ms("events", events), dtype=np.float64).ravel())
-    except (TypeError, ValueError) as error:
-        raise TypeError(f"events must be numbers: {error}") from error
-    if not np.isfinite(times).all():
-        raise ValueError(f"events must be finite, got {times[~np.isfinite(times)][0]}")
-    return times
-
-
-def consecutive_windows(lengths: Iterable[float]) -> list[Window]:
-    """Return windows of these lengths, one after the other from 0."""
-    ends = np.cumsum(np.fromiter(lengths, dtype=np.float64)).tolist()
-    return list(zip([0.0, *ends[:-1]], ends, strict=True))
 
 
 def step_of(times: NDArray[Any]) -> float:

@@ -1,6 +1,7 @@
 """Slices of spikes in NWB."""
 
 import warnings
+from datetime import datetime, timedelta
 
 import h5py
 import numpy as np
@@ -147,3 +148,28 @@ def test_verify_compares_the_windows(tmp_path):
     with pytest.raises(VerificationError, match="windows"):
         quietly(spike_slices(), tmp_path / "a.nwb", Damaging)
     assert not list(tmp_path.iterdir())
+
+
+def moment(path):
+    """What all times of a file count from."""
+    with h5py.File(path) as file:
+        return datetime.fromisoformat(file["timestamps_reference_time"].asstr()[()])
+
+
+@pytest.mark.parametrize("first", [0.0, 200.0])
+def test_slices_and_stack_tell_the_true_time(first, tmp_path):
+    """Each slice alone, and the stack, whose spikes are on the recording's clock."""
+    start = "2024-05-17T14:03:00+02:00"
+    session = {"session_start_time": start, "session_description": "tetanus"}
+    sd = SpikeData([[250.0, 740.0]], length=1000.0, metadata={"nwb_session": session})
+    sd = sd.subtime(first, None)
+    for stack in (sd.frames(100.0), sd.align_to_events([740.0 - first], 50, 50)):
+        part = stack.subslice(-1)
+        found = moment(quietly(part, tmp_path / "stack.nwb"))
+        assert found == datetime.fromisoformat(start) + timedelta(milliseconds=first)
+        (alone,) = part
+        found = moment(quietly(alone, tmp_path / "alone.nwb"))
+        moved = first + part.times[0][0] - alone.start_time
+        assert found == datetime.fromisoformat(start) + timedelta(milliseconds=moved)
+        assert load(alone.to_pickle(tmp_path / "alone.pkl")) == alone
+        assert load(part.to_hdf5(tmp_path / "stack.h5")) == part

@@ -222,3 +222,61 @@ def test_the_place_of_time_0_in_the_session_adds_up():
     assert part.subset([0]).metadata == part.metadata
     assert part.append(sd).metadata == part.metadata
     assert sd.append(part).metadata == {"m": 1}
+
+
+def with_amplitudes(**changes):
+    """A recording that knows two things about each spike, and others about its units."""
+    rows = [
+        {"amplitudes": np.arange(5.0), "side": np.arange(5), "shape": np.ones(5)},
+        {"amplitudes": np.array([9.0]), "side": np.array([7]), "shape": np.ones(5)},
+    ]
+    return recording(**{"neuron_attributes": rows, **changes})
+
+
+def test_what_is_known_of_single_spikes_is_cut_with_them():
+    """An array with one value for each spike of its unit; no other one."""
+    sd = with_amplitudes()
+    first, second = sd.subtime(5, 15).neuron_attributes
+    assert [first[key].tolist() for key in ("amplitudes", "side")] == [[1, 2], [1, 2]]
+    assert second["amplitudes"].tolist() == [9.0]
+    assert len(first["shape"]) == len(second["shape"]) == 5
+    assert len(sd.neuron_attributes[0]["amplitudes"]) == 5
+    assert sd.subtime(5, 9).neuron_attributes[1]["amplitudes"].size == 0
+
+
+def test_arrays_that_are_as_long_by_chance_are_not_cut():
+    """Of units with equally many spikes, only ``amplitudes`` are known to be theirs."""
+    rows = [{"location": np.array([1.0, 2.0]), "amplitudes": np.array([3.0, 4.0])}]
+    sd = SpikeData([[1.0, 12.0]], length=20.0, neuron_attributes=rows)
+    (row,) = sd.subtime(0, 10).neuron_attributes
+    assert row["location"].tolist() == [1.0, 2.0]
+    assert row["amplitudes"].tolist() == [3.0]
+
+
+def test_attributes_without_values_of_spikes_are_shared():
+    """The dictionaries of the units are those of the recording."""
+    sd = recording(neuron_attributes=[{"amplitudes": np.arange(3.0)}, {}])
+    assert sd.subtime(5, 15).neuron_attributes[0] is sd.neuron_attributes[0]
+
+
+def test_what_is_known_of_single_spikes_is_joined_with_them():
+    """Recordings that follow one another; what only one knows stays as it is."""
+    sd = with_amplitudes()
+    first, second = sd.append(sd.subtime(5, 15)).neuron_attributes
+    assert first["amplitudes"].tolist() == [0, 1, 2, 3, 4, 1, 2]
+    assert second["side"].tolist() == [7, 7]
+    assert len(sd.append(recording()).neuron_attributes[0]["amplitudes"]) == 5
+
+
+@given(recordings(), st.data())
+def test_amplitudes_stay_with_their_spikes(sd, data):
+    """Wherever a recording is cut, and joined again."""
+    rows = [{"amplitudes": times * 2} for times in sd.train]
+    sd = SpikeData(**{**sd.arguments(), "neuron_attributes": rows})
+    stop = sd.start_time + sd.length
+    at = data.draw(st.floats(sd.start_time, stop))
+    if not sd.start_time < at < stop:
+        return
+    head = sd.subtime(None, at if at > 0 else None, shift_to=0)
+    for times, row in zip(head.train, head.neuron_attributes, strict=True):
+        np.testing.assert_array_equal(row["amplitudes"], times * 2)

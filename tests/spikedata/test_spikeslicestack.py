@@ -116,6 +116,37 @@ def test_slices_carry_metadata_and_raw_data():
     assert stack.spike_stack[1].raw_time.tolist() == [0, 1, 2, 3, 4]
 
 
+KNOWN = {"nwb_session": {"session_start_time": "2024-05-17T14:03:00+02:00"}}
+
+
+@pytest.mark.parametrize(
+    ("stack", "zeros"),
+    [
+        (recording(metadata=KNOWN).frames(5.0), [0.0, 5.0, 10.0, 15.0]),
+        (recording(metadata=KNOWN).align_to_events([5, 12], 2, 3), [5.0, 12.0]),
+        (recording(metadata={"time_zero_ms": 100.0}).frames(10.0), [100.0, 110.0]),
+        (recording(metadata=KNOWN).frames(10.0).subtime_by_index(2, 6), [2.0, 12.0]),
+        (recording(metadata=KNOWN).frames(5.0).subslice([1, 3]), [5.0, 15.0]),
+        (recording(metadata=KNOWN).frames(10.0).subset(1), [0.0, 10.0]),
+    ],
+)
+def test_slices_keep_the_absolute_time(stack, zeros):
+    """Each says where its time 0 lies in the session, as a part by subtime does."""
+    assert [sd.metadata.get("time_zero_ms", 0.0) for sd in stack] == zeros
+    again = pickle.loads(pickle.dumps(stack))
+    assert again == stack
+
+
+def test_slices_cut_what_is_known_of_single_spikes():
+    """Where slices have attributes of their own; those of the stack are the whole ones."""
+    rows = [{"amplitudes": np.arange(4.0)}, {"amplitudes": np.arange(3.0)}]
+    sd = recording(neuron_attributes=rows)
+    stack = SpikeSliceStack(sd, [(0, 5), (10, 15)], drop_slice_attributes=False)
+    found = [part.neuron_attributes[0]["amplitudes"].tolist() for part in stack]
+    assert found == [[0.0], [2.0, 3.0]]
+    assert stack.neuron_attributes[0] is rows[0]
+
+
 @given(recordings(), st.data())
 def test_any_windows_fit(sd, data):
     """No rounding throws a spike out of its slice."""

@@ -145,7 +145,8 @@ def test_frames_that_are_refused(length, overlap, message):
 
 def test_consecutive_windows():
     """They follow one another from 0."""
-    assert windows.consecutive_windows([5, 7]) == [(0.0, 5.0), (5.0, 12.0)]
+    found = windows.of_slices("spike_stack", None, [5, 7])
+    assert found == ([0, 1], [(0.0, 5.0), (5.0, 12.0)])
 
 
 def test_extent_of_times():

@@ -17,6 +17,7 @@ from spikelab.formats.nwb.object_part import ObjectPart, fingerprint, windows_ms
 from spikelab.formats.nwb.session import NWBSession, NWBSubject
 from spikelab.formats.nwb.units_table import UnitFacts, unit_facts
 from spikelab.spikedata import time_units
+from spikelab.spikedata.cutting import recording_metadata
 from spikelab.spikedata.data_object import DataObject, data_class
 from spikelab.spikedata.spikedata import SpikeData
 from spikelab.spikedata.spikeslicestack import SpikeSliceStack
@@ -268,6 +269,6 @@ def _part(obj: DataObject) -> ObjectPart[Any]:
 
 def _metadata(obj: DataObject) -> dict[Any, Any]:
     """Return what is known about the recording that an object is, or comes from."""
-    recordings = recordings_of(obj)
-    source = recordings[0] if recordings else obj
-    return dict(getattr(source, "metadata", None) or {})
+    if isinstance(obj, SpikeSliceStack):
+        return recording_metadata(obj)
+    return dict(getattr(obj, "metadata", None) or {})

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from spikelab.formats.base import Loss
 from spikelab.formats.nwb import schema
 from spikelab.formats.nwb.object_part import ObjectPart, rounding_losses, windows_ms
+from spikelab.spikedata.cutting import recording_metadata
 from spikelab.spikedata.spikedata import SpikeData
 from spikelab.spikedata.spikeslicestack import SpikeSliceStack
 
@@ -62,7 +63,7 @@ class SpikeSlicesPart(ObjectPart[SpikeSliceStack]):
             start_time=start,
             length=stop - start,
             neuron_attributes=obj.neuron_attributes,
-            metadata=obj.spike_stack[0].metadata,
+            metadata=recording_metadata(obj),
         )
 
     def losses(self, obj: SpikeSliceStack) -> Iterator[Loss]:

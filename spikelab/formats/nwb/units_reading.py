@@ -134,8 +134,9 @@ class UnitsReader:
         self, start_ms: float | None, length_ms: float | None
     ) -> tuple[float, float | None]:
         """Return start and length in ms: as given, as noted in ms, or as observed."""
-        first, last = self.trains.extremes()
         observed = self._observed_ms()
+        fires = self.trains.n_spikes or not observed.size
+        first, last = self.trains.extremes() if fires else observed
         start = self.notes.get("start_time") if start_ms is None else start_ms
         if start is None:
             start = float(min(first, observed[0] if observed.size else 0.0))
