@@ -5,6 +5,7 @@ import configparser
 import importlib
 import importlib.metadata
 import importlib.resources
+import inspect
 import re
 import subprocess
 import sys
@@ -62,6 +63,9 @@ SURFACE = {
     ),
     "spikelab.workspace": "AnalysisWorkspace",
 }
+
+NOT_SHOWN = ("arguments", "check_units", "options", "read_group", "time_unit")
+"""Methods that the package itself uses, and the reference leaves out."""
 
 
 def module_name(path):
@@ -152,6 +156,33 @@ def test_all_names_exist(module):
     found = importlib.import_module(module)
     for name in getattr(found, "__all__", ()):
         assert getattr(found, name).__doc__, name
+
+
+def documented(module):
+    """What the reference shows of a module: classes, functions, methods by name."""
+    found = importlib.import_module(module)
+    for name in getattr(found, "__all__", None) or SURFACE[module].split():
+        value = getattr(found, name)
+        if callable(value):
+            yield name, value
+        if inspect.isclass(value):
+            members = inspect.getmembers(
+                value, lambda m: callable(m) or isinstance(m, property)
+            )
+            for member, method in members:
+                if not member.startswith("_") and member not in NOT_SHOWN:
+                    yield f"{name}.{member}", method
+
+
+@pytest.mark.parametrize("module", SURFACE)
+def test_everything_public_has_an_example(module):
+    """The build of the documentation runs them."""
+    lacking = [
+        name
+        for name, value in documented(module)
+        if "\nExamples\n---" not in inspect.getdoc(value)
+    ]
+    assert not lacking
 
 
 def test_version():

@@ -58,6 +58,12 @@ class Conversion:
         What the target does not hold, and the warnings of loader and writer.
     error : str or None
         Class and message of the error if it failed.
+
+    Examples
+    --------
+    >>> from spikelab import Conversion
+    >>> Conversion("raw/a.pkl", "nwb/a.nwb", "written", n_units=12).status
+    'written'
     """
 
     source: str

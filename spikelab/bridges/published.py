@@ -123,6 +123,15 @@ def load_spikedata_from_spikeinterface(
         If the sorting lacks one of these methods.
     ValueError
         If the sampling rate is not positive, or the sorting has no such unit.
+
+    Examples
+    --------
+    >>> from spikelab import load_spikedata_from_spikeinterface
+    >>> import numpy as np
+    >>> from spikeinterface.core import NumpySorting
+    >>> sorting = NumpySorting.from_unit_dict([{7: np.array([30, 60])}], 30_000.0)
+    >>> load_spikedata_from_spikeinterface(sorting).train[0]
+    array([1., 2.])
     """
     methods = ("get_unit_ids", "get_sampling_frequency", "get_unit_spike_train")
     if missing := [name for name in methods if not hasattr(sorting, name)]:

@@ -51,6 +51,13 @@ def load(
     FormatError
         If the format is not one of those, or the file does not hold what its
         format promises.
+
+    Examples
+    --------
+    >>> from spikelab import SpikeData, load
+    >>> sd = SpikeData([[12.5, 430.0], []], length=1000.0)
+    >>> load(sd.to_nwb("cells.nwb"))
+    SpikeData(N=2, spikes=2, window=0.0 to 1000.0 ms)
     """
     source = folder_of(path)
     with readable(source, storage_options, name="path", progress=progress) as found:

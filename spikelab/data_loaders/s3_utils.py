@@ -60,6 +60,11 @@ def upload_to_s3(
         If there is no such file.
     S3Error
         If the upload fails; an object that was there is then still there.
+
+    Examples
+    --------
+    >>> upload_to_s3("cells.nwb", "s3://bucket/cells.nwb")  # doctest: +SKIP
+    's3://bucket/cells.nwb'
     """
     options = with_credentials(
         storage_options,
@@ -117,6 +122,11 @@ def download_from_s3(
         If there is no such object.
     S3Error
         If the download fails; a file that was there is then still there.
+
+    Examples
+    --------
+    >>> download_from_s3("s3://bucket/cells.nwb", "cells.nwb")  # doctest: +SKIP
+    'cells.nwb'
     """
     options = with_credentials(
         storage_options,
@@ -178,6 +188,10 @@ def ensure_local_file(
         If there is no such file or object.
     S3Error
         If the download fails.
+
+    Examples
+    --------
+    >>> path, is_temporary = ensure_local_file("s3://bucket/cells.nwb")  # doctest: +SKIP
     """
     if is_s3_url(file_path_or_url):
         path = download_from_s3(

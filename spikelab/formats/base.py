@@ -120,6 +120,14 @@ class Writer(abc.ABC, Generic[R]):
         FileExistsError
             If the target holds what the export would not write again, unless
             `overwrite` is set.
+
+        Examples
+        --------
+        >>> from spikelab import SpikeData
+        >>> from spikelab.formats import PickleWriter
+        >>> sd = SpikeData([[12.5, 430.0], []], length=1000.0)
+        >>> PickleWriter(verify=True).write(sd, "cells.pkl")
+        'cells.pkl'
         """
         plan = self._checked(obj)
         losses = self._checked_losses(obj, plan, on_losses)
@@ -149,6 +157,13 @@ class Writer(abc.ABC, Generic[R]):
             If the object holds what the format cannot.
         LossError
             If the writer is strict and would lose something.
+
+        Examples
+        --------
+        >>> from spikelab import SpikeData
+        >>> from spikelab.formats import PhyWriter
+        >>> sd = SpikeData([[12.5, 430.0], []], length=1000.0)
+        >>> PhyWriter(fs_Hz=30_000).check(sd)
         """
         self._checked_losses(obj, self._checked(obj))
 
@@ -162,6 +177,14 @@ class Writer(abc.ABC, Generic[R]):
         ------
         TypeError, ValueError
             As :meth:`check`.
+
+        Examples
+        --------
+        >>> from spikelab import SpikeData
+        >>> from spikelab.formats import RasterWriter
+        >>> sd = SpikeData([[12.5, 430.0], []], length=1000.0)
+        >>> RasterWriter(bin_size_ms=5).losses(sd)
+        ['spike times are rounded by up to 5 ms']
         """
         plan = self._checked(obj)
         return [loss.text for loss in self._all_losses(obj, plan) if loss.text]

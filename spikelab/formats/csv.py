@@ -81,6 +81,16 @@ class CSVWriter(TableWriter):
     A str is written as it is, quoted as RFC 4180 says. A spreadsheet runs a cell that
     starts with ``=``, ``+``, ``-`` or ``@`` as a formula: look at attributes and labels
     from people that you do not know before you open them there.
+
+    Examples
+    --------
+    >>> from spikelab import SpikeData
+    >>> from spikelab.formats import CSVWriter
+    >>> sd = SpikeData([[12.5, 430.0], []], length=1000.0)
+    >>> sd.to_csv("spikes.csv", units_table="units.csv")
+    'spikes.csv'
+    >>> CSVWriter(units_table="units.csv").write(sd, "spikes.csv")
+    'spikes.csv'
     """
 
     method: ClassVar[str] = "to_csv"
@@ -281,6 +291,14 @@ def read(
         belong to the table of units.
     ValueError
         If an argument is wrong or missing.
+
+    Examples
+    --------
+    >>> from spikelab import SpikeData, load_spikedata_from_csv
+    >>> SpikeData([[12.5, 430.0]]).to_csv("spikes.csv")
+    'spikes.csv'
+    >>> load_spikedata_from_csv("spikes.csv", length_ms=1000.0)
+    SpikeData(N=1, spikes=2, window=0.0 to 1000.0 ms)
     """
     options = TableOptions(
         time_unit=time_unit,

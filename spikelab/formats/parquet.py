@@ -74,6 +74,16 @@ class ParquetWriter(TableWriter):
     is in no row (number of units, windows, labels), so that silent units and windows
     come back without a second file. In the table of units, attributes are columns of
     bool, int64, float64, str, or lists of these; missing ones are null.
+
+    Examples
+    --------
+    >>> from spikelab import SpikeData
+    >>> from spikelab.formats import ParquetWriter
+    >>> sd = SpikeData([[12.5, 430.0], []], length=1000.0)
+    >>> sd.to_parquet("spikes.parquet")
+    'spikes.parquet'
+    >>> ParquetWriter(verify=True).write(sd, "spikes.parquet")
+    'spikes.parquet'
     """
 
     method: ClassVar[str] = "to_parquet"
@@ -262,6 +272,13 @@ def read(
         If an argument is wrong or missing.
     MissingExtraError
         If pyarrow is not installed.
+
+    Examples
+    --------
+    >>> from spikelab import SpikeData, load_spikedata_from_parquet
+    >>> sd = SpikeData([[12.5, 430.0], []], length=1000.0)
+    >>> load_spikedata_from_parquet(sd.to_parquet("spikes.parquet"))
+    SpikeData(N=2, spikes=2, window=0.0 to 1000.0 ms)
     """
     options = TableOptions(
         time_unit=time_unit,

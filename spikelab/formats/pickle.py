@@ -79,6 +79,14 @@ class PickleWriter(FileWriter):
     protocol : int, optional
         Version of the pickle format, 0 to 5; -1 and the default are the highest. From 5
         on, arrays are written without a copy in memory.
+
+    Examples
+    --------
+    >>> from spikelab import SpikeData
+    >>> from spikelab.formats import PickleWriter
+    >>> sd = SpikeData([[12.5, 430.0], []], length=1000.0)
+    >>> PickleWriter(verify=True).write(sd, "cells.pkl")
+    'cells.pkl'
     """
 
     method: ClassVar[str] = "to_pickle"
@@ -243,6 +251,13 @@ def export_to_pickle(
         If an option is wrong, or `s3_upload` is set and `filepath` is not an S3 URL.
     OSError
         If the file cannot be written; an earlier one is then as it was.
+
+    Examples
+    --------
+    >>> from spikelab import SpikeData
+    >>> sd = SpikeData([[12.5, 430.0], []], length=1000.0)
+    >>> sd.to_pickle("cells.pkl")
+    'cells.pkl'
     """
     writer = _writer(
         protocol=protocol,
@@ -343,6 +358,13 @@ def read(
         If the pickle names what is not part of a data object.
     FormatError
         If the file is not a pickle of a data object, or is damaged.
+
+    Examples
+    --------
+    >>> from spikelab import SpikeData, load_from_pickle
+    >>> sd = SpikeData([[12.5, 430.0], []], length=1000.0)
+    >>> load_from_pickle(sd.to_pickle("cells.pkl"))
+    SpikeData(N=2, spikes=2, window=0.0 to 1000.0 ms)
     """
     options = with_credentials(
         storage_options,

@@ -83,6 +83,13 @@ class TableWriter(FileWriter):
         -------
         str
             `filepath`.
+
+        Examples
+        --------
+        >>> from spikelab import SpikeData
+        >>> from spikelab.formats import CSVWriter
+        >>> CSVWriter().write(SpikeData([[12.5, 430.0]]), "spikes.csv")
+        'spikes.csv'
         """
         self._checked_losses(obj, self._checked(obj), on_losses)
         targets = [filepath]

@@ -67,6 +67,25 @@ def show(
     int
         The exit status: 0; 1 if `source` cannot be read or `html` not be written; 2 if
         `html` is the source, or a folder.
+
+    Examples
+    --------
+    >>> from spikelab import SpikeData
+    >>> from spikelab.look import show
+    >>> sd = SpikeData([[12.5, 430.0], []], length=1000.0)
+    >>> show(sd.to_pickle("cells.pkl"))
+    cells.pkl
+    SpikeData
+      Units       2, 1 of them silent
+      Spikes      2
+      Window      0.0 to 1000.0 ms (1 s)
+      Mean rates  0 to 2 Hz, median 1
+    <BLANKLINE>
+    Units (2)
+      unit  spikes  rate (Hz)
+      0     2       2
+      1     0       0
+    0
     """
     from spikelab.data_loaders.data_loaders import load
 
@@ -131,6 +150,14 @@ def index_page(rows: "Iterable[Conversion]", path: StrPath) -> str:
     -------
     str
         `path`.
+
+    Examples
+    --------
+    >>> from spikelab import SpikeData, convert_many
+    >>> from spikelab.look import index_page
+    >>> source = SpikeData([[12.5, 430.0], []], length=1000.0).to_pickle("cells.pkl")
+    >>> index_page(convert_many([source], "{stem}.h5"), "index.html")
+    'index.html'
     """
     _write(pages.conversions_page(rows, _folder(path)), path)
     return os.fspath(path)

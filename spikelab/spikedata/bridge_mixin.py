@@ -333,6 +333,15 @@ class BridgeMixin:
         ValueError
             If the file has units, or a table of electrodes that lacks one of ours;
             nothing is then added.
+
+        Examples
+        --------
+        >>> from datetime import UTC, datetime
+        >>> from pynwb import NWBFile
+        >>> from spikelab import SpikeData
+        >>> session = NWBFile("open field", "s1", datetime(2024, 5, 17, tzinfo=UTC))
+        >>> len(SpikeData([[12.5, 430.0], [77.0]]).add_to_nwbfile(session).units)
+        2
         """
         from spikelab.formats.nwb.append import add_to_nwbfile
 

@@ -45,6 +45,16 @@ class DataObject(LookMixin, ExportMixin):
             If a part is of the wrong type.
         ValueError
             If parts do not fit together, or a value is out of its range.
+
+        Examples
+        --------
+        >>> from spikelab import SpikeData
+        >>> sd = SpikeData([[12.5, 430.0]], length=1000.0)
+        >>> sd.length = -1.0
+        >>> sd.check()
+        Traceback (most recent call last):
+            ...
+        ValueError: length must not be negative, got -1.0
         """
         raise NotImplementedError
 
@@ -84,7 +94,15 @@ class UnitObject(DataObject):
 
     @property
     def unit_table(self) -> UnitTable:
-        """What is known about the units, as a table."""
+        """What is known about the units, as a table.
+
+        Examples
+        --------
+        >>> from spikelab import SpikeData
+        >>> sd = SpikeData([[1.0], [2.0]], neuron_attributes=[{"quality": "good"}, {}])
+        >>> sd.unit_table.labels
+        ['good', None]
+        """
         return UnitTable(self.neuron_attributes, self.N)
 
     def check_units(self, n_units: int) -> None:
@@ -159,6 +177,12 @@ class SliceStack(UnitObject):
         ------
         ValueError
             If there is no such slice, or none is chosen.
+
+        Examples
+        --------
+        >>> from spikelab import SpikeData
+        >>> SpikeData([[12.5, 730.0]], length=1000.0).frames(500).subslice([1])
+        SpikeSliceStack(N=1, S=1, spikes=1, times=500.0 to 1000.0 ms)
         """
         chosen = unit_selection.select_slices(slices, len(self))
         times = [self.times[i] for i in chosen]

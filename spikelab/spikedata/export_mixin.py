@@ -32,6 +32,12 @@ class ExportMixin:
 
     Each is the export function of its format with the object as the first
     argument: same keywords, same defaults, same return value.
+
+    Examples
+    --------
+    >>> from spikelab import SpikeData
+    >>> SpikeData([[12.5, 430.0], []], length=1000.0).to_hdf5("cells.h5")
+    'cells.h5'
     """
 
     if TYPE_CHECKING:

@@ -91,6 +91,13 @@ class LookMixin:
             If matplotlib, of the extra ``plot``, is not installed.
         ValueError
             If `time_unit` is neither.
+
+        Examples
+        --------
+        >>> from spikelab import SpikeData
+        >>> ax = SpikeData([[12.5, 430.0], [77.0]], length=1000.0).plot(color="black")
+        >>> ax.get_xlabel()
+        'Time (ms)'
         """
         from spikelab.look.plots import plot
 

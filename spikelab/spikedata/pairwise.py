@@ -56,7 +56,19 @@ class PairwiseCompMatrix(DataObject):
         self.check()
 
     def check(self) -> None:
-        """Raise if the parts do not fit together."""
+        """Raise if the parts do not fit together.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from spikelab import PairwiseCompMatrix
+        >>> comparison = PairwiseCompMatrix(np.eye(2))
+        >>> comparison.labels = ["CA1 0"]
+        >>> comparison.check()
+        Traceback (most recent call last):
+            ...
+        ValueError: labels must hold one entry per row (2), got 1
+        """
         _check_square("matrix", self.matrix, 2)
         _check_metadata(self.metadata)
         _check_count("labels", self.labels, self.matrix.shape[0], "row")
@@ -112,7 +124,19 @@ class PairwiseCompMatrixStack(DataObject):
         self.check()
 
     def check(self) -> None:
-        """Raise if the parts do not fit together."""
+        """Raise if the parts do not fit together.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from spikelab import PairwiseCompMatrixStack
+        >>> stack = PairwiseCompMatrixStack(np.zeros((2, 2, 3)))
+        >>> stack.times = [(0.0, 5.0)]
+        >>> stack.check()
+        Traceback (most recent call last):
+            ...
+        ValueError: times must hold one entry per slice (3), got 1
+        """
         _check_square("stack", self.stack, 3)
         _check_metadata(self.metadata)
         _check_count("labels", self.labels, self.stack.shape[0], "row")
@@ -149,6 +173,13 @@ class PairwiseCompMatrixStack(DataObject):
         ----------
         indices : int, iterable of int, or mask
             Positions along the last axis; negative ones count from the end.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from spikelab import PairwiseCompMatrixStack
+        >>> PairwiseCompMatrixStack(np.zeros((2, 2, 3))).subslice([0, 2])
+        PairwiseCompMatrixStack(n=2, S=2, metadata=[])
         """
         chosen = self._positions("indices", indices)
         return self._stack(self.stack[..., chosen], chosen)

@@ -89,7 +89,18 @@ class RateData(UnitObject):
         self.check()
 
     def check(self) -> None:
-        """Raise if rates, times and attributes do not fit together."""
+        """Raise if rates, times and attributes do not fit together.
+
+        Examples
+        --------
+        >>> from spikelab import RateData
+        >>> rates = RateData([[2.0, 4.0]], times=[0.0, 10.0])
+        >>> rates.times = rates.times[:1]
+        >>> rates.check()
+        Traceback (most recent call last):
+            ...
+        ValueError: times must hold one time per column of inst_Frate_data (2), got shape (1,)
+        """
         _check_rates(self.inst_Frate_data)
         self.check_units(len(self.inst_Frate_data))
         _check_times(self.times, self.inst_Frate_data.shape[1])
@@ -113,6 +124,12 @@ class RateData(UnitObject):
         ------
         ValueError
             If `start` is not before `end`, or no column lies between them.
+
+        Examples
+        --------
+        >>> from spikelab import RateData
+        >>> RateData([[2.0, 4.0, 3.0]], times=[0.0, 10.0, 20.0]).subtime(5, None)
+        RateData(shape=(1, 2), times=10.0 to 20.0 ms, rate_unit=None)
         """
         first, last = 0, self.times.size
         if start is not None and start is not ...:
@@ -133,6 +150,12 @@ class RateData(UnitObject):
         ------
         ValueError
             If there is no such column, or none between them.
+
+        Examples
+        --------
+        >>> from spikelab import RateData
+        >>> RateData([[2.0, 4.0, 3.0]], times=[0.0, 10.0, 20.0]).subtime_by_index(0, -1)
+        RateData(shape=(1, 2), times=0.0 to 10.0 ms, rate_unit=None)
         """
         first, last = windows.index_range(start_idx, end_idx, self.times.size)
         return self._columns(slice(first, last))
@@ -150,6 +173,12 @@ class RateData(UnitObject):
             Length of a window in ms.
         overlap : float
             How far, in ms, each window reaches into the next.
+
+        Examples
+        --------
+        >>> from spikelab import RateData
+        >>> RateData([[2.0, 4.0, 3.0, 1.0]], times=[0.0, 10.0, 20.0, 30.0]).frames(20)
+        RateSliceStack(U=1, T=2, S=2, times=0.0 to 40.0 ms)
         """
         from spikelab.spikedata.rateslicestack import RateSliceStack
 

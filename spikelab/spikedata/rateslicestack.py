@@ -129,7 +129,19 @@ class RateSliceStack(SliceStack):
         self.check()
 
     def check(self) -> None:
-        """Raise if rates, windows and attributes do not fit together."""
+        """Raise if rates, windows and attributes do not fit together.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from spikelab import RateSliceStack
+        >>> stack = RateSliceStack(event_matrix=np.ones((2, 5, 3)))
+        >>> stack.neuron_attributes = [{}]
+        >>> stack.check()
+        Traceback (most recent call last):
+            ...
+        ValueError: neuron_attributes must hold one dictionary per unit, got 1 for 2 units
+        """
         self.step_size = validate.positive("step_size", self.step_size)
         found = windows.chosen_windows(self.times, None, None)
         self.event_stack, self.times = _from_matrix(
@@ -141,7 +153,15 @@ class RateSliceStack(SliceStack):
         return (self._slice(i) for i in range(len(self)))
 
     def convert_to_list_of_RateData(self) -> list[RateData]:
-        """Return each slice as a RateData with the times of the recording in ms."""
+        """Return each slice as a RateData with the times of the recording in ms.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from spikelab import RateSliceStack
+        >>> RateSliceStack(event_matrix=np.ones((2, 5, 3))).convert_to_list_of_RateData()[1]
+        RateData(shape=(2, 5), times=5.0 to 9.0 ms, rate_unit=None)
+        """
         return list(self)
 
     def _slice(self, i: int) -> RateData:
@@ -150,7 +170,15 @@ class RateSliceStack(SliceStack):
 
     @property
     def N(self) -> int:  # type: ignore[override] # an attribute of the mixin
-        """Number of units."""
+        """Number of units.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from spikelab import RateSliceStack
+        >>> RateSliceStack(event_matrix=np.ones((2, 5, 3))).N
+        2
+        """
         return int(self.event_stack.shape[0])
 
     def _of_units(self, units: list[int], known: Attributes) -> RateSliceStack:
@@ -169,6 +197,13 @@ class RateSliceStack(SliceStack):
         ------
         ValueError
             If there is no such step, or none between them.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from spikelab import RateSliceStack
+        >>> RateSliceStack(event_matrix=np.ones((2, 5, 3))).subtime_by_index(1, 4)
+        RateSliceStack(U=2, T=3, S=3, times=1.0 to 14.0 ms)
         """
         steps = self.event_stack.shape[1]
         first, last = windows.index_range(start_idx, end_idx, steps)

@@ -25,25 +25,53 @@ class SpikeCounts(UnitObject):
 
     @property
     def spike_trains(self) -> SpikeTrains:
-        """The spike times in flat form: `train`, or a copy if that is a list."""
+        """The spike times in flat form: `train`, or a copy if that is a list.
+
+        Examples
+        --------
+        >>> from spikelab import SpikeData
+        >>> SpikeData([[12.5, 430.0], [77.0]]).spike_trains.counts
+        array([2, 1])
+        """
         if isinstance(self.train, SpikeTrains):
             return self.train
         return SpikeTrains.from_arrays(self.train)
 
     @property
     def times(self) -> Iterator[float]:
-        """All spike times in ms, in chronological order."""
+        """All spike times in ms, in chronological order.
+
+        Examples
+        --------
+        >>> from spikelab import SpikeData
+        >>> list(SpikeData([[12.5, 430.0], [77.0]]).times)
+        [12.5, 77.0, 430.0]
+        """
         return iter(np.sort(self.idces_times()[1]).tolist())
 
     @property
     def events(self) -> Iterator[tuple[int, float]]:
-        """All spikes as ``(unit, time in ms)``, in chronological order."""
+        """All spikes as ``(unit, time in ms)``, in chronological order.
+
+        Examples
+        --------
+        >>> from spikelab import SpikeData
+        >>> list(SpikeData([[12.5, 430.0], [77.0]]).events)
+        [(0, 12.5), (1, 77.0), (0, 430.0)]
+        """
         units, times = self.idces_times()
         order = np.argsort(times, kind="stable")
         return zip(units[order].tolist(), times[order].tolist(), strict=True)
 
     def idces_times(self) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        """Return unit indices (int64) and times in ms (float64), unit after unit."""
+        """Return unit indices (int64) and times in ms (float64), unit after unit.
+
+        Examples
+        --------
+        >>> from spikelab import SpikeData
+        >>> SpikeData([[12.5, 430.0], [77.0]]).idces_times()
+        (array([0, 0, 1]), array([ 12.5, 430. ,  77. ]))
+        """
         trains = self.spike_trains
         idces = np.repeat(np.arange(self.N, dtype=np.int64), trains.counts)
         return idces, trains.flat.copy()
@@ -103,6 +131,14 @@ class SpikeCounts(UnitObject):
         ------
         MissingExtraError
             If scipy, of the extra ``sparse``, is not installed.
+
+        Examples
+        --------
+        >>> from spikelab import SpikeData
+        >>> sd = SpikeData([[1.0, 1.5, 4.0], []], length=4.0)
+        >>> sd.sparse_raster(bin_size=2.0).toarray()
+        array([[2, 1],
+               [0, 0]])
         """
         try:
             from scipy.sparse import csr_matrix
@@ -118,7 +154,14 @@ class SpikeCounts(UnitObject):
         return csr_matrix((ones, (units, columns)), shape=(self.N, bins))
 
     def binned(self, bin_size: float = 40.0) -> NDArray[np.int64]:
-        """Count the spikes of all units together in each bin, as :meth:`raster` does."""
+        """Count the spikes of all units together in each bin, as :meth:`raster` does.
+
+        Examples
+        --------
+        >>> from spikelab import SpikeData
+        >>> SpikeData([[1.0, 1.5], [4.0]], length=4.0).binned(bin_size=2.0)
+        array([2, 1])
+        """
         bin_size = in_ms("bin_size", bin_size)
         origin, bins = self._bins(bin_size, 0.0)
         counts = np.zeros(bins, dtype=np.int64)
@@ -128,7 +171,14 @@ class SpikeCounts(UnitObject):
         return counts
 
     def rates(self, unit: Literal["kHz", "Hz"] = "kHz") -> NDArray[np.float64]:
-        """Return the mean rate of each unit in kHz or Hz; 0 if the length is 0."""
+        """Return the mean rate of each unit in kHz or Hz; 0 if the length is 0.
+
+        Examples
+        --------
+        >>> from spikelab import SpikeData
+        >>> SpikeData([[12.5, 430.0], []], length=1000.0).rates("Hz")
+        array([2., 0.])
+        """
         if unit not in ("kHz", "Hz"):
             raise ValueError(f"unit must be 'kHz' or 'Hz', got {unit!r}")
         counts = self.spike_trains.counts.astype(np.float64)
@@ -136,7 +186,14 @@ class SpikeCounts(UnitObject):
         return per_ms * 1000.0 if unit == "Hz" else per_ms
 
     def interspike_intervals(self) -> list[NDArray[np.float64]]:
-        """Return the intervals between the spikes of each unit in ms."""
+        """Return the intervals between the spikes of each unit in ms.
+
+        Examples
+        --------
+        >>> from spikelab import SpikeData
+        >>> SpikeData([[12.5, 15.0, 430.0]]).interspike_intervals()
+        [array([  2.5, 415. ])]
+        """
         return [np.diff(times) for times in self.train]
 
     def resampled_isi(self, times: ArrayLike, sigma_ms: float = 10.0) -> RateData:

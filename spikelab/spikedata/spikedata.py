@@ -116,6 +116,16 @@ class SpikeData(BridgeMixin, PublishedMixin, SpikeCounts):
 
         Spike times that were changed are sorted; a list of arrays that was assigned to
         `train` becomes spike trains again.
+
+        Examples
+        --------
+        >>> from spikelab import SpikeData
+        >>> sd = SpikeData([[12.5, 430.0]], length=1000.0)
+        >>> sd.N = 2
+        >>> sd.check()
+        Traceback (most recent call last):
+            ...
+        ValueError: train must hold one array per unit, got 1 for N=2
         """
         trains = self.spike_trains
         self.train = trains
@@ -155,6 +165,12 @@ class SpikeData(BridgeMixin, PublishedMixin, SpikeCounts):
         ValueError
             If the arrays differ in length, an index is no whole number or not
             below `N`, or :class:`SpikeData` refuses the times.
+
+        Examples
+        --------
+        >>> from spikelab import SpikeData
+        >>> SpikeData.from_idces_times([0, 1, 0], [12.5, 77.0, 430.0], N=3, length=1000.0)
+        SpikeData(N=3, spikes=3, window=0.0 to 1000.0 ms)
         """
         n_units = None if N is None else validate.index("N", N)
         return SpikeData(construction.train_of_flat(idces, times, n_units), **kwargs)
@@ -173,6 +189,12 @@ class SpikeData(BridgeMixin, PublishedMixin, SpikeCounts):
             Number of units; by default the largest index plus one.
         **kwargs
             Further arguments of :class:`SpikeData`.
+
+        Examples
+        --------
+        >>> from spikelab import SpikeData
+        >>> SpikeData.from_events([(0, 12.5), (1, 77.0), (0, 430.0)], length=1000.0)
+        SpikeData(N=2, spikes=3, window=0.0 to 1000.0 ms)
         """
         pairs = list(events)
         idces = np.array([unit for unit, _ in pairs])
@@ -200,6 +222,12 @@ class SpikeData(BridgeMixin, PublishedMixin, SpikeCounts):
         ValueError
             If the counts are not whole, negative or not 2-D, or the width is
             not positive.
+
+        Examples
+        --------
+        >>> from spikelab import SpikeData
+        >>> SpikeData.from_raster([[0, 2], [1, 0]], bin_size_ms=10.0).train[0]
+        array([13.33333333, 16.66666667])
         """
         validate.unmasked("raster", raster)
         counts = np.asarray(raster)
@@ -214,6 +242,13 @@ class SpikeData(BridgeMixin, PublishedMixin, SpikeCounts):
 
         Taken from the attribute ``electrode``, ``channel`` or ``ch``. Where a unit has
         several, the array holds objects, and for that unit a list.
+
+        Examples
+        --------
+        >>> from spikelab import SpikeData
+        >>> known = [{"electrode": 4}, {"electrode": 7}]
+        >>> SpikeData([[1.0], [2.0]], neuron_attributes=known).electrodes
+        array([4, 7])
         """
         return self.unit_table.electrode_array()
 
@@ -223,11 +258,27 @@ class SpikeData(BridgeMixin, PublishedMixin, SpikeCounts):
 
         Taken from the attribute ``location``, from ``x`` and maybe ``y`` and ``z``, or
         from ``position``, in this order. A single number is x.
+
+        Examples
+        --------
+        >>> from spikelab import SpikeData
+        >>> where = [{"location": [0.0, 20.0]}, {"x": 0.0, "y": 60.0}]
+        >>> SpikeData([[1.0], [2.0]], neuron_attributes=where).unit_locations
+        array([[ 0., 20.],
+               [ 0., 60.]])
         """
         return self.unit_table.location_array()
 
     def get_neuron_attribute(self, key: str, default: Any = None) -> list[Any]:
-        """Return the attribute `key` of each unit, `default` where it has none."""
+        """Return the attribute `key` of each unit, `default` where it has none.
+
+        Examples
+        --------
+        >>> from spikelab import SpikeData
+        >>> sd = SpikeData([[1.0], [2.0]], neuron_attributes=[{"quality": "good"}, {}])
+        >>> sd.get_neuron_attribute("quality", default="unsorted")
+        ['good', 'unsorted']
+        """
         return [a.get(key, default) for a in self.neuron_attributes or [{}] * self.N]
 
     def set_neuron_attribute(
@@ -244,6 +295,14 @@ class SpikeData(BridgeMixin, PublishedMixin, SpikeCounts):
             sequence of one for each.
         neuron_indices : sequence of int, optional
             The units, negative ones from the end; by default all.
+
+        Examples
+        --------
+        >>> from spikelab import SpikeData
+        >>> sd = SpikeData([[1.0], [2.0]])
+        >>> sd.set_neuron_attribute("area", ["CA1", "CA3"])
+        >>> sd.neuron_attributes
+        [{'area': 'CA1'}, {'area': 'CA3'}]
         """
         units: Sequence[int] = range(self.N)
         if neuron_indices is not None:
@@ -291,6 +350,15 @@ class SpikeData(BridgeMixin, PublishedMixin, SpikeCounts):
         ------
         ValueError
             If `start` is not before `end`, or either lies outside the recording.
+
+        Examples
+        --------
+        >>> from spikelab import SpikeData
+        >>> sd = SpikeData([[12.5, 430.0], [77.0]], length=1000.0)
+        >>> sd.subtime(50, 500)
+        SpikeData(N=2, spikes=2, window=0.0 to 450.0 ms)
+        >>> sd.subtime(50, 500).train[0]
+        array([380.])
         """
         first, last = cutting.window_times(self, start, end)
         zero = first if shift_to is None else finite_ms("shift_to", shift_to)
@@ -334,6 +402,13 @@ class SpikeData(BridgeMixin, PublishedMixin, SpikeCounts):
             If `spikeData` is not a SpikeData.
         ValueError
             If the numbers of units or of raw channels differ.
+
+        Examples
+        --------
+        >>> from spikelab import SpikeData
+        >>> sd = SpikeData([[5.0]], length=10.0)
+        >>> sd.append(SpikeData([[2.0]], length=10.0)).train[0]
+        array([ 5., 12.])
         """
         if not isinstance(spikeData, SpikeData):
             raise TypeError(f"spikeData must be a SpikeData, got {spikeData!r:.80}")
@@ -363,6 +438,12 @@ class SpikeData(BridgeMixin, PublishedMixin, SpikeCounts):
         ValueError
             If the length is not positive or exceeds that of the recording, or
             the overlap is not below it.
+
+        Examples
+        --------
+        >>> from spikelab import SpikeData
+        >>> SpikeData([[12.5, 430.0]], length=1000.0).frames(250)
+        SpikeSliceStack(N=1, S=4, spikes=2, times=0.0 to 1000.0 ms)
         """
         # The stack is made of recordings, and imports this module.
         from spikelab.spikedata.spikeslicestack import SpikeSliceStack
@@ -406,6 +487,13 @@ class SpikeData(BridgeMixin, PublishedMixin, SpikeCounts):
         -----
         UserWarning
             If events are left out.
+
+        Examples
+        --------
+        >>> from spikelab import SpikeData
+        >>> sd = SpikeData([[95.0, 103.0, 204.0]], length=300.0)
+        >>> [part.train[0].tolist() for part in sd.align_to_events([100, 200], 10, 20)]
+        [[-5.0, 3.0], [4.0]]
         """
         # Stacks are made of recordings, and import this module.
         from spikelab.spikedata.rateslicestack import RateSliceStack

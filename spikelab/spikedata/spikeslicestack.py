@@ -130,7 +130,18 @@ class SpikeSliceStack(SliceStack):
         self.check()
 
     def check(self) -> None:
-        """Raise if slices, windows and attributes do not fit together."""
+        """Raise if slices, windows and attributes do not fit together.
+
+        Examples
+        --------
+        >>> from spikelab import SpikeData
+        >>> stack = SpikeData([[12.5, 430.0]], length=1000.0).frames(500)
+        >>> stack.neuron_attributes = [{}, {}]
+        >>> stack.check()
+        Traceback (most recent call last):
+            ...
+        ValueError: neuron_attributes must hold one dictionary per unit, got 2 for 1 units
+        """
         found = windows.chosen_windows(self.times, None, None, equal_lengths=False)
         self.spike_stack, self.times = _from_stack(self.spike_stack, found)
         for sd in self.spike_stack:
@@ -166,6 +177,12 @@ class SpikeSliceStack(SliceStack):
         ValueError
             If the first slice is not a whole number of ms long, or the part is
             not in each slice.
+
+        Examples
+        --------
+        >>> from spikelab import SpikeData
+        >>> SpikeData([[12.5, 430.0]], length=1000.0).frames(500).subtime_by_index(0, 100)
+        SpikeSliceStack(N=1, S=2, spikes=1, times=0.0 to 600.0 ms)
         """
         length = self.spike_stack[0].length
         if not float(length).is_integer():
@@ -203,6 +220,13 @@ class SpikeSliceStack(SliceStack):
         -------
         ndarray
             Counts, int64, shape (N, bins, S).
+
+        Examples
+        --------
+        >>> from spikelab import SpikeData
+        >>> SpikeData([[12.5, 430.0]], length=1000.0).frames(500).to_raster_array(250)
+        array([[[1, 0],
+                [1, 0]]])
         """
         size = validate.positive("bin_size", in_ms("bin_size", bin_size))
         origins = [sd.start_time for sd in self]

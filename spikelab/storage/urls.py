@@ -67,6 +67,12 @@ def is_s3_url(url: Any) -> bool:
     -------
     bool
         False for anything else, also for hosts that only look like Amazon's.
+
+    Examples
+    --------
+    >>> from spikelab.data_loaders.s3_utils import is_s3_url
+    >>> is_s3_url("s3://bucket/cells.nwb"), is_s3_url("cells.nwb")
+    (True, False)
     """
     return isinstance(url, str) and _location(url) is not None
 
@@ -86,6 +92,12 @@ def parse_s3_url(url: str) -> tuple[str, str]:
     ------
     ValueError
         If it is not an S3 URL, or names no key.
+
+    Examples
+    --------
+    >>> from spikelab.data_loaders.s3_utils import parse_s3_url
+    >>> parse_s3_url("s3://bucket/folder/cells.nwb")
+    ('bucket', 'folder/cells.nwb')
     """
     found = located(url)
     if not found.key:

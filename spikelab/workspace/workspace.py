@@ -43,6 +43,16 @@ class AnalysisWorkspace:
         The name.
     created_at : float
         When it was made, in seconds since 1970.
+
+    Examples
+    --------
+    >>> from spikelab import AnalysisWorkspace, SpikeData
+    >>> workspace = AnalysisWorkspace("sleep")
+    >>> workspace.store("day 1", "spikes", SpikeData([[12.5, 430.0]], length=1000.0))
+    >>> workspace.save("sleep.h5")
+    'sleep.h5'
+    >>> AnalysisWorkspace.load("sleep.h5").get("day 1", "spikes")
+    SpikeData(N=1, spikes=2, window=0.0 to 1000.0 ms)
     """
 
     def __init__(self, name: str | None = None) -> None:
@@ -64,6 +74,14 @@ class AnalysisWorkspace:
             Whether it can be saved is checked when it is saved.
         note : str, optional
             A remark.
+
+        Examples
+        --------
+        >>> from spikelab import AnalysisWorkspace
+        >>> workspace = AnalysisWorkspace()
+        >>> workspace.store("day 1", "rates", {"Hz": [2.0, 0.5]}, note="of the night")
+        >>> workspace.get("day 1", "rates")
+        {'Hz': [2.0, 0.5]}
         """
         self._put(Item(namespace, key, obj, time.time(), note))
 
@@ -74,7 +92,16 @@ class AnalysisWorkspace:
         return self._items.get(namespace, {}).get(key)
 
     def get(self, namespace: str, key: str) -> Any:
-        """Return the object of this name, None if there is none."""
+        """Return the object of this name, None if there is none.
+
+        Examples
+        --------
+        >>> from spikelab import AnalysisWorkspace
+        >>> workspace = AnalysisWorkspace()
+        >>> workspace.store("day 1", "rates", {"Hz": [2.0, 0.5]})
+        >>> workspace.get("day 1", "rates")
+        {'Hz': [2.0, 0.5]}
+        """
         found = self._find(namespace, key)
         return None if found is None else found.value
 
@@ -87,12 +114,29 @@ class AnalysisWorkspace:
             ``type``, ``created_at`` (seconds since 1970), ``note`` if it has
             one, and its size: ``shape`` (and ``dtype``), or ``N``, ``length_ms``
             and ``start_time``, or ``N_slices``, ``N_units`` and ``length_ms``.
+
+        Examples
+        --------
+        >>> from spikelab import AnalysisWorkspace
+        >>> workspace = AnalysisWorkspace()
+        >>> workspace.store("day 1", "rates", {"Hz": [2.0, 0.5]}, note="of the night")
+        >>> workspace.get_info("day 1", "rates")["note"]
+        'of the night'
         """
         found = self._find(namespace, key)
         return None if found is None else _info(found)
 
     def describe(self) -> dict[str, dict[str, dict[str, Any]]]:
-        """Return what is known about every object, by namespace and key."""
+        """Return what is known about every object, by namespace and key.
+
+        Examples
+        --------
+        >>> from spikelab import AnalysisWorkspace
+        >>> workspace = AnalysisWorkspace()
+        >>> workspace.store("day 1", "rates", {"Hz": [2.0, 0.5]})
+        >>> workspace.describe()["day 1"]["rates"]["type"]
+        'dict'
+        """
         return {
             namespace: {key: _info(item) for key, item in keys.items()}
             for namespace, keys in self._items.items()
@@ -101,13 +145,31 @@ class AnalysisWorkspace:
     def list_keys(
         self, namespace: str | None = None
     ) -> dict[str, list[str]] | list[str]:
-        """Return the keys of a namespace, or those of each by its name."""
+        """Return the keys of a namespace, or those of each by its name.
+
+        Examples
+        --------
+        >>> from spikelab import AnalysisWorkspace
+        >>> workspace = AnalysisWorkspace()
+        >>> workspace.store("day 1", "rates", {"Hz": [2.0, 0.5]})
+        >>> workspace.list_keys()
+        {'day 1': ['rates']}
+        """
         if namespace is not None:
             return list(self._items.get(namespace, {}))
         return {name: list(keys) for name, keys in self._items.items()}
 
     def list_namespaces(self) -> list[str]:
-        """Return the names of the namespaces."""
+        """Return the names of the namespaces.
+
+        Examples
+        --------
+        >>> from spikelab import AnalysisWorkspace
+        >>> workspace = AnalysisWorkspace()
+        >>> workspace.store("day 1", "rates", {"Hz": [2.0, 0.5]})
+        >>> workspace.list_namespaces()
+        ['day 1']
+        """
         return list(self._items)
 
     def rename(
@@ -125,6 +187,14 @@ class AnalysisWorkspace:
         ------
         KeyError
             If there is no such object.
+
+        Examples
+        --------
+        >>> from spikelab import AnalysisWorkspace
+        >>> workspace = AnalysisWorkspace()
+        >>> workspace.store("day 1", "rates", {"Hz": [2.0, 0.5]})
+        >>> workspace.rename("day 1", "rates", "mean rates")
+        True
         """
         found = self._require(namespace, old_key)
         if new_key in self._items[namespace] and not overwrite:
@@ -144,6 +214,13 @@ class AnalysisWorkspace:
         ------
         KeyError
             If there is no such object.
+
+        Examples
+        --------
+        >>> from spikelab import AnalysisWorkspace
+        >>> workspace = AnalysisWorkspace()
+        >>> workspace.store("day 1", "rates", {"Hz": [2.0, 0.5]})
+        >>> workspace.add_note("day 1", "rates", "of the night")
         """
         self._put(attrs.evolve(self._require(namespace, key), note=note))
 
@@ -154,6 +231,15 @@ class AnalysisWorkspace:
         ------
         KeyError
             If there is no such object or namespace.
+
+        Examples
+        --------
+        >>> from spikelab import AnalysisWorkspace
+        >>> workspace = AnalysisWorkspace()
+        >>> workspace.store("day 1", "rates", {"Hz": [2.0, 0.5]})
+        >>> workspace.delete("day 1", "rates")
+        >>> workspace.list_keys()
+        {}
         """
         if key is None:
             self._require_namespace(namespace)
@@ -191,6 +277,14 @@ class AnalysisWorkspace:
         dict
             ``merged`` and ``skipped``, how many, and ``skipped_keys``, a list of
             (namespace, key).
+
+        Examples
+        --------
+        >>> from spikelab import AnalysisWorkspace
+        >>> here, there = AnalysisWorkspace(), AnalysisWorkspace()
+        >>> there.store("day 2", "rates", {"Hz": [2.0, 0.5]})
+        >>> here.merge_from(there)
+        {'merged': 1, 'skipped': 0, 'skipped_keys': []}
         """
         if not isinstance(other, AnalysisWorkspace):
             raise TypeError(f"other must be an AnalysisWorkspace, got {other!r:.80}")
@@ -205,7 +299,14 @@ class AnalysisWorkspace:
 
     @staticmethod
     def comparison_namespace(*namespaces: str) -> str:
-        """Return the name for a namespace of comparisons between others."""
+        """Return the name for a namespace of comparisons between others.
+
+        Examples
+        --------
+        >>> from spikelab import AnalysisWorkspace
+        >>> AnalysisWorkspace.comparison_namespace("day 1", "day 2")
+        'C_day 1_day 2'
+        """
         return "_".join(["C", *namespaces])
 
     def save(
@@ -248,6 +349,14 @@ class AnalysisWorkspace:
             names it, and nothing is written.
         OSError
             If the file cannot be written; an earlier one is then as it was.
+
+        Examples
+        --------
+        >>> from spikelab import AnalysisWorkspace
+        >>> workspace = AnalysisWorkspace()
+        >>> workspace.store("day 1", "rates", {"Hz": [2.0, 0.5]})
+        >>> workspace.save("analysis")
+        'analysis.h5'
         """
         target, about = _with_suffix(path), self._about()
         items = self._all_items()
@@ -298,6 +407,14 @@ class AnalysisWorkspace:
             If there is no such file.
         FormatError
             If the file is not that of a workspace, or is damaged.
+
+        Examples
+        --------
+        >>> from spikelab import AnalysisWorkspace
+        >>> workspace = AnalysisWorkspace()
+        >>> workspace.store("day 1", "rates", {"Hz": [2.0, 0.5]})
+        >>> AnalysisWorkspace.load(workspace.save("analysis")).list_keys()
+        {'day 1': ['rates']}
         """
         with local_copy(_found(path), storage_options, progress=progress) as local:
             about, items = file.read(local)
@@ -337,6 +454,14 @@ class AnalysisWorkspace:
             If the workspace has no such object.
         FileNotFoundError, FormatError
             As :meth:`load`.
+
+        Examples
+        --------
+        >>> from spikelab import AnalysisWorkspace
+        >>> workspace = AnalysisWorkspace()
+        >>> workspace.store("day 1", "rates", {"Hz": [2.0, 0.5]})
+        >>> AnalysisWorkspace.load_item(workspace.save("analysis"), "day 1", "rates")
+        {'Hz': [2.0, 0.5]}
         """
         with local_copy(_found(path), storage_options, progress=progress) as local:
             return file.read_item(local, namespace, key)

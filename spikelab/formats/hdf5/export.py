@@ -142,6 +142,15 @@ def export_spikedata_to_hdf5(
         If an option is wrong or missing, or two datasets have the same name.
     OSError
         If the file cannot be written; an earlier one is then as it was.
+
+    Examples
+    --------
+    >>> from spikelab import SpikeData
+    >>> sd = SpikeData([[12.5, 430.0], []], length=1000.0)
+    >>> sd.to_hdf5("cells.h5")
+    'cells.h5'
+    >>> sd.to_hdf5("raster.h5", style="raster", raster_bin_size_ms=5)
+    'raster.h5'
     """
     return _writer(style, **options).write(sd, filepath)
 
@@ -218,6 +227,13 @@ def read(
         If the file does not hold what its attributes, or the arguments, say.
     ValueError
         If the arguments do not name exactly one style.
+
+    Examples
+    --------
+    >>> from spikelab import SpikeData, load_spikedata_from_hdf5
+    >>> sd = SpikeData([[12.5, 430.0], []], length=1000.0)
+    >>> load_spikedata_from_hdf5(sd.to_hdf5("cells.h5"))
+    SpikeData(N=2, spikes=2, window=0.0 to 1000.0 ms)
     """
     recording = RecordingOptions(
         start_time_ms=start_time_ms, length_ms=length_ms, metadata=metadata

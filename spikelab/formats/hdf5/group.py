@@ -29,6 +29,14 @@ class GroupWriter(HDF5Writer):
         Name of the group with a dataset for each unit, which are named 0 to N - 1.
     group_time_unit : {"s", "ms", "samples"}
         Time unit of ``group``.
+
+    Examples
+    --------
+    >>> from spikelab import SpikeData
+    >>> from spikelab.formats import GroupWriter
+    >>> sd = SpikeData([[12.5, 430.0], []], length=1000.0)
+    >>> GroupWriter().write(sd, "group.h5")
+    'group.h5'
     """
 
     style: ClassVar[str] = "group"

@@ -32,6 +32,14 @@ class PairedWriter(HDF5Writer):
         Names of the units (spikes,), int32, and of the times of ``paired``.
     times_unit : {"ms", "s", "samples"}
         Time unit of ``paired``.
+
+    Examples
+    --------
+    >>> from spikelab import SpikeData
+    >>> from spikelab.formats import PairedWriter
+    >>> sd = SpikeData([[12.5, 430.0], []], length=1000.0)
+    >>> PairedWriter().write(sd, "paired.h5")
+    'paired.h5'
     """
 
     style: ClassVar[str] = "paired"

@@ -27,6 +27,14 @@ class RaggedWriter(HDF5Writer):
         Names of the times (spikes,) and of their ends (N,), int64, of ``ragged``.
     spike_times_unit : {"s", "ms", "samples"}
         Time unit of ``ragged``. Times are float64; samples are int64, rounded.
+
+    Examples
+    --------
+    >>> from spikelab import SpikeData
+    >>> from spikelab.formats import RaggedWriter
+    >>> sd = SpikeData([[12.5, 430.0], []], length=1000.0)
+    >>> RaggedWriter(spike_times_unit="s").write(sd, "cells.h5")
+    'cells.h5'
     """
 
     style: ClassVar[str] = "ragged"

@@ -62,6 +62,14 @@ class RasterWriter(HDF5Writer):
         Width of a bin in ms, needed for ``raster``.
     raster_dataset : str
         Name of the counts, unsigned integers of shape (N, bins).
+
+    Examples
+    --------
+    >>> from spikelab import SpikeData
+    >>> from spikelab.formats import RasterWriter
+    >>> sd = SpikeData([[12.5, 430.0], []], length=1000.0)
+    >>> RasterWriter(bin_size_ms=5).write(sd, "raster.h5")
+    'raster.h5'
     """
 
     style: ClassVar[str] = "raster"

@@ -102,6 +102,16 @@ class NWBWriter(FileWriter):
 
     The creation date is ``SOURCE_DATE_EPOCH`` if that is set; then the same
     recording and session give the same bytes.
+
+    Examples
+    --------
+    >>> from spikelab import SpikeData
+    >>> from spikelab.formats import NWBWriter
+    >>> sd = SpikeData([[12.5, 430.0], []], length=1000.0)
+    >>> sd.to_nwb("cells.nwb", fs_Hz=30_000)
+    'cells.nwb'
+    >>> NWBWriter(fs_Hz=30_000).write(sd, "cells.nwb")
+    'cells.nwb'
     """
 
     method: ClassVar[str] = "to_nwb"

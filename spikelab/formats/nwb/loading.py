@@ -130,6 +130,13 @@ def read(
     UserWarning
         If columns of the units or the electrodes are not read, or fields of session or
         subject are not valid.
+
+    Examples
+    --------
+    >>> from spikelab import SpikeData, load_spikedata_from_nwb
+    >>> sd = SpikeData([[12.5, 430.0], []], length=1000.0)
+    >>> load_spikedata_from_nwb(sd.to_nwb("cells.nwb"))
+    SpikeData(N=2, spikes=2, window=0.0 to 1000.0 ms)
     """
     options = RecordingOptions(
         start_time_ms=start_time_ms, length_ms=length_ms, metadata=metadata

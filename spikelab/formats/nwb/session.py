@@ -168,6 +168,13 @@ class NWBFacts:
         obj : data object
             A recording whose ``metadata`` hold the fields, as readers of NWB files
             leave them there.
+
+        Examples
+        --------
+        >>> from spikelab import SpikeData
+        >>> from spikelab.formats import NWBSubject
+        >>> NWBSubject.of(SpikeData([[1.0]])) is None
+        True
         """
         found: Any = (getattr(obj, "metadata", None) or {}).get(cls.KEY)
         try:
@@ -176,7 +183,15 @@ class NWBFacts:
             return None
 
     def fields(self) -> dict[str, Any]:
-        """Return the fields that are given, as metadata and files hold them."""
+        """Return the fields that are given, as metadata and files hold them.
+
+        Examples
+        --------
+        >>> from spikelab.formats import NWBSubject
+        >>> rat = NWBSubject(subject_id="r7", species="Rattus norvegicus", sex="F", age="P90D")
+        >>> rat.fields()
+        {'subject_id': 'r7', 'species': 'Rattus norvegicus', 'sex': 'F', 'age': 'P90D'}
+        """
         names = [field.name for field in attrs.fields(type(self))]  # type: ignore[arg-type] # a frozen class
         known = {name: getattr(self, name) for name in names}
         return {n: _plain(value) for n, value in known.items() if value is not None}
@@ -189,6 +204,12 @@ class NWBFacts:
         ----------
         found : mapping
             Values by name of the field; times as datetime or ISO 8601 text.
+
+        Examples
+        --------
+        >>> from spikelab.formats import NWBSubject
+        >>> NWBSubject.valid_fields({"subject_id": "r7", "sex": "rat"})[0]
+        {'subject_id': 'r7'}
         """
         if not isinstance(found, Mapping):
             return {}, [f"{cls.KEY} must be a mapping, got {type(found).__name__}"]
@@ -265,6 +286,17 @@ class NWBSession(NWBFacts):
     ------
     TypeError, ValueError
         If a value is not of the form that is asked for.
+
+    Examples
+    --------
+    >>> from spikelab.formats import NWBSession
+    >>> session = NWBSession(
+    ...     session_start_time="2024-05-17T14:03:00+02:00",
+    ...     session_description="open field",
+    ...     experimenter="Ramón y Cajal, Santiago",
+    ... )
+    >>> session.experimenter
+    ('Ramón y Cajal, Santiago',)
     """
 
     KEY: ClassVar[str] = "nwb_session"
@@ -323,6 +355,13 @@ class NWBSubject(NWBFacts):
     ------
     TypeError, ValueError
         If a value is not of the form that is asked for.
+
+    Examples
+    --------
+    >>> from spikelab.formats import NWBSubject
+    >>> rat = NWBSubject(subject_id="r7", species="Rattus norvegicus", sex="F", age="P90D")
+    >>> rat.sex
+    'F'
     """
 
     KEY: ClassVar[str] = "nwb_subject"

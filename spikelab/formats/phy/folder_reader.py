@@ -367,6 +367,13 @@ def read(
         If the spikes cannot be read, or no sampling rate is found.
     ValueError
         If an argument is wrong.
+
+    Examples
+    --------
+    >>> from spikelab import SpikeData, load_spikedata_from_kilosort
+    >>> sd = SpikeData([[12.5, 430.0], []], length=1000.0)
+    >>> load_spikedata_from_kilosort(sd.to_phy("phy", fs_Hz=30_000))
+    SpikeData(N=2, spikes=2, window=0.0 to 1000.0 ms)
     """
     reader = FolderReader(
         fs_Hz=fs_Hz,

@@ -87,6 +87,16 @@ class KiloSortWriter(ClusterFolderWriter[tuple[str, str]]):
     -----
     UserWarning
         If ``sd.start_time`` is not 0: only spikelab will know.
+
+    Examples
+    --------
+    >>> from spikelab import SpikeData
+    >>> from spikelab.formats import KiloSortWriter
+    >>> sd = SpikeData([[12.5, 430.0], []], length=1000.0)
+    >>> sd.to_kilosort("sorted", fs_Hz=30_000)
+    ('sorted/spike_times.npy', 'sorted/spike_clusters.npy')
+    >>> KiloSortWriter(fs_Hz=30_000).write(sd, "sorted")
+    ('sorted/spike_times.npy', 'sorted/spike_clusters.npy')
     """
 
     method: ClassVar[str] = "to_kilosort"

@@ -107,6 +107,16 @@ class PhyWriter(ClusterFolderWriter[str]):
     UserWarning
         If ``sd.start_time`` is not 0, which only spikelab will know; if attributes are
         left out or renamed.
+
+    Examples
+    --------
+    >>> from spikelab import SpikeData
+    >>> from spikelab.formats import PhyWriter
+    >>> sd = SpikeData([[12.5, 430.0], []], length=1000.0)
+    >>> sd.to_phy("phy", fs_Hz=30_000)
+    'phy/params.py'
+    >>> PhyWriter(fs_Hz=30_000).write(sd, "phy")
+    'phy/params.py'
     """
 
     method: ClassVar[str] = "to_phy"
