@@ -2,20 +2,22 @@
 
 import contextlib
 import functools
+import io
 import math
 import os
+import traceback
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
-from h5py import h5a, h5d, h5f, h5l, h5p, h5s, h5t
+from h5py import h5a, h5d, h5f, h5p, h5s, h5t
 from numpy.typing import DTypeLike, NDArray
 
 from spikelab import registry
-from spikelab.errors import FormatError, MissingExtraError
-from spikelab.formats.h5_disk import Disk, RemoteSource, Source
+from spikelab.errors import FormatError
+from spikelab.formats.h5_disk import Disk, Source
 from spikelab.formats.reading import errors_naming
 from spikelab.spikedata.spike_trains import BLOCK
 from spikelab.storage.remote_file import RemoteFile
@@ -24,7 +26,7 @@ _PLAIN = (h5t.INTEGER, h5t.FLOAT, h5t.STRING, h5t.ENUM)
 """The classes of types of which an attribute is a Python value."""
 
 _UNWRITTEN = 2**24
-"""Bytes that a dataset may have without any of them in the file."""
+"""Bytes that a dataset may have without any of them in the file, or an attribute."""
 
 _INFLATION = 1100
 """How many times larger than its stored bytes a compressed dataset can be."""
@@ -35,14 +37,11 @@ _MOST_LINKS = 8
 _MOST_NAMED = 20
 """Datasets of a file that an error names."""
 
-_COMPACT = 60_000
-"""Bytes that fit into the header of a dataset."""
-
-_DAMAGE = (
+_OF_H5PY = (
     *(ArithmeticError, AttributeError, LookupError, MemoryError, OSError),
-    *(RuntimeError, SyntaxError, TypeError, UnicodeError),
+    *(RuntimeError, SyntaxError, TypeError, ValueError),
 )
-"""What h5py raises for damage inside of a file; and ValueError, as others do."""
+"""What h5py raises for damage inside of a file."""
 
 
 @contextlib.contextmanager
@@ -69,6 +68,8 @@ def created(path: str | os.PathLike[str]) -> Iterator[h5py.File]:
 def opened(path: str | os.PathLike[str] | RemoteFile) -> Iterator[h5py.File]:
     """Open an HDF5 file for reading, a local or a remote one.
 
+    Of a remote one, only the blocks that are needed are fetched.
+
     Raises
     ------
     FileNotFoundError, IsADirectoryError
@@ -77,48 +78,39 @@ def opened(path: str | os.PathLike[str] | RemoteFile) -> Iterator[h5py.File]:
         If the file is not an HDF5 file, is damaged, or is open for writing in another
         program. It names the file.
     """
-    if isinstance(path, RemoteFile):
-        with _opened_remotely(path) as file:
-            yield file
-        return
-    if Path(path).is_dir():
+    remote = path if isinstance(path, RemoteFile) else None
+    if remote is None and Path(path).is_dir():
         raise IsADirectoryError(f"filepath must name a file, got a folder: {path}")
-    with errors_naming(path), Source(path) as source, _locked(Path(path)):
-        with _read_errors(), h5py.File(source, "r") as file:
-            yield file
+    with errors_naming(path), contextlib.ExitStack() as stack:
+        source = Source(remote or stack.enter_context(_locked(Path(path))))
+        try:
+            with h5py.File(source, "r") as file:
+                yield file
+        except _OF_H5PY as error:
+            if remote is not None and remote.error is not None:
+                raise remote.error from None
+            if isinstance(error, FormatError) or not _is_of_h5py(error):
+                raise
+            raise FormatError(_why_not_read(error)) from error
         if source.damaged:
             raise FormatError("it is damaged: one of its heaps of strings is not sound")
 
 
 @contextlib.contextmanager
-def _opened_remotely(remote: RemoteFile) -> Iterator[h5py.File]:
-    """Open a remote HDF5 file, of which only the blocks that are needed are fetched."""
-    source = RemoteSource(remote)
-    try:
-        with errors_naming(remote), _read_errors(), h5py.File(source, "r") as file:
-            yield file
-    except FormatError:
-        if remote.error is not None:
-            raise remote.error from None
-        raise
-    if source.damaged:
-        raise FormatError(f"{remote} is damaged: a heap of strings is not sound")
-
-
-@contextlib.contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Keep other programs from opening a file for writing, as HDF5 does itself.
+def _locked(path: Path) -> Iterator[io.FileIO]:
+    """Open a file, and keep other programs from opening it for writing.
 
     HDF5 locks the files that it opens by name, but no Python file objects.
     """
-    try:
-        lock = h5f.open(os.fsencode(path), h5f.ACC_RDONLY)
-    except (*_DAMAGE, ValueError) as error:
-        raise FormatError(_why_not_open(path, str(error))) from error
-    try:
-        yield
-    finally:
-        lock.close()
+    with path.open("rb", buffering=0) as file:
+        try:
+            lock = h5f.open(os.fsencode(path), h5f.ACC_RDONLY)
+        except _OF_H5PY as error:
+            raise FormatError(_why_not_open(path, str(error))) from error
+        try:
+            yield file
+        finally:
+            lock.close()
 
 
 def _why_not_open(path: Path, reason: str) -> str:
@@ -127,26 +119,11 @@ def _why_not_open(path: Path, reason: str) -> str:
             "it is open for writing in another program, and cannot be read before it "
             f"is closed there: {reason}"
         )
-    if not h5f.is_hdf5(os.fsencode(path)):
-        try:
-            found = f"its format is {registry.recognised(path).name!r}"
-        except FormatError:
-            found = reason
-        return f"{path} is not an HDF5 file: {found}"
-    return f"it is damaged: {reason}"
-
-
-@contextlib.contextmanager
-def _read_errors() -> Iterator[None]:
-    """Let what h5py raises for damage inside of a file be a FormatError."""
-    try:
-        yield
-    except (FormatError, MissingExtraError):
-        raise
-    except (*_DAMAGE, ValueError) as error:
-        if type(error) is ValueError and not _raised_by_h5py(error):
-            raise
-        raise FormatError(_why_not_read(error)) from error
+    if h5f.is_hdf5(os.fsencode(path)):
+        return f"it is damaged: {reason}"
+    with contextlib.suppress(FormatError):
+        reason = f"its format is {registry.recognised(path).name!r}"
+    return f"{path} is not an HDF5 file: {reason}"
 
 
 def _why_not_read(error: Exception) -> str:
@@ -158,11 +135,10 @@ def _why_not_read(error: Exception) -> str:
     return f"it is damaged or not as expected: {error}"
 
 
-def _raised_by_h5py(error: BaseException) -> bool:
-    last = error.__traceback__
-    while last is not None and last.tb_next is not None:
-        last = last.tb_next
-    return last is not None and "h5py" in Path(last.tb_frame.f_code.co_filename).parts
+def _is_of_h5py(error: BaseException) -> bool:
+    """Return whether h5py raised an error: others are mistakes of our own."""
+    frames = traceback.walk_tb(error.__traceback__)
+    return any("h5py" in Path(f.f_code.co_filename).parts for f, _ in frames)
 
 
 def has_attribute(path: str | os.PathLike[str], name: str) -> bool:
@@ -173,7 +149,7 @@ def has_attribute(path: str | os.PathLike[str], name: str) -> bool:
             return bool(h5a.exists(file, name.encode()))
         finally:
             file.close()
-    except (*_DAMAGE, ValueError):
+    except _OF_H5PY:
         return False
 
 
@@ -185,7 +161,7 @@ def member(group: h5py.Group, name: str) -> Any:
     FormatError
         If there is none, or a link leads out of the file or to itself.
     """
-    found = _found(group, name, _MOST_LINKS)
+    found = _found(group, name)
     if found is None:
         raise FormatError(
             f"{group.file.filename} has no {name!r} in {group.name}; {listed(group)}"
@@ -196,50 +172,34 @@ def member(group: h5py.Group, name: str) -> Any:
 def has_member(group: h5py.Group, name: str) -> bool:
     """Return whether :func:`member` would find `name`."""
     try:
-        return _found(group, name, _MOST_LINKS) is not None
+        return _found(group, name) is not None
     except FormatError:
         return False
 
 
-def _found(group: h5py.Group, name: str, links: int) -> Any:
+def _found(group: h5py.Group, name: str, links: int = _MOST_LINKS) -> Any:
     """Follow `name`, through no more than `links` soft links; None if it ends."""
     found: Any = group.file["/"] if name.startswith("/") else group
     for part in filter(lambda part: part not in ("", "."), name.split("/")):
-        link = _link_type(found, part)
+        is_known = isinstance(found, h5py.Group) and is_text(part)
+        link = found.get(part, getlink=True) if is_known else None
         if link is None:
             return None
-        if link not in (h5l.TYPE_HARD, h5l.TYPE_SOFT) or links == 0:
+        if isinstance(link, h5py.ExternalLink) or links == 0:
             raise FormatError(f"{name!r} must not lead out of the file, nor in a ring")
-        if link == h5l.TYPE_SOFT:
-            path = found.get(part, getlink=True).path
-            found = _found(found, path, links - 1)
+        if isinstance(link, h5py.SoftLink):
+            found = _found(found, link.path, links - 1)
         else:
             found = found[part]
     return found
 
 
-def _link_type(group: Any, name: str) -> int | None:
-    """Return what kind of link a name in a group is, None if there is none."""
-    if not isinstance(group, h5py.Group):
-        return None
-    try:
-        encoded = name.encode()
-        known = encoded in group.id
-    except (KeyError, UnicodeEncodeError):
-        return None
-    return int(group.id.links.get_info(encoded).type) if known else None
-
-
 def listed(group: h5py.Group) -> str:
     """Return in words which datasets a group holds."""
     names: list[str] = []
-
-    def note(name: str, item: Any) -> bool | None:
-        if isinstance(item, h5py.Dataset):
-            names.append(name)
-        return True if len(names) > _MOST_NAMED else None
-
-    group.visititems(note)
+    group.visititems(
+        lambda name, item: names.append(name) if hasattr(item, "shape") else None
+    )
     more = ", ..." if len(names) > _MOST_NAMED else ""
     return f"its datasets are {', '.join(names[:_MOST_NAMED]) or 'none'}{more}"
 
@@ -252,7 +212,7 @@ def dataset(
     kinds: str = "iuf",
     sparse: bool = False,
 ) -> Any:
-    """Return the dataset `name`, of `ndim` dimensions and a numeric dtype.
+    """Return the dataset `name`, which lies in the same file.
 
     Parameters
     ----------
@@ -265,8 +225,7 @@ def dataset(
     kinds : str
         Allowed kinds of dtype, as in ``numpy.dtype.kind``.
     sparse : bool
-        Allow a dataset of which the most was never written. By default one
-        that is much larger than what is stored of it is refused.
+        Allow a dataset of which the most was never written.
 
     Raises
     ------
@@ -349,6 +308,8 @@ def plain_attributes(group: h5py.Group) -> dict[str, Any]:
         kind, size = attribute.get_type().get_class(), math.prod(attribute.shape)
         if kind not in _PLAIN or (kind == h5t.STRING and size != 1):
             continue
+        if size * attribute.dtype.itemsize > _UNWRITTEN:
+            raise FormatError(f"an attribute of {group.name} claims {size} values")
         array = np.empty(attribute.shape, attribute.dtype)
         attribute.read(array)
         value = array.item() if kind == h5t.STRING else array[()]
@@ -389,19 +350,12 @@ def write_blocks(
 
 
 def write_small(group: h5py.Group, arrays: Iterable[tuple[str, NDArray[Any]]]) -> None:
-    """Write many named 1-D arrays at half the cost that h5py's own call has.
-
-    What fits into the header of a dataset is kept there.
-    """
-    contiguous, compact = (h5p.create(h5p.DATASET_CREATE) for _ in range(2))
-    for layout in (contiguous, compact):
-        layout.set_obj_track_times(False)  # or each file differs from the one before
-    compact.set_layout(h5d.COMPACT)
+    """Write many named 1-D arrays at half the cost that h5py's own call has."""
+    layout = h5p.create(h5p.DATASET_CREATE)
+    layout.set_obj_track_times(False)  # or each file differs from the one before
     type_of = functools.cache(functools.partial(h5t.py_create, logical=True))
-    space_of = functools.cache(h5s.create_simple)
     for name, array in arrays:
-        dtype, space = type_of(array.dtype), space_of(array.shape)
-        layout = compact if 0 < array.nbytes <= _COMPACT else contiguous
+        dtype, space = type_of(array.dtype), h5s.create_simple(array.shape)
         created = h5d.create(group.id, name.encode(), dtype, space, layout)
         created.write(h5s.ALL, h5s.ALL, np.ascontiguousarray(array), dtype)
 

@@ -2,7 +2,6 @@
 
 import io
 import os
-from collections.abc import Callable
 from typing import Any
 
 from spikelab.storage.remote_file import RemoteFile
@@ -59,9 +58,8 @@ class Disk(io.FileIO):
             first = max(place, position)
             last = min(place + len(data), position + len(view))
             if first < last:
-                view[first - position : last - position] = data[
-                    first - place : last - place
-                ]
+                kept = data[first - place : last - place]
+                view[first - position : last - position] = kept
         return len(view)
 
     def truncate(self, size: int | None = None) -> int:
@@ -73,51 +71,17 @@ class Disk(io.FileIO):
             return self.tell() if size is None else size
 
 
-class Source(io.FileIO):
-    """A file for HDF5 to read, whose heaps are checked before HDF5 sees them.
+class Source(io.RawIOBase):
+    """A local or remote file for HDF5 to read, whose heaps are checked before it.
 
     Strings of variable length lie in heaps. The library follows the objects of a heap
     without a look at its end, and hangs or crashes in a damaged one. Such a heap is
     read as zeros, which the library refuses.
 
-    Attributes
-    ----------
-    damaged : bool
-        Whether a damaged heap was read.
-    """
-
-    damaged: bool = False
-
-    def __init__(self, path: str | os.PathLike[str]) -> None:
-        super().__init__(path, "r")
-
-    def __repr__(self) -> str:
-        return str(self.name)  # what h5py takes for the name of the file
-
-    def readinto(self, buffer: Any) -> int:
-        """Read what the file holds, zeros in the place of a damaged heap."""
-        position = self.tell()
-        count = super().readinto(buffer) or 0
-        view = memoryview(buffer).cast("B")
-        if view[:4] == _HEAP and not _is_sound_heap(
-            self._read_at, position, os.fstat(self.fileno()).st_size
-        ):
-            self.damaged = True
-            view[:] = bytes(len(view))
-        return count
-
-    def _read_at(self, position: int, count: int) -> bytes:
-        self.seek(position)
-        return self.read(count) or b""
-
-
-class RemoteSource(io.RawIOBase):
-    """A remote file for HDF5 to read, with its heaps checked as in a :class:`Source`.
-
     Parameters
     ----------
-    remote : RemoteFile
-        The file.
+    file : io.FileIO or RemoteFile
+        The file, open for reading.
 
     Attributes
     ----------
@@ -125,51 +89,49 @@ class RemoteSource(io.RawIOBase):
         Whether a damaged heap was read.
     """
 
-    def __init__(self, remote: RemoteFile) -> None:
+    def __init__(self, file: io.FileIO | RemoteFile) -> None:
         super().__init__()
-        self._remote, self.damaged = remote, False
+        self._file, self.damaged = file, False
+        self._size = file.seek(0, io.SEEK_END)
 
-    def __repr__(self) -> str:
-        return repr(self._remote)  # what h5py takes for the name of the file
+    def __repr__(self) -> str:  # what h5py takes for the name of the file
+        return str(getattr(self._file, "name", self._file))
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
         """Set the position of the next read."""
-        return self._remote.seek(offset, whence)
+        return self._file.seek(offset, whence)
 
     def tell(self) -> int:
         """Return the position of the next read."""
-        return self._remote.tell()
+        return self._file.tell()
 
     def readinto(self, buffer: Any) -> int:
         """Read what the file holds, zeros in the place of a damaged heap."""
         position = self.tell()
-        count = self._remote.readinto(buffer)
+        count = self._file.readinto(buffer) or 0
         view = memoryview(buffer).cast("B")
-        size = self._remote.size
-        if view[:4] == _HEAP and not _is_sound_heap(self._read_at, position, size):
+        if view[:4] == _HEAP and not self._is_sound_heap(position):
             self.damaged = True
             view[:] = bytes(len(view))
         return count
 
     def _read_at(self, position: int, count: int) -> bytes:
         self.seek(position)
-        return self._remote.read(count) or b""
+        return self._file.read(count) or b""
 
-
-def _is_sound_heap(
-    read_at: Callable[[int, int], bytes], position: int, file_size: int
-) -> bool:
-    """Return whether the objects of the heap at `position` fill it exactly."""
-    size = int.from_bytes(read_at(position + 8, 8), "little")
-    if position + size > file_size:
-        return False
-    heap, place = read_at(position + 16, size - 16) if size > 16 else b"", 0
-    while place + 16 <= len(heap):
-        index = int.from_bytes(heap[place : place + 2], "little")
-        length = int.from_bytes(heap[place + 8 : place + 16], "little")
-        # Object 0 is the free space; its length includes its own header.
-        step = 16 + (length + 7) // 8 * 8 if index else length
-        if step < 16 or place + step > len(heap):
+    def _is_sound_heap(self, position: int) -> bool:
+        """Return whether the objects of the heap at `position` fill it exactly."""
+        size = int.from_bytes(self._read_at(position + 8, 8), "little")
+        if position + size > self._size:
             return False
-        place += step
-    return True
+        heap = self._read_at(position + 16, size - 16) if size > 16 else b""
+        place = 0
+        while place + 16 <= len(heap):
+            index = int.from_bytes(heap[place : place + 2], "little")
+            length = int.from_bytes(heap[place + 8 : place + 16], "little")
+            # Object 0 is the free space; its length includes its own header.
+            step = 16 + (length + 7) // 8 * 8 if index else length
+            if step < 16 or place + step > len(heap):
+                return False
+            place += step
+        return True

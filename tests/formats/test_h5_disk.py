@@ -58,7 +58,8 @@ def test_a_sound_heap_is_read_as_it_is(tmp_path):
     """Wherever it lies, and whatever is around it."""
     data = bytes(99) + heap_of([b"text"] * 100) + b"GCO"
     (tmp_path / "a").write_bytes(data)
-    with Source(tmp_path / "a") as source:
+    with (tmp_path / "a").open("rb", buffering=0) as file:
+        source = Source(file)
         assert read(source, 99, 299) == data[99:299]
         assert read(source, 0, len(data)) == data
         assert not source.damaged
@@ -79,10 +80,21 @@ def test_a_damaged_heap_is_read_as_zeros(place, value, tmp_path):
     data = bytearray(heap_of([b"text"] * 100))
     struct.pack_into("<Q" if place != 16 else "<H", data, place, value)
     (tmp_path / "a").write_bytes(data)
-    with Source(tmp_path / "a") as source:
+    with (tmp_path / "a").open("rb", buffering=0) as file:
+        source = Source(file)
         found = read(source, 0, 200)
         assert source.damaged == (value != 0 or place == 16)
         assert any(found) != source.damaged
+
+
+def test_mistakes_of_our_own_are_no_damage(tmp_path):
+    """Only what h5py or HDF5 raises says something about a file."""
+    path = SpikeData([[1.0]]).to_hdf5(tmp_path / "a.h5")
+    with pytest.raises(FormatError, match=r"a\.h5.*damaged"), h5.opened(path) as file:
+        file["nothing"]
+    for mistake in (TypeError, AttributeError, KeyError, ValueError, RuntimeError):
+        with pytest.raises(mistake, match="our own"), h5.opened(path):
+            raise mistake("our own")
 
 
 def test_a_file_with_a_damaged_heap_is_a_format_error(tmp_path):
