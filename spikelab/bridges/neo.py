@@ -7,7 +7,7 @@ import numpy as np
 
 from spikelab.bridges import library
 from spikelab.bridges.columns import warn_of
-from spikelab.spikedata.quantity import in_ms, in_unit
+from spikelab.spikedata.quantity import has_unit, in_ms, in_unit
 from spikelab.spikedata.spikedata import SpikeData
 
 TEXTS = ("name", "description", "file_origin")
@@ -103,6 +103,17 @@ def _metadata(holders: list[Any], trains: list[Any]) -> dict[str, Any]:
         if getattr(holder, "rec_datetime", None) is not None:
             found["rec_datetime"] = holder.rec_datetime.isoformat()
     return found
+
+
+def from_neo_spiketrains(spiketrains: Iterable[Any], **kwargs: Any) -> SpikeData:
+    """Return the times only; see ``SpikeData.from_neo_spiketrains``."""
+    trains = list(spiketrains)
+    for unit, train in enumerate(trains):
+        if not has_unit(type(train)):
+            raise TypeError(
+                f"unit {unit}: must be a neo.SpikeTrain, got {type(train).__name__}"
+            )
+    return SpikeData(trains, **kwargs)
 
 
 def to_neo(sd: SpikeData) -> Any:

@@ -1,89 +1,18 @@
-"""Functions of spikelab 0.1.2, under the names that they have there."""
+"""What spikelab 0.1.2 has to load a sorting of SpikeInterface."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from spikelab import validate
 from spikelab.bridges.columns import is_missing
-from spikelab.errors import warn
 from spikelab.spikedata import time_units
-from spikelab.spikedata.quantity import has_unit
 from spikelab.spikedata.spikedata import SpikeData
-
-CHANNEL_KEYS = ("channel", "channel_id", "channel_index", "ch")
-"""Attributes that hold the channel of a unit; the first that unit 0 has counts."""
 
 ELECTRODES = ("channel", "ch", "peak_channel", "electrode")
 LOCATIONS = ("location", "unit_location", "position")
 """Properties of a sorting that become electrode and location; the first counts."""
-
-
-def from_neo_spiketrains(spiketrains: Iterable[Any], **kwargs: Any) -> SpikeData:
-    """Return spike trains of neo; see ``SpikeData.from_neo_spiketrains``."""
-    trains = list(spiketrains)
-    for unit, train in enumerate(trains):
-        if not has_unit(type(train)):
-            raise TypeError(
-                f"unit {unit}: must be a neo.SpikeTrain, got {type(train).__name__}"
-            )
-    return SpikeData(trains, **kwargs)
-
-
-def concatenate_spike_data(first: SpikeData, sd: SpikeData) -> SpikeData:
-    """Return the units of both; see ``SpikeData.concatenate_spike_data``."""
-    if not isinstance(sd, SpikeData):
-        raise TypeError(f"sd must be a SpikeData, got {sd!r:.80}")
-    window = (first.start_time, first.length)
-    if (sd.start_time, sd.length) != window:
-        stop = first.start_time + first.length
-        sd = sd.subtime(first.start_time, stop, shift_to=0)
-    known = None
-    if first.neuron_attributes is not None and sd.neuron_attributes is not None:
-        known = [*first.neuron_attributes, *sd.neuron_attributes]
-    elif first.neuron_attributes is not None or sd.neuron_attributes is not None:
-        warn(
-            "one recording has no neuron_attributes: those of the other are left out",
-            RuntimeWarning,
-        )
-    return SpikeData(
-        [*first.train, *sd.train],
-        start_time=first.start_time,
-        length=first.length,
-        neuron_attributes=known,
-        metadata={**first.metadata, **sd.metadata},
-        raw_data=first.raw_data if first.raw_data.size else None,
-        raw_time=first.raw_time if first.raw_data.size else None,
-    )
-
-
-def channel_raster(
-    sd: SpikeData, bin_size: float = 1.0, channel_attr: str | None = None
-) -> NDArray[np.int64]:
-    """Count spikes per channel and bin; see ``SpikeData.channel_raster``."""
-    channels = _channels(sd, channel_attr)
-    known = {unit: c for unit, c in enumerate(channels) if not is_missing(c)}
-    if not known:
-        raise ValueError(
-            f"neuron_attributes must hold the channel of a unit "
-            f"({channel_attr or ', '.join(CHANNEL_KEYS)}), got none"
-        )
-    numbers = {unit: int(channel) for unit, channel in known.items()}
-    rows = {channel: row for row, channel in enumerate(sorted(set(numbers.values())))}
-    counts = sd.raster(bin_size)
-    raster = np.zeros((len(rows), counts.shape[1]), dtype=np.int64)
-    for unit, channel in numbers.items():
-        raster[rows[channel]] += counts[unit]
-    return raster
-
-
-def _channels(sd: SpikeData, key: str | None) -> list[Any]:
-    """Return the channel of each unit: of one attribute, else the electrode."""
-    if key is None and sd.neuron_attributes:
-        key = next((k for k in CHANNEL_KEYS if k in sd.neuron_attributes[0]), None)
-    return sd.unit_table.electrodes if key is None else sd.get_neuron_attribute(key)
 
 
 def load_spikedata_from_spikeinterface(

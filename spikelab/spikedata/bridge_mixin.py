@@ -1,7 +1,7 @@
 """Other packages' objects as sources and targets of a recording."""
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
     import neo
@@ -30,20 +30,18 @@ class BridgeMixin:
     ) -> "SpikeData":
         """Make a recording from a sorting or a sorting analyzer of SpikeInterface.
 
-        Every reader of SpikeInterface gives a sorting. Its unit ids become the
-        attribute ``unit_id``, its properties attributes, its annotations metadata. Of
-        an analyzer, what was computed is taken too: ``quality_metrics`` and
-        ``template_metrics`` as attributes, ``templates`` as ``waveform_mean`` and
+        Unit ids become the attribute ``unit_id``, properties attributes, annotations
+        metadata. Of an analyzer, what was computed is taken too: ``quality_metrics``
+        and ``template_metrics`` as attributes, ``templates`` as ``waveform_mean`` and
         ``waveform_sd`` (float32, samples x channels) with ``waveform_channels``, the
         ``electrode`` with the largest template, and ``unit_locations`` as ``location``.
 
         Parameters
         ----------
         sorting_or_analyzer : BaseSorting or SortingAnalyzer
-            What to convert.
+            What to convert; every reader of SpikeInterface gives a sorting.
         segment_index : int
-            The segment; there is a warning if the sorting has more than one, and the
-            first is taken.
+            The segment; there is a warning if there are more and the first is taken.
         start_time : float, optional
             Time of sample 0 in ms; by default what SpikeInterface says.
         length : float, optional
@@ -60,7 +58,7 @@ class BridgeMixin:
         Raises
         ------
         MissingExtraError
-            If SpikeInterface, of the extra ``spikeinterface``, is not installed.
+            Without SpikeInterface, of the extra ``spikeinterface``.
         TypeError
             If it is neither a sorting nor an analyzer.
         ValueError
@@ -106,7 +104,7 @@ class BridgeMixin:
         Raises
         ------
         MissingExtraError
-            If SpikeInterface, of the extra ``spikeinterface``, is not installed.
+            Without SpikeInterface, of the extra ``spikeinterface``.
         ValueError
             If no sampling rate is known.
 
@@ -146,7 +144,7 @@ class BridgeMixin:
         Raises
         ------
         MissingExtraError
-            If neo, of the extra ``neo``, is not installed.
+            Without neo, of the extra ``neo``.
         TypeError
             If it is none of these.
         ValueError
@@ -171,6 +169,27 @@ class BridgeMixin:
 
         return from_neo(block_or_segment_or_list)
 
+    @staticmethod
+    def from_neo_spiketrains(
+        spiketrains: "Iterable[neo.SpikeTrain]", **kwargs: Any
+    ) -> "SpikeData":
+        """Make a recording of the times of spike trains of neo, as spikelab 0.1.2 does.
+
+        Times are converted by their unit; `kwargs` are further arguments of
+        :class:`.SpikeData`. :meth:`from_neo` takes windows and annotations too.
+
+        Examples
+        --------
+        >>> from spikelab import SpikeData
+        >>> import neo
+        >>> trains = [neo.SpikeTrain([0.5], units="s", t_stop=2.0)]
+        >>> SpikeData.from_neo_spiketrains(trains, length=900.0).train[0].tolist()
+        [500.0]
+        """
+        from spikelab.bridges.neo import from_neo_spiketrains
+
+        return from_neo_spiketrains(spiketrains, **kwargs)
+
     def to_neo(self) -> "neo.Block":
         """Return a ``neo.Block`` with one Segment: a SpikeTrain in ms for each unit.
 
@@ -180,7 +199,7 @@ class BridgeMixin:
         Raises
         ------
         MissingExtraError
-            If neo, of the extra ``neo``, is not installed.
+            Without neo, of the extra ``neo``.
 
         Warns
         -----
@@ -205,15 +224,10 @@ class BridgeMixin:
         The window goes from the start of the time support to its end. Columns of the
         metadata become attributes, and the keys the attribute ``unit_id``.
 
-        Parameters
-        ----------
-        tsgroup : TsGroup
-            What to convert.
-
         Raises
         ------
         MissingExtraError
-            If pynapple, of the extra ``pynapple``, is not installed.
+            Without pynapple, of the extra ``pynapple``.
         TypeError
             If it is no TsGroup.
 
@@ -246,7 +260,7 @@ class BridgeMixin:
         Raises
         ------
         MissingExtraError
-            If pynapple, of the extra ``pynapple``, is not installed.
+            Without pynapple, of the extra ``pynapple``.
 
         Warns
         -----
@@ -273,7 +287,7 @@ class BridgeMixin:
         Raises
         ------
         MissingExtraError
-            If pandas, of the extra ``pandas``, is not installed.
+            Without pandas, of the extra ``pandas``.
 
         Examples
         --------
@@ -298,7 +312,7 @@ class BridgeMixin:
         Raises
         ------
         MissingExtraError
-            If pandas, of the extra ``pandas``, is not installed.
+            Without pandas, of the extra ``pandas``.
 
         Examples
         --------
@@ -318,18 +332,13 @@ class BridgeMixin:
 
         Attributes become columns of its units table, waveforms the standard's own ones.
         Electrodes that are there are matched by id; without a table of electrodes one
-        is added. The file is written as the user likes:
+        is added. The file, extended in place, is written as the user likes:
         ``NWBHDF5IO("session.nwb", "a")``, ``NWBZarrIO``, or neuroconv.
-
-        Parameters
-        ----------
-        nwbfile : pynwb.NWBFile
-            The file, extended in place.
 
         Raises
         ------
         MissingExtraError
-            If pynwb, of the extra ``nwb``, is not installed.
+            Without pynwb, of the extra ``nwb``.
         ValueError
             If the file has units, or a table of electrodes that lacks one of ours;
             nothing is then added.

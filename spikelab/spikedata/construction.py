@@ -8,8 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from spikelab import validate
-from spikelab.spikedata import binning
-from spikelab.spikedata.quantity import finite_ms, has_unit, in_ms, in_unit
+from spikelab.spikedata.quantity import has_unit, in_ms, in_unit
 from spikelab.spikedata.spike_trains import SpikeTrains
 
 
@@ -20,7 +19,7 @@ def checked_train(train: Iterable[ArrayLike], n_units: int | None) -> SpikeTrain
     """
     instead = _instead_of(train)
     if isinstance(train, list | tuple) and train and not has_unit(type(train[0])):
-        instead = _of_other_package(train[0])
+        instead = _instead_of(train[0])
     if instead or not isinstance(train, Iterable):
         raise TypeError(
             f"train must be a sequence of arrays of spike times, "
@@ -41,25 +40,19 @@ _INSTEAD = {
 """What to call with an object of another package."""
 
 
-def _of_other_package(value: Any) -> str:
-    """Return what an object of another package is, and what to call with it, or ""."""
-    if type(value).__name__ == "SpikeTrainList":
-        return ""
-    # The packages need not be installed, and are not imported.
-    packages = {cls.__module__.partition(".")[0] for cls in type(value).__mro__}
-    found = [text for package, text in _INSTEAD.items() if package in packages]
-    return f"a {type(value).__name__}: {found[0]}" if found else ""
-
-
 def _instead_of(train: Any) -> str:
-    """Return what an object is that cannot be a sequence of trains, or ""."""
+    """Return what an object is that is no spike trains, and what to call with it.
+
+    "" for anything else. The other packages need not be installed, and are not imported.
+    """
     name = type(train).__name__
     if name in ("DataFrame", "LazyFrame", "Table"):
         return f"a {name}: SpikeData.from_idces_times takes two of its columns"
     if isinstance(train, str | bytes | os.PathLike):
         return f"{train!r:.80}: spikelab.load reads a file or a folder"
-    if other := _of_other_package(train):
-        return other
+    packages = {cls.__module__.partition(".")[0] for cls in type(train).__mro__}
+    for package in packages & _INSTEAD.keys() if name != "SpikeTrainList" else ():
+        return f"a {name}: {_INSTEAD[package]}"
     if isinstance(train, Mapping):
         return f"a {name}: list(train.values()) are its arrays"
     return ""
@@ -122,61 +115,3 @@ def check_raw(data: Any, time: Any) -> None:
             f"raw_time must hold one time per sample of raw_data, "
             f"got shape {np.shape(time)} for {np.shape(data)}"
         )
-
-
-def train_of_flat(
-    idces: ArrayLike, times: ArrayLike, n_units: int | None
-) -> SpikeTrains:
-    """Sort parallel arrays of units and times into one train per unit."""
-    validate.unmasked("idces", idces)
-    validate.unmasked("times", times)
-    units = np.asarray(idces)
-    flat = np.asarray(in_ms("times", times), dtype=np.float64)
-    if units.ndim != 1 or units.shape != flat.shape:
-        raise ValueError(
-            f"idces and times must be 1-D and of equal length, "
-            f"got shapes {units.shape} and {flat.shape}"
-        )
-    units = _whole_numbers(units)
-    smallest, largest = (units.min(), units.max()) if units.size else (0, -1)
-    count = int(largest) + 1 if n_units is None else n_units
-    if smallest < 0 or largest >= count:
-        wrong = smallest if smallest < 0 else largest
-        raise ValueError(
-            f"idces must not be negative and be below N ({count}), got {wrong}"
-        )
-    train = SpikeTrains.from_pairs(units, flat, count)
-    train.owned = train.flat is flat  # units were sorted: the caller has these times
-    return train
-
-
-def _whole_numbers(units: NDArray[Any]) -> NDArray[Any]:
-    """Return unit indices as integers; floats are taken if they are whole."""
-    if units.dtype.kind in "iu":
-        return units
-    if units.size and units.dtype.kind != "f":
-        raise TypeError(f"idces must be integers, got dtype {units.dtype}")
-    fractions = ~(np.isfinite(units) & (units == np.rint(units)))
-    if fractions.any():
-        raise ValueError(f"idces must be whole numbers, got {units[fractions][0]}")
-    return units.astype(np.int64)
-
-
-def train_of_raster(
-    raster: ArrayLike, bin_size_ms: float, start_ms: float
-) -> list[NDArray[np.float64]]:
-    """Return spike times that have these counts, shape (units, bins)."""
-    counts = np.asarray(raster)
-    if counts.ndim != 2:
-        raise ValueError(f"raster must be 2-D (units, bins), got shape {counts.shape}")
-    if counts.dtype.kind not in "biuf":
-        raise TypeError(f"raster must hold numbers, got dtype {counts.dtype}")
-    if counts.dtype.kind == "f" and not np.isfinite(counts).all():
-        raise ValueError("raster must be finite, got NaN or infinity")
-    if (wrong := (counts < 0) | (counts % 1 != 0)).any():
-        raise ValueError(
-            f"raster must hold numbers of spikes, not negative and whole, "
-            f"got {counts[wrong][0]}"
-        )
-    size = validate.positive("bin_size_ms", in_ms("bin_size_ms", bin_size_ms))
-    return binning.spread(counts, finite_ms("start_time", start_ms), size)

@@ -1,7 +1,9 @@
 """What the six data classes have in common."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Self
+
+from numpy.typing import NDArray
 
 from spikelab.spikedata import unit_selection
 from spikelab.spikedata.export_mixin import ExportMixin
@@ -10,6 +12,14 @@ from spikelab.spikedata.unit_table import Attributes, UnitTable
 
 DATA_CLASSES: dict[str, type["DataObject"]] = {}
 """The six data classes by name."""
+
+
+def fields(*names: str, **others: str) -> Mapping[str, str]:
+    """Return, for arguments of a constructor, the attribute that holds each.
+
+    `names` are both, `others` are arguments whose attribute has another name.
+    """
+    return {**others, **{name: name for name in names}}
 
 
 class DataObject(LookMixin, ExportMixin):
@@ -25,8 +35,8 @@ class DataObject(LookMixin, ExportMixin):
 
     def arguments(self) -> dict[str, Any]:
         """Return the constructor's arguments that make an equal object."""
-        fields = data_class(self).FIELDS
-        return {argument: getattr(self, name) for argument, name in fields.items()}
+        names = data_class(self).FIELDS.items()
+        return {argument: getattr(self, name) for argument, name in names}
 
     def _replaced(self, **changes: Any) -> Self:
         """Return an object of the same data class with other arguments."""
@@ -104,6 +114,94 @@ class UnitObject(DataObject):
         ['good', None]
         """
         return UnitTable(self.neuron_attributes, self.N)
+
+    @property
+    def electrodes(self) -> NDArray[Any] | None:
+        """Electrode of each unit, shape (N,), or None if any is unknown.
+
+        Taken from the attribute ``electrode``, ``channel`` or ``ch``. Where a unit has
+        several, the array holds objects, and for that unit a list.
+
+        Examples
+        --------
+        >>> from spikelab import SpikeData
+        >>> known = [{"electrode": 4}, {"electrode": 7}]
+        >>> SpikeData([[1.0], [2.0]], neuron_attributes=known).electrodes
+        array([4, 7])
+        """
+        return self.unit_table.electrode_array()
+
+    @property
+    def unit_locations(self) -> NDArray[Any] | None:
+        """Location of each unit, shape (N, 1 to 3), or None if any is unknown.
+
+        Taken from the attribute ``location``, from ``x`` and maybe ``y`` and ``z``, or
+        from ``position``, in this order. A single number is x.
+
+        Examples
+        --------
+        >>> from spikelab import SpikeData
+        >>> where = [{"location": [0.0, 20.0]}, {"x": 0.0, "y": 60.0}]
+        >>> SpikeData([[1.0], [2.0]], neuron_attributes=where).unit_locations
+        array([[ 0., 20.],
+               [ 0., 60.]])
+        """
+        return self.unit_table.location_array()
+
+    def get_neuron_attribute(self, key: str, default: Any = None) -> list[Any]:
+        """Return the attribute `key` of each unit, `default` where it has none.
+
+        Examples
+        --------
+        >>> from spikelab import SpikeData
+        >>> sd = SpikeData([[1.0], [2.0]], neuron_attributes=[{"quality": "good"}, {}])
+        >>> sd.get_neuron_attribute("quality", default="unsorted")
+        ['good', 'unsorted']
+        """
+        return [a.get(key, default) for a in self.neuron_attributes or [{}] * self.N]
+
+    def set_neuron_attribute(
+        self, key: str, values: Any, neuron_indices: Sequence[int] | None = None
+    ) -> None:
+        """Set the attribute `key` of all or the named units, in place.
+
+        Parameters
+        ----------
+        key : str
+            Name of the attribute.
+        values : object or sequence
+            One value for all units (a scalar, a string or a dictionary), or a
+            sequence of one for each.
+        neuron_indices : sequence of int, optional
+            The units, negative ones from the end; by default all.
+
+        Examples
+        --------
+        >>> from spikelab import SpikeData
+        >>> sd = SpikeData([[1.0], [2.0]])
+        >>> sd.set_neuron_attribute("area", ["CA1", "CA3"])
+        >>> sd.neuron_attributes
+        [{'area': 'CA1'}, {'area': 'CA3'}]
+        """
+        units: Sequence[int] = range(self.N)
+        if neuron_indices is not None:
+            units = unit_selection.as_indices(
+                "neuron_indices",
+                neuron_indices,
+                self.N,
+                from_end=True,
+                error=IndexError,
+            )
+        is_one = unit_selection.is_one_value(values)
+        each = [values] * len(units) if is_one else list(values)
+        if len(each) != len(units):
+            raise ValueError(
+                f"values must hold one value per unit, got {len(each)} for {len(units)}"
+            )
+        if self.neuron_attributes is None:
+            self.neuron_attributes = [{} for _ in range(self.N)]
+        for unit, value in zip(units, each, strict=True):
+            self.neuron_attributes[unit][key] = value
 
     def check_units(self, n_units: int) -> None:
         """Raise if N or the number of attributes is not that of the units."""

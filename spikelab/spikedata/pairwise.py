@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from spikelab.spikedata import unit_selection
-from spikelab.spikedata.data_object import DataObject
+from spikelab.spikedata.data_object import DataObject, fields
 
 
 @dataclass(eq=False, repr=False)
@@ -42,11 +42,7 @@ class PairwiseCompMatrix(DataObject):
     PairwiseCompMatrix(n=2, metadata=[])
     """
 
-    FIELDS: ClassVar[Mapping[str, str]] = {
-        "matrix": "matrix",
-        "labels": "labels",
-        "metadata": "metadata",
-    }
+    FIELDS = fields("matrix", "labels", "metadata")
 
     matrix: NDArray[Any]
     labels: list[Any] | None = None
@@ -108,12 +104,7 @@ class PairwiseCompMatrixStack(DataObject):
     PairwiseCompMatrixStack(n=2, S=3, times=0.0 to 15.0 ms, metadata=[])
     """
 
-    FIELDS: ClassVar[Mapping[str, str]] = {
-        "stack": "stack",
-        "labels": "labels",
-        "times": "times",
-        "metadata": "metadata",
-    }
+    FIELDS = fields("stack", "labels", "times", "metadata")
 
     stack: NDArray[Any]
     labels: list[Any] | None = None

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from spikelab import validate
 from spikelab.spikedata import windows
-from spikelab.spikedata.data_object import UnitObject
+from spikelab.spikedata.data_object import UnitObject, fields
 from spikelab.spikedata.quantity import finite_ms, has_unit, in_ms, in_unit
 from spikelab.spikedata.unit_table import Attributes
 
@@ -60,12 +60,7 @@ class RateData(UnitObject):
     RateData(shape=(2, 2), times=0.0 to 10.0 ms, rate_unit='Hz')
     """
 
-    FIELDS: ClassVar[Mapping[str, str]] = {
-        "inst_Frate_data": "inst_Frate_data",
-        "times": "times",
-        "neuron_attributes": "neuron_attributes",
-        "rate_unit": "rate_unit",
-    }
+    FIELDS = fields("inst_Frate_data", "times", "neuron_attributes", "rate_unit")
 
     def __init__(
         self,

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, ClassVar
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from spikelab import validate
 from spikelab.errors import warn
 from spikelab.spikedata import binning, windows
-from spikelab.spikedata.data_object import SliceStack
+from spikelab.spikedata.data_object import SliceStack, fields
 from spikelab.spikedata.quantity import finite_ms, in_ms
 from spikelab.spikedata.ratedata import RateData
 from spikelab.spikedata.rates import isi_rates, smoothing_reach
@@ -78,12 +78,12 @@ class RateSliceStack(SliceStack):
     RateSliceStack(U=1, T=2, S=2, times=0.0 to 40.0 ms)
     """
 
-    FIELDS: ClassVar[Mapping[str, str]] = {
-        "event_matrix": "event_stack",
-        "times_start_to_end": "times",
-        "step_size": "step_size",
-        "neuron_attributes": "neuron_attributes",
-    }
+    FIELDS = fields(
+        "step_size",
+        "neuron_attributes",
+        event_matrix="event_stack",
+        times_start_to_end="times",
+    )
 
     def __init__(
         self,

@@ -14,6 +14,10 @@ from spikelab.spikedata.quantity import finite_ms, in_ms
 from spikelab.spikedata.ratedata import RateData
 from spikelab.spikedata.rates import isi_rates
 from spikelab.spikedata.spike_trains import SpikeTrains
+from spikelab.spikedata.unit_table import is_nan
+
+CHANNEL_KEYS = ("channel", "channel_id", "channel_index", "ch")
+"""Attributes that hold the channel of a unit; the first that unit 0 has counts."""
 
 
 class SpikeCounts(UnitObject):
@@ -112,6 +116,59 @@ class SpikeCounts(UnitObject):
         bin_size = in_ms("bin_size", bin_size)
         origin, bins = self._bins(bin_size, time_offset)
         return binning.counts(self.train, origin, float(bin_size), bins)
+
+    def channel_raster(
+        self, bin_size: float = 1.0, channel_attr: str | None = None
+    ) -> NDArray[np.int64]:
+        """Count the spikes on each channel in each bin, those of all its units together.
+
+        Parameters
+        ----------
+        bin_size : float
+            Width of a bin in ms; bins are those of :meth:`raster`.
+        channel_attr : str, optional
+            The attribute that holds the channel, by default ``channel``,
+            ``channel_id``, ``channel_index``, ``ch`` or ``electrode``. Units without
+            it are left out.
+
+        Returns
+        -------
+        ndarray
+            Counts, int64, shape (channels, bins), channels in ascending order.
+
+        Raises
+        ------
+        ValueError
+            If no unit has a channel.
+
+        Examples
+        --------
+        >>> from spikelab import SpikeData
+        >>> known = [{"channel": 3}, {"channel": 1}, {"channel": 3}]
+        >>> sd = SpikeData([[1.0], [2.0], [3.0]], length=4.0, neuron_attributes=known)
+        >>> sd.channel_raster(bin_size=2.0).tolist()
+        [[1, 0], [1, 1]]
+        """
+        key, table = channel_attr, self.unit_table
+        if key is None and table.rows:
+            key = next((k for k in CHANNEL_KEYS if k in table.rows[0]), None)
+        values = [row.get(key) for row in table.rows] if key else table.electrodes
+        known = {
+            unit: int(value)
+            for unit, value in enumerate(values)
+            if value is not None and not is_nan(value)
+        }
+        if not known:
+            raise ValueError(
+                f"neuron_attributes must hold the channel of a unit "
+                f"({channel_attr or ', '.join(CHANNEL_KEYS)}), got none"
+            )
+        channels = sorted(set(known.values()))
+        counts = self.raster(bin_size)
+        raster = np.zeros((len(channels), counts.shape[1]), dtype=np.int64)
+        for unit, channel in known.items():
+            raster[channels.index(channel)] += counts[unit]
+        return raster
 
     def _bins(self, bin_size: float, time_offset: float) -> tuple[float, int]:
         """Return where the bins begin, in ms, and how many there are."""

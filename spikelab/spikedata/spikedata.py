@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from spikelab import validate
 from spikelab.errors import warn
-from spikelab.spikedata import construction, cutting, unit_selection, windows
+from spikelab.spikedata import construction, cutting, windows
+from spikelab.spikedata.array_mixin import ArrayMixin
 from spikelab.spikedata.bridge_mixin import BridgeMixin
-from spikelab.spikedata.published_mixin import PublishedMixin
+from spikelab.spikedata.data_object import fields
 from spikelab.spikedata.quantity import finite_ms, in_ms
 from spikelab.spikedata.spike_counts import SpikeCounts
 from spikelab.spikedata.unit_table import Attributes
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from spikelab.spikedata.spikeslicestack import SpikeSliceStack
 
 
-class SpikeData(BridgeMixin, PublishedMixin, SpikeCounts):
+class SpikeData(BridgeMixin, ArrayMixin, SpikeCounts):
     """Spike times of N units over one recording window, in milliseconds.
 
     Parameters
@@ -53,12 +54,8 @@ class SpikeData(BridgeMixin, PublishedMixin, SpikeCounts):
         Spike times of each unit, sorted, float64: a sequence of arrays.
     N : int
         Number of units, silent ones included.
-    length, start_time : float
-        The recording window in ms.
-    neuron_attributes : list of dict or None
-        One dictionary per unit.
-    metadata : dict
-        What is known about the recording.
+    length, start_time, neuron_attributes, metadata
+        The arguments; `length` and `metadata` are always there.
     raw_data, raw_time : ndarray
         Raw voltages and their times in ms; of size 0 if there are none.
 
@@ -76,15 +73,15 @@ class SpikeData(BridgeMixin, PublishedMixin, SpikeCounts):
     SpikeData(N=3, spikes=3, window=0.0 to 1000.0 ms)
     """
 
-    FIELDS: ClassVar[Mapping[str, str]] = {
-        "train": "train",
-        "length": "length",
-        "start_time": "start_time",
-        "neuron_attributes": "neuron_attributes",
-        "metadata": "metadata",
-        "raw_data": "raw_data",
-        "raw_time": "raw_time",
-    }
+    FIELDS = fields(
+        "train",
+        "length",
+        "start_time",
+        "neuron_attributes",
+        "metadata",
+        "raw_data",
+        "raw_time",
+    )
 
     def __init__(
         self,
@@ -143,187 +140,6 @@ class SpikeData(BridgeMixin, PublishedMixin, SpikeCounts):
         if np.size(self.raw_data):
             construction.check_raw(self.raw_data, self.raw_time)
 
-    @staticmethod
-    def from_idces_times(
-        idces: ArrayLike, times: ArrayLike, N: int | None = None, **kwargs: Any
-    ) -> SpikeData:
-        """Make a recording from parallel arrays of unit indices and times.
-
-        Parameters
-        ----------
-        idces : array-like of int
-            Unit of each spike, from 0, in any order.
-        times : array-like
-            Time of each spike in ms.
-        N : int, optional
-            Number of units; by default the largest index plus one.
-        **kwargs
-            Further arguments of :class:`SpikeData`.
-
-        Raises
-        ------
-        ValueError
-            If the arrays differ in length, an index is no whole number or not
-            below `N`, or :class:`SpikeData` refuses the times.
-
-        Examples
-        --------
-        >>> from spikelab import SpikeData
-        >>> SpikeData.from_idces_times([0, 1, 0], [12.5, 77.0, 430.0], N=3, length=1000.0)
-        SpikeData(N=3, spikes=3, window=0.0 to 1000.0 ms)
-        """
-        n_units = None if N is None else validate.index("N", N)
-        return SpikeData(construction.train_of_flat(idces, times, n_units), **kwargs)
-
-    @staticmethod
-    def from_events(
-        events: Iterable[tuple[int, float]], N: int | None = None, **kwargs: Any
-    ) -> SpikeData:
-        """Make a recording from ``(unit, time in ms)`` pairs.
-
-        Parameters
-        ----------
-        events : iterable of (int, float)
-            One pair per spike, in any order.
-        N : int, optional
-            Number of units; by default the largest index plus one.
-        **kwargs
-            Further arguments of :class:`SpikeData`.
-
-        Examples
-        --------
-        >>> from spikelab import SpikeData
-        >>> SpikeData.from_events([(0, 12.5), (1, 77.0), (0, 430.0)], length=1000.0)
-        SpikeData(N=2, spikes=3, window=0.0 to 1000.0 ms)
-        """
-        pairs = list(events)
-        idces = np.array([unit for unit, _ in pairs])
-        times = in_ms("events", [time for _, time in pairs])
-        return SpikeData.from_idces_times(idces, times, N, **kwargs)
-
-    @staticmethod
-    def from_raster(raster: ArrayLike, bin_size_ms: float, **kwargs: Any) -> SpikeData:
-        """Make a recording that has these spike counts.
-
-        The k spikes of a bin are placed so that they divide it evenly.
-
-        Parameters
-        ----------
-        raster : array-like, shape (units, bins)
-            Spike counts.
-        bin_size_ms : float
-            Width of a bin in ms.
-        **kwargs
-            Further arguments of :class:`SpikeData`; the length is by default
-            that of all bins.
-
-        Raises
-        ------
-        ValueError
-            If the counts are not whole, negative or not 2-D, or the width is
-            not positive.
-
-        Examples
-        --------
-        >>> from spikelab import SpikeData
-        >>> SpikeData.from_raster([[0, 2], [1, 0]], bin_size_ms=10.0).train[0]
-        array([13.33333333, 16.66666667])
-        """
-        validate.unmasked("raster", raster)
-        counts = np.asarray(raster)
-        start = kwargs.get("start_time", 0.0)
-        train = construction.train_of_raster(counts, bin_size_ms, start)
-        length = counts.shape[1] * float(bin_size_ms)
-        return SpikeData(train, **{"N": counts.shape[0], "length": length, **kwargs})
-
-    @property
-    def electrodes(self) -> NDArray[Any] | None:
-        """Electrode of each unit, shape (N,), or None if any is unknown.
-
-        Taken from the attribute ``electrode``, ``channel`` or ``ch``. Where a unit has
-        several, the array holds objects, and for that unit a list.
-
-        Examples
-        --------
-        >>> from spikelab import SpikeData
-        >>> known = [{"electrode": 4}, {"electrode": 7}]
-        >>> SpikeData([[1.0], [2.0]], neuron_attributes=known).electrodes
-        array([4, 7])
-        """
-        return self.unit_table.electrode_array()
-
-    @property
-    def unit_locations(self) -> NDArray[Any] | None:
-        """Location of each unit, shape (N, 1 to 3), or None if any is unknown.
-
-        Taken from the attribute ``location``, from ``x`` and maybe ``y`` and ``z``, or
-        from ``position``, in this order. A single number is x.
-
-        Examples
-        --------
-        >>> from spikelab import SpikeData
-        >>> where = [{"location": [0.0, 20.0]}, {"x": 0.0, "y": 60.0}]
-        >>> SpikeData([[1.0], [2.0]], neuron_attributes=where).unit_locations
-        array([[ 0., 20.],
-               [ 0., 60.]])
-        """
-        return self.unit_table.location_array()
-
-    def get_neuron_attribute(self, key: str, default: Any = None) -> list[Any]:
-        """Return the attribute `key` of each unit, `default` where it has none.
-
-        Examples
-        --------
-        >>> from spikelab import SpikeData
-        >>> sd = SpikeData([[1.0], [2.0]], neuron_attributes=[{"quality": "good"}, {}])
-        >>> sd.get_neuron_attribute("quality", default="unsorted")
-        ['good', 'unsorted']
-        """
-        return [a.get(key, default) for a in self.neuron_attributes or [{}] * self.N]
-
-    def set_neuron_attribute(
-        self, key: str, values: Any, neuron_indices: Sequence[int] | None = None
-    ) -> None:
-        """Set the attribute `key` of all or the named units, in place.
-
-        Parameters
-        ----------
-        key : str
-            Name of the attribute.
-        values : object or sequence
-            One value for all units (a scalar, a string or a dictionary), or a
-            sequence of one for each.
-        neuron_indices : sequence of int, optional
-            The units, negative ones from the end; by default all.
-
-        Examples
-        --------
-        >>> from spikelab import SpikeData
-        >>> sd = SpikeData([[1.0], [2.0]])
-        >>> sd.set_neuron_attribute("area", ["CA1", "CA3"])
-        >>> sd.neuron_attributes
-        [{'area': 'CA1'}, {'area': 'CA3'}]
-        """
-        units: Sequence[int] = range(self.N)
-        if neuron_indices is not None:
-            units = unit_selection.as_indices(
-                "neuron_indices",
-                neuron_indices,
-                self.N,
-                from_end=True,
-                error=IndexError,
-            )
-        is_one = unit_selection.is_one_value(values)
-        each = [values] * len(units) if is_one else list(values)
-        if len(each) != len(units):
-            raise ValueError(
-                f"values must hold one value per unit, got {len(each)} for {len(units)}"
-            )
-        if self.neuron_attributes is None:
-            self.neuron_attributes = [{} for _ in range(self.N)]
-        for unit, value in zip(units, each, strict=True):
-            self.neuron_attributes[unit][key] = value
-
     def _of_units(self, units: list[int], known: Attributes) -> SpikeData:
         train = self.spike_trains.of_units(units)
         return self._replaced(train=train, neuron_attributes=known)
@@ -331,20 +147,19 @@ class SpikeData(BridgeMixin, PublishedMixin, SpikeCounts):
     def subtime(self, start: Any, end: Any, shift_to: float | None = None) -> SpikeData:
         """Return the recording from `start` up to, and without, `end`.
 
-        A spike at exactly `end` is left out, also at the end of the recording,
-        so that parts that follow one another hold each spike once.
-        ``metadata["time_zero_ms"]`` keeps where the new time 0 lies in the session: the
-        sum over all cuts, absent if it is 0.
+        A spike at exactly `end` is left out, also at the end of the recording, so that
+        parts that follow one another hold each spike once. Attributes that are arrays
+        with one value for each spike of their unit, such as ``amplitudes``, are cut
+        with the spikes. ``metadata["time_zero_ms"]`` keeps where the new time 0 lies in
+        the session: the sum over all cuts, absent if it is 0.
 
         Parameters
         ----------
         start, end : float, None or ...
-            Times in ms; None or ``...`` is the edge of the recording. In a
-            recording that starts at 0 or later, a negative time counts from
-            its end.
+            Times in ms; None or ``...`` is the edge of the recording. In a recording
+            that starts at 0 or later, a negative time counts from its end.
         shift_to : float, optional
-            The time that becomes 0; by default `start`. ``shift_to=0`` keeps the
-            times as they are.
+            The time that becomes 0, by default `start`; 0 keeps the times.
 
         Raises
         ------
@@ -382,19 +197,18 @@ class SpikeData(BridgeMixin, PublishedMixin, SpikeCounts):
     ) -> SpikeData:
         """Return this recording followed by another one of the same units.
 
-        Metadata are those of both, this recording's where both have a key; raw
-        data are joined too.
+        Metadata are those of both, this recording's where both have a key; raw data,
+        and attributes that both have for each spike, are joined too.
 
         Parameters
         ----------
         spikeData : SpikeData
-            The recording that follows; its start comes `offset` ms after the
-            end of this one.
+            The recording that follows.
         offset : float
-            Gap in ms.
+            Gap in ms between the end of this one and its start.
         drop_neuron_attributes : bool
-            Leave the attributes out. By default they are those of this
-            recording, or of the other one if only that has them.
+            Leave the attributes out. By default they are those of this recording, or
+            of the other one if only that has them.
 
         Raises
         ------
@@ -423,8 +237,51 @@ class SpikeData(BridgeMixin, PublishedMixin, SpikeCounts):
             )
         return SpikeData(**joined)
 
+    def concatenate_spike_data(self, sd: SpikeData) -> SpikeData:
+        """Return the units of both recordings side by side, over the window of this one.
+
+        Of equal keys in metadata those of `sd` count; raw data is that of this one.
+
+        Parameters
+        ----------
+        sd : SpikeData
+            Units to add, cut to the window of this recording.
+
+        Raises
+        ------
+        ValueError
+            If `sd` does not cover the window.
+
+        Warns
+        -----
+        RuntimeWarning
+            If only one recording has attributes, which are then left out.
+
+        Examples
+        --------
+        >>> from spikelab import SpikeData
+        >>> sd = SpikeData([[1.0]], length=5.0)
+        >>> sd.concatenate_spike_data(SpikeData([[2.0, 7.0]], length=9.0)).N
+        2
+        """
+        if not isinstance(sd, SpikeData):
+            raise TypeError(f"sd must be a SpikeData, got {sd!r:.80}")
+        if (sd.start_time, sd.length) != (self.start_time, self.length):
+            sd = sd.subtime(self.start_time, self.start_time + self.length, shift_to=0)
+        rows, more = self.neuron_attributes, sd.neuron_attributes
+        if (rows is None) != (more is None):
+            warn(
+                "one recording has no neuron_attributes: those of the other are left out",
+                RuntimeWarning,
+            )
+        return self._replaced(
+            train=[*self.train, *sd.train],
+            neuron_attributes=None if rows is None or more is None else rows + more,
+            metadata={**self.metadata, **sd.metadata},
+        )
+
     def frames(self, length: float, overlap: float = 0) -> SpikeSliceStack:
-        """Cut the recording into windows of equal length; an incomplete last one is left out.
+        """Cut the recording into windows of equal length, without an incomplete last one.
 
         Parameters
         ----------
@@ -445,7 +302,6 @@ class SpikeData(BridgeMixin, PublishedMixin, SpikeCounts):
         >>> SpikeData([[12.5, 430.0]], length=1000.0).frames(250)
         SpikeSliceStack(N=1, S=4, spikes=2, times=0.0 to 1000.0 ms)
         """
-        # The stack is made of recordings, and imports this module.
         from spikelab.spikedata.spikeslicestack import SpikeSliceStack
 
         frames = windows.frame_windows(self.start_time, self.length, length, overlap)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, ClassVar
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from spikelab import validate
 from spikelab.errors import warn
 from spikelab.spikedata import binning, cutting, windows
-from spikelab.spikedata.data_object import SliceStack
+from spikelab.spikedata.data_object import SliceStack, fields
 from spikelab.spikedata.differences import equal
 from spikelab.spikedata.quantity import in_ms
 from spikelab.spikedata.spikedata import SpikeData
@@ -82,11 +82,7 @@ class SpikeSliceStack(SliceStack):
     array([0., 5.])
     """
 
-    FIELDS: ClassVar[Mapping[str, str]] = {
-        "spike_stack": "spike_stack",
-        "times_start_to_end": "times",
-        "neuron_attributes": "neuron_attributes",
-    }
+    FIELDS = fields("spike_stack", "neuron_attributes", times_start_to_end="times")
 
     def __init__(
         self,
