@@ -13,11 +13,21 @@ from numpy.typing import NDArray
 
 from spikelab.errors import MissingExtraError, warn
 from spikelab.formats.base import StrPath
-from spikelab.formats.nwb.electrodes_table import Electrodes
-from spikelab.formats.nwb.file_header import header_of
-from spikelab.formats.nwb.unit_columns import StoredColumn
-from spikelab.formats.nwb.units_table import SPIKE_TIMES, UnitFacts, unit_facts
-from spikelab.formats.nwb.waveform_columns import NAMES, UNKNOWN_UNIT
+from spikelab.formats.nwb.columns import WAVEFORMS
+from spikelab.formats.nwb.electrodes import (
+    DEVICE,
+    GROUP,
+    GROUP_DESCRIPTION,
+    NAME,
+    Electrodes,
+)
+from spikelab.formats.nwb.header import header_of
+from spikelab.formats.nwb.units import (
+    SPIKE_TIMES,
+    UNKNOWN_UNIT,
+    observed_ms,
+    unit_facts,
+)
 from spikelab.spikedata.cutting import TIME_ZERO
 from spikelab.spikedata.spikedata import SpikeData
 from spikelab.storage.publish import publish
@@ -68,19 +78,25 @@ def add_to_nwbfile(sd: SpikeData, nwbfile: "NWBFile") -> "NWBFile":
         raise ValueError(
             f"nwbfile must have no units yet, got a table of {len(nwbfile.units)}"
         )
-    facts, header = unit_facts(sd.unit_table), header_of(sd.metadata, None, None, None)
+    facts, header = unit_facts(sd.unit_table), header_of(sd.metadata)
+    electrodes = facts.electrodes
     rows = None
-    if facts.electrodes is not None and nwbfile.electrodes is not None:
-        rows = _rows(facts.electrodes, nwbfile.electrodes)
+    if electrodes is not None:
+        rows = _rows(electrodes, nwbfile.electrodes)
     if said := facts.cautions():
         warn(f"neuron_attributes in NWB: {said}")
-    columns = _columns(sd, facts, nwbfile)
-    if facts.electrodes is not None:
-        if rows is None:
-            _add_electrodes(facts.electrodes, nwbfile)
-            rows = facts.electrodes.rows
-        columns += _region(rows, facts.electrodes.ends, nwbfile.electrodes)
-    has_waveforms = any(column.name in NAMES for column in facts.columns)
+    columns = _spikes(sd, nwbfile)
+    if electrodes is not None:
+        if nwbfile.electrodes is None:
+            _add_electrodes(electrodes, nwbfile)
+        what, table = "Rows of the electrodes table.", nwbfile.electrodes
+        columns += _column("electrodes", what, rows, electrodes.ends, table=table)
+    for column in facts.columns:
+        is_text = column.data.dtype.kind == "O"
+        data = column.data.tolist() if is_text else column.data
+        what = f"Attribute {column.key!r} of each unit."
+        columns += _column(column.name, what, data, column.ends)
+    has_waveforms = any(column.name in WAVEFORMS for column in facts.columns)
     nwbfile.units = Units(
         name="units",
         description="Sorted units.",
@@ -136,17 +152,18 @@ def append_to_file(sd: SpikeData, path: StrPath) -> str:
 
 
 def _rows(electrodes: Electrodes, table: Any) -> NDArray[np.int64]:
-    """Return the rows of the electrodes of all units in a table that is there.
+    """Return the rows of the electrodes of all units in the table of a session.
 
     Raises
     ------
     ValueError
         If it lacks one.
     """
-    key, ours = "id", electrodes.ids.tolist()
+    if table is None:
+        return electrodes.rows
+    key, ours, theirs = "id", electrodes.ids.tolist(), []
     if electrodes.names is not None:
-        key, ours = "electrode_name", electrodes.names
-    theirs = []
+        key, ours = NAME, electrodes.names
     if key == "id" or key in table.colnames:
         theirs = np.asarray(table[key][:]).tolist()
     row_of = {label: row for row, label in enumerate(theirs)}
@@ -159,74 +176,60 @@ def _rows(electrodes: Electrodes, table: Any) -> NDArray[np.int64]:
     return rows[electrodes.rows]
 
 
-def _columns(sd: SpikeData, facts: UnitFacts, nwbfile: "NWBFile") -> list[Any]:
-    """Return spikes, window and attributes as columns of pynwb, each with its index."""
-    from hdmf.common import VectorData
-
+def _spikes(sd: SpikeData, nwbfile: "NWBFile") -> list[Any]:
+    """Return spikes and window, on the clock of the session, as columns of pynwb."""
     later = nwbfile.timestamps_reference_time - nwbfile.session_start_time
     zero_ms = sd.metadata.get(TIME_ZERO, 0.0) - later / timedelta(milliseconds=1)
     trains = sd.spike_trains
     seconds = (trains.flat + zero_ms) / 1000.0 if zero_ms else trains.flat / 1000.0
-    stop = max(sd.start_time + sd.length, trains.extremes()[1])
-    window = np.array([[sd.start_time + zero_ms, stop + zero_ms]]) / 1000.0
-    intervals = np.repeat(window, sd.N, axis=0)
+    windows = np.repeat([observed_ms(sd)], sd.N, axis=0)
     what = "Times of the spikes of each unit in seconds."
-    spikes = VectorData(name=SPIKE_TIMES, description=what, data=seconds)
+    columns = _column(SPIKE_TIMES, what, seconds, trains.ends)
     what = "The recording window of each unit in seconds."
-    observed = VectorData(name="obs_intervals", description=what, data=intervals)
-    columns = [spikes, _index(spikes, trains.ends)]
-    columns += [observed, _index(observed, np.arange(1, sd.N + 1))]
-    for column in facts.columns:
-        columns += _of_attribute(column)
-    return columns
+    windows, numbers = (windows + zero_ms) / 1000.0, np.arange(1, sd.N + 1)
+    return columns + _column("obs_intervals", what, windows, numbers)
 
 
-def _of_attribute(column: StoredColumn) -> list[Any]:
-    from hdmf.common import VectorData
+def _column(
+    name: str,
+    description: str,
+    data: Any,
+    ends: NDArray[np.int64] | None,
+    table: Any = None,
+) -> list[Any]:
+    """Return a column of pynwb, and its index if it is ragged.
 
-    is_text = column.data.dtype.kind == "O"
-    data = column.data.tolist() if is_text else column.data
-    what = f"Attribute {column.key!r} of each unit."
-    made = VectorData(name=column.name, description=what, data=data)
-    return [made] if column.ends is None else [made, _index(made, column.ends)]
+    It refers to rows of `table`, if that is given.
+    """
+    from hdmf.common import DynamicTableRegion, VectorData, VectorIndex
 
-
-def _index(target: Any, ends: NDArray[np.int64]) -> Any:
-    from hdmf.common import VectorIndex
-
+    about = {"name": name, "description": description, "data": data}
+    if table is None:
+        column = VectorData(**about)
+    else:
+        column = DynamicTableRegion(**about, table=table)
+    if ends is None:
+        return [column]
     stops = ends.astype(np.uint64)
-    return VectorIndex(name=f"{target.name}_index", data=stops, target=target)
-
-
-def _region(rows: NDArray[np.int64], ends: NDArray[np.int64], table: Any) -> list[Any]:
-    from hdmf.common import DynamicTableRegion
-
-    what = "Rows of the electrodes table."
-    region = DynamicTableRegion(
-        name="electrodes", description=what, data=rows, table=table
-    )
-    return [region, _index(region, ends)]
+    return [column, VectorIndex(name=f"{name}_index", data=stops, target=column)]
 
 
 def _add_electrodes(electrodes: Electrodes, nwbfile: "NWBFile") -> None:
     """Add a table of electrodes, their group and their device to a file without one."""
-    device = nwbfile.devices.get("recording_device")
+    device = nwbfile.devices.get(DEVICE)
     if device is None:
         what = "The device that recorded; nothing more is known about it."
-        device = nwbfile.create_device(name="recording_device", description=what)
-    group = nwbfile.electrode_groups.get("recording_electrodes")
+        device = nwbfile.create_device(name=DEVICE, description=what)
+    group = nwbfile.electrode_groups.get(GROUP)
     if group is None:
+        area = electrodes.group_area
         group = nwbfile.create_electrode_group(
-            name="recording_electrodes",
-            description="All electrodes that units of this recording are assigned to.",
-            location=electrodes.group_area,
-            device=device,
+            name=GROUP, description=GROUP_DESCRIPTION, location=area, device=device
         )
+    columns: dict[str, Any] = {**electrodes.coordinates, "location": electrodes.areas}
     if electrodes.names is not None:
-        nwbfile.add_electrode_column(name="electrode_name", description="Its name.")
+        nwbfile.add_electrode_column(name=NAME, description="Its name.")
+        columns[NAME] = electrodes.names
     for row, number in enumerate(electrodes.ids.tolist()):
-        known = {axis: x[row] for axis, x in electrodes.coordinates.items()}
-        if electrodes.names is not None:
-            known["electrode_name"] = electrodes.names[row]
-        area = electrodes.areas[row]
-        nwbfile.add_electrode(id=number, location=area, group=group, **known)
+        known = {name: values[row] for name, values in columns.items()}
+        nwbfile.add_electrode(id=number, group=group, **known)

@@ -1,6 +1,6 @@
-"""Objects of the NWB schema in HDF5: typed groups, tables and columns."""
+"""Objects of the NWB schema in HDF5: typed groups, tables, columns and trials."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import h5py
@@ -9,9 +9,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from spikelab.errors import FormatError
 from spikelab.formats import h5
-
-CORE = "core"
-COMMON = "hdmf-common"
 
 TEXT = h5py.string_dtype()
 
@@ -38,13 +35,17 @@ MEMBERS = frozenset(
 )
 """Names at the root of a file that mean something else than the units."""
 
+_COMMON = {
+    *("DynamicTable", "DynamicTableRegion", "ElementIdentifiers"),
+    *("VectorData", "VectorIndex"),
+}
+"""Types of the namespace ``hdmf-common``; all others are of ``core``."""
 
-def typed(
-    obj: Any, neurodata_type: str, namespace: str = CORE, **attributes: Any
-) -> Any:
+
+def typed(obj: Any, neurodata_type: str, **attributes: Any) -> Any:
     """Mark a group or dataset as an object of the NWB schema and return it."""
     obj.attrs["neurodata_type"] = neurodata_type
-    obj.attrs["namespace"] = namespace
+    obj.attrs["namespace"] = "hdmf-common" if neurodata_type in _COMMON else "core"
     for name, value in attributes.items():
         obj.attrs[name] = value
     return obj
@@ -64,114 +65,69 @@ def table(
     ids: ArrayLike,
     columns: Iterable[str],
     description: str,
-    *,
     neurodata_type: str = "DynamicTable",
-    namespace: str = COMMON,
 ) -> h5py.Group:
-    """Create a table with its row ids; its columns are written next.
-
-    Parameters
-    ----------
-    parent : h5py.Group
-        Where the table goes.
-    name : str
-        Its name there.
-    ids : array-like of int
-        One id per row.
-    columns : iterable of str
-        Names of the columns, without their indices.
-    description : str
-        What a row is.
-    neurodata_type, namespace : str
-        Type of the table in the schema.
-    """
-    made = parent.create_group(name)
-    group = typed(made, neurodata_type, namespace, description=description)
+    """Create a table with its row ids; the columns of these names are written next."""
+    group = typed(parent.create_group(name), neurodata_type, description=description)
     group.attrs.create("colnames", np.array(list(columns), dtype=TEXT), dtype=TEXT)
-    made = group.create_dataset("id", data=np.asarray(ids, dtype=np.int64))
-    typed(made, "ElementIdentifiers", COMMON)
+    rows = group.create_dataset("id", data=np.asarray(ids, dtype=np.int64))
+    typed(rows, "ElementIdentifiers")
     return group
 
 
-def vector(
-    group: h5py.Group, name: str, data: ArrayLike, description: str, **attributes: Any
-) -> h5py.Dataset:
-    """Write one column: a row of `data` for each row of the table."""
+def column(
+    group: h5py.Group,
+    name: str,
+    data: ArrayLike,
+    description: str,
+    ends: ArrayLike | None = None,
+    neurodata_type: str = "VectorData",
+    **attributes: Any,
+) -> None:
+    """Write one column; `ends` are where the rows of each unit end, if it is ragged."""
     array = np.asarray(data)
-    is_text = array.dtype.kind in "OU"
-    created = group.create_dataset(
-        name,
-        data=array.astype(object) if is_text else array,
-        dtype=TEXT if is_text else array.dtype,
-    )
-    return typed(created, "VectorData", COMMON, description=description, **attributes)
+    dtype = array.dtype
+    if dtype.kind in "OU" and h5py.check_ref_dtype(dtype) is None:
+        array, dtype = array.astype(object), TEXT
+    created = group.create_dataset(name, data=array, dtype=dtype)
+    typed(created, neurodata_type, description=description, **attributes)
+    if ends is not None:
+        index(created, f"{name}_index", ends)
 
 
-def index(group: h5py.Group, name: str, target: h5py.Dataset, ends: ArrayLike) -> None:
-    """Write where the rows of each unit end in the column `target`."""
+def index(target: h5py.Dataset, name: str, ends: ArrayLike) -> None:
+    """Write, beside the column `target`, where the rows of each unit end in it."""
     stops = np.asarray(ends)
     # Readers subtract and concatenate these; narrower ones would wrap around.
     wide = stops.size and stops[-1] > np.iinfo(np.uint32).max
-    created = group.create_dataset(name, data=stops.astype("u8" if wide else "u4"))
-    column = target.name.rsplit("/", 1)[-1]
-    what = f"Where the rows of each unit end in '{column}'."
-    typed(created, "VectorIndex", COMMON, description=what, target=target.ref)
-
-
-def region(
-    group: h5py.Group,
-    rows: NDArray[np.int64],
-    ends: NDArray[np.int64],
-    electrodes: h5py.Group,
-) -> None:
-    """Write the column ``electrodes``: for each unit rows of the electrodes table."""
-    created = typed(
-        group.create_dataset("electrodes", data=rows),
-        "DynamicTableRegion",
-        COMMON,
-        description="Rows of the electrodes table.",
-        table=electrodes.ref,
-    )
-    index(group, "electrodes_index", created, ends)
+    data = stops.astype("u8" if wide else "u4")
+    what = f"Where the rows of each unit end in '{target.name.rsplit('/', 1)[-1]}'."
+    created = target.parent.create_dataset(name, data=data)
+    typed(created, "VectorIndex", description=what, target=target.ref)
 
 
 def write_trials(
     file: h5py.File,
-    windows: NDArray[np.float64],
-    zeros: NDArray[np.float64] | None = None,
-    *,
+    windows_ms: NDArray[np.float64],
+    zeros_ms: NDArray[np.float64] | None = None,
     columns: Sequence[str] = (),
 ) -> h5py.Group:
-    """Write one trial for each window.
+    """Write one trial for each window, and return the table.
 
-    Parameters
-    ----------
-    file : h5py.File
-        The open file.
-    windows : ndarray, shape (S, 2)
-        Starts and ends in ms.
-    zeros : ndarray, shape (S,), optional
-        The time in ms that is 0 on the clock of each slice, if that is not its start.
-    columns : sequence of str
-        Names of columns that the caller writes.
+    `windows_ms` has shape (S, 2); `zeros_ms` are the times that are 0 in the slices, if
+    those are not their starts. The caller writes the further `columns`.
     """
     times = {
-        "start_time": (windows[:, 0], "Start of the window in seconds."),
-        "stop_time": (windows[:, 1], "End of the window in seconds."),
+        "start_time": (windows_ms[:, 0], "Start of the window in seconds."),
+        "stop_time": (windows_ms[:, 1], "End of the window in seconds."),
     }
-    if zeros is not None:
-        times["event_time"] = (zeros, "Time that is 0 in the slice, in seconds.")
-    trials = table(
-        file,
-        TRIALS,
-        np.arange(len(windows)),
-        [*times, *columns],
-        "One row for each window that was cut from the recording.",
-        neurodata_type="TimeIntervals",
-        namespace=CORE,
-    )
+    if zeros_ms is not None:
+        times["event_time"] = (zeros_ms, "Time that is 0 in the slice, in seconds.")
+    what = "One row for each window that was cut from the recording."
+    rows, names = np.arange(len(windows_ms)), [*times, *columns]
+    trials = table(file, TRIALS, rows, names, what, "TimeIntervals")
     for name, (times_ms, description) in times.items():
-        vector(trials, name, times_ms / 1000.0, description)
+        column(trials, name, times_ms / 1000.0, description)
     return trials
 
 
@@ -192,17 +148,3 @@ def read_trials(file: h5py.File, count: Any = None) -> list[tuple[float, float]]
         )
     windows = list(zip(starts, stops, strict=True))
     return windows[:count] if isinstance(count, int) and count >= 0 else windows
-
-
-def tables_of_units(file: h5py.File) -> Iterator[str]:
-    """Yield the names of all Units tables in a file."""
-    found: list[str] = []
-
-    def visit(name: str, obj: Any) -> None:
-        if isinstance(obj, h5py.Group) and (
-            obj.attrs.get("neurodata_type") == "Units" or "spike_times" in obj
-        ):
-            found.append(name)
-
-    file.visititems(visit)
-    yield from found

@@ -1,7 +1,7 @@
 """What only the user knows about a recording: the session and the subject."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any, ClassVar, Self
@@ -10,89 +10,69 @@ import attrs
 
 from spikelab.formats import h5
 
-_PERSON = re.compile(r"([\w\s\-.']+),\s+([\w\s\-.']+)")
-_SPECIES = re.compile(
-    r"([A-Z][a-z]* [a-z]+)|(http://purl\.obolibrary\.org/obo/NCBITaxon_\d+)"
-)
+Validator = Callable[[Any, "attrs.Attribute[Any]", Any], None]
+
 _DURATION = re.compile(
     r"P(?!$)(?:(\d+(?:\.\d+)?)Y)?(?:(\d+(?:\.\d+)?)M)?(?:(\d+(?:\.\d+)?)W)?"
     r"(?:(\d+(?:\.\d+)?)D)?"
     r"(?:T(?=\d)(?:(\d+(?:\.\d+)?)H)?(?:(\d+(?:\.\d+)?)M)?(?:(\d+(?:\.\d+)?)S)?)?"
 )
 _DURATION_DAYS = (365.25, 30.4375, 7.0, 1.0, 1 / 24, 1 / 1440, 1 / 86400)
-_WEIGHT = re.compile(r"\d+(\.\d+)? (kg|g|mg|ug|μg|ng|pg)")
-_PUBLICATION = ("doi:", "http://dx.doi.org/", "https://doi.org/")
 _WORMS = ("Caenorhabditis elegans", "C. elegans")
 
 
-def _text(name: str, value: Any) -> str:
+def _is_text(instance: Any, attribute: "attrs.Attribute[Any]", value: Any) -> None:
     if not isinstance(value, str):
-        raise TypeError(f"{name} must be a text, got {value!r}")
+        raise TypeError(f"{attribute.name} must be a text, got {value!r}")
     if not value.strip() or not h5.is_text(value):
         raise ValueError(
-            f"{name} must not be empty nor hold NUL or half a surrogate pair, "
+            f"{attribute.name} must not be empty nor hold NUL or half a surrogate pair, "
             f"got {value!r}"
         )
-    return value
 
 
-def _is_text(instance: Any, attribute: "attrs.Attribute[Any]", value: Any) -> None:
-    _text(attribute.name, value)
+def _is_written(pattern: str, rule: str) -> Validator:
+    """Return a validator of texts that a regular expression describes, and `rule`."""
+
+    def check(instance: Any, attribute: "attrs.Attribute[Any]", value: Any) -> None:
+        _is_text(instance, attribute, value)
+        if not re.fullmatch(pattern, value, re.DOTALL):
+            raise ValueError(f"{attribute.name} must {rule}, got {value!r}")
+
+    return check
 
 
-def _is_path_part(instance: Any, attribute: "attrs.Attribute[Any]", value: Any) -> None:
-    if "/" in _text(attribute.name, value):
-        raise ValueError(
-            f"{attribute.name} must not hold a slash, DANDI makes paths of it, got {value!r}"
-        )
+def _are(each: Validator) -> Validator:
+    """Return a validator of tuples of which every item passes another one."""
 
-
-def _tuple(value: Any) -> Any:
-    if isinstance(value, str) or not isinstance(value, Iterable):
-        return value
-    return tuple(value)
-
-
-def _names(value: Any) -> Any:
-    return (value,) if isinstance(value, str) else _tuple(value)
-
-
-def _are_texts(instance: Any, attribute: "attrs.Attribute[Any]", value: Any) -> None:
-    if not isinstance(value, tuple):
-        raise TypeError(f"{attribute.name} must be a list of texts, got {value!r}")
-    for item in value:
-        _text(attribute.name, item)
-    if not value:
-        raise ValueError(f"{attribute.name} must not be empty, leave it out instead")
-
-
-def _are_people(instance: Any, attribute: "attrs.Attribute[Any]", value: Any) -> None:
-    for person in value:
-        if not _PERSON.fullmatch(person):
+    def check(instance: Any, attribute: "attrs.Attribute[Any]", value: Any) -> None:
+        if not isinstance(value, tuple):
+            raise TypeError(f"{attribute.name} must be a list of texts, got {value!r}")
+        for item in value:
+            each(instance, attribute, item)
+        if not value:
             raise ValueError(
-                f"{attribute.name} must be written 'Last, First', got {person!r}"
+                f"{attribute.name} must not be empty, leave it out instead"
             )
 
-
-def _are_publications(
-    instance: Any, attribute: "attrs.Attribute[Any]", value: Any
-) -> None:
-    for publication in value:
-        if not publication.startswith(_PUBLICATION):
-            raise ValueError(
-                f"{attribute.name} must begin with 'doi:' or 'https://doi.org/', "
-                f"got {publication!r}"
-            )
+    return check
 
 
-def _time(value: Any) -> Any:
-    """Return an ISO 8601 text as a datetime; leave to the validator what is none."""
-    if not isinstance(value, str):
-        return value
-    try:
-        return datetime.fromisoformat(value)
-    except ValueError:
-        return value
+_is_path_part = _is_written("[^/]*", "not hold a slash, DANDI makes paths of it")
+_is_person = _is_written(r"([\w\s\-.']+),\s+([\w\s\-.']+)", "be written 'Last, First'")
+_is_publication = _is_written(
+    r"(doi:|http://dx\.doi\.org/|https://doi\.org/).*",
+    "begin with 'doi:' or 'https://doi.org/'",
+)
+_is_species = _is_written(
+    r"([A-Z][a-z]* [a-z]+)|(http://purl\.obolibrary\.org/obo/NCBITaxon_\d+)",
+    "be a Latin name such as 'Rattus norvegicus' or "
+    "'http://purl.obolibrary.org/obo/NCBITaxon_' and a number",
+)
+_is_weight = _is_written(
+    r"\d+(\.\d+)? (kg|g|mg|ug|μg|ng|pg)",
+    "be a number, a space and a unit, such as '0.25 kg'",
+)
 
 
 def _is_time(instance: Any, attribute: "attrs.Attribute[Any]", value: Any) -> None:
@@ -106,7 +86,8 @@ def _is_time(instance: Any, attribute: "attrs.Attribute[Any]", value: Any) -> No
 
 
 def _is_age(instance: Any, attribute: "attrs.Attribute[Any]", value: Any) -> None:
-    bounds = _text(attribute.name, value).split("/")
+    _is_text(instance, attribute, value)
+    bounds = value.split("/")
     days = [_days(bound) for bound in bounds if bound]
     if len(bounds) > 2 or not days or None in days:
         raise ValueError(
@@ -127,27 +108,28 @@ def _days(duration: str) -> float | None:
     return sum(float(number) * days for number, days in parts if number)
 
 
-def _is_species(instance: Any, attribute: "attrs.Attribute[Any]", value: Any) -> None:
-    if not _SPECIES.fullmatch(_text(attribute.name, value)):
-        raise ValueError(
-            f"{attribute.name} must be a Latin name such as 'Rattus norvegicus' or "
-            f"'http://purl.obolibrary.org/obo/NCBITaxon_' and a number, got {value!r}"
-        )
+def _time(value: Any) -> Any:
+    """Return an ISO 8601 text as a datetime; leave to the validator what is none."""
+    try:
+        return datetime.fromisoformat(value) if isinstance(value, str) else value
+    except ValueError:
+        return value
 
 
-def _is_weight(instance: Any, attribute: "attrs.Attribute[Any]", value: Any) -> None:
-    if not _WEIGHT.fullmatch(_text(attribute.name, value)):
-        raise ValueError(
-            f"{attribute.name} must be a number, a space and a unit, such as '0.25 kg', "
-            f"got {value!r}"
-        )
+def _tuple(value: Any) -> Any:
+    is_list = isinstance(value, Iterable) and not isinstance(value, str)
+    return tuple(value) if is_list else value
 
 
-def _optional(*validators: Any, converter: Any = None) -> Any:
+def _names(value: Any) -> Any:
+    return (value,) if isinstance(value, str) else _tuple(value)
+
+
+def _optional(validator: Validator, converter: Any = None) -> Any:
     return attrs.field(
         default=None,
         converter=attrs.converters.optional(converter) if converter else None,
-        validator=attrs.validators.optional(attrs.validators.and_(*validators)),
+        validator=attrs.validators.optional(validator),
     )
 
 
@@ -215,10 +197,8 @@ class NWBFacts:
             return {}, [f"{cls.KEY} must be a mapping, got {type(found).__name__}"]
         fields = {f.name: f for f in attrs.fields(cls)}  # type: ignore[arg-type] # a frozen class
         others = SimpleNamespace(**{name: found.get(name) for name in fields})
-        valid, refused = (
-            {},
-            [f"there is no field {n!r}" for n in found if n not in fields],
-        )
+        valid: dict[str, Any] = {}
+        refused = [f"there is no field {n!r}" for n in found if n not in fields]
         for name, field in fields.items():
             if found.get(name) is None:
                 continue
@@ -305,15 +285,13 @@ class NWBSession(NWBFacts):
     session_description: str = attrs.field(validator=_is_text)
     identifier: str | None = _optional(_is_text)
     session_id: str | None = _optional(_is_path_part)
-    experimenter: tuple[str, ...] | None = _optional(
-        _are_texts, _are_people, converter=_names
-    )
+    experimenter: tuple[str, ...] | None = _optional(_are(_is_person), _names)
     lab: str | None = _optional(_is_text)
     institution: str | None = _optional(_is_text)
     experiment_description: str | None = _optional(_is_text)
-    keywords: tuple[str, ...] | None = _optional(_are_texts, converter=_tuple)
+    keywords: tuple[str, ...] | None = _optional(_are(_is_text), _tuple)
     related_publications: tuple[str, ...] | None = _optional(
-        _are_texts, _are_publications, converter=_names
+        _are(_is_publication), _names
     )
     notes: str | None = _optional(_is_text)
     pharmacology: str | None = _optional(_is_text)

@@ -12,18 +12,22 @@ from spikelab.errors import FormatError
 from spikelab.formats import h5
 from spikelab.formats.nwb import schema
 from spikelab.spikedata.spike_trains import SpikeTrains
-from spikelab.spikedata.unit_table import MISSING
+from spikelab.spikedata.unit_table import MISSING, is_nan
+
+WAVEFORMS = ("waveform_mean", "waveform_sd")
+"""The columns of mean waveforms, and the attributes that they hold."""
 
 _FILLS = {"absent": MISSING, "none": None, "nan": float("nan")}
 """What a filled place in a column can stand for."""
 
-_NOTES = {
-    "container": frozenset({"list", "tuple"}),
-    "value_dtype": frozenset(
-        {"bool", *(f"{s}int{n}" for s in ("", "u") for n in (8, 16, 32, 64))}
-    ),
-    "missing": frozenset(_FILLS),
-    "padded": frozenset({True}),
+_NOTES: dict[str, set[Any]] = {
+    "container": {"list", "tuple"},
+    "value_dtype": {
+        "bool",
+        *(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)),
+    },
+    "missing": {*_FILLS},
+    "padded": {True},
 }
 """Attributes of a column in a file, and what they may be; see :class:`StoredColumn`."""
 
@@ -65,19 +69,17 @@ class StoredColumn:
 
     def notes(self) -> dict[str, Any]:
         """Return what a file needs to say to give the attributes back."""
-        notes = {name: getattr(self, name) for name in _NOTES}
-        renamed = {"key": self.key} if self.key != self.name else {}
-        return renamed | {name: note for name, note in notes.items() if note}
+        notes = {"key": self.key if self.key != self.name else ""}
+        notes |= {name: getattr(self, name) for name in _NOTES}
+        return {name: note for name, note in notes.items() if note}
 
     def values(self) -> list[Any]:
         """Return the value of each unit; MISSING where it has none."""
         is_scalar = self.ends is None and self.data.ndim == 1
-        rows: list[Any]
+        rows: list[Any] = list(self.data)
         if self.ends is not None:
             edges = [0, *self.ends.tolist()]
             rows = [self.data[start:stop] for start, stop in pairwise(edges)]
-        else:
-            rows = list(self.data)
         gaps = [bool(self.missing) and looks_missing(row) for row in rows]
         restored = self._restored(np.array(gaps, dtype=bool))
         if is_scalar:
@@ -107,13 +109,10 @@ class StoredColumn:
         whole[~gaps] = restored
         return whole
 
-
-def write_column(table: h5py.Group, column: StoredColumn) -> None:
-    """Write a column, and what is needed to give the units' attributes back."""
-    what = f"Attribute {column.key!r} of each unit."
-    created = schema.vector(table, column.name, column.data, what, **column.notes())
-    if column.ends is not None:
-        schema.index(table, f"{column.name}_index", created, column.ends)
+    def write(self, table: h5py.Group) -> None:
+        """Write the column, and what is needed to give the units' attributes back."""
+        what = f"Attribute {self.key!r} of each unit."
+        schema.column(table, self.name, self.data, what, self.ends, **self.notes())
 
 
 def read_column(
@@ -121,21 +120,12 @@ def read_column(
 ) -> StoredColumn | None:
     """Return a column, None if it holds no numbers, bool or str in this file.
 
-    Parameters
-    ----------
-    table : h5py.Group
-        The table.
-    name : str
-        Name of the column.
-    n_units : int
-        Rows of the table.
-    own : bool
-        Whether :func:`write_column` wrote it.
+    `own` says whether spikelab wrote it, so that its notes mean something.
 
     Raises
     ------
     FormatError
-        If the column does not have that many rows.
+        If the column does not have `n_units` rows.
     """
     index = f"{name}_index"
     try:
@@ -153,10 +143,19 @@ def read_column(
     n_rows = len(values if ends is None else ends)
     if n_rows != n_units:
         raise FormatError(f"{data.name} must have {n_units} rows, got {n_rows}")
-    said = h5.scalar_attributes(data) if own else {}
-    notes = {n: said[n] for n, allowed in _NOTES.items() if said.get(n) in allowed}
-    key = str(said.get("key", name))
-    return StoredColumn(name=name, key=key, data=values, ends=ends, **notes)
+    notes: dict[str, Any] = {}
+    if own:
+        said = h5.scalar_attributes(data)
+        notes = {n: said[n] for n, allowed in _NOTES.items() if said.get(n) in allowed}
+        notes["key"] = str(said.get("key", name))
+    elif values.dtype == object:
+        notes["container"] = "list"
+    elif name in WAVEFORMS:  # NaN for a unit without one
+        notes["missing"] = "absent"
+        values = values if values.dtype.kind == "f" else values.astype(np.float32)
+    return StoredColumn(
+        **{"name": name, "key": name, "data": values, **notes}, ends=ends
+    )
 
 
 def has_link(group: h5py.Group, name: str) -> bool:
@@ -190,11 +189,7 @@ def _without_padding(array: NDArray[Any]) -> NDArray[Any]:
 
 def looks_missing(value: Any) -> bool:
     """Return whether a value looks like the ones that are missing."""
-    if isinstance(value, str):
-        return value == ""
-    if isinstance(value, float | np.floating):
-        return bool(value != value)
     if not isinstance(value, np.ndarray | list | tuple):
-        return False
+        return is_nan(value) or (isinstance(value, str) and value == "")
     array = np.asarray(value)
     return not array.size or (array.dtype.kind == "f" and bool(np.isnan(array).all()))

@@ -89,13 +89,8 @@ class Header:
     def write(self, file: h5py.File, content: str) -> None:
         """Write what an NWB file holds before any data.
 
-        Parameters
-        ----------
-        file : h5py.File
-            The new file.
-        content : str
-            A text that no file with other data has; the identifier is made of it,
-            unless the session has one.
+        `content` is a text that no file with other data has; the identifier is made of
+        it, unless the session has one.
         """
         schema.typed(file, "NWBFile", nwb_version=schema.VERSION)
         for name in schema.GROUPS:
@@ -119,34 +114,26 @@ class Header:
             subject = schema.typed(file.create_group("general/subject"), "Subject")
             for name, value in self.subject.items():
                 subject[name] = value
-        for name in ("fs_Hz", TIME_ZERO):
-            if value := self.metadata().get(name):
-                file.attrs[name] = value
+        for name, number in (("fs_Hz", self.fs_Hz), (TIME_ZERO, self.time_zero_ms)):
+            if number:
+                file.attrs[name] = number
 
 
 def header_of(
     metadata: Mapping[Any, Any],
-    session: NWBSession | None,
-    subject: NWBSubject | None,
-    fs_Hz: float | None,
+    session: NWBSession | None = None,
+    subject: NWBSubject | None = None,
+    fs_Hz: float | None = None,
 ) -> Header:
     """Return the header of a new file: what is given, or else what metadata hold."""
-    refused: list[str] = []
-
-    def fields(given: NWBFacts | None, cls: type[NWBFacts]) -> dict[str, Any]:
-        if given is not None:
-            return given.fields()
-        valid, wrong = cls.valid_fields(metadata.get(cls.KEY, {}))
-        refused.extend(wrong)
-        return valid
-
-    about, animal = fields(session, NWBSession), fields(subject, NWBSubject)
+    about, refused = _fields(session, NWBSession, metadata)
+    animal, wrong = _fields(subject, NWBSubject, metadata)
     if session is None:
         about.pop("identifier", None)
     start = about.get("session_start_time")
     born = animal.get("date_of_birth")
     if born and start and datetime.fromisoformat(born) > datetime.fromisoformat(start):
-        refused.append(f"date_of_birth must not be after {start}, got {born}")
+        wrong.append(f"date_of_birth must not be after {start}, got {born}")
         del animal["date_of_birth"]
     zero = _number(metadata.get(TIME_ZERO)) or 0.0
     rate = _number(metadata.get("fs_Hz")) if fs_Hz is None else float(fs_Hz)
@@ -157,8 +144,16 @@ def header_of(
         fs_Hz=rate if rate and rate > 0 else None,
         time_zero_ms=zero if _later(start or _PLACEHOLDER, zero) else 0.0,
         waveform_unit=unit if isinstance(unit, str) and h5.is_text(unit) else None,
-        refused=refused,
+        refused=refused + wrong,
     )
+
+
+def _fields(
+    given: NWBFacts | None, cls: type[NWBFacts], metadata: Mapping[Any, Any]
+) -> tuple[dict[str, Any], list[str]]:
+    if given is not None:
+        return given.fields(), []
+    return cls.valid_fields(metadata.get(cls.KEY, {}))
 
 
 def _number(value: Any) -> float | None:
@@ -191,17 +186,8 @@ def _creation_time() -> datetime:
 def read_header(file: h5py.File, notes: Mapping[str, Any]) -> Header:
     """Return what the header of a file says.
 
-    Parameters
-    ----------
-    file : h5py.File
-        An NWB file of any program.
-    notes : mapping
-        Attributes of its root, if spikelab wrote it.
-
-    Warns
-    -----
-    UserWarning
-        If our classes refuse a field of session or subject, which is left out.
+    `notes` are the attributes of its root, if spikelab wrote it. A warning names the
+    fields of session or subject that our classes refuse; they are left out.
     """
     names = {f.name for f in attrs.fields(NWBSession)} - {*_NOT_CARRIED}
     about = _texts(file, "/", names & schema.MEMBERS)
@@ -217,8 +203,8 @@ def read_header(file: h5py.File, notes: Mapping[str, Any]) -> Header:
         del session["session_start_time"]
     if session.get("session_description") == PLACEHOLDER_DESCRIPTION:
         del session["session_description"]
-    rate = notes.get("fs_Hz")
-    return Header(session, animal, _number(rate), _number(zero) or 0.0)
+    rate = _number(notes.get("fs_Hz"))
+    return Header(session, animal, rate, _number(zero) or 0.0)
 
 
 def _texts(file: h5py.File, place: str, names: set[str]) -> dict[str, Any]:

@@ -9,25 +9,71 @@ import numpy as np
 
 from spikelab import validate
 from spikelab.formats import h5, protect
-from spikelab.formats.base import FileWriter, Loss, recordings_of
+from spikelab.formats.base import FileWriter, Loss
 from spikelab.formats.functions import export_function
-from spikelab.formats.nwb import loading, schema, units_table, waveform_columns
-from spikelab.formats.nwb.file_header import Header, header_of
-from spikelab.formats.nwb.object_part import ObjectPart, fingerprint, windows_ms
+from spikelab.formats.nwb import schema
+from spikelab.formats.nwb.column_names import STRUCTURE
+from spikelab.formats.nwb.header import Header, header_of
+from spikelab.formats.nwb.parts import Part, RecordingPart, fingerprint
+from spikelab.formats.nwb.reader import PARTS, read
 from spikelab.formats.nwb.session import NWBSession, NWBSubject
-from spikelab.formats.nwb.units_table import UnitFacts, unit_facts
+from spikelab.formats.nwb.slices import SpikeSlicesPart
+from spikelab.formats.nwb.units import (
+    FACTS,
+    SPIKE_TIMES,
+    SPIKE_TIMES_INDEX,
+    UnitFacts,
+    describe_waveforms,
+    unit_facts,
+    write_spikes,
+)
 from spikelab.spikedata import time_units
-from spikelab.spikedata.cutting import recording_metadata
 from spikelab.spikedata.data_object import DataObject, data_class
 from spikelab.spikedata.spikedata import SpikeData
-from spikelab.spikedata.spikeslicestack import SpikeSliceStack
 from spikelab.spikedata.unit_table import UnitTable
 
 _NAMES = ("group", "spike_times_dataset", "spike_times_index_dataset")
 """Options that name parts of the file."""
 
+_OTHERS = STRUCTURE - {SPIKE_TIMES, SPIKE_TIMES_INDEX} | {"colnames"}
+"""Members of the Units table under whose names spike times cannot be written."""
+
 _WINDOWS = "windows"
 """Key of the metadata in which the windows of slices are compared."""
+
+
+@attrs.frozen(eq=False)
+class Plan:
+    """All that a file of one object will hold, for checks, losses and writing.
+
+    Parameters
+    ----------
+    part : Part
+        What the data class of the object has its own place for.
+    header : Header
+        Session, subject and time 0.
+    units : UnitFacts or None
+        What is known about the units, None if nothing is and there are no spikes.
+    own_names : dict of str
+        The options that give parts of the file another name than NWB does.
+    """
+
+    part: Part[Any]
+    header: Header
+    units: UnitFacts | None
+    own_names: dict[str, str]
+
+    @property
+    def class_name(self) -> str:
+        """Name of the data class."""
+        return data_class(self.part.obj).__name__
+
+    def content(self) -> list[Any]:
+        """Return all that a file holds beside its header."""
+        units, content = self.units, self.part.content()
+        for column in units.columns if units else ():
+            content += [column.name, column.notes(), column.data, column.ends]
+        return [*content, units.ids] if units else content
 
 
 @attrs.frozen(kw_only=True)
@@ -117,10 +163,10 @@ class NWBWriter(FileWriter):
     method: ClassVar[str] = "to_nwb"
 
     spike_times_dataset: str = attrs.field(
-        default=units_table.SPIKE_TIMES, validator=validate.is_dataset_name
+        default=SPIKE_TIMES, validator=validate.is_dataset_name
     )
     spike_times_index_dataset: str = attrs.field(
-        default=units_table.SPIKE_TIMES_INDEX, validator=validate.is_dataset_name
+        default=SPIKE_TIMES_INDEX, validator=validate.is_dataset_name
     )
     group: str = attrs.field(default=schema.UNITS, validator=validate.is_dataset_name)
     session: NWBSession | None = attrs.field(
@@ -141,10 +187,9 @@ class NWBWriter(FileWriter):
         }
         validate.distinct(**names)
         for name, value in names.items():
-            if value.split("/")[0] in units_table.OTHERS:
+            if value.split("/")[0] in _OTHERS:
                 raise ValueError(
-                    f"{name} must not be one of {sorted(units_table.OTHERS)}, "
-                    f"got {value!r}"
+                    f"{name} must not be one of {sorted(_OTHERS)}, got {value!r}"
                 )
         if self.group.split("/")[0] in schema.MEMBERS:
             raise ValueError(
@@ -158,19 +203,36 @@ class NWBWriter(FileWriter):
                 f"got {born} and {self.session.session_start_time}"
             )
 
-    def _check_format(self, obj: DataObject) -> None:
-        _part(obj).check(obj)
+    def _prepared(self, obj: DataObject) -> Plan:
+        part = PARTS[data_class(obj).__name__](obj)
+        table = None
+        if part.recording is not None:
+            table = part.recording.unit_table
+        elif (known := getattr(obj, "neuron_attributes", None)) is not None:
+            table = UnitTable(known, len(known))
+        taken = [self.spike_times_dataset, self.spike_times_index_dataset]
+        area = self.session.electrode_location if self.session else None
+        return Plan(
+            part=part,
+            header=header_of(part.metadata, self.session, self.subject, self.fs_Hz),
+            units=None
+            if table is None
+            else unit_facts(table, [name.split("/")[0] for name in taken], area),
+            own_names={
+                field.name: getattr(self, field.name)
+                for field in attrs.fields(NWBWriter)
+                if field.name in _NAMES and getattr(self, field.name) != field.default
+            },
+        )
 
-    def _cautions(self, obj: DataObject) -> Iterator[str]:
-        part = _part(obj)
-        facts, header = self._facts(obj), self._header(obj)
-        if facts and (said := facts.cautions()):
+    def _cautions(self, plan: Plan) -> Iterator[str]:
+        recording, names = plan.part.recording, plan.own_names
+        if plan.units is not None and (said := plan.units.cautions()):
             yield f"neuron_attributes in NWB: {said}"
-        if header.refused:
-            yield f"session and subject are written without: {'; '.join(header.refused)}"
-        recording, names = part.recording(obj), self._own_names()
+        if refused := plan.header.refused:
+            yield f"session and subject are written without: {'; '.join(refused)}"
         if recording is None and names:
-            yield f"{', '.join(names)} has no meaning for a {part.cls.__name__}"
+            yield f"{', '.join(names)} has no meaning for a {plan.class_name}"
         elif names:
             times, ends = self.spike_times_dataset, self.spike_times_index_dataset
             yield (
@@ -187,82 +249,50 @@ class NWBWriter(FileWriter):
                 f"(start_time is {recording.start_time} ms)"
             )
 
-    def _own_names(self) -> dict[str, str]:
-        """Return the options that give another name than NWB does."""
-        fields = attrs.fields_dict(type(self))
-        names = {name: getattr(self, name) for name in _NAMES}
-        return {n: v for n, v in names.items() if v != fields[n].default}
+    def _losses(self, plan: Plan) -> list[Loss]:
+        lost = [] if plan.units is None else list(plan.units.losses())
+        if "metadata" in data_class(plan.part.obj).FIELDS:
+            lost += plan.header.losses(plan.part.metadata)
+        return lost + list(plan.part.losses())
 
-    def _facts(self, obj: DataObject) -> UnitFacts | None:
-        """Return what is known about the units, in the form that a table holds."""
-        known, has_spikes = getattr(obj, "neuron_attributes", None), recordings_of(obj)
-        if known is None and not has_spikes:
-            return None
-        table = UnitTable(known, has_spikes[0].N if has_spikes else len(known or ()))
-        names = (self.spike_times_dataset, self.spike_times_index_dataset)
-        area = self.session.electrode_location if self.session else None
-        return unit_facts(table, [name.split("/")[0] for name in names], area)
+    def _carried(self, plan: Plan) -> DataObject:
+        part: Part[DataObject] = plan.part
+        if not isinstance(part, SpikeSlicesPart):
+            return part.obj
+        windows = time_units.there_and_back(part.windows, "s", None)
+        part.recording.metadata = {**plan.header.metadata(), _WINDOWS: windows}
+        return part.recording
 
-    def _header(self, obj: DataObject) -> Header:
-        return header_of(_metadata(obj), self.session, self.subject, self.fs_Hz)
+    def _atol_ms(self, plan: Plan) -> float:
+        part, largest = plan.part, [0.0]
+        if part.recording is not None:
+            largest.append(part.recording.spike_trains.largest_ms())
+        if not isinstance(part, RecordingPart):
+            times: Any = getattr(part.obj, "times", None)
+            largest.extend(np.abs(np.ravel([] if times is None else times)))
+        return time_units.rounding_ms("s", None, float(max(largest)))
 
-    def _losses(self, obj: DataObject) -> list[Loss]:
-        facts = self._facts(obj)
-        lost = list(facts.losses()) if facts else []
-        if "metadata" in data_class(obj).FIELDS:
-            lost += self._header(obj).losses(_metadata(obj))
-        return lost + list(_part(obj).losses(obj))
-
-    def _carried(self, obj: DataObject) -> DataObject:
-        recording = _part(obj).recording(obj)
-        if recording is None or not isinstance(obj, SpikeSliceStack):
-            return obj
-        windows = time_units.there_and_back(windows_ms(obj.times), "s", None)
-        recording.metadata = {**self._header(obj).metadata(), _WINDOWS: windows}
-        return recording
-
-    def _atol_ms(self, obj: DataObject) -> float:
-        recording = _part(obj).recording(obj)
-        spikes = (0.0, 0.0) if recording is None else recording.spike_trains.extremes()
-        given = None if isinstance(obj, SpikeData) else getattr(obj, "times", None)
-        windows = np.ravel([] if given is None else given)
-        largest = np.abs(np.concatenate([spikes, windows])).max()
-        return time_units.rounding_ms("s", None, float(largest))
-
-    def _write(self, obj: DataObject, staged: Path) -> None:
-        part, facts, header = _part(obj), self._facts(obj), self._header(obj)
-        recording = part.recording(obj)
-        fields = {*data_class(obj).FIELDS.values()} - {"neuron_attributes", "metadata"}
-        content = [getattr(obj, name) for name in sorted(fields)]
-        if recording is not None:
-            trains = recording.spike_trains
-            content = [trains.flat, trains.ends, recording.start_time, recording.length]
-            content.append(obj.times if isinstance(obj, SpikeSliceStack) else None)
-        content.append(facts.ids if facts else None)
-        for column in facts.columns if facts else ():
-            content += [column.name, column.notes(), column.data, column.ends]
+    def _write(self, plan: Plan, staged: Path) -> None:
+        part, units, header = plan.part, plan.units, plan.header
         with h5.created(staged) as file:
-            header.write(file, fingerprint(content))
-            file.attrs.update({"creator": schema.CREATOR, "kind": part.cls.__name__})
-            if recording is not None and facts is not None:
-                file.attrs.update({"n_units": recording.N, **self._own_names()})
-                table = units_table.write_units(
-                    file,
-                    facts,
-                    recording,
-                    group=self.group,
-                    times=self.spike_times_dataset,
-                    ends=self.spike_times_index_dataset,
-                    fs_Hz=header.fs_Hz,
-                )
-                waveform_columns.describe(table, header.fs_Hz, header.waveform_unit)
-            elif facts is not None:
-                units_table.write_facts(file, facts)
-            part.write(file, obj)
+            header.write(file, fingerprint(plan.content()))
+            file.attrs.update({"creator": schema.CREATOR, "kind": plan.class_name})
+            if part.recording is not None and units is not None:
+                file.attrs.update({"n_units": part.recording.N, **plan.own_names})
+                times, ends = self.spike_times_dataset, self.spike_times_index_dataset
+                is_column = "/" not in times and ends == f"{times}_index"
+                spikes = [times] * is_column + ["obs_intervals"]
+                table = units.write(file, self.group, spikes)
+                write_spikes(table, part.recording, times, ends, header.fs_Hz)
+                describe_waveforms(table, header.fs_Hz, header.waveform_unit)
+            elif units is not None:
+                schema.module(file)
+                units.write(file, FACTS)
+            part.write(file)
             protect.record_members(file)
 
     def _read(self, staged: Path) -> DataObject:
-        found = loading.read(staged)
+        found = read(staged)
         if isinstance(found, SpikeData):
             with h5.opened(staged) as file:
                 if windows := schema.read_trials(file):
@@ -271,14 +301,3 @@ class NWBWriter(FileWriter):
 
 
 export_spikedata_to_nwb = export_function(NWBWriter, "export_spikedata_to_nwb")
-
-
-def _part(obj: DataObject) -> ObjectPart[Any]:
-    return loading.PARTS[data_class(obj).__name__]
-
-
-def _metadata(obj: DataObject) -> dict[Any, Any]:
-    """Return what is known about the recording that an object is, or comes from."""
-    if isinstance(obj, SpikeSliceStack):
-        return recording_metadata(obj)
-    return dict(getattr(obj, "metadata", None) or {})

@@ -11,35 +11,29 @@ from spikelab.errors import FormatError
 from spikelab.formats import h5
 from spikelab.formats.base import StrPath
 from spikelab.formats.functions import spikedata_loader
-from spikelab.formats.nwb import schema, units_table
-from spikelab.formats.nwb.file_header import read_header
-from spikelab.formats.nwb.object_part import ObjectPart
-from spikelab.formats.nwb.pairwise_parts import PairwisePart
-from spikelab.formats.nwb.rate_parts import RateSlicesPart, RatesPart
-from spikelab.formats.nwb.spike_parts import RecordingPart, SpikeSlicesPart
-from spikelab.formats.nwb.units_reading import UnitsReader
+from spikelab.formats.nwb import schema
+from spikelab.formats.nwb.comparisons import MatrixPart, MatrixStackPart
+from spikelab.formats.nwb.header import read_header
+from spikelab.formats.nwb.parts import Part, RecordingPart
+from spikelab.formats.nwb.rates import RateSlicesPart, RatesPart
+from spikelab.formats.nwb.slices import SpikeSlicesPart
+from spikelab.formats.nwb.units import FACTS, SPIKE_TIMES, SPIKE_TIMES_INDEX
+from spikelab.formats.nwb.units_reader import UnitsReader
 from spikelab.formats.reading import RecordingOptions, build, errors_naming
 from spikelab.spikedata import time_units
 from spikelab.spikedata.data_object import DataObject
-from spikelab.spikedata.pairwise import PairwiseCompMatrix, PairwiseCompMatrixStack
 from spikelab.spikedata.spikedata import SpikeData
 from spikelab.storage.remote_file import RemoteFile, readable
 
-PARTS: dict[str, ObjectPart[Any]] = {
-    part.cls.__name__: part
-    for part in (
-        RecordingPart(),
-        SpikeSlicesPart(),
-        RatesPart(),
-        RateSlicesPart(),
-        PairwisePart(PairwiseCompMatrix, "matrix"),
-        PairwisePart(PairwiseCompMatrixStack, "stack"),
-    )
+PARTS: dict[str, type[Part[Any]]] = {
+    "SpikeData": RecordingPart,
+    "SpikeSliceStack": SpikeSlicesPart,
+    "RateData": RatesPart,
+    "RateSliceStack": RateSlicesPart,
+    "PairwiseCompMatrix": MatrixPart,
+    "PairwiseCompMatrixStack": MatrixStackPart,
 }
-"""How the objects of each data class lie in a file."""
-
-_SPIKES = ("SpikeData", "SpikeSliceStack")
-"""Classes whose files are read as the recording in them."""
+"""How an object of each data class lies in a file."""
 
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 _ZARR = (".zattrs", ".zmetadata", "zarr.json")
@@ -61,7 +55,7 @@ def recognises(path: Path | RemoteFile, head: bytes) -> bool:
     with h5.opened(path) as file:
         if "nwb_version" in file:
             return True
-        names = ("id", units_table.SPIKE_TIMES, units_table.SPIKE_TIMES_INDEX)
+        names = ("id", SPIKE_TIMES, SPIKE_TIMES_INDEX)
         table = file.get(schema.UNITS)
         return isinstance(table, h5py.Group) and all(name in table for name in names)
 
@@ -172,13 +166,12 @@ def _object(
     if not own and version is not None:
         notes = {}  # those of other programs mean something else
     header = read_header(file, notes)
-    kind = str(notes.get("kind")) if own and group is None else "SpikeData"
-    if kind not in _SPIKES and kind in PARTS:
+    part = PARTS.get(str(notes.get("kind"))) if own and group is None else None
+    if part is not None and not issubclass(part, RecordingPart | SpikeSlicesPart):
         known = None
-        if h5.has_member(file, f"{schema.MODULE}/{units_table.FACTS}"):
-            facts = h5.member(file, f"{schema.MODULE}/{units_table.FACTS}")
-            known = UnitsReader(facts, own=True).attributes()
-        obj = PARTS[kind].read(file, known, header.metadata())
+        if h5.has_member(file, FACTS):
+            known = UnitsReader(h5.member(file, FACTS), own=True).attributes()
+        obj = part.read(file, known, header.metadata())
         options.refuse_unless_recording(obj)
         return obj
     units = UnitsReader.of(file, group, notes, own=own)

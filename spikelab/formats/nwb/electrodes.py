@@ -11,21 +11,25 @@ from numpy.typing import NDArray
 from spikelab.errors import FormatError
 from spikelab.formats import h5
 from spikelab.formats.nwb import schema
-from spikelab.formats.nwb.unit_columns import read_column
+from spikelab.formats.nwb.columns import read_column
 from spikelab.spikedata.unit_table import MISSING, UnitTable
 
-AXES = ("x", "y", "z")
+_AXES = ("x", "y", "z")
 
-_NAME = "electrode_name"
+NAME = "electrode_name"
 """The column for names of electrodes that have no numbers."""
 
-UNKNOWN = "unknown"
+DEVICE = "recording_device"
+GROUP = "recording_electrodes"
+GROUP_DESCRIPTION = "All electrodes that units of this recording are assigned to."
+
+_UNKNOWN = "unknown"
 """What NWB writes for an electrode of which the place in the brain is not known."""
 
 
 @attrs.frozen(eq=False)
 class Electrodes:
-    """The distinct electrodes, and which of them each unit has.
+    """The distinct electrodes of a recording, and which of them each unit has.
 
     Parameters
     ----------
@@ -62,24 +66,44 @@ class Electrodes:
         units = np.split(self.rows, self.ends[:-1])
         return [_one_or_all([labels[row] for row in rows]) for rows in units]
 
+    def write(self, file: h5py.File) -> h5py.Group:
+        """Write the table, its electrode group and its device; return the table."""
+        device = schema.typed(
+            file.create_group(f"general/devices/{DEVICE}"),
+            "Device",
+            description="The device that recorded; the export knows nothing more about it.",
+        )
+        ephys = file.create_group("general/extracellular_ephys")
+        group = schema.typed(
+            ephys.create_group(GROUP),
+            "ElectrodeGroup",
+            description=GROUP_DESCRIPTION,
+            location=self.group_area,
+        )
+        group["device"] = h5py.SoftLink(device.name)
+        n_rows = len(self.ids)
+        references = np.array([group.ref] * n_rows, dtype=h5py.ref_dtype)
+        columns: dict[str, tuple[Any, str]] = {
+            "location": (self.areas, "Part of the brain that it lies in."),
+            "group": (references, "Its electrode group."),
+            "group_name": ([GROUP] * n_rows, "Name of its group."),
+        }
+        for axis, values in self.coordinates.items():
+            columns[axis] = values, f"Its {axis} coordinate, as given with the units."
+        if self.names is not None:
+            columns[NAME] = self.names, "Its name."
+        what = "One row for each electrode."
+        table = schema.table(ephys, "electrodes", self.ids, columns, what)
+        for name, (values, description) in columns.items():
+            schema.column(table, name, values, description)
+        return table
 
-def _one_or_all(ids: list[Any]) -> Any:
-    """Return one electrode as a number, several as a list."""
-    return ids if len(ids) > 1 else next(iter(ids), MISSING)
 
-
-def electrodes_of(table: UnitTable, area: str | None = None) -> Electrodes | None:
+def electrodes_of(table: UnitTable, area: str | None) -> Electrodes | None:
     """Return the electrodes that the attributes of the units name, None if none do.
 
     An electrode has the coordinates of the units that have it alone, and the brain area
-    of all its units, where they agree.
-
-    Parameters
-    ----------
-    table : UnitTable
-        What is known about each unit.
-    area : str, optional
-        The brain area where the units do not say.
+    of all its units, where they agree; `area` where they do not say any.
     """
     known = [_listed(electrode) for electrode in table.electrodes]
     distinct = {label for unit in known for label in unit}
@@ -89,31 +113,33 @@ def electrodes_of(table: UnitTable, area: str | None = None) -> Electrodes | Non
     row_of = {label: row for row, label in enumerate(labels)}
     rows = [[row_of[label] for label in unit] for unit in known]
     alone = [unit if len(unit) == 1 else [] for unit in rows]
-    places = np.full((len(labels), len(AXES)), np.nan)
+    places = np.full((len(labels), len(_AXES)), np.nan)
     for row, place in enumerate(_agreed(len(labels), alone, table.locations)):
         places[row, : len(place or ())] = place or ()
     areas = [a if h5.is_text(a) else None for a in table.brain_areas]
     numbered = isinstance(labels[0], int)
+    columns = zip(_AXES, places.T, strict=True)
     return Electrodes(
         ids=np.array(labels if numbered else range(len(labels)), dtype=np.int64),
         names=None if numbered else labels,
         rows=np.array([row for unit in rows for row in unit], dtype=np.int64),
         ends=np.cumsum([len(unit) for unit in rows], dtype=np.int64),
-        coordinates={
-            axis: column
-            for axis, column in zip(AXES, places.T, strict=True)
-            if not np.isnan(column).all()
-        },
-        areas=[a or area or UNKNOWN for a in _agreed(len(labels), rows, areas)],
+        coordinates={axis: x for axis, x in columns if not np.isnan(x).all()},
+        areas=[a or area or _UNKNOWN for a in _agreed(len(labels), rows, areas)],
     )
 
 
 def _listed(electrode: Any) -> list[Any]:
     """Return the int64 or str of each electrode of a unit, none if one is neither."""
     several = electrode if isinstance(electrode, list) else [electrode]
-    numbers = [e for e in several if type(e) is int and -(2**63) <= e < 2**63]
-    texts = [str(e) for e in several if h5.is_text(e)]
-    return next((known for known in (numbers, texts) if len(known) == len(several)), [])
+    if all(type(e) is int and -(2**63) <= e < 2**63 for e in several):
+        return several
+    return [str(e) for e in several] if all(map(h5.is_text, several)) else []
+
+
+def _one_or_all(ids: list[Any]) -> Any:
+    """Return one electrode as a number, several as a list."""
+    return ids if len(ids) > 1 else next(iter(ids), MISSING)
 
 
 def _agreed(n_rows: int, rows: list[list[int]], values: Sequence[Any]) -> list[Any]:
@@ -123,43 +149,6 @@ def _agreed(n_rows: int, rows: list[list[int]], values: Sequence[Any]) -> list[A
         for row in unit if value is not None else ():
             found[row].add(value)
     return [values.pop() if len(values) == 1 else None for values in found]
-
-
-def write(file: h5py.File, electrodes: Electrodes) -> h5py.Group:
-    """Write the table of electrodes, their group and their device; return the table."""
-    device = schema.typed(
-        file.create_group("general/devices/recording_device"),
-        "Device",
-        description="The device that recorded; the export knows nothing more about it.",
-    )
-    ephys = file.create_group("general/extracellular_ephys")
-    group = schema.typed(
-        ephys.create_group("recording_electrodes"),
-        "ElectrodeGroup",
-        description="All electrodes that units of this recording are assigned to.",
-        location=electrodes.group_area,
-    )
-    group["device"] = h5py.SoftLink(device.name)
-    n_rows = len(electrodes.ids)
-    columns: dict[str, tuple[Any, str]] = {
-        "location": (electrodes.areas, "Part of the brain that it lies in."),
-        "group": ([group.ref] * n_rows, "Its electrode group."),
-        "group_name": (["recording_electrodes"] * n_rows, "Name of its group."),
-    }
-    for axis, values in electrodes.coordinates.items():
-        columns[axis] = values, f"Its {axis} coordinate, as given with the units."
-    if electrodes.names is not None:
-        columns[_NAME] = electrodes.names, "Its name."
-    what = "One row for each electrode."
-    table = schema.table(ephys, "electrodes", electrodes.ids, columns, what)
-    for name, (values, description) in columns.items():
-        if name == "group":
-            refs = np.array(values, dtype=h5py.ref_dtype)
-            created = table.create_dataset(name, data=refs, dtype=h5py.ref_dtype)
-            schema.typed(created, "VectorData", schema.COMMON, description=description)
-        else:
-            schema.vector(table, name, values, description)
-    return table
 
 
 @attrs.frozen(eq=False)
@@ -202,24 +191,15 @@ class FoundElectrodes:
         return found
 
 
-def read(
-    file: h5py.File, region: h5py.Dataset, numbers: NDArray[np.int64], *, own: bool
+def read_electrodes(
+    region: h5py.Dataset, numbers: NDArray[np.int64], *, own: bool
 ) -> FoundElectrodes:
     """Return what the electrodes table says about the electrodes of the units.
 
-    Parameters
-    ----------
-    file : h5py.File
-        The open file.
-    region : h5py.Dataset
-        The electrodes of the units: rows of the table that it refers to, or, if it
-        refers to none (as spikelab 0.1 wrote it), ids.
-    numbers : ndarray of int64
-        Its values.
-    own : bool
-        Whether spikelab wrote it.
+    `numbers` are the values of `region`: rows of the table that it refers to, or, if it
+    refers to none (as spikelab 0.1 wrote it), ids.
     """
-    reference = region.attrs.get("table")
+    file, reference = region.file, region.attrs.get("table")
     table = file[reference] if reference else None
     if table is None and h5.has_member(file, schema.ELECTRODES):
         table = h5.member(file, schema.ELECTRODES)
@@ -235,10 +215,11 @@ def read(
             f"electrodes must lie in the {len(ids)} rows, got row {wrong}"
         )
     columns = {n: c for n in names if (c := read_column(table, n, len(ids), own=False))}
-    is_named = own and _NAME in columns
-    labels = columns[_NAME].values() if is_named else ids.tolist()
-    axes = [a for a in AXES if a in columns] or [f"rel_{a}" for a in AXES]
+    is_named = own and NAME in columns
+    labels = columns[NAME].values() if is_named else ids.tolist()
+    axes = [a for a in _AXES if a in columns] or [f"rel_{a}" for a in _AXES]
     numeric = [a for a in axes if a in columns and columns[a].data.dtype.kind in "iuf"]
+    # The last row is that of an id that the table does not have.
     places = np.full((len(ids) + 1, len(numeric)), np.nan)
     for i, axis in enumerate(numeric):
         places[:-1, i] = columns[axis].data
@@ -256,4 +237,4 @@ def read(
 
 
 def _is_area(value: Any) -> bool:
-    return isinstance(value, str) and value.strip() not in ("", UNKNOWN)
+    return isinstance(value, str) and value.strip() not in ("", _UNKNOWN)

@@ -1,7 +1,6 @@
 """The values of an attribute of all units, made into a column of a table."""
 
-from collections.abc import Iterable, Sequence
-from itertools import chain
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -9,15 +8,14 @@ from numpy.typing import NDArray
 
 from spikelab.formats import h5
 from spikelab.formats.nwb.column_names import safe
-from spikelab.formats.nwb.unit_columns import StoredColumn, looks_missing
-from spikelab.spikedata.unit_table import MISSING, UnitTable
+from spikelab.formats.nwb.columns import StoredColumn, looks_missing
+from spikelab.spikedata.unit_table import MISSING, UnitTable, is_nan
 
 _MAX_NDIM = 3
 """Dimensions of one unit's array; a column has one more, and NWB allows four."""
 
 _DIMENSIONS = "its arrays differ in dimensions, or have more than three"
 
-_FLOAT = (float, np.floating)
 _NESTED = (list, tuple, np.ndarray)
 
 _KINDS = {
@@ -25,6 +23,9 @@ _KINDS = {
     "numbers": (int, float, np.integer, np.floating),
     "text": (str,),
 }
+
+_Data = tuple[NDArray[Any], NDArray[np.int64] | None, str]
+"""The data of a column, the ends if it is ragged, and the dtype to restore."""
 
 
 class UnstorableError(ValueError):
@@ -34,23 +35,9 @@ class UnstorableError(ValueError):
 def packed(
     table: UnitTable, taken: Iterable[str], without: Iterable[Any]
 ) -> tuple[list[StoredColumn], dict[Any, str]]:
-    """Return the columns that hold the attributes of the units.
+    """Return the columns that hold the attributes, and why others have none.
 
-    Parameters
-    ----------
-    table : UnitTable
-        What is known about each unit.
-    taken : iterable of str
-        Names that no column may have.
-    without : iterable
-        Keys that are stored elsewhere.
-
-    Returns
-    -------
-    columns : list of StoredColumn
-        The columns.
-    left_out : dict
-        For each other key, why it makes none.
+    No column has one of the names `taken`; the keys `without` are stored elsewhere.
     """
     used, elsewhere = set(taken), set(without)
     keys = [key for key in table.columns if key not in elsewhere]
@@ -69,13 +56,7 @@ def packed(
 
 
 def stored_column(name: str, key: Any, given: Sequence[Any]) -> StoredColumn:
-    """Return the column that holds the values of an attribute.
-
-    Raises
-    ------
-    UnstorableError
-        If no column does.
-    """
+    """Return the column that holds the values of an attribute, or raise."""
     if not isinstance(key, str):
         raise UnstorableError("the key is not a text")
     _check_text(key)
@@ -84,22 +65,22 @@ def stored_column(name: str, key: Any, given: Sequence[Any]) -> StoredColumn:
     gaps = np.array([v is MISSING or v is None for v in values], dtype=bool)
     if leaves.kind in ("text", "truth values"):
         # Among these, NaN says that there is no value, as pandas writes it.
-        gaps |= np.array([isinstance(v, _FLOAT) and v != v for v in values], dtype=bool)
+        gaps |= np.fromiter(map(is_nan, values), dtype=bool, count=len(values))
     if gaps.all():
         raise UnstorableError("no unit has a value")
     present = [value for value, gap in zip(values, gaps, strict=True) if not gap]
-    is_scalar = not any(issubclass(t, _NESTED) for t in set(map(type, present)))
-    make = _of_scalars if is_scalar else _of_arrays
-    data, ends, value_dtype = make(present, leaves, gaps)
     types = set(map(type, present))
-    container = types.pop().__name__ if types in ({list}, {tuple}) else ""
+    is_nested = any(issubclass(t, _NESTED) for t in types)
+    data, ends, value_dtype = (_of_arrays if is_nested else _of_scalars)(
+        present, leaves, gaps
+    )
     missing = [value for value, gap in zip(values, gaps, strict=True) if gap]
     return StoredColumn(
         name=name,
         key=key,
         data=data,
         ends=ends,
-        container=container,
+        container=types.pop().__name__ if types in ({list}, {tuple}) else "",
         value_dtype=value_dtype,
         missing=gap_note(missing, present),
     )
@@ -123,16 +104,7 @@ class _Leaves:
     """
 
     def __init__(self, values: list[Any]) -> None:
-        level = [v for v in values if not (isinstance(v, _FLOAT) and v != v)]
-        leaves: list[Any] = []
-        for _ in range(_MAX_NDIM + 1):
-            leaves += [item for item in level if not isinstance(item, list | tuple)]
-            nested = [item for item in level if isinstance(item, list | tuple)]
-            level = list(chain.from_iterable(nested))
-            if not level:
-                break
-        if level:
-            raise UnstorableError(_DIMENSIONS)
+        leaves = list(_flat([v for v in values if not is_nan(v)]))
         arrays = [leaf for leaf in leaves if isinstance(leaf, np.ndarray) and leaf.size]
         scalars = [leaf for leaf in leaves if not isinstance(leaf, np.ndarray)]
         self.types = set(map(type, scalars)) | {a.dtype.type for a in arrays}
@@ -146,21 +118,8 @@ class _Leaves:
             if array.dtype.kind == "U":
                 texts += array.ravel().tolist()
         self.low, self.high = min([0, *integers]), max([0, *integers])
-        self.kind = self._kind()
+        self.kind = _kind(self.types)
         _check_text("".join(texts))
-
-    def _kind(self) -> str:
-        """Return the one kind of all values, "" if there are none."""
-        kinds = set()
-        for kind in self.types:
-            found = (k for k, types in _KINDS.items() if issubclass(kind, types))
-            name = next(found, "")
-            if not name or kind is np.timedelta64:
-                raise UnstorableError(f"it holds values of type {kind.__name__}")
-            kinds.add(name)
-        if len(kinds) > 1:
-            raise UnstorableError(f"it mixes {' and '.join(sorted(kinds))}")
-        return kinds.pop() if kinds else ""
 
     def dtype_of(self, arrays: Iterable[NDArray[Any]]) -> np.dtype[Any]:
         """Return a dtype that holds the values of all arrays, integers exactly."""
@@ -191,8 +150,28 @@ class _Leaves:
             raise UnstorableError("its integers do not fit beside NaN or fractions")
 
 
-_Data = tuple[NDArray[Any], NDArray[np.int64] | None, str]
-"""The data of a column, the ends if it is ragged, and the dtype to restore."""
+def _flat(values: Iterable[Any], depth: int = _MAX_NDIM) -> Iterator[Any]:
+    """Yield the scalars and arrays in lists and tuples."""
+    for value in values:
+        if not isinstance(value, list | tuple):
+            yield value
+        elif depth:
+            yield from _flat(value, depth - 1)
+        else:
+            raise UnstorableError(_DIMENSIONS)
+
+
+def _kind(types: Iterable[type]) -> str:
+    """Return the one kind of values of these types, "" if there are none."""
+    kinds = set()
+    for found in types:
+        names = [name for name, known in _KINDS.items() if issubclass(found, known)]
+        if not names or found is np.timedelta64:
+            raise UnstorableError(f"it holds values of type {found.__name__}")
+        kinds.add(names[0])
+    if len(kinds) > 1:
+        raise UnstorableError(f"it mixes {' and '.join(sorted(kinds))}")
+    return kinds.pop() if kinds else ""
 
 
 def _of_scalars(present: list[Any], leaves: _Leaves, gaps: NDArray[np.bool_]) -> _Data:
@@ -245,11 +224,11 @@ def _with_gaps(values: NDArray[Any], leaves: _Leaves, gaps: NDArray[np.bool_]) -
     return data, None, restored
 
 
-def _unwrapped(value: Any) -> Any:
+def _unwrapped(value: NDArray[Any]) -> Any:
     """Return what an array without dimensions, or one of objects, holds."""
-    if isinstance(value, np.ndarray) and value.dtype == object:
+    if value.dtype == object:
         return value.tolist()
-    return value[()] if isinstance(value, np.ndarray) and not value.ndim else value
+    return value if value.ndim else value[()]
 
 
 def _check_text(text: str) -> None:

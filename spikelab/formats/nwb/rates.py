@@ -11,12 +11,7 @@ from spikelab.errors import FormatError
 from spikelab.formats import h5
 from spikelab.formats.base import Loss
 from spikelab.formats.nwb import schema
-from spikelab.formats.nwb.object_part import (
-    ObjectPart,
-    check_numbers,
-    rounding_losses,
-    windows_ms,
-)
+from spikelab.formats.nwb.parts import Part, check_numbers, rounding_losses, windows_ms
 from spikelab.formats.reading import build
 from spikelab.spikedata.ratedata import RateData
 from spikelab.spikedata.rateslicestack import RateSliceStack
@@ -27,17 +22,16 @@ _NAME = f"{schema.MODULE}/firing_rates"
 _UNKNOWN = "unknown"
 
 
-class RatesPart(ObjectPart[RateData]):
+class RatesPart(Part[RateData]):
     """One series for all times."""
 
-    cls = RateData
-
-    def check(self, obj: RateData) -> None:
-        """Raise ValueError for what is not a real number."""
+    def __init__(self, obj: RateData) -> None:
+        super().__init__(obj)
         check_numbers("inst_Frate_data", obj.inst_Frate_data)
 
-    def losses(self, obj: RateData) -> Iterator[Loss]:
+    def losses(self) -> Iterator[Loss]:
         """Yield what the series does not tell."""
+        obj = self.obj
         if obj.rate_unit is not None and not h5.is_text(obj.rate_unit):
             text = "rate_unit (it is not a text that HDF5 can hold)"
             yield Loss(("rate_unit",), text)
@@ -47,17 +41,18 @@ class RatesPart(ObjectPart[RateData]):
         if _even_step(obj.times) is None:
             yield from rounding_losses("times", "times", obj.times)
 
-    def write(self, file: h5py.File, obj: RateData) -> None:
+    def write(self, file: h5py.File) -> None:
         """Write the series."""
-        rates = obj.inst_Frate_data.T
+        rates, unit = self.obj.inst_Frate_data.T, self.obj.rate_unit
         rows = max(BLOCK // max(rates.shape[1], 1), 1)
         blocks = (rates[i : i + rows] for i in range(0, len(rates), rows))
-        unit = str(obj.rate_unit) if h5.is_text(obj.rate_unit) else None
-        group = _write_series(file, blocks, rates, obj.times, unit or _UNKNOWN)
-        if unit is not None:
-            group.attrs["rate_unit"] = unit
+        known = str(unit) if h5.is_text(unit) else None
+        group = _write_series(file, blocks, rates, self.obj.times, known or _UNKNOWN)
+        if known is not None:
+            group.attrs["rate_unit"] = known
 
-    def read(self, file: h5py.File, known: Attributes, metadata: Any) -> RateData:
+    @classmethod
+    def read(cls, file: h5py.File, known: Attributes, metadata: Any) -> RateData:
         """Return the rates."""
         rates, group = _read_series(file)
         notes = h5.scalar_attributes(group)
@@ -78,42 +73,41 @@ class RatesPart(ObjectPart[RateData]):
         )
 
 
-class RateSlicesPart(ObjectPart[RateSliceStack]):
+class RateSlicesPart(Part[RateSliceStack]):
     """One series, window after window, and a trial for each window."""
 
-    cls = RateSliceStack
-
-    def check(self, obj: RateSliceStack) -> None:
-        """Raise ValueError for what is no real number, or windows that are none."""
+    def __init__(self, obj: RateSliceStack) -> None:
+        super().__init__(obj)
         check_numbers("event_stack", obj.event_stack)
-        windows_ms(obj.times)
+        self.windows = windows_ms(obj.times)
 
-    def losses(self, obj: RateSliceStack) -> Iterator[Loss]:
+    def losses(self) -> Iterator[Loss]:
         """Yield how far the windows are moved: series and trials tell all else."""
-        yield from rounding_losses("windows", "times", windows_ms(obj.times))
+        yield from rounding_losses("windows", "times", self.windows)
 
-    def write(self, file: h5py.File, obj: RateSliceStack) -> None:
-        """Write series and trials."""
-        _, n_bins, n_windows = obj.event_stack.shape
-        windows = windows_ms(obj.times)
-        times = windows[:, :1] + np.arange(n_bins) * float(obj.step_size)
+    def write(self, file: h5py.File) -> None:
+        """Write series and trials; each trial refers to its rows of the series."""
+        step, (_, n_bins, n_windows) = self.obj.step_size, self.obj.event_stack.shape
+        times = self.windows[:, :1] + np.arange(n_bins) * float(step)
         # Windows first, a view: (windows, times, units).
-        rates = obj.event_stack.transpose(2, 1, 0)
+        rates = self.obj.event_stack.transpose(2, 1, 0)
         group = _write_series(file, rates, rates, times.ravel(), _UNKNOWN)
-        group.attrs["step_size"], group.attrs["n_bins"] = float(obj.step_size), n_bins
+        group.attrs["step_size"], group.attrs["n_bins"] = float(step), n_bins
         group.attrs["n_windows"] = n_windows
-        trials = schema.write_trials(file, windows, columns=("timeseries",))
+        trials = schema.write_trials(file, self.windows, columns=["timeseries"])
         dtype = [("idx_start", "<i4"), ("count", "<i4"), ("timeseries", h5py.ref_dtype)]
         rows = [(i * n_bins, n_bins, group.ref) for i in range(n_windows)]
-        created = schema.typed(
-            trials.create_dataset("timeseries", data=np.array(rows, dtype=dtype)),
+        schema.column(
+            trials,
+            "timeseries",
+            np.array(rows, dtype=dtype),
+            "The rows of the rates that belong to the window.",
+            np.arange(1, n_windows + 1),
             "TimeSeriesReferenceVectorData",
-            description="The rows of the rates that belong to the window.",
         )
-        ends = np.arange(1, n_windows + 1)
-        schema.index(trials, "timeseries_index", created, ends)
 
-    def read(self, file: h5py.File, known: Attributes, metadata: Any) -> RateSliceStack:
+    @classmethod
+    def read(cls, file: h5py.File, known: Attributes, metadata: Any) -> RateSliceStack:
         """Return the slices."""
         rates, group = _read_series(file)
         notes = h5.scalar_attributes(group)
@@ -140,18 +134,8 @@ def _write_series(
 ) -> h5py.Group:
     """Write rates over time: with first time and step, if times are exactly even.
 
-    Parameters
-    ----------
-    file : h5py.File
-        The open file.
-    blocks : iterable of ndarray
-        Rates of shape (times, units), in turn.
-    rates : ndarray
-        All rates; of its shape, the last axis counts units, the others times.
-    times_ms : ndarray
-        Time of each row.
-    unit : str
-        Unit of the rates.
+    `blocks` are the rates in turn, each of shape (times, units); `rates` are all, of any
+    shape whose last axis counts units.
     """
     schema.module(file)
     group = schema.typed(
@@ -162,9 +146,7 @@ def _write_series(
     )
     shape = (len(times_ms), rates.shape[-1])
     data = h5.write_blocks(group, "data", shape, rates.dtype, blocks)
-    data.attrs["unit"] = unit
-    data.attrs["conversion"] = 1.0
-    data.attrs["resolution"] = -1.0
+    data.attrs.update({"unit": unit, "conversion": 1.0, "resolution": -1.0})
     step_ms = _even_step(times_ms)
     if step_ms is None:
         seconds = np.asarray(times_ms, dtype=np.float64) / 1000.0
@@ -185,12 +167,11 @@ def _even_step(times_ms: NDArray[Any]) -> float | None:
     if len(times) < 2 or not times[1] > times[0]:
         return None
     step = float(times[1] - times[0])
-    return (
-        step if np.array_equal(times[0] + np.arange(len(times)) * step, times) else None
-    )
+    is_even = np.array_equal(times[0] + np.arange(len(times)) * step, times)
+    return step if is_even else None
 
 
 def _read_series(file: h5py.File) -> tuple[NDArray[Any], h5py.Group]:
     """Return the rates (times, units), and the group of the series."""
     data = h5.dataset(file, f"{_NAME}/data", ndim=2, kinds="biuf")
-    return data[()], h5.member(file, _NAME)
+    return data[()], data.parent

@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 
 from spikelab.errors import FormatError, warn
 from spikelab.formats import h5
-from spikelab.formats.nwb import electrodes_table, schema, waveform_columns
+from spikelab.formats.nwb import schema
 from spikelab.formats.nwb.column_names import STRUCTURE
-from spikelab.formats.nwb.unit_columns import StoredColumn, has_link, read_column
-from spikelab.formats.nwb.units_table import SPIKE_TIMES, SPIKE_TIMES_INDEX
+from spikelab.formats.nwb.columns import WAVEFORMS, StoredColumn, has_link, read_column
+from spikelab.formats.nwb.electrodes import read_electrodes
+from spikelab.formats.nwb.units import SPIKE_TIMES, SPIKE_TIMES_INDEX, UNKNOWN_UNIT
 from spikelab.spikedata import time_units
 from spikelab.spikedata.spike_trains import SpikeTrains
 from spikelab.spikedata.unit_table import ELECTRODE_KEYS, MISSING
@@ -51,7 +52,7 @@ class UnitsReader:
         """
         name = group or str(notes.get("group", schema.UNITS))
         if file.get(name, getlink=True) is None:
-            elsewhere = ", ".join(schema.tables_of_units(file))
+            elsewhere = ", ".join(_tables_of_units(file))
             where = f"units are in {elsewhere}: choose with group="
             holds = f"it holds {', '.join(file) or 'nothing'}"
             raise FormatError(f"it has no {name!r}; {where if elsewhere else holds}")
@@ -87,8 +88,9 @@ class UnitsReader:
         name = self.times
         index = str(self.notes.get("spike_times_index_dataset", SPIKE_TIMES_INDEX))
         has_index = has_link(self.table, index.split("/")[0])
+        has_ids = has_link(self.table, "id")
         if not has_link(self.table, name.split("/")[0]):
-            if not has_link(self.table, "id"):
+            if not has_ids:
                 raise FormatError(f"the units have no {name!r} and no 'id'")
             if has_index or name in self._listed():
                 raise FormatError(f"the units must have the {name!r} that they list")
@@ -105,7 +107,7 @@ class UnitsReader:
         else:  # each unit has one spike, as NWB defines a column
             ends = np.arange(1, len(times) + 1)
         trains = SpikeTrains.from_flat(times, ends, f"{self.table.name}/{index}")
-        if has_link(self.table, "id") and len(self.ids) != len(trains):
+        if has_ids and len(self.ids) != len(trains):
             raise FormatError(
                 f"{self.table.name}/id must number the {len(trains)} units, "
                 f"got {len(self.ids)} ids"
@@ -134,15 +136,16 @@ class UnitsReader:
         self, start_ms: float | None, length_ms: float | None
     ) -> tuple[float, float | None]:
         """Return start and length in ms: as given, as noted in ms, or as observed."""
-        observed = self._observed_ms()
-        fires = self.trains.n_spikes or not observed.size
-        first, last = self.trains.extremes() if fires else observed
         start = self.notes.get("start_time") if start_ms is None else start_ms
-        if start is None:
-            start = float(min(first, observed[0] if observed.size else 0.0))
         length = self.notes.get("length_ms") if length_ms is None else length_ms
-        if length is None and observed.size:
-            length = float(max(last, observed[1]) - start)
+        if start is None or length is None:
+            observed = self._observed_ms()
+            fires = self.trains.n_spikes or not observed.size
+            first, last = self.trains.extremes() if fires else observed
+            if start is None:
+                start = float(min(first, observed[0] if observed.size else 0.0))
+            if length is None and observed.size:
+                length = float(max(last, observed[1]) - start)
         if isinstance(start, str) or isinstance(length, str):
             raise FormatError(
                 f"start_time and length_ms must be numbers, got {start}, {length}"
@@ -166,14 +169,14 @@ class UnitsReader:
         found: dict[str, Any] = {}
         waves, spikes = (
             h5.member(self.table, name).attrs if h5.has_member(self.table, name) else {}
-            for name in (waveform_columns.NAMES[0], self.times)
+            for name in (WAVEFORMS[0], self.times)
         )
         rate = _positive(waves.get("sampling_rate"))
         resolution = _positive(spikes.get("resolution"))
         if rate or resolution:
             found["fs_Hz"] = 1.0 / resolution if resolution else rate
         unit = waves.get("unit")
-        if isinstance(unit, str) and unit != waveform_columns.UNKNOWN_UNIT:
+        if isinstance(unit, str) and unit != UNKNOWN_UNIT:
             found["waveform_unit"] = unit
         return found
 
@@ -196,7 +199,7 @@ class UnitsReader:
                 if value is not MISSING:
                     unit[column.key] = value
         if not self.own:
-            waveform_columns.add_channels(units)
+            _add_waveform_channels(units)
         if left_out:
             warn(
                 f"columns of the units left out: {', '.join(left_out)} (only numbers, "
@@ -207,16 +210,17 @@ class UnitsReader:
 
     def _columns(self) -> tuple[list[StoredColumn], list[str]]:
         """Return the columns that hold attributes, and the names of those left out."""
-        columns, left_out = [], []
-        for name in self._listed():
-            if name in STRUCTURE or name == self.times or name.endswith("_index"):
-                continue
-            column = read_column(self.table, name, len(self.ids), own=self.own)
-            if column is None:
-                left_out.append(name)
-            else:
-                columns.append(column if self.own else _as_read(column))
-        return columns, left_out
+        names = [
+            name
+            for name in self._listed()
+            if name not in STRUCTURE | {self.times} and not name.endswith("_index")
+        ]
+        found = {
+            name: read_column(self.table, name, len(self.ids), own=self.own)
+            for name in names
+        }
+        columns = [column for column in found.values() if column is not None]
+        return columns, [name for name, column in found.items() if column is None]
 
     def _listed(self) -> list[str]:
         """Return the names of the columns: those that the table lists, or its members."""
@@ -232,16 +236,17 @@ class UnitsReader:
         Return whether the column could be read.
         """
         column = read_column(self.table, "electrodes", len(units), own=False)
+        data = None if column is None else column.data
         if (
             column is None
-            or column.data.ndim != 1
-            or column.data.dtype.kind not in "iu"
+            or data is None
+            or data.ndim != 1
+            or data.dtype.kind not in "iu"
         ):
             return False
-        data = h5.member(self.table, "electrodes")
-        numbers = column.data.astype(np.int64)
+        region = h5.member(self.table, "electrodes")
+        described = read_electrodes(region, data.astype(np.int64), own=self.own)
         ends = np.arange(1, len(units) + 1) if column.ends is None else column.ends
-        described = electrodes_table.read(self.table.file, data, numbers, own=self.own)
         for unit, stop, before in zip(units, ends, [0, *ends[:-1]], strict=True):
             unit.update(described.of_rows(slice(before, stop), own=self.own))
         if described.unread and not self.own:
@@ -249,15 +254,31 @@ class UnitsReader:
         return True
 
 
-def _as_read(column: StoredColumn) -> StoredColumn:
-    """Return a column of another program: lists of str, and waveforms that are NaN."""
-    if column.data.dtype == object:
-        return attrs.evolve(column, container="list")
-    if column.name not in waveform_columns.NAMES:
-        return column
-    is_float = column.data.dtype.kind == "f"
-    floats = column.data if is_float else column.data.astype(np.float32)
-    return attrs.evolve(column, data=floats, missing="absent")
+def _tables_of_units(file: h5py.File) -> list[str]:
+    """Return the names of all Units tables in a file."""
+    found: list[str] = []
+
+    def visit(name: str, obj: Any) -> None:
+        if isinstance(obj, h5py.Group) and (
+            obj.attrs.get("neurodata_type") == "Units" or "spike_times" in obj
+        ):
+            found.append(name)
+
+    file.visititems(visit)
+    return found
+
+
+def _add_waveform_channels(units: list[dict[str, Any]]) -> None:
+    """Add ``waveform_channels`` to units with as many electrodes as their waveforms have.
+
+    Other programs list the electrodes of the waveform as those of the unit.
+    """
+    for unit in units:
+        mean: Any = unit.get(WAVEFORMS[0])
+        shape = np.shape(mean)
+        ids = np.atleast_1d(unit.get("electrode", []))
+        if len(shape) == 2 and shape[1] == len(ids):
+            unit.setdefault("waveform_channels", ids)
 
 
 def _positive(value: Any) -> float | None:

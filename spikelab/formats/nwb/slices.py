@@ -1,0 +1,138 @@
+"""Slices of a recording in NWB: the recording that they cover, and their windows."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from spikelab.formats.base import Loss
+from spikelab.formats.nwb import schema
+from spikelab.formats.nwb.parts import Part, rounding_losses, windows_ms
+from spikelab.spikedata.cutting import recording_metadata
+from spikelab.spikedata.spikedata import SpikeData
+from spikelab.spikedata.spikeslicestack import SpikeSliceStack
+
+_Times = NDArray[np.float64]
+
+_SAME_MS = 1e-6
+"""Closer than this, spikes of two slices are one: a nanosecond, far below a sample."""
+
+
+class SpikeSlicesPart(Part[SpikeSliceStack]):
+    """Spikes on the clock of the recording, each once, and a trial for each window.
+
+    Attributes
+    ----------
+    windows : ndarray, shape (S, 2)
+        Starts and ends in ms.
+    zeros : ndarray, shape (S,)
+        The time that is 0 in each slice.
+    absolute : list of list of ndarray
+        Of each slice, the spike times of each unit.
+    """
+
+    recording: SpikeData
+
+    def __init__(self, obj: SpikeSliceStack) -> None:
+        super().__init__(obj)
+        self.metadata, slices = recording_metadata(obj), obj.spike_stack
+        self.windows = windows_ms(obj.times)
+        starts = np.array([sd.start_time for sd in slices], dtype=float)
+        self.zeros = self.windows[:, 0] - starts
+        self.absolute: list[list[_Times]] = [
+            [times - sd.start_time + start for times in sd.train]
+            for sd, (start, _) in zip(slices, obj.times, strict=True)
+        ]
+        train = [
+            _union([slice_[unit] for slice_ in self.absolute], self.windows)
+            for unit in range(obj.N)
+        ]
+        flat = np.concatenate([self.windows.ravel(), *train])
+        start, stop = float(flat.min()), float(flat.max())
+        self.recording = SpikeData(
+            train,
+            start_time=start,
+            length=stop - start,
+            neuron_attributes=obj.neuron_attributes,
+            metadata=self.metadata,
+        )
+
+    def content(self) -> list[Any]:
+        """Return spikes and windows."""
+        trains = self.recording.spike_trains
+        return [trains.flat, trains.ends, self.windows, self.zeros]
+
+    def losses(self) -> Iterator[Loss]:
+        """Yield what units and windows do not tell."""
+        slices = self.obj.spike_stack
+        lost = ["the slices as such (the file is read as the recording they cover)"]
+        differing = sum(
+            not all(
+                _is_cut(whole, part, *window)
+                for whole, part in zip(self.recording.train, absolute, strict=True)
+            )
+            for absolute, window in zip(self.absolute, self.windows, strict=True)
+        )
+        if differing:
+            lost.append(
+                f"{differing} of {len(slices)} slices as they are (they disagree "
+                "with others that overlap them)"
+            )
+        if any(sd.neuron_attributes for sd in slices):
+            lost.append(
+                "neuron_attributes of single slices (those of the stack are kept)"
+            )
+        if any(sd.metadata for sd in slices):
+            lost.append("metadata of the slices (NWB has no place for it)")
+        if any(np.size(sd.raw_data) for sd in slices):
+            lost.append("raw data of the slices (only spikes are written)")
+        yield from (Loss(("spike_stack",), text) for text in lost)
+        flat = self.recording.spike_trains.flat
+        yield from rounding_losses("spike times", "spike_stack", flat)
+
+    def write(self, file: h5py.File) -> None:
+        """Write the windows."""
+        from_starts = np.array_equal(self.zeros, self.windows[:, 0])
+        schema.write_trials(file, self.windows, None if from_starts else self.zeros)
+
+
+def _union(slices: list[_Times], windows: NDArray[np.float64]) -> _Times:
+    """Return the spikes of one unit, those of overlapping windows once.
+
+    A spike is taken from the first window that covers it.
+    """
+    taken: list[_Times] = [np.empty(0)]
+    covered_to = -np.inf
+    for times, (_, stop) in zip(slices, windows, strict=True):
+        fresh = times[times >= covered_to - _SAME_MS]
+        if n_at_edge := np.searchsorted(fresh, covered_to + _SAME_MS):
+            # As many of them as are known there already are the same spikes.
+            known = _near(np.sort(np.concatenate(taken)), covered_to, covered_to)
+            fresh = fresh[min(n_at_edge, len(known)) :]
+        taken.append(fresh)
+        covered_to = max(covered_to, stop)
+    return np.sort(np.concatenate(taken))
+
+
+def _is_cut(whole: _Times, part: _Times, start: float, stop: float) -> bool:
+    """Return whether `part` is what lies in a window of `whole`.
+
+    A spike at the end may be in it or not; at the start it must be.
+    """
+    inside, cut = (
+        times[slice(*np.searchsorted(times, (start + _SAME_MS, stop - _SAME_MS)))]
+        for times in (whole, part)
+    )
+    return (
+        len(_near(part, start, stop)) == len(part)
+        and bool(np.count_nonzero(whole == start) <= len(_near(part, start, start)))
+        and len(inside) == len(cut)
+        and bool(np.all(np.abs(inside - cut) <= _SAME_MS))
+    )
+
+
+def _near(times: _Times, first: float, last: float) -> _Times:
+    """Return the times in a window, and those as close to it as to be the same."""
+    return times[slice(*np.searchsorted(times, (first - _SAME_MS, last + _SAME_MS)))]
