@@ -69,9 +69,8 @@ class StoredColumn:
 
     def notes(self) -> dict[str, Any]:
         """Return what a file needs to say to give the attributes back."""
-        notes = {"key": self.key if self.key != self.name else ""}
-        notes |= {name: getattr(self, name) for name in _NOTES}
-        return {name: note for name, note in notes.items() if note}
+        notes: dict[str, Any] = {} if self.key == self.name else {"key": self.key}
+        return notes | {n: note for n in _NOTES if (note := getattr(self, n))}
 
     def values(self) -> list[Any]:
         """Return the value of each unit; MISSING where it has none."""
