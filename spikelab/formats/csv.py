@@ -3,12 +3,11 @@
 import gzip
 import io
 import os
-import reprlib
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any, ClassVar
+from typing import IO, Any, ClassVar, Unpack
 
 import attrs
 import numpy as np
@@ -16,43 +15,38 @@ from numpy.typing import NDArray
 
 from spikelab.errors import FormatError, VerificationError, warn
 from spikelab.formats import csv_text
-from spikelab.formats.base import Loss, StrPath
-from spikelab.formats.csv_parts import (
-    STACKS,
-    check_labels,
-    check_real,
-    losses_of_stack,
-    matrices_text,
-    matrix_text,
-    parsed_matrix,
-    parsed_units,
-    reason_of_attribute,
-    units_text,
-)
-from spikelab.formats.functions import export_function, spikedata_loader
+from spikelab.formats.base import Loss, StrPath, recordings_of
+from spikelab.formats.csv_text import cell, fits, line
+from spikelab.formats.functions import export_function, show_options, spikedata_loader
 from spikelab.formats.reading import build, errors_naming
-from spikelab.formats.table_writer import TableWriter, bin_starts
-from spikelab.formats.units_table import (
-    TIME_COLUMNS,
+from spikelab.formats.table_reading import (
+    TableKeywords,
     TableOptions,
-    UnitsTable,
+    folded,
     read_files,
+    spikes_or_rates,
+    time_column,
+)
+from spikelab.formats.tables import Columns, TableWriter, has_column, labels_of
+from spikelab.formats.units_table import (
+    AXES,
+    PLACES,
+    TIME_COLUMNS,
+    UnitsTable,
+    named_columns,
+    unit_columns,
 )
 from spikelab.spikedata.data_object import DataObject
 from spikelab.spikedata.pairwise import PairwiseCompMatrix, PairwiseCompMatrixStack
-from spikelab.spikedata.ratedata import RateData
 from spikelab.spikedata.rateslicestack import RateSliceStack
-from spikelab.spikedata.spike_trains import SpikeTrains
 from spikelab.spikedata.spikedata import SpikeData
 from spikelab.spikedata.spikeslicestack import SpikeSliceStack
-from spikelab.spikedata.time_units import TimeUnit
+from spikelab.spikedata.unit_table import UnitTable
 
 __all__ = ["CSVWriter", "export_spikedata_to_csv", "load_spikedata_from_csv"]
 
-_BLOCK = 2**15
-"""Number of rows whose text is made at a time, in a few megabytes."""
-
-_OF_MATRICES = ["window", "row", "column", "value"]
+_STACKS = (SpikeSliceStack, RateSliceStack, PairwiseCompMatrixStack)
+"""The classes whose tables are not read back."""
 
 
 @attrs.frozen(kw_only=True)
@@ -94,17 +88,25 @@ class CSVWriter(TableWriter):
     """
 
     method: ClassVar[str] = "to_csv"
+    title: ClassVar[str] = "CSV"
+    rows: ClassVar[int] = 2**15
+    values: ClassVar[int] = 2**15
+    missing: ClassVar[str] = "an empty cell"
+    cells: ClassVar[str] = "cells hold numbers, bool and str"
+    left_out: ClassVar[tuple[str, ...]] = (*TableWriter.left_out, "rate_unit")
 
     def _check_format(self, obj: DataObject) -> None:
         super()._check_format(obj)
-        if isinstance(obj, RateSliceStack):
-            check_real(obj.event_stack)
-        elif isinstance(obj, PairwiseCompMatrix):
-            check_real(obj.matrix)
-            check_labels(obj.labels, in_header=True)
-        elif isinstance(obj, PairwiseCompMatrixStack):
-            check_real(obj.stack)
-            check_labels(obj.labels, in_header=False)
+        if isinstance(obj, PairwiseCompMatrix):
+            labels = labels_of(obj) or ()
+            names = {
+                label.strip().lower() for label in labels if isinstance(label, str)
+            }
+            if "unit" in names and names & set(TIME_COLUMNS):
+                raise ValueError(
+                    "labels must not hold 'unit' beside the name of a column of times, "
+                    f"by which a table of spikes is known, got {obj.labels!r:.80}"
+                )
 
     def _write(self, obj: DataObject, staged: Path) -> None:
         if isinstance(obj, SpikeData) and self.units_table is None:
@@ -113,8 +115,7 @@ class CSVWriter(TableWriter):
             file.writelines(text.encode() for text in self._text(obj))
 
     def _write_units(self, sd: SpikeData, staged: Path) -> None:
-        with staged.open("wb") as file:
-            file.write(units_text(sd, self.fs_Hz).encode())
+        staged.write_bytes(_units_text(sd, self.fs_Hz).encode())
 
     def _finish(self, staged: Path, target: StrPath) -> None:
         """Compress a staged file whose target has the name of a compressed one."""
@@ -133,7 +134,7 @@ class CSVWriter(TableWriter):
     def _read_back(
         self, obj: DataObject, staged: Path, units: Path | None = None
     ) -> DataObject:
-        if not isinstance(obj, STACKS):
+        if not isinstance(obj, _STACKS):
             return _read_files(staged, units, TableOptions(fs_Hz=self.fs_Hz))
         with csv_text.opened(staged) as file:
             same = all(file.read(len(text)) == text for text in self._text(obj))
@@ -142,91 +143,70 @@ class CSVWriter(TableWriter):
                     "to_csv: the staged file differs from the object, nothing was "
                     "published: its rows are others"
                 )
-        return obj
+        return self._carried(obj)
 
     def _text(self, obj: DataObject) -> Iterator[str]:
         """Yield the text of a table in parts, the header first."""
-        time = f"time_{self.time_unit}"
-        if isinstance(obj, SpikeData):
-            yield f"unit,{time}\n"
-            yield from self._spikes(obj, "")
-        elif isinstance(obj, SpikeSliceStack):
-            yield f"slice,unit,{time}\n"
-            for i, sd in enumerate(obj):
-                yield from self._spikes(sd, f"{i},")
-        elif isinstance(obj, RateData):
-            yield csv_text.line([time, *(f"unit_{unit}" for unit in range(obj.N))])
-            step = max(_BLOCK // (obj.N + 1), 1)
-            for first in range(0, len(obj.times), step):
-                part = slice(first, first + step)
-                yield _lines(
-                    self._in_unit(obj.times[part]), *obj.inst_Frate_data[:, part]
-                )
-        elif isinstance(obj, RateSliceStack):
-            yield f"slice,{time},unit,rate\n"
-            yield from self._rate_slices(obj)
-        elif isinstance(obj, PairwiseCompMatrix):
-            yield from matrix_text(obj)
-        elif isinstance(obj, PairwiseCompMatrixStack):
-            yield from matrices_text(obj)
+        blocks = self._columns(obj)
+        first = next(blocks)
+        yield line(name for name, _ in first)
+        recordings = recordings_of(obj)
+        for i, sd in enumerate(recordings):
+            yield from self._spikes_text(sd, "" if sd is obj else f"{i},")
+        if not recordings:
+            yield _rows(first)
+            yield from map(_rows, blocks)
 
-    def _spikes(self, sd: SpikeData, prefix: str) -> Iterator[str]:
-        """Yield one line per spike: `prefix`, unit and time, unit after unit."""
+    def _spikes_text(self, sd: SpikeData, prefix: str) -> Iterator[str]:
+        """Yield `prefix`, unit and time of each spike, faster than by columns."""
         for unit, times in enumerate(sd.spike_trains):
             begin = f"{prefix}{unit},"
-            for first in range(0, len(times), _BLOCK):
-                values = self._in_unit(times[first : first + _BLOCK]).tolist()
+            for first in range(0, len(times), self.rows):
+                values = self._in_unit(times[first : first + self.rows]).tolist()
                 yield begin + f"\n{begin}".join(map(repr, values)) + "\n"
 
-    def _rate_slices(self, stack: RateSliceStack) -> Iterator[str]:
-        """Yield one line per slice, time bin and unit."""
-        n_units, n_bins, _ = stack.event_stack.shape
-        step = max(_BLOCK // max(n_units, 1), 1)
-        for i, starts in enumerate(bin_starts(stack)):
-            for first in range(0, n_bins, step):
-                rates = stack.event_stack[:, first : first + step, i]
-                times = self._in_unit(starts[first : first + step])
-                yield _lines(
-                    np.full(rates.size, i),
-                    np.repeat(times, n_units),
-                    np.tile(np.arange(n_units), len(times)),
-                    rates.T.astype(np.float64).ravel(),
-                )
+    def _names(
+        self, pcm: PairwiseCompMatrix | PairwiseCompMatrixStack
+    ) -> tuple[str, NDArray[Any]]:
+        labels = labels_of(pcm)
+        if labels is None:
+            size = (
+                pcm.matrix if isinstance(pcm, PairwiseCompMatrix) else pcm.stack
+            ).shape[0]
+            return "unit", np.arange(size)
+        return "label", np.array(labels, dtype=object)
 
-    def _carried(self, obj: DataObject) -> DataObject:
-        if isinstance(obj, SpikeData):
-            trains, n_units, known = obj.spike_trains, obj.N, UnitsTable()
-            if self.units_table is not None:
-                known = parsed_units(io.StringIO(units_text(obj, self.fs_Hz)))
-            else:
-                with_spikes = np.flatnonzero(trains.counts)
-                n_units = int(with_spikes[-1]) + 1 if with_spikes.size else 0
-            trains = SpikeTrains(trains.flat, trains.ends[:n_units])
-            return known.in_window(trains, "ms", TableOptions())
-        if isinstance(obj, RateData):
-            return RateData(obj.inst_Frate_data, obj.times.astype(np.float64))
-        if isinstance(obj, PairwiseCompMatrix):
-            file = io.StringIO("".join(matrix_text(obj)))
-            return parsed_matrix(csv_text.header(file), file)
-        return obj
+    def _known(self, sd: SpikeData) -> UnitsTable:
+        if self.units_table is not None:
+            return _parsed_units(io.StringIO(_units_text(sd, self.fs_Hz)))
+        return UnitsTable(n_units=_n_known(sd))
+
+    def _held(self, values: NDArray[Any]) -> NDArray[Any]:
+        if values.ndim == 3:  # of a stack, which is not read
+            return values
+        if values.dtype.kind == "f" or values.ndim == 1:
+            return values.astype(np.float64, copy=False)
+        return csv_text.values(values.ravel().tolist()).reshape(values.shape)
 
     def _losses(self, obj: DataObject) -> list[Loss]:
         losses = super()._losses(obj)
-        if isinstance(obj, STACKS):
-            return losses + losses_of_stack(obj)
-        if losses and isinstance(obj, SpikeData) and self.units_table is None:
-            # The window is inferred from the times, which may be rounded.
-            losses += [Loss(("start_time",)), Loss(("length",))]
+        if isinstance(obj, _STACKS):
+            why = "its windows are not in the table, so it is not loaded"
+            losses.insert(0, Loss((), f"that it is a stack: {why}"))
         return losses
 
-    def _reason(self, obj: DataObject, path: tuple[Any, ...]) -> str:
-        is_unit = path[0] == "neuron_attributes" and self.units_table is not None
-        if is_unit and isinstance(obj, SpikeData):
-            return reason_of_attribute(obj.unit_table, *path[1:])
-        return super()._reason(obj, path)
-
-    def _dtype(self, array: NDArray[Any]) -> str:
-        return "int64 or float64" if array.ndim > 1 else "float64"
+    def _reason_of_unit(self, table: UnitTable, key: Any, unit: int) -> str:
+        row, place = table.rows[unit], table.locations[unit]
+        if key not in PLACES or row.get(key) is None or place is None:
+            return super()._reason_of_unit(table, key, unit)
+        if any(axis in table.columns for axis in AXES):
+            return "x, y and z are attributes themselves"
+        location = row.get("location")
+        if key == "location" or isinstance(location, str):
+            return "it comes back as a list of numbers"
+        if location is None:
+            return "it comes back as 'location'"
+        return "the unit has a location, which comes back"
 
 
 export_spikedata_to_csv = export_function(CSVWriter, "export_spikedata_to_csv")
@@ -238,44 +218,20 @@ def recognises(path: Path, head: bytes) -> bool:
     return head[:2] == b"\x1f\x8b" or name.endswith((".csv", ".csv.gz"))
 
 
-def read(
-    filepath: StrPath,
-    *,
-    units_table: StrPath | None = None,
-    time_unit: TimeUnit | None = None,
-    fs_Hz: float | None = None,
-    length_ms: float | None = None,
-    start_time_ms: float | None = None,
-    metadata: Mapping[str, Any] | None = None,
-    storage_options: Mapping[str, Any] | None = None,
-    progress: bool = False,
-) -> DataObject:
+def read(filepath: StrPath, **options: Unpack[TableKeywords]) -> DataObject:
     """Load a CSV table of spikes, of rates, or of a comparison.
 
     The header says what the table holds, see :class:`.CSVWriter`. Names of columns are
     compared without surrounding blanks and capitals. Spikes may be in any order, among
-    further columns.
+    further columns. Without the table of units there are as many units as the largest
+    number of a unit plus one, and the recording goes from 0, or the first spike if that
+    is negative, to the last spike.
 
     Parameters
     ----------
     filepath : path or S3 URL
         The file, compressed or not.
-    units_table : path or S3 URL, optional
-        The table of units that was written with spikes. Without it there are as many
-        units as the largest number of a unit plus one, and the recording goes from 0,
-        or the first spike if that is negative, to the last spike.
-    time_unit : {"ms", "s", "samples"}, optional
-        Unit of the times, for a column that is called ``time`` only.
-    fs_Hz : float, optional
-        Sampling rate, needed for samples if the table of units does not hold it.
-    length_ms, start_time_ms : float, optional
-        The recording window in ms; goes before what the files say.
-    metadata : mapping, optional
-        Metadata of the recording; ``source_file`` is added.
-    storage_options : mapping, optional
-        Arguments of ``boto3.client("s3", ...)`` for an S3 URL.
-    progress : bool
-        Show a progress bar during a download.
+    {options}
 
     Returns
     -------
@@ -300,18 +256,10 @@ def read(
     >>> load_spikedata_from_csv("spikes.csv", length_ms=1000.0)
     SpikeData(N=1, spikes=2, window=0.0 to 1000.0 ms)
     """
-    options = TableOptions(
-        time_unit=time_unit,
-        fs_Hz=fs_Hz,
-        length_ms=length_ms,
-        start_time_ms=start_time_ms,
-        metadata=metadata,
-    )
-    return read_files(
-        _read_files, filepath, units_table, options, storage_options, progress=progress
-    )
+    return read_files(_read_files, filepath, TableOptions(**options))
 
 
+show_options(read, TableKeywords, [TableOptions])
 load_spikedata_from_csv = spikedata_loader(read, "load_spikedata_from_csv")
 
 
@@ -320,66 +268,94 @@ def _read_files(path: Path, units: Path | None, options: TableOptions) -> DataOb
     known = UnitsTable()
     if units is not None:
         with errors_naming(units), csv_text.opened(units) as file:
-            known = parsed_units(file)
+            known = _parsed_units(file)
     with errors_naming(path), csv_text.opened(path) as file:
         columns = csv_text.header(file)
-        names = csv_text.folded(columns)
-        time = next((name for name in names if name in TIME_COLUMNS), None)
-        if names == _OF_MATRICES or (time and "slice" in names):
+        names = folded(columns)
+        time = time_column(names)
+        if names == ["window", "row", "column", "value"] or (time and "slice" in names):
             raise FormatError(
                 "it holds the rows of a stack without its windows, so that the stack "
                 "cannot be loaded; to_hdf5 and to_pickle keep it"
             )
-        if time and "unit" in names:
-            places = [names.index("unit"), names.index(time)]
-            unit = np.int64 if time == "time_samples" else np.float64
-            units_, times = csv_text.numbers(file, places, (np.int64, unit))
-            return known.recording(units_, times, time, options)
-        if time and names[0] == time:
-            return _rates(file, names, options)
-        if names[0] == "label" or columns == ["unit", *map(str, range(len(names) - 1))]:
-            return parsed_matrix(columns, file)
-        if not time and "unit" in names:
-            raise FormatError(
-                "it is a table of units; load the file of their spikes, and name this "
-                "one as units_table"
-            )
-        wanted = "'unit'" if time else "time_ms, time_s or time_samples"
-        raise FormatError(
-            f"it must have a column {wanted}, got {reprlib.repr(columns)}"
-        )
+        numbered = ["unit", *map(str, range(len(names) - 1))]
+        if columns == numbered or (
+            names[0] == "label" and not (time and "unit" in names)
+        ):
+            return _parsed_matrix(columns, file)
+
+        def numbers(places: Any, dtypes: Any) -> list[NDArray[Any]]:
+            return csv_text.numbers(file, places, dtypes)
+
+        return spikes_or_rates(names, numbers, known, options)
 
 
-def _rates(file: IO[str], names: list[str], options: TableOptions) -> RateData:
-    """Read a column of times, and the rates in those after it, in the order of units."""
-    if len(set(names)) < len(names):
-        raise FormatError("it must have columns of different names")
-    in_order = [f"unit_{unit}" for unit in range(len(names) - 1)]
-    if set(in_order) != set(names[1:]):
-        in_order = names[1:]
-    places = [0, *(names.index(name) for name in in_order)]
-    is_whole = names[0] == "time_samples"
-    dtypes = [np.int64 if is_whole else np.float64, *[np.float64] * len(in_order)]
-    times, *rates = csv_text.numbers(file, places, dtypes)
-    unit = options.unit_of(names[0])
+def _units_text(sd: SpikeData, fs_Hz: float | None) -> str:
+    """Return the table of units of a recording.
+
+    A recording without units has one row, without a unit, for its window.
+    """
+    own = {
+        key: [value if fits(value) else None for value in column.values]
+        for key, column in sd.unit_table.columns.items()
+        if has_column(key) and any(map(fits, column.values))
+    }
+    columns = unit_columns(sd, own, fs_Hz)
+    rows = list(zip(*columns.values(), strict=True))
+    if not sd.N:
+        known = {"start_time_ms": sd.start_time, "length_ms": sd.length, "fs_Hz": fs_Hz}
+        rows = [tuple(map(known.get, columns))]
+    return "".join(map(line, [columns, *rows]))
+
+
+def _parsed_units(file: IO[str]) -> UnitsTable:
+    """Return what a table of units says."""
+    columns = named_columns(csv_text.header(file))
+    rows = csv_text.filled_rows(file)
+    if wrong := [i for i, row in enumerate(rows) if len(row) != len(columns)]:
+        raise FormatError(f"row {wrong[0]} must have {len(columns)} cells")
+    cells = zip(*rows, strict=True) if rows else [[] for _ in columns]
+    return UnitsTable.of_columns(dict(zip(columns, cells, strict=True)))
+
+
+def _parsed_matrix(columns: list[str], file: IO[str]) -> PairwiseCompMatrix:
+    """Return the comparison in the rows below a header."""
+    rows = csv_text.filled_rows(file)
+    labels = [row[0] for row in rows]
+    edge = [("" if label is None else str(label)).strip() for label in labels]
+    if edge != [name.strip() for name in columns[1:]] or any(
+        len(row) != len(columns) for row in rows
+    ):
+        raise FormatError("it must have the same labels at both edges")
+    values = csv_text.values([cell for row in rows for cell in row[1:]])
     return build(
-        RateData,
-        inst_Frate_data=np.array(rates).reshape(len(rates), len(times)),
-        times=options.to_ms(times, unit),
+        PairwiseCompMatrix,
+        matrix=values.reshape(len(labels), len(labels)),
+        labels=None if columns[0].strip().lower() == "unit" else labels,
     )
 
 
-def _lines(*columns: NDArray[Any]) -> str:
-    """Return the rows of columns of numbers as text."""
-    texts = [map(repr, column.tolist()) for column in columns]
+def _rows(columns: Columns) -> str:
+    """Return the rows of a block of columns as text."""
+    texts = []
+    for name, values in columns:
+        if name == "rate":
+            values = values.astype(np.float64)
+        as_text = cell if values.dtype == object else repr
+        texts.append(map(as_text, values.tolist()))
     text = "\n".join(map(",".join, zip(*texts, strict=True)))
     return f"{text}\n" if text else ""
 
 
-def _warn_of_missing_table(sd: SpikeData) -> None:
-    """Say what of a recording a reader of its spikes alone would not know."""
+def _n_known(sd: SpikeData) -> int:
+    """Return the number of units up to the last that has spikes."""
     with_spikes = np.flatnonzero(sd.spike_trains.counts)
-    silent = sd.N - (int(with_spikes[-1]) + 1 if with_spikes.size else 0)
+    return int(with_spikes[-1]) + 1 if with_spikes.size else 0
+
+
+def _warn_of_missing_table(sd: SpikeData) -> None:
+    """Warn of what a reader of the spikes alone would not know of a recording."""
+    silent = sd.N - _n_known(sd)
     missing = [f"{silent} silent units after the last one with spikes"] * (silent > 0)
     if sd.start_time:
         missing.append(f"the start of the recording at {sd.start_time} ms")

@@ -155,9 +155,34 @@ def header(file: IO[str]) -> list[str]:
     return ["" if name is None else str(name) for name in names]
 
 
-def folded(names: Sequence[str]) -> list[str]:
-    """Return names of columns without surrounding blanks and capitals."""
-    return [name.strip().lower() for name in names]
+def filled_rows(file: IO[str]) -> list[list[Any]]:
+    """Return the rows that are left of a file, blank lines aside."""
+    return [row for row in rows(file.read()) if row != [None]]
+
+
+def values(cells: Sequence[Any]) -> NDArray[Any]:
+    """Return cells as bool if all are, int64 or uint64 if integers, else float64.
+
+    A missing number is NaN.
+
+    Raises
+    ------
+    FormatError
+        If a cell holds no number.
+    """
+    found = [math.nan if value is None else value for value in cells]
+    kinds = {type(value) for value in found}
+    if not kinds <= {bool, int, float} or (bool in kinds and len(kinds) > 1):
+        raise FormatError("it must hold numbers as its values")
+    dtypes: list[Any] = [np.bool_] if kinds == {bool} else [np.float64]
+    if kinds == {int}:
+        dtypes = [np.int64, np.uint64, np.float64]
+    for dtype in dtypes:
+        try:
+            return np.array(found, dtype=dtype)
+        except OverflowError:
+            continue
+    raise FormatError("it must hold numbers of at most 64 bits")
 
 
 def numbers(
@@ -195,8 +220,7 @@ def numbers(
             )
         except (ValueError, OverflowError) as error:
             file.seek(start)
-            found = [row for row in rows(file.read()) if row != [None]]
-            return _with_gaps(found, places, dtypes, str(error))
+            return _with_gaps(filled_rows(file), places, dtypes, str(error))
     return [np.ascontiguousarray(table[name]) for name, _ in fields]
 
 

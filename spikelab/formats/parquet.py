@@ -1,45 +1,49 @@
 """Parquet: typed, compressed tables for pandas, polars, DuckDB, Spark and R."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Unpack
 
 import attrs
 import numpy as np
 from numpy.typing import NDArray
 
 from spikelab.errors import FormatError
-from spikelab.formats.arrow_tables import (
-    UNITS,
-    Columns,
-    about_of,
+from spikelab.formats.arrow import (
     arrow_table,
-    held,
-    labels_of,
-    names_of,
+    native,
+    numbers_of,
     opened_table,
-    parsed_units_table,
+    parsed_units,
     pyarrow_modules,
-    read_table,
-    repeated,
     units_of,
-    window_of,
     write_file,
 )
 from spikelab.formats.base import StrPath
-from spikelab.formats.csv_parts import check_labels
-from spikelab.formats.functions import export_function, spikedata_loader
+from spikelab.formats.functions import export_function, show_options, spikedata_loader
 from spikelab.formats.reading import build, errors_naming
-from spikelab.formats.table_writer import TableWriter, bin_starts
-from spikelab.formats.units_table import OWN, TableOptions, UnitsTable, read_files
-from spikelab.spikedata.data_object import DataObject, data_class
+from spikelab.formats.table_reading import (
+    TableKeywords,
+    TableOptions,
+    folded,
+    read_files,
+    spikes_or_rates,
+    time_column,
+)
+from spikelab.formats.tables import (
+    TableWriter,
+    labels_of,
+    window_of,
+)
+from spikelab.formats.units_table import (
+    UnitsTable,
+)
+from spikelab.spikedata.data_object import DATA_CLASSES, DataObject, data_class
 from spikelab.spikedata.pairwise import PairwiseCompMatrix, PairwiseCompMatrixStack
 from spikelab.spikedata.ratedata import RateData
-from spikelab.spikedata.rateslicestack import RateSliceStack
 from spikelab.spikedata.spike_trains import SpikeTrains
 from spikelab.spikedata.spikedata import SpikeData
 from spikelab.spikedata.spikeslicestack import SpikeSliceStack
-from spikelab.spikedata.time_units import TimeUnit
 
 __all__ = [
     "ParquetWriter",
@@ -47,11 +51,15 @@ __all__ = [
     "load_spikedata_from_parquet",
 ]
 
-_ROWS = 2**17
-"""Rows of spikes in a row group; a unit is read from the few groups that hold it."""
+_UNITS = "units of a SpikeData"
+"""What a table of units calls itself in the place of a class."""
 
-_VALUES = 2**22
-"""Values in a row group of another table (32 MB as float64)."""
+_ARRAYS: dict[str, tuple[str, tuple[int, ...]]] = {
+    "PairwiseCompMatrix": ("matrix", (0, 1)),
+    "PairwiseCompMatrixStack": ("stack", (2, 0, 1)),
+    "RateSliceStack": ("event_stack", (2, 1, 0)),
+}
+"""The array that a class holds, and the order of its axes in the rows of its table."""
 
 
 @attrs.frozen(kw_only=True)
@@ -87,128 +95,52 @@ class ParquetWriter(TableWriter):
     """
 
     method: ClassVar[str] = "to_parquet"
+    title: ClassVar[str] = "Parquet"
+    rows: ClassVar[int] = 2**17  # a unit is read from the few groups that hold it
+    values: ClassVar[int] = 2**22  # 32 MB as float64
+    missing: ClassVar[str] = "null"
+    cells: ClassVar[str] = (
+        "a column holds bool, int64, float64, str, or lists of one of these"
+    )
 
     def _check_format(self, obj: DataObject) -> None:
         super()._check_format(obj)
         pyarrow_modules(self.method)
-        for name in ("event_stack", "matrix", "stack"):
-            dtype = np.asarray(getattr(obj, name, 0)).dtype
-            if dtype.kind not in "biuf" or dtype.itemsize > 8:
-                raise ValueError(
-                    f"{name} must hold real numbers to fit into Parquet, got {dtype}"
-                )
-        check_labels(labels_of(obj), where="Parquet")
 
     def _write(self, obj: DataObject, staged: Path) -> None:
-        about = {"class": data_class(obj).__name__, **about_of(obj)}
+        about = _about(obj)
         if self.fs_Hz is not None:
             about["fs_Hz"] = float(self.fs_Hz)
-        write_file(staged, self._columns(obj), about)
+        write_file(staged, map(arrow_table, self._columns(obj)), about)
 
     def _write_units(self, sd: SpikeData, staged: Path) -> None:
-        columns, arrays = units_of(sd, self.fs_Hz)
-        about = {"class": UNITS, **about_of(sd), "arrays": arrays}
-        write_file(staged, iter([columns]), about)
+        table, arrays = units_of(sd, self.fs_Hz)
+        about = {"class": _UNITS, **window_of(sd), "arrays": arrays}
+        write_file(staged, [table], about)
 
-    def _columns(self, obj: DataObject) -> Iterator[Columns]:
-        """Yield the columns of a table, a row group at a time, at least one."""
-        time = f"time_{self.time_unit}"
-        if isinstance(obj, SpikeData):
-            yield from self._spikes(obj, time)
-        elif isinstance(obj, SpikeSliceStack):
-            for i, sd in enumerate(obj):
-                for columns in self._spikes(sd, time):
-                    yield {"slice": repeated(i, len(columns["unit"])), **columns}
-        elif isinstance(obj, RateData):
-            step = max(_VALUES // (obj.N + 1), 1)
-            for first in range(0, max(len(obj.times), 1), step):
-                times = self._in_unit(obj.times[first : first + step])
-                rates = obj.inst_Frate_data[:, first : first + step]
-                yield {time: times} | {f"unit_{u}": row for u, row in enumerate(rates)}
-        elif isinstance(obj, RateSliceStack):
-            n_units, n_bins, _ = obj.event_stack.shape
-            for i, starts in enumerate(bin_starts(obj)):
-                yield {
-                    "slice": repeated(i, n_units * n_bins),
-                    time: np.repeat(self._in_unit(starts), n_units),
-                    "unit": np.tile(np.arange(n_units, dtype=np.int32), n_bins),
-                    "rate": obj.event_stack[:, :, i].T.ravel(),
-                }
-        elif isinstance(obj, PairwiseCompMatrix):
-            names = names_of(obj)
-            yield {"label": np.array(names, dtype=object)} | dict(
-                zip(names, obj.matrix.T, strict=True)
-            )
-        elif isinstance(obj, PairwiseCompMatrixStack):
-            edge = np.array(names_of(obj), dtype=object)
-            for i in range(max(len(obj), 1)):
-                values = obj.stack[:, :, i : i + 1].ravel()
-                count = len(edge) if values.size else 0
-                yield {
-                    "window": repeated(i, count**2),
-                    "row": np.repeat(edge[:count], count),
-                    "column": np.tile(edge[:count], count),
-                    "value": values,
-                }
-
-    def _spikes(self, sd: SpikeData, time: str) -> Iterator[Columns]:
-        trains = sd.spike_trains
-        for first in range(0, max(trains.n_spikes, 1), _ROWS):
-            times = trains.flat[first : first + _ROWS]
-            units = trains.unit_indices(first, first + len(times)).astype(np.int32)
-            yield {"unit": units, time: self._in_unit(times)}
+    def _names(
+        self, pcm: PairwiseCompMatrix | PairwiseCompMatrixStack
+    ) -> tuple[str, NDArray[Any]]:
+        name, _ = _ARRAYS[data_class(pcm).__name__]
+        numbers = list(map(str, range(len(getattr(pcm, name)))))
+        labels = labels_of(pcm)
+        names = numbers if labels is None else list(map(str, labels))
+        is_distinct = len({*names, "label"}) > len(names)
+        return "label", np.array(names if is_distinct else numbers, dtype=object)
 
     def _read_back(
         self, obj: DataObject, staged: Path, units: Path | None = None
     ) -> DataObject:
         return _read_files(staged, units, TableOptions())
 
-    def _carried(self, obj: DataObject) -> DataObject:
-        if isinstance(obj, SpikeData):
-            known = UnitsTable(**window_of(obj))
-            if self.units_table is not None:
-                columns, arrays = units_of(obj, self.fs_Hz)
-                known = parsed_units_table(arrow_table(columns), arrays)
-            trains = SpikeTrains(obj.spike_trains.flat, obj.spike_trains.ends)
-            return attrs.evolve(known, **window_of(obj)).in_window(
-                trains, "ms", TableOptions()
-            )
-        arguments = obj.arguments()
-        changed: dict[str, Any] = {"neuron_attributes": None, "metadata": {}}
-        if isinstance(obj, SpikeSliceStack):
-            bare = attrs.evolve(self, units_table=None)
-            changed["spike_stack"] = [bare._carried(sd) for sd in obj]
-        elif isinstance(obj, RateData):
-            changed["times"] = obj.times.astype(np.float64)
-        elif isinstance(obj, RateSliceStack):
-            changed["event_matrix"] = held(obj.event_stack)
-        elif isinstance(obj, PairwiseCompMatrix):
-            changed |= {"matrix": held(obj.matrix), "labels": labels_of(obj)}
-        elif isinstance(obj, PairwiseCompMatrixStack):
-            changed |= {"stack": held(obj.stack), "labels": labels_of(obj)}
-        return build(
-            data_class(obj), **{k: changed.get(k, arguments[k]) for k in arguments}
-        )
+    def _known(self, sd: SpikeData) -> UnitsTable:
+        known = UnitsTable(**window_of(sd))
+        if self.units_table is None:
+            return known
+        return parsed_units(*units_of(sd, self.fs_Hz)).joined(known)
 
-    def _reason(self, obj: DataObject, path: tuple[Any, ...]) -> str:
-        is_unit = path[0] == "neuron_attributes" and self.units_table is not None
-        if not is_unit or not isinstance(obj, SpikeData):
-            return super()._reason(obj, path)
-        _, key, unit = path
-        row = obj.unit_table.rows[unit]
-        reason = "a column holds bool, int64, float64, str, or lists of one of these"
-        if key not in row:  # it is there instead of another one
-            return ""
-        if not isinstance(key, str):
-            reason = "the name of a column is a str"
-        elif key in OWN:
-            reason = "the table has a column of this name for itself"
-        elif row[key] is None:
-            reason = "None is null, as if the attribute were missing"
-        return f"neuron_attributes[{key!r}] ({reason})"
-
-    def _dtype(self, array: NDArray[Any]) -> str:
-        return "float64" if array.ndim == 1 else str(held(array).dtype)
+    def _held(self, values: NDArray[Any]) -> NDArray[Any]:
+        return native(values) if values.ndim > 1 else values.astype(np.float64)
 
 
 export_spikedata_to_parquet = export_function(
@@ -221,18 +153,7 @@ def recognises(path: Path, head: bytes) -> bool:
     return head[:4] == b"PAR1"
 
 
-def read(
-    filepath: StrPath,
-    *,
-    units_table: StrPath | None = None,
-    time_unit: TimeUnit | None = None,
-    fs_Hz: float | None = None,
-    length_ms: float | None = None,
-    start_time_ms: float | None = None,
-    metadata: Mapping[str, Any] | None = None,
-    storage_options: Mapping[str, Any] | None = None,
-    progress: bool = False,
-) -> DataObject:
+def read(filepath: StrPath, **options: Unpack[TableKeywords]) -> DataObject:
     """Load a Parquet table of spikes, rates or comparisons.
 
     Files of other programs need columns ``unit`` and ``time_ms``, ``time_s`` or
@@ -242,20 +163,7 @@ def read(
     ----------
     filepath : path or S3 URL
         The file.
-    units_table : path or S3 URL, optional
-        The table of units that was written with spikes.
-    time_unit : {"ms", "s", "samples"}, optional
-        Unit of the times, for a column that is called ``time`` only.
-    fs_Hz : float, optional
-        Sampling rate, needed for samples if the file does not hold it.
-    length_ms, start_time_ms : float, optional
-        The recording window in ms; goes before what the files say.
-    metadata : mapping, optional
-        Metadata of the recording; ``source_file`` is added.
-    storage_options : mapping, optional
-        Arguments of ``boto3.client("s3", ...)`` for an S3 URL.
-    progress : bool
-        Show a progress bar during a download.
+    {options}
 
     Returns
     -------
@@ -280,31 +188,133 @@ def read(
     >>> load_spikedata_from_parquet(sd.to_parquet("spikes.parquet"))
     SpikeData(N=2, spikes=2, window=0.0 to 1000.0 ms)
     """
-    options = TableOptions(
-        time_unit=time_unit,
-        fs_Hz=fs_Hz,
-        length_ms=length_ms,
-        start_time_ms=start_time_ms,
-        metadata=metadata,
-    )
-    return read_files(
-        _read_files, filepath, units_table, options, storage_options, progress=progress
-    )
+    return read_files(_read_files, filepath, TableOptions(**options))
+
+
+show_options(read, TableKeywords, [TableOptions])
+load_spikedata_from_parquet = spikedata_loader(read, "load_spikedata_from_parquet")
 
 
 def _read_files(path: Path, units: Path | None, options: TableOptions) -> DataObject:
     """Read a table by what its metadata say, or by the names of its columns."""
-    known: UnitsTable | None = None
+    known = UnitsTable()
     if units is not None:
         with errors_naming(units):
             table, about = opened_table(units)
-            known = parsed_units_table(table, about.get("arrays", ()))
+            known = parsed_units(table, about.get("arrays", ()))
     with errors_naming(path):
         table, about = opened_table(path)
         try:
-            return read_table(table, about, known, options)
+            return _object_of(table, about, known, options)
+        except FormatError:
+            raise
         except (KeyError, TypeError, AttributeError, MemoryError) as error:
             raise FormatError(f"its metadata do not fit: {error!r:.200}") from error
 
 
-load_spikedata_from_parquet = spikedata_loader(read, "load_spikedata_from_parquet")
+def _about(obj: DataObject) -> dict[str, Any]:
+    """Return what of an object is in no row of its table."""
+    about: dict[str, Any] = {"class": data_class(obj).__name__}
+    if isinstance(obj, SpikeData):
+        return about | window_of(obj)
+    if isinstance(obj, SpikeSliceStack):
+        slices = [window_of(sd) for sd in obj.spike_stack]
+        return about | {"n_units": obj.N, "times": obj.times, "slices": slices}
+    if isinstance(obj, RateData):
+        return about | {"rate_unit": obj.rate_unit}
+    array = getattr(obj, _ARRAYS[about["class"]][0])
+    about |= {"shape": array.shape, "dtype": native(array).dtype.str}
+    for name in ("times", "step_size"):
+        if hasattr(obj, name):
+            about[name] = getattr(obj, name)
+    return about | ({"labels": labels_of(obj)} if hasattr(obj, "labels") else {})
+
+
+def _object_of(
+    table: Any, about: Mapping[str, Any], known: UnitsTable, options: TableOptions
+) -> DataObject:
+    """Return the object in an Arrow table, of which `about` is what is in no row."""
+    kind = about.get("class", "SpikeData")
+    if kind == "SpikeSliceStack":
+        return _spike_slices(table, about, options)
+    if kind in _ARRAYS:
+        return _of_array(table, kind, about)
+    if kind not in ("SpikeData", "RateData", _UNITS):
+        raise FormatError(f"it holds a {kind!r:.80}, which is not a class of spikelab")
+    window = {n: about.get(n) for n in ("n_units", "start_time_ms", "length_ms")}
+    own = UnitsTable(**window, fs_Hz=about.get("fs_Hz"))
+
+    def numbers(places: Sequence[int], dtypes: Sequence[type]) -> list[NDArray[Any]]:
+        pairs = zip(places, dtypes, strict=True)
+        return [numbers_of(table.column(place), dtype) for place, dtype in pairs]
+
+    names = folded(table.column_names)
+    found = spikes_or_rates(names, numbers, known.joined(own), options)
+    if isinstance(found, RateData) and about.get("rate_unit") is not None:
+        return build(RateData, **found.arguments() | {"rate_unit": about["rate_unit"]})
+    return found
+
+
+def _spike_slices(
+    table: Any, about: Mapping[str, Any], options: TableOptions
+) -> SpikeSliceStack:
+    """Return the stack whose spikes are the rows of a table."""
+    n_units, windows = about["n_units"], [UnitsTable(**w) for w in about["slices"]]
+    columns = dict(zip(folded(table.column_names), table.columns, strict=True))
+    time = time_column(list(columns)) or "time_ms"
+    slices, units = (numbers_of(columns[name], np.int64) for name in ("slice", "unit"))
+    for name, found, count in (
+        ("slice", slices, len(windows)),
+        ("unit", units, n_units),
+    ):
+        if found.size and not 0 <= found.min() <= found.max() < count:
+            raise FormatError(f"column {name!r} must lie in 0..{count - 1}")
+    times = numbers_of(columns[time], _dtype_of(time))
+    rows = slices * n_units + units
+    trains = SpikeTrains.from_pairs(rows, times, len(windows) * n_units)
+    stack, first = [], 0
+    for i, window in enumerate(windows):
+        ends = trains.ends[i * n_units : (i + 1) * n_units]
+        last = int(ends[-1]) if n_units else first
+        part = SpikeTrains(trains.flat[first:last], ends - first)
+        window = attrs.evolve(window, fs_Hz=about.get("fs_Hz"))
+        stack.append(TableOptions(fs_Hz=options.fs_Hz).recording(window, part, time))
+        first = last
+    return build(
+        SpikeSliceStack,
+        spike_stack=stack,
+        times_start_to_end=list(map(tuple, about["times"])),
+    )
+
+
+def _of_array(table: Any, kind: str, about: Mapping[str, Any]) -> DataObject:
+    """Return the object of a class that holds one array, from the rows of its values."""
+    name, axes = _ARRAYS[kind]
+    cls, shape = DATA_CLASSES[kind], about["shape"]
+    if len(shape) != len(axes) or any(type(n) is not int or n < 0 for n in shape):
+        raise FormatError(f"its metadata say the shape {shape!r:.80}")
+    in_rows = [shape[axis] for axis in axes]
+    columns = [column.to_numpy() for column in table.columns]
+    if len(axes) == 3:
+        rows = in_rows[1] * in_rows[2]
+        expected = np.repeat(np.arange(in_rows[0] if rows else 0), rows)
+        if not np.array_equal(columns[0], expected):
+            raise FormatError(
+                "its rows must be in the order in which they were written"
+            )
+        values = columns[-1]
+    else:
+        values = np.array(columns[1:], dtype=about["dtype"]).T
+    if values.size != np.prod(shape, dtype=object):
+        raise FormatError(f"its values do not have the shape {shape}")
+    array = values.reshape(in_rows).transpose(np.argsort(axes))
+    made = {"labels": about.get("labels"), "step_size": about.get("step_size")}
+    times = about.get("times")
+    made["times"] = times if times is None else list(map(tuple, times))
+    made[name] = np.ascontiguousarray(array)
+    arguments = {a: made[field] for a, field in cls.FIELDS.items() if field in made}
+    return build(cls, **arguments)
+
+
+def _dtype_of(time: str) -> type:
+    return np.int64 if time == "time_samples" else np.float64

@@ -1,29 +1,20 @@
 """The table of units that goes with a table of spikes: one row per unit."""
 
-import contextlib
 import math
-import os
 import reprlib
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import attrs
 import numpy as np
 from numpy.typing import NDArray
 
-from spikelab import validate
 from spikelab.errors import FormatError
-from spikelab.formats.base import StrPath
-from spikelab.formats.reading import RecordingOptions, build, refuse_options
-from spikelab.spikedata import time_units
-from spikelab.spikedata.data_object import DataObject
-from spikelab.spikedata.pairwise import PairwiseCompMatrix, PairwiseCompMatrixStack
+from spikelab.formats.reading import build
 from spikelab.spikedata.spike_trains import SpikeTrains
 from spikelab.spikedata.spikedata import SpikeData
-from spikelab.spikedata.time_units import TIME_UNITS, TimeUnit
+from spikelab.spikedata.time_units import TIME_UNITS
 from spikelab.spikedata.unit_table import ELECTRODE_KEYS
-from spikelab.storage.publish import local_copy
 
 WINDOW = ("start_time_ms", "length_ms")
 OWN = ("unit", "n_spikes", "mean_rate_Hz", *WINDOW, "fs_Hz")
@@ -35,8 +26,59 @@ PLACES = ("location", "position")
 TIME_COLUMNS = ("time", *(f"time_{unit}" for unit in TIME_UNITS))
 """Names of a column of times; the first does not say their unit."""
 
-MOST_UNITS = 1_000_000
+_MOST_UNITS = 1_000_000
 """Unit numbers that a file may name without a table of units that vouches for them."""
+
+_APART = "spikes and table of units do not belong together"
+
+
+def unit_columns(
+    sd: SpikeData, own: Mapping[str, Sequence[Any]], fs_Hz: float | None
+) -> dict[str, list[Any]]:
+    """Return the table of units by column; None is a missing value.
+
+    Before ``n_spikes`` stand the unit and what is known of its electrode and place, if
+    no attribute has that name; the attributes come last.
+
+    Parameters
+    ----------
+    sd : SpikeData
+        The recording.
+    own : mapping
+        The attributes that have a column of their own: the value of each unit.
+    fs_Hz : float, optional
+        The sampling rate.
+    """
+    table, counts = sd.unit_table, sd.spike_trains.counts.tolist()
+    attributes = {key: list(values) for key, values in own.items()}
+    columns: dict[str, list[Any]] = {"unit": list(range(sd.N))}
+    if not own.keys() & set(ELECTRODE_KEYS[1:]):
+        columns["electrode"] = attributes.pop("electrode", [None] * sd.N)
+    elif "electrode" not in own:
+        electrodes = table.electrodes
+        columns["electrode"] = [None if isinstance(e, list) else e for e in electrodes]
+    places = [(*(place or ()), None, None, None)[:3] for place in table.locations]
+    axes = [axis for axis in AXES if axis in own]
+    if axes:
+        # Where some units have numbers as x, y and z, the places of others join them.
+        joins = all(table.columns[axis].kind in ("int", "float") for axis in axes)
+        known = zip(*(own.get(axis, [None] * sd.N) for axis in AXES), strict=True)
+        places = [
+            place if joins and mine == (None, None, None) else mine
+            for mine, place in zip(known, places, strict=True)
+        ]
+    for i, axis in enumerate(AXES):
+        cells = [place[i] for place in places]
+        is_attribute = axes and any(cell is not None for cell in cells)
+        (attributes if is_attribute else columns)[axis] = cells
+    columns["n_spikes"] = counts
+    rates = [count * 1000 / sd.length if sd.length else None for count in counts]
+    columns["mean_rate_Hz"] = rates
+    for name, value in zip(WINDOW, (sd.start_time, sd.length), strict=True):
+        columns[name] = [float(value)] * sd.N
+    if fs_Hz is not None:
+        columns["fs_Hz"] = [float(fs_Hz)] * sd.N
+    return columns | attributes
 
 
 def named_columns(names: Sequence[str]) -> list[str]:
@@ -62,107 +104,26 @@ def named_columns(names: Sequence[str]) -> list[str]:
     return columns
 
 
-def unit_columns(
-    sd: SpikeData, own: Mapping[str, Sequence[Any]], fs_Hz: float | None
-) -> dict[str, list[Any]]:
-    """Return the table of units by column; None is a missing value.
-
-    Before ``n_spikes`` stand the unit and what is known of its electrode and place, if
-    no attribute has that name; the attributes come last.
-
-    Parameters
-    ----------
-    sd : SpikeData
-        The recording.
-    own : mapping
-        The attributes that have a column of their own: the value of each unit.
-    fs_Hz : float, optional
-        The sampling rate.
-    """
-    table, counts = sd.unit_table, sd.spike_trains.counts.tolist()
-    columns: dict[str, list[Any]] = {"unit": list(range(sd.N))}
-    others: dict[str, Sequence[Any]] = dict(own)
-    if not set(ELECTRODE_KEYS[1:]) & set(own):
-        columns["electrode"] = list(others.pop("electrode", [None] * sd.N))
-    elif "electrode" not in own:
-        several = [isinstance(electrode, list) for electrode in table.electrodes]
-        pairs = zip(several, table.electrodes, strict=True)
-        columns["electrode"] = [None if many else one for many, one in pairs]
-    places = [(*(place or ()), None, None, None)[:3] for place in table.locations]
-    derived = {axis: [p[i] for p in places] for i, axis in enumerate(AXES)}
-    if set(AXES) & set(own):
-        # Where some units have the attribute x, y or z, the others' places join them.
-        empty = [None] * sd.N
-        known = list(zip(*(own.get(axis, empty) for axis in AXES), strict=True))
-        joined = [
-            k if any(v is not None for v in k) else place
-            for k, place in zip(known, places, strict=True)
-        ]
-        cells = {axis: [row[i] for row in joined] for i, axis in enumerate(AXES)}
-        others |= {a: v for a, v in cells.items() if any(x is not None for x in v)}
-    columns |= {axis: derived[axis] for axis in AXES if axis not in others}
-    columns["n_spikes"] = counts
-    rates = [count * 1000 / sd.length if sd.length else None for count in counts]
-    columns["mean_rate_Hz"] = rates
-    for name, value in zip(WINDOW, (sd.start_time, sd.length), strict=True):
-        columns[name] = [float(value)] * sd.N
-    if fs_Hz is not None:
-        columns["fs_Hz"] = [float(fs_Hz)] * sd.N
-    return columns | {key: list(values) for key, values in others.items()}
-
-
-@attrs.frozen(kw_only=True)
-class TableOptions(RecordingOptions):
-    """What the caller of a reader says about a table.
-
-    Parameters
-    ----------
-    time_unit : {"ms", "s", "samples"}, optional
-        Unit of the times, for a column that is called ``time`` only.
-    fs_Hz : float, optional
-        Sampling rate, needed for samples if no file holds it.
-    """
-
-    time_unit: TimeUnit | None = attrs.field(
-        default=None, validator=attrs.validators.optional(time_units.is_time_unit)
-    )
-    fs_Hz: float | None = attrs.field(
-        default=None, validator=attrs.validators.optional(validate.is_positive)
-    )
-
-    def unit_of(self, column: str) -> str:
-        """Return the unit of the times in a column, by its name."""
-        named = column.removeprefix("time_")
-        if named not in TIME_UNITS:
-            if self.time_unit is None:
-                raise FormatError(
-                    f"time_unit must be given, because the column {column!r} does not "
-                    "say it"
-                )
-            return self.time_unit
-        if self.time_unit not in (None, named):
-            raise ValueError(
-                f"time_unit must be {named!r}, as the column {column!r} says, "
-                f"got {self.time_unit!r}"
-            )
-        return named
-
-    def to_ms(
-        self, times: NDArray[Any], unit: str, fs_Hz: float | None = None
-    ) -> NDArray[np.float64]:
-        """Return times in ms; `fs_Hz` is the rate that a file holds."""
-        rate = fs_Hz if self.fs_Hz is None else self.fs_Hz
-        if unit == "samples" and rate is None:
-            raise FormatError("fs_Hz must be given, because the times are samples")
-        return time_units.to_ms(times, unit, rate)
-
-
 @attrs.frozen(kw_only=True)
 class UnitsTable:
-    """What a table of units says about a recording; None is not known."""
+    """What is known about a recording beside its spikes; None is not known.
+
+    Parameters
+    ----------
+    n_units : int, optional
+        Number of units.
+    n_spikes : sequence, optional
+        Number of spikes of each unit, of a table of units only.
+    start_time_ms, length_ms : float, optional
+        The recording window in ms.
+    fs_Hz : float, optional
+        Sampling rate of times in samples.
+    neuron_attributes : list of dict, optional
+        The attributes of each unit.
+    """
 
     n_units: int | None = None
-    n_spikes: Sequence[Any] = ()
+    n_spikes: Sequence[Any] | None = None
     start_time_ms: float | None = None
     length_ms: float | None = None
     fs_Hz: float | None = None
@@ -192,70 +153,70 @@ class UnitsTable:
             **window,
         )
 
-    def recording(
-        self,
-        units: NDArray[np.int64],
-        times: NDArray[Any],
-        time_column: str,
-        options: TableOptions,
-    ) -> SpikeData:
-        """Return the recording of which this is the table of units.
+    def joined(self, other: "UnitsTable") -> "UnitsTable":
+        """Return what both say; `other` is what the file of the spikes says itself."""
+        known = {n: v for n, v in attrs.asdict(other).items() if v is not None}
+        for name in ("n_units", *WINDOW):
+            mine = getattr(self, name)
+            if mine is not None and known.get(name, mine) != mine:
+                raise FormatError(
+                    f"{_APART}: {name} is {known[name]} in the one and {mine} in the "
+                    "other"
+                )
+        return attrs.evolve(self, **known)
 
-        Parameters
-        ----------
-        units, times : ndarray, shape (n_spikes,)
-            Unit and time of each spike, in any order.
-        time_column : str
-            The name of the column of the times.
-        options : TableOptions
-            What the caller says.
+    def spike_trains(
+        self, units: NDArray[np.int64], times: NDArray[Any]
+    ) -> SpikeTrains:
+        """Return the spike trains of parallel arrays of units and times, in any order.
 
         Raises
         ------
         FormatError
             If the spikes are not those of these units.
         """
-        largest = int(units.max()) if units.size else -1
-        most = MOST_UNITS if self.n_units is None else self.n_units
-        if units.size and not 0 <= int(units.min()) <= largest < most:
+        lowest, largest = (
+            (int(units.min()), int(units.max())) if units.size else (0, -1)
+        )
+        most = _MOST_UNITS if self.n_units is None else self.n_units
+        if lowest < 0 or (largest >= most and self.n_spikes is None):
             raise FormatError(
-                f"column 'unit' must lie in 0..{most - 1}, got {units.min()} to {largest}"
+                f"column 'unit' must lie in 0..{most - 1}, got {lowest} to {largest}"
+            )
+        if largest >= most:
+            raise FormatError(
+                f"{_APART}: there are spikes of unit {largest} in the one, and "
+                f"{most} units in the other"
             )
         n_units = largest + 1 if self.n_units is None else self.n_units
-        found = SpikeTrains.from_pairs(units, times, n_units)
-        for unit, (wanted, count) in enumerate(
-            zip(self.n_spikes, found.counts.tolist(), strict=False)
-        ):
-            if wanted not in (None, count):
+        trains = SpikeTrains.from_pairs(units, times, n_units)
+        wanted = self.n_spikes or [None] * n_units
+        for unit, count in enumerate(trains.counts.tolist()):
+            if wanted[unit] not in (None, count):
                 raise FormatError(
-                    f"spikes and table of units do not belong together: unit {unit} has "
-                    f"{count} spikes in the one and {wanted} in the other"
+                    f"{_APART}: unit {unit} has {count} spikes in the one and "
+                    f"{wanted[unit]} in the other"
                 )
-        unit_of_times = options.unit_of(time_column)
-        flat = options.to_ms(found.flat, unit_of_times, self.fs_Hz)
-        return self.in_window(SpikeTrains(flat, found.ends), unit_of_times, options)
+        return trains
 
-    def in_window(
-        self, trains: SpikeTrains, unit: str, options: TableOptions
-    ) -> SpikeData:
-        """Return the recording of spike times in ms that were written in `unit`."""
-        start, length = options.start_time_ms, options.length_ms
-        if start is None:
-            start = self.start_time_ms
+    def recording(self, trains: SpikeTrains, slack_ms: float = 0.0) -> SpikeData:
+        """Return the recording with these spike times in ms.
+
+        Times that lie outside of the window by no more than `slack_ms` are moved into
+        it. If the window is not known, it goes from 0, or the first spike if that is
+        negative, to the last spike.
+        """
+        start = self.start_time_ms
         if start is None:
             first, _ = trains.extremes()
             start = first if first < 0 else 0.0  # also if it is NaN
-        if length is None:
-            length = self.length_ms
-        if length is not None:
-            rate = self.fs_Hz if options.fs_Hz is None else options.fs_Hz
-            slack = time_units.rounding_ms(unit, rate, trains.largest_ms())
-            trains = trains.moved_into(start, length, slack)
+        if self.length_ms is not None:
+            trains = trains.moved_into(start, self.length_ms, slack_ms)
         return build(
             SpikeData,
             train=trains,
             start_time=start,
-            length=length,
+            length=self.length_ms,
             neuron_attributes=self.neuron_attributes,
         )
 
@@ -302,32 +263,4 @@ def _attributes(row: dict[str, Any]) -> dict[str, Any]:
     if place and all(isinstance(found.get(key, ""), str) for key in PLACES):
         place = [math.nan if x is None else x for x in place]
         found["position" if "location" in found else "location"] = place
-    return found
-
-
-def read_files(
-    read: Callable[[Path, Path | None, TableOptions], DataObject],
-    filepath: StrPath,
-    units_table: StrPath | None,
-    options: TableOptions,
-    storage_options: Mapping[str, Any] | None,
-    *,
-    progress: bool,
-) -> DataObject:
-    """Return what `read` makes of a table, and of a table of units if there is one."""
-    sources = [filepath] if units_table is None else [filepath, units_table]
-    with contextlib.ExitStack() as files:
-        path, *more = (
-            files.enter_context(local_copy(source, storage_options, progress=progress))
-            for source in sources
-        )
-        found = read(path, more[0] if more else None, options)
-    if isinstance(found, SpikeData):
-        source = os.fspath(filepath)
-        found.metadata = options.metadata_with({}, source_file=source)
-        return found
-    refuse_options(type(found).__name__, units_table=units_table)
-    if not isinstance(found, PairwiseCompMatrix | PairwiseCompMatrixStack):
-        options = attrs.evolve(options, time_unit=None, fs_Hz=None)
-    options.refuse_unless_recording(found)
     return found

@@ -341,6 +341,14 @@ def test_the_two_files_must_differ(tmp_path):
         rates().to_csv(tmp_path / "r.csv", units_table=tmp_path / "u.csv")
 
 
+def test_a_table_with_fewer_units_than_the_spikes_is_not_theirs(tmp_path):
+    """The error says what does not fit, and not that a number is wrong."""
+    _, spikes, units = table_of_units(tmp_path)
+    spikes.write_text("unit,time_ms\n0,1.5\n1,2.0\n2,3.0\n")
+    with pytest.raises(FormatError, match="spikes of unit 2 in the one, and 2 units"):
+        load(spikes, units_table=units)
+
+
 @pytest.mark.filterwarnings("ignore:to_csv")
 def test_compressed_files_are_gzip_and_the_same_each_time(tmp_path):
     """No name and no time of day inside."""
@@ -686,9 +694,9 @@ def test_a_difference_of_time_is_no_number(unit, tmp_path):
 def test_complex_rates_are_refused(tmp_path):
     """Half of each number is not dropped."""
     stack = RateSliceStack(event_matrix=np.array([[[1 + 5j]]]))
-    with pytest.raises(ValueError, match="values must be real numbers"):
+    with pytest.raises(ValueError, match="event_stack must hold real numbers"):
         stack.to_csv(tmp_path / "s.csv")
-    with pytest.raises(ValueError, match="values must be real numbers"):
+    with pytest.raises(ValueError, match="event_stack must hold real numbers"):
         CSVWriter().losses(stack)
     with pytest.raises(TypeError, match="must hold real numbers"):
         RateData([[1 + 5j]], [0.0])

@@ -247,6 +247,16 @@ def test_losses_say_why_an_attribute_is_lost(key, values, reason, tmp_path):
     assert [row["rest"] for row in found.neuron_attributes] == [1, 1]
 
 
+@pytest.mark.parametrize("x", ["left", True])
+def test_a_word_called_x_is_no_coordinate(x, tmp_path):
+    """The place of another unit cannot stand in its column."""
+    known = [{"x": x}, {"location": [1.0, 2.0]}]
+    sd = SpikeData([[1.0], [2.0]], length=5.0, neuron_attributes=known)
+    files = tmp_path / "s.parquet", tmp_path / "u.parquet"
+    sd.to_parquet(files[0], units_table=files[1], verify=True, strict=True)
+    assert load(files[0], units_table=files[1]) == sd
+
+
 def test_strict_and_losses_name_what_stays_behind(tmp_path):
     """Metadata, raw data, and attributes without a table of units."""
     lost = " ".join(ParquetWriter().losses(recording()))
@@ -481,16 +491,18 @@ def test_without_pyarrow_the_extra_is_named(tmp_path, monkeypatch):
     assert snapshot(tmp_path) == before
 
 
+class SmallGroups(ParquetWriter):
+    """A writer of groups of seven rows."""
+
+    rows = 7
+
+
 @given(n_units=st.integers(1, 40), n_spikes=st.integers(0, 400))
 @settings(max_examples=20)
 def test_row_groups_end_anywhere(n_units, n_spikes, tmp_path):
     """Within a unit, or between two."""
-    import spikelab.formats.parquet as module
-
     rng = np.random.default_rng(n_units * 1000 + n_spikes)
     train = [rng.uniform(0, 10, n_spikes // n_units) for _ in range(n_units)]
     sd = SpikeData(train, length=10.0)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "_ROWS", 7)
-        sd.to_parquet(tmp_path / "s.parquet", verify=True)
+    SmallGroups(verify=True).write(sd, tmp_path / "s.parquet")
     assert load(tmp_path / "s.parquet") == sd

@@ -1,0 +1,378 @@
+"""Writing tables: the columns of each class, and what CSV and Parquet have in common."""
+
+import contextlib
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import attrs
+import numpy as np
+from numpy.typing import NDArray
+
+from spikelab.formats.base import FileWriter, Loss, OnLosses, StrPath, recordings_of
+from spikelab.formats.csv_text import fits
+from spikelab.formats.protect import refuse_loss
+from spikelab.formats.reading import build
+from spikelab.formats.units_table import OWN, UnitsTable
+from spikelab.spikedata import time_units
+from spikelab.spikedata.data_object import DataObject, data_class
+from spikelab.spikedata.differences import compare
+from spikelab.spikedata.pairwise import PairwiseCompMatrix, PairwiseCompMatrixStack
+from spikelab.spikedata.ratedata import RateData
+from spikelab.spikedata.rateslicestack import RateSliceStack
+from spikelab.spikedata.spike_trains import SpikeTrains
+from spikelab.spikedata.spikedata import SpikeData
+from spikelab.spikedata.spikeslicestack import SpikeSliceStack
+from spikelab.spikedata.time_units import TimeUnit
+from spikelab.spikedata.unit_table import UnitTable
+from spikelab.storage.publish import publish
+from spikelab.storage.urls import is_s3_url, located
+
+Columns = list[tuple[str, NDArray[Any]]]
+"""Names of columns and their values."""
+
+_REASONS = {
+    "train": "silent units after the last that has spikes (no units_table)",
+    "start_time": "the recording window (no units_table)",
+    "length": "the recording window (no units_table)",
+    "metadata": "metadata",
+    "raw_data": "raw data",
+    "raw_time": "raw data",
+    "rate_unit": "rate_unit (the table holds values only)",
+}
+
+
+@attrs.frozen(kw_only=True)
+class TableWriter(FileWriter):
+    """A writer of tables: a row per spike, or the values of an object without spikes.
+
+    Parameters
+    ----------
+    time_unit : {"ms", "s", "samples"}
+        Unit of the times; the name of their column says it.
+    fs_Hz : float, optional
+        Sampling rate, needed for ``"samples"``.
+    units_table : path or S3 URL, optional
+        For a SpikeData, a second file with one row per unit: ``unit``, ``electrode``,
+        ``x``, ``y``, ``z``, ``n_spikes``, ``mean_rate_Hz``, the recording window
+        ``start_time_ms`` and ``length_ms`` (the same in every row), ``fs_Hz`` if it is
+        given, and the attributes of the units. Both files are complete before either
+        is published, this one first; each replaces an earlier one whole. The reader
+        refuses two files whose spikes per unit, or window, do not agree.
+    """
+
+    is_exact: ClassVar[bool] = True
+    title: ClassVar[str]
+    """What errors call the format."""
+    rows: ClassVar[int]
+    """Number of rows of spikes in a block."""
+    values: ClassVar[int]
+    """Number of values in a block of another table."""
+    missing: ClassVar[str]
+    """What a cell without a value is."""
+    cells: ClassVar[str]
+    """What cells can hold, in words."""
+    left_out: ClassVar[tuple[str, ...]] = ("neuron_attributes", "metadata")
+    """Arguments of classes without spikes that have no place."""
+
+    time_unit: TimeUnit = attrs.field(default="ms", validator=time_units.is_time_unit)
+    fs_Hz: float | None = None
+    units_table: StrPath | None = attrs.field(default=None)
+
+    @units_table.validator
+    def _is_path(self, attribute: "attrs.Attribute[Any]", value: Any) -> None:
+        if value is not None and not isinstance(value, str | os.PathLike):
+            raise TypeError(f"units_table must be a path or None, got {value!r}")
+
+    def __attrs_post_init__(self) -> None:
+        """Check what concerns several options together."""
+        time_units.sampling_rate(self.fs_Hz, self.time_unit)
+
+    def write(  # noqa: D102 - the docstring of Writer.write
+        self, obj: DataObject, target: StrPath, *, on_losses: OnLosses | None = None
+    ) -> str:
+        self._checked_losses(obj, self._checked(obj), on_losses)
+        targets = [target]
+        if self.units_table is not None:
+            targets.append(self.units_table)
+            _check_different(target, self.units_table)
+        for path in () if self.overwrite else targets:
+            refuse_loss(path, self._would_be_lost(path))
+        with contextlib.ExitStack() as files:
+            # Published in the opposite order.
+            staged = [
+                files.enter_context(
+                    publish(path, self.storage_options, progress=self.progress)
+                )
+                for path in targets
+            ]
+            self._write(obj, staged[0])
+            if isinstance(obj, SpikeData) and self.units_table is not None:
+                self._write_units(obj, staged[1])
+            for path, name in zip(staged, targets, strict=True):
+                self._finish(path, name)
+            if self.verify:
+                self._verify(obj, [], lambda: self._read_back(obj, *staged))
+        return os.fspath(target)
+
+    def _write_units(self, sd: SpikeData, staged: Path) -> None:
+        """Write the table of units."""
+        raise NotImplementedError
+
+    def _finish(self, staged: Path, target: StrPath) -> None:
+        """Make the staged file what the name of its target asks for."""
+
+    def _read_back(
+        self, obj: DataObject, staged: Path, units: Path | None = None
+    ) -> DataObject:
+        """Read staged files as the loader will; `obj` was written to them."""
+        raise NotImplementedError
+
+    def _read(self, staged: Path) -> DataObject:
+        raise NotImplementedError
+
+    def _check_format(self, obj: DataObject) -> None:
+        if self.units_table is not None and not isinstance(obj, SpikeData):
+            raise ValueError(
+                f"units_table must be None for a {data_class(obj).__name__}, "
+                f"got {self.units_table!r}"
+            )
+        if self.time_unit == "samples":
+            largest = max((t.largest_ms() for t in _times_of(obj)), default=0.0)
+            time_units.fits_int64("times", largest, self.fs_Hz)
+        for name in ("event_stack", "matrix", "stack"):
+            dtype = np.asarray(getattr(obj, name, 0)).dtype
+            if dtype.kind not in "biuf" or dtype.itemsize > 8:
+                raise ValueError(
+                    f"{name} must hold real numbers of at most 64 bits to fit into "
+                    f"{self.title}, got {dtype}"
+                )
+        for label in labels_of(obj) or ():
+            if not fits(label):
+                raise ValueError(
+                    f"labels must be numbers, bool or str to fit into {self.title}, "
+                    f"got {' '.join(repr(label).split()):.80}"
+                )
+
+    def _columns(self, obj: DataObject) -> Iterator[Columns]:
+        """Yield the columns of the table of an object in blocks of rows, at least one."""
+        time = f"time_{self.time_unit}"
+        if isinstance(obj, SpikeData):
+            yield from self._spikes(obj, time)
+        elif isinstance(obj, SpikeSliceStack):
+            for i, sd in enumerate(obj.spike_stack):
+                for columns in self._spikes(sd, time):
+                    yield [("slice", _repeated(i, len(columns[0][1]))), *columns]
+        elif isinstance(obj, RateData):
+            for part in self._parts(len(obj.times), obj.N + 1):
+                rates = enumerate(obj.inst_Frate_data[:, part])
+                times = self._in_unit(obj.times[part])
+                yield [(time, times), *((f"unit_{unit}", row) for unit, row in rates)]
+        elif isinstance(obj, RateSliceStack):
+            yield from self._rate_slices(obj, time)
+        elif isinstance(obj, PairwiseCompMatrix):
+            edge, names = self._names(obj)
+            for part in self._parts(len(names), len(names) + 1):
+                values = zip(names.tolist(), obj.matrix[part].T, strict=True)
+                yield [(edge, names[part]), *values]
+        elif isinstance(obj, PairwiseCompMatrixStack):
+            yield from self._comparisons(obj)
+
+    def _spikes(self, sd: SpikeData, time: str) -> Iterator[Columns]:
+        """Yield the unit and the time of each spike, unit after unit."""
+        trains = sd.spike_trains
+        for first in range(0, max(trains.n_spikes, 1), self.rows):
+            times = trains.flat[first : first + self.rows]
+            units = trains.unit_indices(first, first + len(times), np.int32)
+            yield [("unit", units), (time, self._in_unit(times))]
+
+    def _rate_slices(self, stack: RateSliceStack, time: str) -> Iterator[Columns]:
+        """Yield the rates of each slice, time bin and unit."""
+        n_units, n_bins, _ = stack.event_stack.shape
+        units = np.arange(n_units, dtype=np.int32)
+        for i, starts in enumerate(_bin_starts(stack)):
+            for part in self._parts(n_bins, n_units):
+                times, rates = starts[part], stack.event_stack[:, part, i].T.ravel()
+                yield [
+                    ("slice", _repeated(i, len(rates))),
+                    (time, np.repeat(self._in_unit(times), n_units)),
+                    ("unit", np.tile(units, len(times))),
+                    ("rate", rates),
+                ]
+
+    def _comparisons(self, stack: PairwiseCompMatrixStack) -> Iterator[Columns]:
+        """Yield the values of each window and pair of units."""
+        _, names = self._names(stack)
+        for i in range(max(len(stack), 1)):
+            for part in self._parts(len(names), len(names)):
+                values = stack.stack[part, :, i : i + 1].ravel()
+                pairs = (
+                    np.repeat(names[part], len(names)),
+                    np.tile(names, len(names[part])),
+                )
+                # Without windows there are pairs, and no values.
+                row, column = (edge[: len(values)] for edge in pairs)
+                window = _repeated(i, len(values))
+                yield [
+                    *(("window", window), ("row", row), ("column", column)),
+                    ("value", values),
+                ]
+
+    def _parts(self, n_rows: int, width: int) -> Iterator[slice]:
+        """Yield the slices of rows that make a block each, at least one."""
+        step = max(self.values // max(width, 1), 1)
+        for first in range(0, max(n_rows, 1), step):
+            yield slice(first, first + step)
+
+    def _names(
+        self, pcm: PairwiseCompMatrix | PairwiseCompMatrixStack
+    ) -> tuple[str, NDArray[Any]]:
+        """Return the name of the column of units, and the names of the units."""
+        raise NotImplementedError
+
+    def _carried(self, obj: DataObject) -> DataObject:
+        if isinstance(obj, SpikeData):
+            known, trains = self._known(obj), obj.spike_trains
+            return known.recording(
+                SpikeTrains(trains.flat, trains.ends[: known.n_units])
+            )
+        made: dict[str, Any] = {}
+        for argument, value in obj.arguments().items():
+            made[argument] = value
+            if argument in self.left_out:
+                made[argument] = {} if argument == "metadata" else None
+            elif argument == "labels":
+                made[argument] = labels_of(obj)
+            elif argument == "spike_stack":
+                made[argument] = [_bare(sd) for sd in value]
+            elif isinstance(value, np.ndarray):
+                made[argument] = self._held(value)
+        return build(data_class(obj), **made)
+
+    def _known(self, sd: SpikeData) -> UnitsTable:
+        """Return what a reader knows of a recording beside its spikes."""
+        raise NotImplementedError
+
+    def _held(self, values: NDArray[Any]) -> NDArray[Any]:
+        """Return an array as a reader makes it."""
+        raise NotImplementedError
+
+    def _losses(self, obj: DataObject) -> list[Loss]:
+        shift = max(
+            (t.rounding(self._there_and_back) for t in _times_of(obj)), default=0
+        )
+        text = f"times are rounded by up to {shift:.3g} ms"
+        losses = [Loss(("time_unit",), text)] if shift else []
+        found = compare(obj, self._carried(obj))
+        texts = dict.fromkeys(self._reason(obj, d.path) for d in found)
+        return losses + [Loss((), text) for text in texts]
+
+    def _reason(self, obj: DataObject, path: tuple[Any, ...]) -> str:
+        """Return in words what the table does not carry at a place of an object."""
+        name = path[0]
+        if name == "spike_stack":
+            return f"{_REASONS.get(path[1], path[1])} of slices"
+        if name == "neuron_attributes":
+            if self.units_table is not None and isinstance(obj, SpikeData):
+                reason = self._reason_of_unit(obj.unit_table, *path[1:])
+                return f"{name}[{path[1]!r}] ({reason})" if reason else ""
+            if isinstance(obj, SpikeData):
+                return f"{name} (no units_table)"
+            is_stack = isinstance(obj, SpikeSliceStack | RateSliceStack)
+            what = "a stack has no table of units" if is_stack else "values only"
+            return f"{name} ({what})"
+        if name == "labels":
+            found = type(getattr(obj, name)).__name__
+            return f"labels as {found} (they come back as a list)"
+        if name in _REASONS:
+            return _REASONS[name]
+        array = getattr(obj, name)
+        what, dtype = "times" if name == "times" else "values", self._held(array).dtype
+        return f"{what} as {array.dtype} (they come back as {dtype})"
+
+    def _reason_of_unit(self, table: UnitTable, key: Any, unit: int) -> str:
+        """Return in words why an attribute of a unit does not come back."""
+        row = table.rows[unit]
+        if key not in row:  # it is there instead of another one
+            return ""
+        if not has_column(key):
+            is_name = isinstance(key, str) and fits(key)
+            return (
+                "the table has a column of this name for itself"
+                if is_name
+                else "the name of a column is a str"
+            )
+        if row[key] is None:
+            return f"None is {self.missing}, as if the attribute were missing"
+        return self.cells
+
+    def _atol_ms(self, obj: DataObject) -> float:
+        largest = max((trains.largest_ms() for trains in _times_of(obj)), default=0.0)
+        return time_units.rounding_ms(self.time_unit, self.fs_Hz, largest)
+
+    def _in_unit(self, times_ms: NDArray[Any]) -> NDArray[Any]:
+        """Return times in ms as they stand in the file."""
+        times = np.asarray(times_ms, dtype=np.float64)
+        return time_units.from_ms(times, self.time_unit, self.fs_Hz)
+
+    def _there_and_back(self, times_ms: NDArray[Any]) -> NDArray[Any]:
+        return time_units.there_and_back(times_ms, self.time_unit, self.fs_Hz)
+
+
+def has_column(key: Any) -> bool:
+    """Return whether an attribute may be a column of the table of units."""
+    return isinstance(key, str) and fits(key) and key not in OWN
+
+
+def labels_of(obj: DataObject) -> list[Any] | None:
+    """Return the labels of a comparison as Python's own values."""
+    labels: Sequence[Any] | None = getattr(obj, "labels", None)
+    if labels is None:
+        return None
+    return [x.item() if isinstance(x, np.generic) else x for x in labels]
+
+
+def window_of(sd: SpikeData) -> dict[str, Any]:
+    """Return what of a recording is in no row of its spikes."""
+    return {"n_units": sd.N, "start_time_ms": sd.start_time, "length_ms": sd.length}
+
+
+def _bare(sd: SpikeData) -> SpikeData:
+    """Return the spikes and the window of a recording."""
+    return UnitsTable(**window_of(sd)).recording(sd.spike_trains)
+
+
+def _repeated(number: int, count: int) -> NDArray[np.int32]:
+    return np.full(count, number, dtype=np.int32)
+
+
+def _times_of(obj: DataObject) -> list[SpikeTrains]:
+    """Return the times in ms that a table of an object holds."""
+    if isinstance(obj, RateData):
+        return [SpikeTrains.from_arrays([obj.times])]
+    if isinstance(obj, RateSliceStack):
+        return [SpikeTrains.from_arrays(_bin_starts(obj))]
+    return [sd.spike_trains for sd in recordings_of(obj)]
+
+
+def _bin_starts(stack: RateSliceStack) -> NDArray[np.float64]:
+    """Return where the time bins of each slice begin, in ms, shape (S, T)."""
+    bins = np.arange(stack.event_stack.shape[1]) * float(stack.step_size)
+    starts = np.array([start for start, _ in stack.times], dtype=np.float64)
+    times: NDArray[np.float64] = starts[:, None] + bins
+    return times
+
+
+def _check_different(*targets: StrPath) -> None:
+    """Raise ValueError if the second target is the first, or would lie below it."""
+    first, second = (
+        located(target).url
+        if is_s3_url(target)
+        else os.path.realpath(Path(target).expanduser())
+        for target in targets
+    )
+    if first == second or second.startswith(f"{first}{os.sep}"):
+        raise ValueError(
+            f"units_table must not be filepath itself, nor below it, got {targets[1]}"
+        )
