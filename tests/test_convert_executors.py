@@ -17,7 +17,7 @@ from recordings import simulated
 from slow_recording import Slow
 
 from spikelab import convert_many, load
-from spikelab.batch.executors import dask_cluster, process_pool
+from spikelab.batch.executors import ProcessPool, dask_cluster
 
 CONTEXT = multiprocessing.get_context("spawn")
 
@@ -58,7 +58,7 @@ def check(rows, folder):
 
 def test_a_recording_that_kills_its_worker_costs_itself_alone(folder):
     """The pool is made anew, and those that were lost with it are written."""
-    with process_pool(2) as pool:
+    with ProcessPool(2) as pool:
         rows = convert_many(
             folder / "*.pkl",
             folder / "out/{stem}.nwb",
@@ -104,7 +104,7 @@ def test_a_pool_of_the_user_that_breaks_loses_its_recordings(folder):
 
 def test_an_error_is_raised_across_processes(folder):
     """As it is, if that is asked for; what is at work is still recorded."""
-    with process_pool(2) as pool, pytest.raises(ValueError, match="is not a pickle"):
+    with ProcessPool(2) as pool, pytest.raises(ValueError, match="is not a pickle"):
         convert_many(
             folder / "rat0[0-4].pkl",
             folder / "out/{stem}.h5",

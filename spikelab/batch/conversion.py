@@ -5,13 +5,13 @@ import json
 import os
 import pickle
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import attrs
 
-from spikelab.batch.options import PRIVATE, check_options, options_of, split_append
-from spikelab.batch.places import Places, identity, resolved
+from spikelab.batch.options import PRIVATE, check_options, options_of
+from spikelab.batch.places import StrPath, identity, resolved, size_of
 from spikelab.data_loaders.data_loaders import load
 from spikelab.errors import (
     LossError,
@@ -25,13 +25,11 @@ from spikelab.registry import FORMATS, Format, named_by
 from spikelab.spikedata.pairwise import PairwiseCompMatrix, PairwiseCompMatrixStack
 from spikelab.storage.publish import is_url
 
-StrPath = str | os.PathLike[str]
+UNITS_TABLE = "units_table"
+"""The option, of exporter and loader, that names a second file of a recording."""
 
 _WITHOUT_EFFECT = (*PRIVATE, "progress", "overwrite")
 """How options begin that do not change what is in a file."""
-
-FURTHER_FILES = ("units_table",)
-"""Options that name a further file of each recording."""
 
 _MOST_LOSSES = 100
 """A row holds no more losses than this, so that it stays small."""
@@ -77,22 +75,15 @@ class Conversion:
     error: str | None = None
 
 
+Outcome = tuple[Conversion, Exception | None]
+"""What a worker sends back: the row, and the error of a failure."""
+
+
 @attrs.frozen
 class Job:
-    """A conversion to be done: names and options, as they are sent to a worker.
+    """Names and options of a conversion, as they are sent to a worker.
 
-    Parameters
-    ----------
-    source, target : str
-        Path or URL.
-    to : str
-        Name of the format.
-    options, source_options : mapping
-        Arguments of the exporter and of the loader.
-    storage_options : mapping, optional
-        How to reach a URL.
-    append : bool
-        Add the units to the NWB file that the target is.
+    In the job that all of a batch are made from, target and ``units_table`` are templates.
     """
 
     source: str
@@ -101,25 +92,39 @@ class Job:
     options: Mapping[str, Any]
     source_options: Mapping[str, Any]
     storage_options: Mapping[str, Any] | None = attrs.field(default=None, repr=False)
-    append: bool = False
 
-    def absolute(self, folder: str) -> "Job":
-        """Return the job with its paths, relative to `folder`, as absolute ones."""
+    def renamed(self, source: str, name: Callable[[str], str]) -> "Job":
+        """Return a job with another source, and all other names changed by `name`."""
 
-        def full(path: str) -> str:
-            return path if is_url(path) else os.path.join(folder, path)  # noqa: PTH118
-
-        def with_full(options: Mapping[str, Any]) -> Mapping[str, Any]:
-            given = [n for n in FURTHER_FILES if options.get(n) is not None]
-            return {**options, **{n: full(str(options[n])) for n in given}}
+        def changed(options: Mapping[str, Any]) -> Mapping[str, Any]:
+            table = options.get(UNITS_TABLE)
+            if table is None:
+                return options
+            return {**options, UNITS_TABLE: name(os.fspath(table))}
 
         return attrs.evolve(
             self,
-            source=full(self.source),
-            target=full(self.target),
-            options=with_full(self.options),
-            source_options=with_full(self.source_options),
+            source=source,
+            target=name(self.target),
+            options=changed(self.options),
+            source_options=changed(self.source_options),
         )
+
+    @property
+    def targets(self) -> list[str]:
+        """The files that it writes."""
+        table = self.options.get(UNITS_TABLE)
+        return [self.target] if table is None else [self.target, os.fspath(table)]
+
+    @property
+    def digest(self) -> str:
+        """A text that is the same for jobs whose options make the same file."""
+        options = self.options.items()
+        given = {k: v for k, v in options if not k.startswith(_WITHOUT_EFFECT)}
+        about = json.dumps(
+            [self.to, given, self.source_options], sort_keys=True, default=repr
+        )
+        return hashlib.sha256(about.encode()).hexdigest()[:16]
 
 
 def convert(
@@ -173,9 +178,7 @@ def convert(
     >>> spikelab.convert(sd.to_pickle("cells.pkl"), "cells.h5")
     'cells.h5'
     """
-    entry = format_of(target, to)
-    options = {"verify": True, **options}
-    append, options = split_append(entry, options)
+    entry, options = format_of(target, to), {"verify": True, **options}
     check_options(entry, options)
     job = Job(
         resolved(source),
@@ -184,20 +187,18 @@ def convert(
         options,
         source_options or {},
         storage_options,
-        append,
     )
     with collected_warnings(shown=True) as warned:
-        obj = _loaded(job)
-        writer, lost = _writer(job, obj)
-        for text in lost:
-            if not any(text in other for other in warned):
-                warn(f"{os.fspath(target)}: {text}")
-        return _written(job, obj, writer, [*warned, *lost])
+
+        def warn_of(lost: list[str]) -> None:
+            for text in lost:
+                if not any(text in other for other in warned):
+                    warn(f"{os.fspath(target)}: {text}")
+
+        return _written(job, _loaded(job), warned, warn_of)
 
 
-def convert_job(
-    job: Job, folder: str, attempt: str = "", *, raises: bool = False
-) -> "Outcome":
+def convert_job(job: Job, folder: str = "", attempt: str = "") -> Outcome:
     """Do a conversion in whatever process this is, and return what became of it.
 
     Parameters
@@ -209,22 +210,21 @@ def convert_job(
     attempt : str
         A text that no other call has. Dask takes two calls with equal arguments for
         one, and would not repeat one that failed.
-    raises : bool
-        Whether the caller wants to raise the error of a failure, and not only record it.
     """
     began = time.perf_counter()
-    known: dict[str, Any] = {}
+    numbers: dict[str, int] = {}
     lost: list[str] = []
     failure: Exception | None = None
     with collected_warnings(shown=False) as warned:
         try:
-            there = job.absolute(folder)
-            obj = _loaded(there)
-            known = _numbers(obj)
-            writer, lost = _writer(there, obj)
-            _written(there, obj, writer, [*warned, *lost])
-            places, is_folder = Places(job.storage_options), writer.is_folder
-            known["n_bytes"] = places.size(there.target, is_folder=is_folder)
+            here = job.renamed(
+                _within(folder, job.source), lambda p: _within(folder, p)
+            )
+            obj = _loaded(here)
+            numbers = _numbers(obj)
+            _written(here, obj, warned, lost.extend)
+            is_folder = not FORMATS[job.to].suffixes
+            numbers["n_bytes"] = size_of(here.target, job.storage_options, is_folder)
         except Exception as error:  # whatever went wrong is a row of the report
             failure = error
     others = [text for text in warned if not any(one in text for one in lost)]
@@ -234,34 +234,18 @@ def convert_job(
         "failed" if failure else "written",
         seconds=round(time.perf_counter() - began, 6),
         losses=_bounded([*lost, *others]),
-        error=None if failure is None else described(failure),
-        **known,
+        error=described(failure) if failure else None,
+        **numbers,
     )
-    return Outcome(row, _portable(failure) if failure and raises else None)
-
-
-@attrs.frozen
-class Outcome:
-    """What a worker sends back: the row, and the error if it is to be raised."""
-
-    row: Conversion
-    error: BaseException | None = None
+    return row, failure and _portable(failure)
 
 
 def format_of(target: StrPath, to: str | None) -> Format:
-    """Return the format called `to`, by default the one of which `target` has the suffix.
-
-    Raises
-    ------
-    OptionError
-        If there is none.
-    """
+    """Return the format called `to`, by default the one of which `target` has the suffix."""
     names = ", ".join(FORMATS)
-    if to is not None:
-        if to not in FORMATS:
-            raise OptionError("to", f"must be one of {names}, got {to!r}")
-        return FORMATS[to]
-    entry = named_by(target)
+    if to is not None and to not in FORMATS:
+        raise OptionError("to", f"must be one of {names}, got {to!r}")
+    entry = FORMATS[to] if to is not None else named_by(target)
     if entry is None:
         raise OptionError(
             "to",
@@ -273,16 +257,11 @@ def format_of(target: StrPath, to: str | None) -> Format:
 
 def described(error: BaseException) -> str:
     """Return the class and the message of an error, in one line."""
-    text = " ".join(str(error).split())
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+    return f"{type(error).__name__}: {' '.join(str(error).split())}".removesuffix(": ")
 
 
-def options_digest(job: Job) -> str:
-    """Return a text that is the same for jobs whose options make the same file."""
-    given = {k: v for k, v in job.options.items() if not k.startswith(_WITHOUT_EFFECT)}
-    about = [job.to, given, job.source_options, job.append]
-    text = json.dumps(about, sort_keys=True, default=repr)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+def _within(folder: str, path: str) -> str:
+    return path if is_url(path) else os.path.join(folder, path)  # noqa: PTH118
 
 
 def _loaded(job: Job) -> Any:
@@ -294,68 +273,62 @@ def _loaded(job: Job) -> Any:
     )
 
 
-def _writer(job: Job, obj: Any) -> tuple[Any, list[str]]:
-    """Return the writer for a loaded object, and what it would lose."""
-    entry = FORMATS[job.to]
-    options = {**job.options, "storage_options": job.storage_options}
-    option = options_of(entry).get("fs_Hz")
-    if option is not None and options.get("fs_Hz") is None:
-        rate = _sampling_rate(obj)
-        if rate is None and option.required:
-            raise OptionError(
-                "fs_Hz", f"must be given for {job.to}: {job.source} does not say it"
+def _written(
+    job: Job, obj: Any, warned: list[str], say: Callable[[list[str]], None]
+) -> Any:
+    """Write an object, unless part of its only copy would be lost; `say` what is lost."""
+
+    def on_losses(lost: list[str]) -> None:
+        texts = list(dict.fromkeys([*warned, *lost]))
+        say(lost)
+        if texts and identity(job.source) in map(identity, job.targets):
+            raise LossError(
+                f"{job.source} is source and target, and part of it would be lost: "
+                f"{'; '.join(texts)}"
             )
-        if rate is not None:
-            options["fs_Hz"] = rate
-    writer = entry.writer(**options)
-    return writer, list(writer.losses(obj))
+
+    options = {**job.options, "storage_options": job.storage_options}
+    is_appended = options.pop("append", False)
+    if options.get("fs_Hz") is None:
+        options |= _sampling_rate(job, obj)
+    writer = FORMATS[job.to].writer(**options)
+    if is_appended:
+        from spikelab.formats.nwb.append import append_to_file
+
+        on_losses(writer.losses(obj))
+        return append_to_file(obj, job.target)
+    return writer.write(obj, job.target, on_losses=on_losses)
 
 
-def _sampling_rate(obj: Any) -> float | None:
-    """Return the sampling rate in Hz that the metadata of a loaded object hold."""
+def _sampling_rate(job: Job, obj: Any) -> dict[str, float]:
+    """Return the option ``fs_Hz`` as the metadata of a loaded object have it."""
+    option = options_of(FORMATS[job.to]).get("fs_Hz")
+    if option is None:
+        return {}
     for part in (obj, *recordings_of(obj)[:1]):
         rate = (getattr(part, "metadata", None) or {}).get("fs_Hz")
         if rate is not None:
-            return float(rate)
-    return None
-
-
-def _written(job: Job, obj: Any, writer: Any, lost: list[str]) -> Any:
-    """Write the object, unless that would lose part of its only copy."""
-    targets = [job.target, *filter(None, map(job.options.get, FURTHER_FILES))]
-    if lost and any(
-        identity(job.source) == identity(str(target)) for target in targets
-    ):
-        raise LossError(
-            f"{job.source} is source and target, and part of it would be lost: "
-            f"{'; '.join(dict.fromkeys(lost))}"
+            return {"fs_Hz": float(rate)}
+    if option.required:
+        raise OptionError(
+            "fs_Hz", f"must be given for {job.to}: {job.source} does not say it"
         )
-    if job.append:
-        from spikelab.formats.nwb.append import append_to_file
-
-        return append_to_file(obj, job.target)
-    return writer.write(obj, job.target)
+    return {}
 
 
-def _numbers(obj: Any) -> dict[str, Any]:
+def _numbers(obj: Any) -> dict[str, int]:
     """Return the number of units, labels of comparisons included, and of spikes."""
-    n_units = len(obj.matrix) if isinstance(obj, PairwiseCompMatrix) else None
-    if isinstance(obj, PairwiseCompMatrixStack):
-        n_units = len(obj.stack)
+    if isinstance(obj, PairwiseCompMatrix | PairwiseCompMatrixStack):
+        return {"n_units": len(next(iter(obj.arguments().values()))), "n_spikes": 0}
     trains = [recording.spike_trains for recording in recordings_of(obj)]
-    return {
-        "n_units": int(obj.N) if n_units is None else n_units,
-        "n_spikes": sum(len(train.flat) for train in trains),
-    }
+    return {"n_units": int(obj.N), "n_spikes": sum(len(t.flat) for t in trains)}
 
 
 def _bounded(texts: list[str]) -> list[str]:
     """Return the distinct texts, so many and so long that a row stays small."""
     distinct = [text[:1000] for text in dict.fromkeys(texts)]
-    if len(distinct) <= _MOST_LOSSES:
-        return distinct
     more = len(distinct) - _MOST_LOSSES
-    return [*distinct[:_MOST_LOSSES], f"and {more} more"]
+    return [*distinct[:_MOST_LOSSES], *([f"and {more} more"] if more > 0 else [])]
 
 
 def _portable(error: Exception) -> Exception:

@@ -1,6 +1,5 @@
 """Running jobs on executors, also on those whose workers die."""
 
-import _thread
 import contextlib
 import multiprocessing
 import os
@@ -14,26 +13,20 @@ from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any
 
-from spikelab.batch.conversion import (
-    Conversion,
-    Job,
-    Outcome,
-    convert_job,
-    described,
-)
+from spikelab.batch.conversion import Conversion, Job, Outcome, convert_job, described
 from spikelab.errors import MissingExtraError
 
 WINDOW = 1000
 """How many jobs an executor of the user has at a time."""
-
-Record = Callable[[Job, Outcome], None]
 
 _at_work = threading.Lock()
 """Held by a worker process while it does a job."""
 
 
 def run_jobs(
-    jobs: Iterable[Job], executor: Executor | None, raises: bool, record: Record
+    jobs: Iterable[Job],
+    executor: Executor | None,
+    record: Callable[[Job, Outcome], None],
 ) -> None:
     """Do jobs on an executor, in this process if there is none.
 
@@ -46,42 +39,39 @@ def run_jobs(
         What to do; taken as the executor gets on, :data:`WINDOW` jobs ahead.
     executor : Executor, optional
         Who does it.
-    raises : bool
-        Whether errors are sent back, to be raised.
     record : function
         Called with each job and what became of it. If it raises, as after Ctrl-C, no
         further job begins, those at work are recorded, and the error is raised.
     """
     if executor is None:
         for job in jobs:
-            record(job, convert_job(job, str(Path.cwd()), raises=raises))
+            record(job, convert_job(job))
         return
-    crew = _Crew(executor, raises)
-    window = getattr(executor, "window", WINDOW)
+    crew = _Crew(executor)
     suspects: list[Job] = []
     with crew.interrupted_between_jobs():
         try:
-            for job, outcome, error in crew.done(jobs, window):
-                if outcome is not None:
-                    record(job, outcome)
-                elif isinstance(error, BrokenExecutor):
+            for job, future in crew.done(jobs, getattr(executor, "window", WINDOW)):
+                if _is_suspect(future):
                     suspects.append(job)
-                else:  # Dask, say, has tried it on several workers
-                    record(job, _lost(job, error, raises))
-            for job, outcome, error in crew.done(suspects, 1):
-                record(job, outcome or _lost(job, error, raises))
+                else:
+                    record(job, _outcome(job, future))
+            for job, future in crew.done(suspects, 1):
+                record(job, _outcome(job, future))
         except BaseException:
-            for job, outcome in crew.rest():
-                with contextlib.suppress(Exception):  # the first error is raised
-                    record(job, outcome)
+            crew.cancel()
+            for job, future in crew.done((), 0):
+                if not future.cancelled() and future.exception() is None:
+                    with contextlib.suppress(Exception):  # the first error is raised
+                        record(job, future.result())
             raise
 
 
 class _Crew:
     """The jobs that an executor has."""
 
-    def __init__(self, executor: Executor, raises: bool) -> None:
-        self._executor, self._raises = executor, raises
+    def __init__(self, executor: Executor) -> None:
+        self._executor = executor
         self._folder = str(Path.cwd())
         self._jobs: dict[Future[Outcome], Job] = {}
         # A future that is done, or None for Ctrl-C.
@@ -105,68 +95,52 @@ class _Crew:
 
     def done(
         self, jobs: Iterable[Job], window: int
-    ) -> Iterator[tuple[Job, Outcome | None, BaseException | None]]:
-        """Yield each job with its outcome, or with the error that lost it."""
+    ) -> Iterator[tuple[Job, "Future[Outcome]"]]:
+        """Hand out jobs, `window` at a time, and yield each when it is done."""
         waiting = iter(jobs)
         while True:
             while len(self._jobs) < window and (job := next(waiting, None)):
-                if (error := self._submitted(job)) is not None:
-                    yield job, None, error
+                future = self._submitted(job)
+                self._jobs[future] = job
+                future.add_done_callback(self._done.put)
             if not self._jobs:
                 return
-            future, job = self._next()
-            try:
-                yield job, future.result(), None
-            except (Exception, SystemExit) as error:
-                yield job, None, error
+            if (done := self._done.get()) is None:
+                raise KeyboardInterrupt
+            yield self._jobs.pop(done), done
 
-    def rest(self) -> Iterator[tuple[Job, Outcome]]:
-        """Begin no further job, and yield those that are done in the meantime."""
-        for future in self._jobs:
+    def cancel(self) -> None:
+        """Begin no further job."""
+        for future in list(self._jobs):
             future.cancel()
-        while self._jobs:
-            future, job = self._next()
-            if not future.cancelled() and future.exception() is None:
-                yield job, future.result()
 
-    def _next(self) -> tuple[Future[Outcome], Job]:
-        """Wait until a job is done, and forget it."""
-        future = self._done.get()
-        if future is None:
-            raise KeyboardInterrupt
-        return future, self._jobs.pop(future)
-
-    def _submitted(self, job: Job) -> BaseException | None:
-        """Hand a job to the executor; return the error if it takes none any more."""
+    def _submitted(self, job: Job) -> "Future[Outcome]":
         attempt = secrets.token_hex(8)
         try:
-            future = self._executor.submit(
-                convert_job, job, self._folder, attempt, raises=self._raises
-            )
-        except (BrokenExecutor, RuntimeError) as error:
-            return error
-        self._jobs[future] = job
-        future.add_done_callback(self._done.put)
-        return None
+            return self._executor.submit(convert_job, job, self._folder, attempt)
+        except RuntimeError as error:  # it is broken, or was shut down
+            refused: Future[Outcome] = Future()
+            refused.set_exception(error)
+            return refused
 
 
-def _lost(job: Job, error: BaseException | None, raises: bool) -> Outcome:
-    """Return the outcome of a job of which nothing came back."""
-    cause = described(error) if error else "unknown"
-    row = Conversion(
-        job.source, job.target, "failed", error=f"its worker was lost: {cause}"
-    )
-    return Outcome(row, error if raises else None)
+def _is_suspect(future: "Future[Outcome]") -> bool:
+    is_done = not future.cancelled()
+    return is_done and isinstance(future.exception(), BrokenExecutor)
+
+
+def _outcome(job: Job, future: "Future[Outcome]") -> Outcome:
+    """Return what became of a job, also if nothing came back."""
+    try:
+        return future.result()
+    except (Exception, SystemExit) as error:  # Dask, say, tried several workers
+        text = f"its worker was lost: {described(error)}"
+        row = Conversion(job.source, job.target, "failed", error=text)
+        return row, error if isinstance(error, Exception) else RuntimeError(text)
 
 
 class ProcessPool(Executor):
-    """A pool of processes that is made anew when a process dies.
-
-    Parameters
-    ----------
-    n_processes : int
-        How many.
-    """
+    """A pool of processes that is made anew when a process dies."""
 
     def __init__(self, n_processes: int) -> None:
         self._n_processes = n_processes
@@ -213,28 +187,15 @@ def _end_with_parent() -> None:
     parent = multiprocessing.parent_process()
     if parent is not None:
         wait([parent.sentinel])
-        if _at_work.locked():  # what is half written is removed first
-            _thread.interrupt_main(signal.SIGTERM)
-        with _at_work:
-            os._exit(1)
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _work(fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-    with _at_work:
-        try:
-            return fn(*args, **kwargs)
-        except KeyboardInterrupt:
-            os._exit(1)  # or the process would wait for another job
-
-
-@contextlib.contextmanager
-def process_pool(n_processes: int) -> Iterator[Executor]:
-    """Yield a pool of processes for the block."""
-    pool = ProcessPool(n_processes)
     try:
-        yield pool
-    finally:
-        pool.shutdown(cancel_futures=True)
+        with _at_work:
+            return fn(*args, **kwargs)
+    except KeyboardInterrupt:
+        os._exit(1)  # or the process would wait for another job
 
 
 @contextlib.contextmanager

@@ -5,23 +5,18 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Executor
 from contextlib import contextmanager
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import attrs
 
-from spikelab.batch.conversion import (
-    Conversion,
-    Job,
-    Outcome,
-    StrPath,
-    options_digest,
-)
+from spikelab.batch.conversion import Conversion, Job, Outcome
 from spikelab.batch.executors import run_jobs
-from spikelab.batch.places import Places, State
-from spikelab.batch.plan import planned, report_of, template_of
-from spikelab.batch.report import Report
+from spikelab.batch.places import Places, State, StrPath
+from spikelab.batch.plan import planned, template_of
+from spikelab.batch.report import NAME, Report, conversion
 from spikelab.errors import MissingExtraError
-from spikelab.registry import Format
+from spikelab.storage.publish import is_url
 
 
 def convert_many(
@@ -117,24 +112,22 @@ def convert_many(
             "executor must be a concurrent.futures.Executor or None (for a Dask Client, "
             f"client.get_executor()), got {executor!r:.80}"
         )
-    batch = Batch.planned(
-        sources,
-        *template_of(target, to),
-        report=report_of(target, report),
-        table=table,
-        resume=resume,
-        source_options=source_options,
-        storage_options=storage_options,
-        options=options,
+    entry, template = template_of(target, to)
+    options = {"verify": True, **options}
+    pattern = Job(
+        "", template, entry.name, options, source_options or {}, storage_options
     )
+    batch = Batch.of(sources, pattern, table=table, report=report, resume=resume)
     rows: dict[str, Conversion] = {}
     with progress_bar(len(batch.jobs), progress) as (advance, _):
 
-        def record(row: Conversion) -> None:
+        def record(row: Conversion, error: Exception | None) -> None:
             rows[row.target] = row
             advance()
+            if error is not None and on_error == "raise":
+                raise error
 
-        batch.run(record, executor, raises=on_error == "raise")
+        batch.run(record, executor)
     return [rows[job.target] for job in batch.jobs.values()]
 
 
@@ -142,16 +135,8 @@ def convert_many(
 class Batch:
     """A batch that was checked and can be run.
 
-    Parameters
-    ----------
-    jobs : dict of Job
-        All of them, by the identity of their targets.
-    kept : dict of dict
-        The rows of those whose targets are there already.
-    report : Report
-        Where the rows go.
-    places : Places
-        Where sources and targets are looked up.
+    `jobs` are all of them, by the identity of their targets, and `kept` the rows of those
+    whose targets are there already.
     """
 
     jobs: dict[str, Job]
@@ -160,55 +145,36 @@ class Batch:
     places: Places
 
     @classmethod
-    def planned(
+    def of(
         cls,
         sources: StrPath | Iterable[StrPath] | None,
-        entry: Format,
-        template: str,
+        pattern: Job,
         *,
-        report: Report,
         table: Any,
+        report: StrPath | None,
         resume: bool,
-        source_options: Mapping[str, Any] | None,
-        storage_options: Mapping[str, Any] | None,
-        options: Mapping[str, Any],
     ) -> "Batch":
         """Return the batch; raise as :func:`convert_many` if something is wrong."""
-        places = Places(storage_options)
-        jobs = planned(
-            sources,
-            entry,
-            template,
-            table=table,
-            source_options=source_options or {},
-            storage_options=storage_options,
-            options={"verify": True, **options},
-            places=places,
-        )
-        done = report.done(jobs) if resume else {}
-        kept = {
-            key: row for key, row in done.items() if _is_kept(jobs[key], row, places)
-        }
-        return cls(jobs, kept, report, places)
+        if report is None:  # beside the targets, if they are local
+            start = pattern.target.partition("{")[0]
+            report = NAME if is_url(start) else Path(f"{start}_").parent / NAME
+        rows, places = Report(report), Places(pattern.storage_options)
+        jobs = planned(sources, pattern, table, places)
+        written = rows.written(jobs) if resume else {}
+        kept = {k: r for k, r in written.items() if _is_kept(jobs[k], r, places)}
+        return cls(jobs, kept, rows, places)
 
     def run(
         self,
-        record: Callable[[Conversion], None],
+        record: Callable[[Conversion, Exception | None], None],
         executor: Executor | None = None,
-        *,
-        raises: bool = False,
     ) -> None:
-        """Do what is left to do, and call `record` with each row as it is known.
-
-        Raises
-        ------
-        Exception
-            The first failure, if `raises`.
-        """
+        """Do what is left to do, and call `record` with each row as it is known."""
         for key, row in self.kept.items():
-            known = {name: row[name] for name in attrs.fields_dict(Conversion)}
-            known |= {"target": self.jobs[key].target, "status": "kept"}
-            record(Conversion(**known))
+            target = self.jobs[key].target
+            record(conversion(row, target=target, status="kept"), None)
+        if len(self.kept) == len(self.jobs):
+            return
         states: dict[str, State | None] = {}
 
         def begun() -> Iterator[Job]:
@@ -217,25 +183,23 @@ class Batch:
                     states[job.target] = self.places.state(job.source)
                     yield job
 
-        with self.report as report:
+        def finished(job: Job, outcome: Outcome) -> None:
+            row, error = outcome
+            self.report.append(row, job, states.pop(job.target))
+            record(row, error)
 
-            def finished(job: Job, outcome: Outcome) -> None:
-                report.append(outcome.row, job, states.pop(job.target))
-                record(outcome.row)
-                if outcome.error is not None:
-                    raise outcome.error
-
-            run_jobs(begun(), executor, raises, finished)
+        with self.report:
+            run_jobs(begun(), executor, finished)
 
 
 def _is_kept(job: Job, row: Mapping[str, Any], places: Places) -> bool:
     """Return whether the target of a job is as the job would write it."""
-    if row["source"] != job.source or row["options"] != options_digest(job):
-        return False
-    state = places.state(job.source)
-    written_from = (row["source_bytes"], row["source_time"])
-    same = state is not None and (state.n_bytes, state.time) == written_from
-    return same and places.exists(job.target)
+    written_from = State(row["source_bytes"], row["source_time"])
+    return (
+        (row["source"], row["options"]) == (job.source, job.digest)
+        and places.state(job.source) == written_from
+        and places.state(job.target) is not None
+    )
 
 
 @contextmanager

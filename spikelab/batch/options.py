@@ -18,13 +18,16 @@ from spikelab.formats.nwb.session import NWBSession, NWBSubject
 from spikelab.registry import FORMATS, Format
 
 PRIVATE = ("s3_upload", "aws_", "region_name")
-"""Options that a URL and the environment make superfluous."""
+"""How options begin that a URL and the environment make superfluous."""
 
 _TYPICAL_HZ = 30_000.0
 """Stands for the sampling rate of a source that was not loaded yet."""
 
 _PARAMETER = re.compile(r"^(\w[\w, ]*) : .*\n((?:    .*\n)+)", re.MULTILINE)
 """An entry of a numpydoc section: names, a type, and the text below."""
+
+_MARKUP = re.compile(r":\w+:`(?:~[\w.]*\.)?([^`]+)`|`+")
+"""A role of Sphinx, of which the name is shown, and quotes."""
 
 _FLAGS = {
     **dict.fromkeys(("true", "yes", "on", "1"), True),
@@ -36,17 +39,9 @@ _FLAGS = {
 class Option:
     """An option of an export function.
 
-    Parameters
-    ----------
-    name : str
-        Its name.
-    kind : type
-        What it is written as: bool, int, float, str, list (of int), dict (JSON), or the
-        class whose fields a JSON file holds.
-    required : bool
-        Whether it has no default.
-    text : str
-        The first sentence of its documentation.
+    `kind` says what it is written as: bool, int, float, str, list (of int), dict (JSON),
+    or the class whose fields a JSON file holds. `text` is the first sentence of its
+    documentation.
     """
 
     name: str
@@ -55,13 +50,7 @@ class Option:
     text: str
 
     def parsed(self, text: str) -> Any:
-        """Return the value that a text means.
-
-        Raises
-        ------
-        ValueError
-            If it means none.
-        """
+        """Return the value that a text means; raise ValueError if it means none."""
         if self.kind is bool:
             if text.strip().lower() not in _FLAGS:
                 raise ValueError(f"must be true or false, got {text!r}")
@@ -77,10 +66,10 @@ class Option:
 
 @functools.cache
 def options_of(entry: Format) -> dict[str, Option]:
-    """Return the keyword options of a format's export function by name."""
+    """Return the options of a format by name: those of its export function."""
     hints = typing.get_type_hints(entry.export)
     texts = _texts(inspect.getdoc(entry.export) or "")
-    return {
+    options = {
         name: Option(
             name,
             _kind(hints[name]),
@@ -90,6 +79,10 @@ def options_of(entry: Format) -> dict[str, Option]:
         for name, parameter in inspect.signature(entry.export).parameters.items()
         if parameter.kind is parameter.KEYWORD_ONLY and not name.startswith(PRIVATE)
     }
+    if entry.name == "nwb":
+        text = "Add the units to the file that is there"
+        options["append"] = Option("append", bool, False, text)
+    return options
 
 
 def check_options(entry: Format, options: Mapping[str, Any]) -> None:
@@ -100,7 +93,8 @@ def check_options(entry: Format, options: Mapping[str, Any]) -> None:
     Raises
     ------
     OptionError
-        If the format has no option of a name, or needs one that is not given.
+        If the format has no option of a name, needs one that is not given, or one would
+        have no effect together with ``append``.
     TypeError, ValueError
         If the writer refuses a value.
     """
@@ -111,37 +105,13 @@ def check_options(entry: Format, options: Mapping[str, Any]) -> None:
     for name, option in known.items():
         if option.required and name not in options and name != "fs_Hz":
             raise OptionError(name, f"must be given for {entry.name}")
-    rate = {"fs_Hz": _TYPICAL_HZ} if "fs_Hz" in known else {}
-    entry.writer(**{**rate, **options})
-
-
-def split_append(
-    entry: Format, options: Mapping[str, Any]
-) -> tuple[bool, dict[str, Any]]:
-    """Return whether ``append`` is set among the options, and the others.
-
-    Raises
-    ------
-    OptionError
-        If the format is not NWB, or another option is given that would have no effect.
-    """
     others = {name: value for name, value in options.items() if name != "append"}
-    if not options.get("append", False):
-        return False, others
-    if entry.name != "nwb":
-        raise OptionError("append", f"is no option of {entry.name}, but of nwb")
-    for name in others:
-        if name not in ("verify", "progress"):
-            raise OptionError(name, "has no effect together with append")
-    return True, others
-
-
-def _of(entry: Format, name: str, known: Iterable[str]) -> str:
-    """Return in words which format has no such option, and what may be meant."""
-    others = [f.name for f in FORMATS.values() if name in options_of(f)]
-    if others:
-        return f"{entry.name}, but of {', '.join(others)}"
-    return entry.name + suggestion(name, known)
+    if options.get("append"):
+        for name in others:
+            if name not in ("verify", "progress"):
+                raise OptionError(name, "has no effect together with append")
+    rate = {"fs_Hz": _TYPICAL_HZ} if "fs_Hz" in known else {}
+    entry.writer(**{**rate, **others})
 
 
 def suggestion(name: str, known: Iterable[str]) -> str:
@@ -152,13 +122,7 @@ def suggestion(name: str, known: Iterable[str]) -> str:
 
 
 def json_object(text: str) -> dict[str, Any]:
-    """Return the dictionary that a JSON text means.
-
-    Raises
-    ------
-    ValueError
-        If it is not a JSON object.
-    """
+    """Return the dictionary that a JSON text means; raise ValueError if it is none."""
     try:
         value = json.loads(text)
     except ValueError as error:
@@ -168,12 +132,21 @@ def json_object(text: str) -> dict[str, Any]:
     return value
 
 
+def _of(entry: Format, name: str, known: Iterable[str]) -> str:
+    """Return in words which format has no such option, and what may be meant."""
+    others = [f.name for f in FORMATS.values() if name in options_of(f)]
+    if others:
+        return f"{entry.name}, but of {', '.join(others)}"
+    return entry.name + suggestion(name, known)
+
+
 def _texts(document: str) -> dict[str, str]:
     """Return the first sentence that a docstring has for each parameter."""
     found = {}
     for names, text in _PARAMETER.findall(f"{document}\n"):
         sentence = " ".join(text.split()).split(". ")[0].removesuffix(".")
-        found.update(dict.fromkeys(names.split(", "), sentence.replace("`", "")))
+        plain = _MARKUP.sub(lambda role: role[1] or "", sentence)
+        found.update(dict.fromkeys(names.split(", "), plain))
     return found
 
 

@@ -2,14 +2,16 @@
 
 import os
 import string
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Set
+from functools import partial
 from pathlib import Path, PurePath, PurePosixPath
 from typing import Any
 
-from spikelab.batch.conversion import FURTHER_FILES, Job, StrPath, format_of
-from spikelab.batch.options import check_options, split_append, suggestion
-from spikelab.batch.places import Places, identity, resolved
-from spikelab.batch.report import NAME, Report
+import attrs
+
+from spikelab.batch.conversion import UNITS_TABLE, Job, format_of
+from spikelab.batch.options import check_options, suggestion
+from spikelab.batch.places import Places, StrPath, identity, resolved
 from spikelab.batch.table import Row, checked_rows
 from spikelab.errors import OptionError
 from spikelab.registry import FORMATS, Format, named_by
@@ -20,58 +22,51 @@ _FIELDS = ("stem", "parent", "index")
 
 def planned(
     sources: StrPath | Iterable[StrPath] | None,
-    entry: Format,
-    template: str,
-    *,
+    pattern: Job,
     table: Any,
-    source_options: Mapping[str, Any],
-    storage_options: Mapping[str, Any] | None,
-    options: Mapping[str, Any],
     places: Places,
 ) -> dict[str, Job]:
     """Return the jobs of a batch by the identity of their targets, in order.
 
-    Raises
-    ------
-    OptionError
-        If an option is wrong, a field of the template unknown, or two recordings have
-        one target, or one that is the source of another.
-    FileNotFoundError
-        If a pattern matches nothing.
-    ValueError
-        If a value of the table is wrong.
+    Parameters
+    ----------
+    sources, table
+        As for :func:`spikelab.convert_many`, which says what is raised.
+    pattern : Job
+        What they have in common, with templates as names.
+    places : Places
+        Where patterns are looked up.
     """
-    append, options = split_append(entry, options)
-    check_options(entry, options)
+    entry = FORMATS[pattern.to]
+    check_options(entry, pattern.options)
     if isinstance(sources, str | os.PathLike):
         sources = [sources]
     found = [name for source in sources or () for name in places.matches(source)]
-    texts = [template, *(str(options.get(name, "")) for name in FURTHER_FILES)]
-    fields = {name for text in texts for name in _fields_of(text)}
-    rows: Sequence[Row | None] = [None] * len(found)
+    rows = [Row(number, source) for number, source in enumerate(found, start=1)]
+    fields = _fields_of(pattern)
     if table is not None:
-        every = checked_rows(table, entry, options, fields - set(_FIELDS))
-        rows = _chosen(every, found, places)
-        found = [resolved(row.source) for row in rows if row is not None]
+        every = checked_rows(table, entry, pattern.options, fields - {*_FIELDS})
+        rows = _chosen(every, found)
     elif not found:
         raise OptionError("sources", "must name at least one recording, got none")
-    columns = {name for row in rows if row for name in row.names}
-    _check_fields(fields, columns)
-    jobs = []
-    for index, (source, row) in enumerate(zip(found, rows, strict=True)):
-        names = {**_names(source, index), **(row.names if row else {})}
-        given = {**options, **row.options} if row else options
-        jobs.append(
-            Job(
-                source,
-                _filled(template, names, row),
-                entry.name,
-                _with_templates(given, names, row),
-                _with_templates(source_options, names, row),
-                storage_options,
-                append,
+    known = [*_FIELDS, *sorted({name for row in rows for name in row.names})]
+    for name in fields:
+        if name not in known:
+            raise OptionError(
+                "target",
+                f"has the unknown field {{{name}}}; fields are "
+                f"{', '.join(f'{{{k}}}' for k in known)}{suggestion(name, known)}",
             )
-        )
+    jobs = []
+    for index, row in enumerate(rows):
+        path = _full(row.source)
+        names = {
+            "stem": stem_of(row.source),
+            "parent": path.parent.name,
+            "index": index,
+        }
+        job = attrs.evolve(pattern, options={**pattern.options, **row.options})
+        jobs.append(job.renamed(row.source, partial(_filled, names | row.names, row)))
     return _without_clashes(jobs)
 
 
@@ -86,47 +81,13 @@ def template_of(target: StrPath, to: str | None) -> tuple[Format, str]:
     if to is None:
         raise OptionError("to", f"must be given for a folder of files, {text!r}")
     entry = format_of(text, to)
+    return entry, in_folder(text, "{stem}", entry)
+
+
+def in_folder(folder: str, stem: str, entry: Format) -> str:
+    """Return the name of a file of a format, or of a folder, in a folder."""
     suffix = entry.suffixes[0] if entry.suffixes else ""
-    return entry, f"{text.rstrip('/' + os.sep) or text[:1]}/{{stem}}{suffix}"
-
-
-def report_of(target: StrPath, report: StrPath | None) -> Report:
-    """Return the report, by default in the folder of local targets."""
-    return Report(_report_beside(target) if report is None else report)
-
-
-def _report_beside(target: StrPath) -> StrPath:
-    text = resolved(target)
-    if is_url(text):
-        return NAME
-    start, brace, _ = text.partition("{")
-    is_file = bool(brace) or (named_by(text) is not None and not Path(text).is_dir())
-    return Path(f"{start}_").parent / NAME if is_file else Path(text, NAME)
-
-
-def _chosen(rows: list[Row], sources: list[str], places: Places) -> list[Row]:
-    """Return the rows of the given sources, of all if none is given."""
-    for row in rows:
-        if not is_url(row.source) and not places.exists(resolved(row.source)):
-            raise ValueError(
-                f"{row}, column source: no such file or folder, got {row.source!r}"
-            )
-    if not sources:
-        return rows
-    wanted = {identity(source): source for source in sources}
-    chosen = [row for row in rows if identity(resolved(row.source)) in wanted]
-    known = {identity(resolved(row.source)) for row in chosen}
-    if missing := [name for key, name in wanted.items() if key not in known]:
-        raise ValueError(
-            f"table must have a row for each source, none for {missing[0]}"
-        )
-    return chosen
-
-
-def _names(source: str, index: int) -> dict[str, Any]:
-    """Return the fields of a template that every source has."""
-    parent = _full(source).parent.name
-    return {"stem": stem_of(source), "parent": parent, "index": index}
+    return f"{folder.rstrip('/' + os.sep) or folder[:1]}/{stem}{suffix}"
 
 
 def stem_of(source: str) -> str:
@@ -144,29 +105,31 @@ def _full(source: str) -> PurePath:
     return PurePosixPath(source) if is_url(source) else Path(source).absolute()
 
 
-def _fields_of(template: str) -> list[str]:
-    """Return the names of the fields in a template."""
+def _chosen(rows: list[Row], sources: list[str]) -> list[Row]:
+    """Return the rows of the given sources, of all if none is given."""
+    wanted = {identity(source): source for source in sources}
+    by_source = {identity(row.source) for row in rows} if wanted else set()
+    if missing := [name for key, name in wanted.items() if key not in by_source]:
+        raise ValueError(
+            f"table must have a row for each source, none for {missing[0]}"
+        )
+    return [row for row in rows if not wanted or identity(row.source) in wanted]
+
+
+def _fields_of(pattern: Job) -> Set[str]:
+    """Return the names of the fields in all templates."""
+    tables = [o.get(UNITS_TABLE) for o in (pattern.options, pattern.source_options)]
+    texts = [pattern.target, *(os.fspath(table) for table in tables if table)]
     try:
-        parts = list(string.Formatter().parse(template))
+        parts = [part for text in texts for part in string.Formatter().parse(text)]
     except ValueError as error:
         raise OptionError(
-            "target", f"must be a template: {error}, got {template!r}"
+            "target", f"must be a template: {error}, got {pattern.target!r}"
         ) from None
-    return [name for _, name, _, _ in parts if name is not None]
+    return {name for _, name, _, _ in parts if name is not None}
 
 
-def _check_fields(fields: Iterable[str], columns: Iterable[str]) -> None:
-    known = [*_FIELDS, *sorted(columns)]
-    for name in fields:
-        if name not in known:
-            raise OptionError(
-                "target",
-                f"has the unknown field {{{name}}}; fields are "
-                f"{', '.join(f'{{{k}}}' for k in known)}{suggestion(name, known)}",
-            )
-
-
-def _filled(template: str, names: Mapping[str, Any], row: Row | None) -> str:
+def _filled(names: dict[str, Any], row: Row, template: str) -> str:
     """Return a template with the names of one recording."""
     plain = {
         name: int(v) if isinstance(v, float) and v.is_integer() else v
@@ -184,39 +147,23 @@ def _filled(template: str, names: Mapping[str, Any], row: Row | None) -> str:
         ) from None
 
 
-def _with_templates(
-    options: Mapping[str, Any], names: Mapping[str, Any], row: Row | None
-) -> Mapping[str, Any]:
-    changed = {
-        name: _filled(os.fspath(options[name]), names, row)
-        for name in FURTHER_FILES
-        if options.get(name) is not None
-    }
-    return {**options, **changed} if changed else options
-
-
 def _without_clashes(jobs: list[Job]) -> dict[str, Job]:
     """Return the jobs by target; raise if two have one, or one is another's source."""
-    found: dict[str, Job] = {}
-    tables: dict[str, Job] = {}
+    owners: dict[str, Job] = {}
+    found = {}
     for job in jobs:
-        files = [(job.target, found)]
-        files += [
-            (str(job.options[n]), tables) for n in FURTHER_FILES if job.options.get(n)
-        ]
-        for name, owners in files:
-            key = identity(name)
-            if (other := found.get(key) or tables.get(key)) is not None:
+        keys = [identity(target) for target in job.targets]
+        for key, target in zip(keys, job.targets, strict=True):
+            if (other := owners.setdefault(key, job)) is not job or keys.count(key) > 1:
                 raise OptionError(
                     "target",
-                    f"must differ for each recording, got {name} for {other.source} "
+                    f"must differ for each recording, got {target} for {other.source} "
                     f"and {job.source}; a template such as "
                     "'{parent}/{stem}' has more names",
                 )
-            owners[key] = job
+        found[keys[0]] = job
     for job in jobs:
-        other = found.get(identity(job.source))
-        if other is not None and other is not job:
+        if owners.get(identity(job.source), job) is not job:
             raise OptionError(
                 "target",
                 f"must not be the source of another recording, got {job.source}",

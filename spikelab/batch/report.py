@@ -3,25 +3,31 @@
 import csv
 import io
 import json
+import mmap
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import attrs
 
-from spikelab.batch.conversion import Conversion, Job, options_digest
+from spikelab.batch.conversion import Conversion, Job
 from spikelab.batch.places import State, identity
 
 NAME = "spikelab-conversions.jsonl"
 """Name of a report that the caller gives none."""
 
 _FIELDS = [field.name for field in attrs.fields(Conversion)]
-_KEYS = ["source_bytes", "source_time", "options"]
+_COLUMNS = [*_FIELDS, "source_bytes", "source_time", "options"]
 _NUMBERS = {
     **dict.fromkeys(("n_units", "n_spikes", "n_bytes", "source_bytes"), int),
     **dict.fromkeys(("seconds", "source_time"), float),
 }
+
+
+def conversion(row: Mapping[str, Any], **changes: Any) -> Conversion:
+    """Return what a row of a report says of a recording."""
+    return Conversion(**{name: row[name] for name in _FIELDS} | changes)
 
 
 class Report:
@@ -45,11 +51,11 @@ class Report:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path).expanduser()
-        if self.path.suffix.lower() not in (".jsonl", ".csv"):
+        self._is_csv = self.path.suffix.lower() == ".csv"
+        if not self._is_csv and self.path.suffix.lower() != ".jsonl":
             raise ValueError(
                 f"report must end with .jsonl or .csv, got {os.fspath(path)!r}"
             )
-        self._is_csv = self.path.suffix.lower() == ".csv"
         next(self.rows(), None)
 
     def rows(self) -> Iterator[dict[str, Any]]:
@@ -68,8 +74,8 @@ class Report:
             rows = _csv_rows(lines) if self._is_csv else map(json.loads, lines)
             try:
                 for row in rows:
-                    if not {*_FIELDS, *_KEYS} <= row.keys():
-                        raise ValueError(f"no column {_FIELDS[0]!r} to {_KEYS[-1]!r}")
+                    if not row.keys() >= {*_COLUMNS}:
+                        raise ValueError(f"no columns {', '.join(_COLUMNS)}")
                     yield row
             except (AttributeError, TypeError, ValueError, csv.Error) as error:
                 raise ValueError(
@@ -77,68 +83,61 @@ class Report:
                     f"{str(self.path)!r}: {error}"
                 ) from None
 
-    def done(self, jobs: dict[str, Job]) -> dict[str, dict[str, Any]]:
+    def written(self, jobs: Mapping[str, Job]) -> dict[str, dict[str, Any]]:
         """Return the last row of each job that was written, by the target's identity."""
-        found: dict[str, dict[str, Any]] = {}
-        for row in self.rows():
-            target = identity(row["target"])
-            if target in jobs:
-                found[target] = row
-        return {key: row for key, row in found.items() if row["status"] == "written"}
+        rows = ((identity(row["target"]), row) for row in self.rows())
+        last = {key: row for key, row in rows if key in jobs}
+        return {key: row for key, row in last.items() if row["status"] == "written"}
 
     def __enter__(self) -> "Report":
-        """Open the file; its folder is made."""
+        """Open the file, of which the folder is made, and remove a torn row."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        flags = os.O_RDWR | os.O_CREAT | os.O_APPEND
-        self._file = os.open(self.path, flags, 0o666)
-        size = os.fstat(self._file).st_size
-        torn = _torn_bytes(self._file, size)
-        if torn:
-            os.ftruncate(self._file, size - torn)
-        if self._is_csv and size == torn:
-            self._write(dict(zip([*_FIELDS, *_KEYS], [*_FIELDS, *_KEYS], strict=True)))
+        self._file = self.path.open("a+b")
+        if size := self.path.stat().st_size:
+            with mmap.mmap(self._file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+                size = data.rfind(b"\n") + 1
+            self._file.truncate(size)
+        if self._is_csv and not size:
+            self._append_cells(_COLUMNS)
         return self
 
     def __exit__(self, *exception: object) -> None:
         """Make sure that the rows are on the disk, and close the file."""
-        os.fsync(self._file)
-        os.close(self._file)
+        os.fsync(self._file.fileno())
+        self._file.close()
 
     def append(self, row: Conversion, job: Job, state: State | None) -> None:
         """Append the row of a conversion, made from a source in some state."""
-        self._write(
-            {
-                **attrs.asdict(row),
-                "source_bytes": state and state.n_bytes,
-                "source_time": state and state.time,
-                "options": options_digest(job),
-            }
+        from_source = (state and state.n_bytes, state and state.time, job.digest)
+        cells = dict(
+            zip(
+                _COLUMNS,
+                (*attrs.astuple(row, recurse=False), *from_source),
+                strict=True,
+            )
         )
-
-    def _write(self, row: dict[str, Any]) -> None:
         if self._is_csv:
-            text = io.StringIO()
-            if isinstance(row["losses"], list):
-                row["losses"] = json.dumps(row["losses"], ensure_ascii=False)
-            # A line break in a path would make two rows of one that is torn there.
-            cells = [" ".join(str(v).splitlines()) for v in _shown(row)]
-            csv.writer(text, lineterminator="\n").writerow(cells)
-            line = text.getvalue()
+            losses = json.dumps(row.losses, ensure_ascii=False)
+            self._append_cells((cells | {"losses": losses}).values())
         else:
-            line = json.dumps(row, ensure_ascii=False) + "\n"
-        data = line.encode("utf-8", "surrogateescape")
-        while data:
-            data = data[os.write(self._file, data) :]
+            self._append_line(json.dumps(cells, ensure_ascii=False) + "\n")
 
+    def _append_cells(self, cells: Iterable[Any]) -> None:
+        text = io.StringIO()
+        # A line break in a path would make two rows of one that is torn there.
+        texts = ["" if c is None else " ".join(str(c).splitlines()) for c in cells]
+        csv.writer(text, lineterminator="\n").writerow(texts)
+        self._append_line(text.getvalue())
 
-def _shown(row: dict[str, Any]) -> list[Any]:
-    return ["" if value is None else value for value in row.values()]
+    def _append_line(self, line: str) -> None:
+        self._file.write(line.encode("utf-8", "surrogateescape"))
+        self._file.flush()
 
 
 def _csv_rows(lines: Iterable[str]) -> Iterator[dict[str, Any]]:
     """Yield the rows of a CSV report as those of a JSON one."""
     reader = csv.DictReader(lines)
-    if reader.fieldnames not in (None, [*_FIELDS, *_KEYS]):
+    if reader.fieldnames not in (None, _COLUMNS):
         raise ValueError("other columns")
     for row in reader:
         found: dict[str, Any] = {name: text or None for name, text in row.items()}
@@ -146,15 +145,3 @@ def _csv_rows(lines: Iterable[str]) -> Iterator[dict[str, Any]]:
             if found[name] is not None:
                 found[name] = kind(found[name])
         yield {**found, "losses": json.loads(found["losses"] or "[]")}
-
-
-def _torn_bytes(file: int, size: int) -> int:
-    """Return how many bytes follow the last complete line."""
-    torn = 0
-    while torn < size:
-        start = max(0, size - torn - 65_536)
-        block = os.pread(file, size - torn - start, start)
-        if (end := block.rfind(b"\n")) >= 0:
-            return torn + len(block) - end - 1
-        torn += len(block)
-    return torn

@@ -3,40 +3,35 @@
 import csv
 import math
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence, Set
 from pathlib import Path
 from typing import Any
 
 import attrs
 
-from spikelab.batch.options import check_options, options_of, suggestion
+from spikelab.batch.options import Option, check_options, options_of, suggestion
+from spikelab.batch.places import resolved
 from spikelab.errors import warn
 from spikelab.formats.nwb.session import NWBSession, NWBSubject
 from spikelab.registry import Format
+from spikelab.storage.publish import is_url
 
-_PEOPLE_AND_ANIMALS: dict[str, Any] = {"session": NWBSession, "subject": NWBSubject}
+_CLASSES: dict[str, Any] = {"session": NWBSession, "subject": NWBSubject}
+"""The options that several columns describe."""
 
 
 @attrs.frozen
 class Row:
-    """A row of a table.
+    """A row of a table, or a recording of which no table says more.
 
-    Parameters
-    ----------
-    number : int
-        Its number, from 1.
-    source : str
-        Path or URL of the recording.
-    options : dict
-        Options of the exporter, ``session`` and ``subject`` among them.
-    names : dict
-        All cells, for the template of the target.
+    `options` are those of the exporter, ``session`` and ``subject`` among them, and
+    `names` all cells, for the template of the target.
     """
 
     number: int
     source: str
-    options: dict[str, Any]
-    names: dict[str, Any]
+    options: dict[str, Any] = attrs.field(factory=dict)
+    names: dict[str, Any] = attrs.field(factory=dict)
 
     def __str__(self) -> str:
         """Return which row it is."""
@@ -71,7 +66,7 @@ def read_table(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
 
 
 def checked_rows(
-    table: Any, entry: Format, common: Mapping[str, Any], fields: Iterable[str]
+    table: Any, entry: Format, common: Mapping[str, Any], fields: Set[str]
 ) -> list[Row]:
     """Return the rows of a table, checked as if each file were to be written.
 
@@ -83,7 +78,7 @@ def checked_rows(
         What will be written.
     common : mapping
         Options of all recordings; those of a row go before.
-    fields : iterable of str
+    fields : set of str
         Fields of the target's template.
 
     Raises
@@ -96,12 +91,26 @@ def checked_rows(
     elif hasattr(table, "to_dict"):
         table = table.to_dict("records")
     cells = [_given(row) for row in table]
-    for name in dict.fromkeys(name for row in cells for name in row):
-        _check_column(name, entry, set(fields))
-    return [
-        _checked(number, row, entry, common, set(fields))
-        for number, row in enumerate(cells, start=1)
-    ]
+    known = options_of(entry)
+    columns = {n: attrs.fields_dict(c) for n, c in _CLASSES.items() if n in known}
+    of_classes = [name for names in columns.values() for name in names]
+    single = {name: known[name] for name in known if name not in of_classes}
+    _check_columns(cells, entry, ["source", *of_classes, *single, *fields])
+    rows = []
+    for number, given in enumerate(cells, start=1):
+        row = _located(number, given)
+        row.options.update(_options(row, single))
+        for name, names in columns.items():
+            own = {column: given[column] for column in names if column in given}
+            # A session's id alone, say, may be there for the name of the file only.
+            if own.keys() - fields:
+                row.options[name] = _described(row, name, own, common.get(name))
+        try:
+            check_options(entry, {**common, **row.options})
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"{row}: {error}") from None
+        rows.append(row)
+    return rows
 
 
 def _given(row: Any) -> dict[str, Any]:
@@ -120,79 +129,61 @@ def _is_empty(value: Any) -> bool:
     return type(value).__name__ in ("NAType", "NaTType")
 
 
-def _columns(entry: Format) -> dict[str, list[str]]:
-    """Return the names of columns with a meaning, by what they belong to."""
-    options = options_of(entry)
-    found = {"source": ["source"]}
-    for name, cls in _PEOPLE_AND_ANIMALS.items():
-        if name in options:
-            found[name] = list(attrs.fields_dict(cls))
-    known = {name for names in found.values() for name in names}
-    found["options"] = [name for name in options if name not in known]
-    return found
-
-
-def _check_column(name: str, entry: Format, fields: set[str]) -> None:
-    known = [column for columns in _columns(entry).values() for column in columns]
-    if name in known or name in fields:
-        return
-    if hint := suggestion(name, [*known, *fields]):
-        raise ValueError(
-            f"column {name!r} is no field of NWBSession or NWBSubject, no option of "
-            f"{entry.name}, and no field of the target{hint}"
+def _check_columns(
+    rows: Iterable[Mapping[str, Any]], entry: Format, known: Sequence[str]
+) -> None:
+    """Raise for a column that is misspelt, and warn of one that nothing uses."""
+    for name in dict.fromkeys(name for row in rows for name in row):
+        if name in known:
+            continue
+        if hint := suggestion(name, known):
+            raise ValueError(
+                f"column {name!r} is no field of NWBSession or NWBSubject, no option of "
+                f"{entry.name}, and no field of the target{hint}"
+            )
+        warn(
+            f"column {name!r} is not used: it is no field of a session or subject, no "
+            f"option of {entry.name}, and no field of the target"
         )
-    warn(
-        f"column {name!r} is not used: it is no field of a session or subject, no "
-        f"option of {entry.name}, and no field of the target"
-    )
 
 
-def _checked(
-    number: int,
-    cells: dict[str, Any],
-    entry: Format,
-    common: Mapping[str, Any],
-    fields: set[str],
-) -> Row:
+def _located(number: int, cells: dict[str, Any]) -> Row:
     if "source" not in cells:
         raise ValueError(f"row {number}: column source must be given")
-    row = Row(number, os.fspath(cells["source"]), {}, cells)
-    columns = _columns(entry)
-    known = options_of(entry)
-    for name in columns["options"]:
-        if name in cells:
-            value = cells[name]
-            try:
-                row.options[name] = (
-                    known[name].parsed(value) if isinstance(value, str) else value
-                )
-            except (TypeError, ValueError, OSError) as error:
-                raise ValueError(f"{row}, column {name}: {error}") from None
-    for name, cls in _PEOPLE_AND_ANIMALS.items():
-        given = {c: cells[c] for c in columns.get(name, ()) if c in cells}
-        # A session's id alone, say, may be there for the name of the file only.
-        if given.keys() - fields:
-            row.options[name] = _described(row, cls, given, common.get(name))
-    try:
-        check_options(entry, {**common, **row.options})
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{row}: {error}") from None
+    row = Row(number, resolved(cells["source"]), names=cells)
+    if not is_url(row.source) and not Path(row.source).exists():
+        raise ValueError(
+            f"{row}, column source: no such file or folder, got {row.source!r}"
+        )
     return row
 
 
-def _described(row: Row, cls: Any, given: dict[str, Any], common: Any) -> Any:
+def _options(row: Row, known: Mapping[str, Option]) -> dict[str, Any]:
+    """Return the options whose columns have their names."""
+    found = {}
+    for name, option in known.items():
+        if name in row.names:
+            value = row.names[name]
+            try:
+                found[name] = option.parsed(value) if isinstance(value, str) else value
+            except (TypeError, ValueError, OSError) as error:
+                raise ValueError(f"{row}, column {name}: {error}") from None
+    return found
+
+
+def _described(row: Row, name: str, cells: dict[str, Any], common: Any) -> Any:
     """Return the session or subject that the cells of a row describe."""
-    fields = attrs.fields_dict(cls)
-    texts = {name: _cell(fields[name], value) for name, value in given.items()}
+    fields = attrs.fields_dict(_CLASSES[name])
+    values = {column: _cell(fields[column], value) for column, value in cells.items()}
     if common is not None:
-        texts = {**attrs.asdict(common, recurse=False), **texts}
+        values = {**attrs.asdict(common, recurse=False), **values}
     needed = [name for name, field in fields.items() if field.default is attrs.NOTHING]
-    if missing := [name for name in needed if name not in texts]:
+    if missing := [name for name in needed if name not in values]:
         raise ValueError(
-            f"{row}: {' and '.join(missing)} must be given, since {next(iter(given))} is"
+            f"{row}: {' and '.join(missing)} must be given, since {next(iter(cells))} is"
         )
     try:
-        return cls(**texts)
+        return _CLASSES[name](**values)
     except (TypeError, ValueError) as error:
         raise ValueError(f"{row}, column {error}") from None
 

@@ -10,12 +10,12 @@ from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any
 
-from spikelab.batch.conversion import Conversion, convert, format_of
-from spikelab.batch.executors import dask_cluster, process_pool
+from spikelab.batch.conversion import Conversion, Job, convert, format_of
+from spikelab.batch.executors import ProcessPool, dask_cluster
 from spikelab.batch.many import Batch, progress_bar
 from spikelab.batch.options import Option, json_object, options_of
 from spikelab.batch.places import is_pattern, resolved
-from spikelab.batch.plan import report_of, stem_of, template_of
+from spikelab.batch.plan import in_folder, stem_of, template_of
 from spikelab.errors import OptionError
 from spikelab.registry import FORMATS
 from spikelab.storage.publish import is_url
@@ -33,9 +33,8 @@ _EVERY, _SEVERAL = "options of every format", "options of several formats"
 
 def flag(name: str) -> str:
     """Return an option as it is typed."""
-    if name in ("target", "sources"):
-        return "TARGET" if name == "target" else "SOURCE"
-    return f"--{name.replace('_', '-')}"
+    places = {"target": "TARGET", "sources": "SOURCE"}
+    return places.get(name, f"--{name.replace('_', '-')}")
 
 
 def add_storage_options(parser: Any) -> None:
@@ -114,40 +113,32 @@ def _add_format_options(parser: argparse.ArgumentParser) -> None:
                 found.setdefault(name, {})[entry.name] = option
     titles = [_EVERY, _SEVERAL, *(f"options of {name}" for name in FORMATS)]
     groups = {title: parser.add_argument_group(title) for title in titles}
-    for name, options in found.items():
+    for options in found.values():
         title = f"options of {next(iter(options))}"
         if len(options) > 1:
             title = _EVERY if len(options) == len(FORMATS) else _SEVERAL
-        _add_option(groups[title], name, options, named=title == _SEVERAL)
-    groups["options of nwb"].add_argument(
-        "--append",
-        action="store_true",
-        default=None,
-        help="Add the units to the file that is there",
-    )
+        texts: dict[str, list[str]] = {}
+        for entry_name, option in options.items():
+            texts.setdefault(option.text, []).append(entry_name)
+        text = next(iter(texts))
+        if title == _SEVERAL:
+            text = "; ".join(f"{t} ({', '.join(of)})" for t, of in texts.items())
+        _add_option(groups[title], next(iter(options.values())), text)
 
 
-def _add_option(
-    group: Any, name: str, options: dict[str, Option], *, named: bool
-) -> None:
-    texts: dict[str, list[str]] = {}
-    for entry, option in options.items():
-        texts.setdefault(option.text, []).append(entry)
-    parts = [f"{text} ({', '.join(of)})" for text, of in texts.items()]
-    if not named:
-        parts = list(texts)[:1]
-    option = next(iter(options.values()))
-    how: dict[str, Any] = {"dest": name, "help": "; ".join(parts).replace("%", "%%")}
+def _add_option(group: Any, option: Option, text: str) -> None:
+    name = flag(option.name)
+    how: dict[str, Any] = {"dest": option.name, "help": text.replace("%", "%%")}
     if option.kind is bool:
-        group.add_argument(flag(name), action=argparse.BooleanOptionalAction, **how)
+        group.add_argument(name, action=argparse.BooleanOptionalAction, **how)
         return
-    if option.kind is list:
-        how["nargs"] = "+"
-    kind = int if option.kind is list else option.kind
+    kind: Any = option.kind
+    if kind is list:
+        kind, how["nargs"] = int, "+"
     if kind not in (int, float):
         kind = _argument(option.parsed)
     metavar = _METAVARS.get(option.kind, "JSON_FILE")
-    group.add_argument(flag(name), type=kind, metavar=metavar, **how)
+    group.add_argument(name, type=kind, metavar=metavar, **how)
 
 
 def _argument(parse: Callable[[str], Any]) -> Callable[[str], Any]:
@@ -172,38 +163,35 @@ def _convert(options: argparse.Namespace) -> int:
     *sources, target = options.places
     if not sources and not options.table:
         raise OptionError("sources", "must be given, and then TARGET")
+    names = {name for entry in FORMATS.values() for name in options_of(entry)}
+    given = {n: v for n in names if (v := getattr(options, n)) is not None}
+    storage_options = given.pop("storage_options", None)
     is_one = len(sources) == 1 and not is_pattern(sources[0]) and not options.table
     if is_one:
         target = _target_of_one(sources[0], target, options.to)
-    for_batch = options.jobs or options.dask or options.report or "{" in target
-    if is_one and not for_batch:
-        return _convert_one(sources[0], target, options)
-    entry, template = template_of(target, options.to)
-    if is_one:
+        if not (options.jobs or options.dask or options.report or "{" in target):
+            written = convert(
+                sources[0],
+                target,
+                to=options.to,
+                source_options=options.source_options,
+                storage_options=storage_options,
+                **{"progress": _has_bar(), **given},
+            )
+            print("\n".join(written) if isinstance(written, tuple) else written)
+            return 0
         entry, template = format_of(target, options.to), target
-    batch = Batch.planned(
-        sources,
-        entry,
+    else:
+        entry, template = template_of(target, options.to)
+    pattern = Job(
+        "",
         template,
-        report=report_of(target, options.report),
-        table=options.table,
-        resume=not options.no_resume,
-        source_options=options.source_options,
-        storage_options=options.storage_options,
-        options=_given(options),
+        entry.name,
+        {"verify": True, **given},
+        options.source_options or {},
+        storage_options,
     )
-    return _run(batch, options)
-
-
-def _given(options: argparse.Namespace) -> dict[str, Any]:
-    """Return the options of formats that are given."""
-    names = {name for entry in FORMATS.values() for name in options_of(entry)}
-    found = {name: getattr(options, name) for name in {*names, "append"}}
-    return {
-        name: value
-        for name, value in found.items()
-        if value is not None and name != "storage_options"
-    }
+    return _run(sources, pattern, options)
 
 
 def _target_of_one(source: str, target: str, to: str | None) -> str:
@@ -212,34 +200,26 @@ def _target_of_one(source: str, target: str, to: str | None) -> str:
     if not text.endswith(("/", os.sep)) and (is_url(text) or not Path(text).is_dir()):
         return text
     entry = format_of(text, to)
-    if not entry.suffixes:
-        return text
-    return f"{text.rstrip('/' + os.sep)}/{stem_of(resolved(source))}{entry.suffixes[0]}"
+    return in_folder(text, stem_of(resolved(source)), entry) if entry.suffixes else text
 
 
-def _convert_one(source: str, target: str, options: argparse.Namespace) -> int:
-    written = convert(
-        source,
-        target,
-        to=options.to,
-        source_options=options.source_options,
-        storage_options=options.storage_options,
-        **{"progress": _has_bar(), **_given(options)},
-    )
-    print("\n".join(written) if isinstance(written, tuple) else written)
-    return 0
-
-
-def _run(batch: Batch, options: argparse.Namespace) -> int:
+def _run(sources: list[str], pattern: Job, options: argparse.Namespace) -> int:
     """Run a batch and print a line for each recording, or a progress bar."""
+    batch = Batch.of(
+        sources,
+        pattern,
+        table=options.table,
+        report=options.report,
+        resume=not options.no_resume,
+    )
     counts = {"written": 0, "kept": 0, "failed": 0}
-    has_bar = _has_bar()
+    has_bar, n_jobs = _has_bar(), len(batch.jobs)
     with (
-        _executor(options) as executor,
-        progress_bar(len(batch.jobs), has_bar) as (advance, say),
+        _executor(options, n_jobs - len(batch.kept)) as executor,
+        progress_bar(n_jobs, has_bar) as (advance, say),
     ):
 
-        def record(row: Conversion) -> None:
+        def record(row: Conversion, _: Exception | None) -> None:
             counts[row.status] += 1
             if row.status == "written":
                 for text in row.losses:
@@ -253,9 +233,9 @@ def _run(batch: Batch, options: argparse.Namespace) -> int:
         try:
             batch.run(record, executor)
         finally:
-            left = len(batch.jobs) - sum(counts.values())
             texts = [f"{n} {status}" for status, n in counts.items()]
-            texts += [f"{left} not begun"] if left else []
+            if left := n_jobs - sum(counts.values()):
+                texts.append(f"{left} not begun")
             print(f"{', '.join(texts)}; report: {batch.report.path}", flush=True)
     return 1 if counts["failed"] else 0
 
@@ -265,10 +245,10 @@ def _has_bar() -> bool:
 
 
 def _executor(
-    options: argparse.Namespace,
+    options: argparse.Namespace, n_jobs: int
 ) -> contextlib.AbstractContextManager[Executor | None]:
-    if options.jobs:
-        return process_pool(options.jobs)
-    if options.dask:
+    if options.jobs and n_jobs:
+        return ProcessPool(options.jobs)
+    if options.dask and n_jobs:
         return dask_cluster(options.dask)
     return contextlib.nullcontext()
