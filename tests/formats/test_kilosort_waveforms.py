@@ -155,7 +155,6 @@ class TestWriting:
         assert PhyWriter(fs_Hz=FS).losses(sd) == [
             f"places of {4 - len(set(known(sd, 'electrode')))} channels are not known: "
             "above the others",
-            "metadata",
         ]
 
     def test_a_sparse_folder_survives(self, tmp_path):

@@ -42,16 +42,8 @@ class Channels:
     @property
     def numbers(self) -> NDArray[np.int32]:
         """The channel map: electrodes, or 0 to C - 1 if these do not fit into one."""
-        low, high = self.electrodes.min(), self.electrodes.max()
-        fits = low >= 0 and high < 2**31 - 1
+        fits = 0 <= self.electrodes.min() <= self.electrodes.max() < 2**31 - 1
         return (self.electrodes if fits else np.arange(len(self))).astype(np.int32)
-
-    def of_electrodes(self, electrodes: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return the channel of each electrode, -1 for those that are on none."""
-        order = np.argsort(self.electrodes)
-        near = np.searchsorted(self.electrodes[order], electrodes)
-        found = order[np.minimum(near, len(order) - 1)]
-        return np.where(self.electrodes[found] == electrodes, found, -1)
 
     def write(self, folder: Path) -> None:
         """Write ``channel_map.npy`` and ``channel_positions.npy``."""
@@ -60,7 +52,7 @@ class Channels:
 
 
 def channels_of(
-    table: UnitTable, n_raw: int, widths: int, listed: Sequence[NDArray[np.int64]]
+    table: UnitTable, n_raw: int, width: int, listed: Sequence[NDArray[np.int64]]
 ) -> Channels:
     """Return the channels of a recording.
 
@@ -73,15 +65,25 @@ def channels_of(
         What is known about the units.
     n_raw : int
         Number of channels of the raw data, 0 if those are not used.
-    widths : int
+    width : int
         Number of columns of the widest template.
     listed : sequence of ndarray
         Electrodes of the columns of templates, where they are known.
     """
     places = _places(table)
-    electrodes, of_unit = _numbered(table, n_raw, widths, listed, places)
+    electrodes, of_unit = _numbered(table, n_raw, width, listed, places)
     positions, n_placed = _positions(places, len(electrodes), of_unit)
     return Channels(electrodes, of_unit, positions, n_placed)
+
+
+def positions_in(
+    electrodes: NDArray[np.int64], wanted: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """Return where each of `wanted` stands among the electrodes, -1 where it does not."""
+    order = np.argsort(electrodes)
+    near = np.searchsorted(electrodes[order], wanted)
+    found = order[np.minimum(near, len(order) - 1)]
+    return np.where(electrodes[found] == wanted, found, -1)
 
 
 def _numbered(
@@ -93,32 +95,28 @@ def _numbered(
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return the electrode of each channel, and the channel of each unit."""
     known = table.electrode_numbers
-    units = None if known is None else np.array(known, dtype=np.int64)
+    nowhere = np.full(len(table), -1)
+    units = nowhere if known is None else np.array(known, dtype=np.int64)
     if n_raw:
-        rows = np.full(len(table), -1) if units is None else units
-        return np.arange(n_raw), np.where((rows >= 0) & (rows < n_raw), rows, -1)
+        return np.arange(n_raw), np.where((units >= 0) & (units < n_raw), units, -1)
     if listed:
         longest = max(listed, key=len)
-        every = np.unique(
-            np.concatenate([*listed, longest if units is None else units])
+        named = longest if known is None else units
+        electrodes = np.unique(np.concatenate([*listed, named]))
+        if len(longest) == len(electrodes):
+            electrodes = longest  # the order of a template with all is the probe's
+        return electrodes, (
+            nowhere if known is None else positions_in(electrodes, units)
         )
-        # The order of the template that has them all is that of the probe.
-        electrodes = longest if len(longest) == len(every) else every
-        nowhere = np.full(len(table), -1)
-        if units is None:
-            return electrodes, nowhere
-        return electrodes, Channels(
-            electrodes, nowhere, np.empty(0, np.float32), 0
-        ).of_electrodes(units)
-    if units is not None:
+    if known is not None:
         if 0 <= units.min() <= units.max() < width:
             return np.arange(width), units
         electrodes, of_unit = np.unique(units, return_inverse=True)
         return electrodes, of_unit
     if places is not None:
-        first = np.unique(places, axis=0, return_inverse=True)[1].reshape(-1)
-        return np.arange(first.max() + 1), first
-    return np.arange(max(width, 1)), np.full(len(table), -1 if width > 1 else 0)
+        of_unit = np.unique(places, axis=0, return_inverse=True)[1].reshape(-1)
+        return np.arange(of_unit.max() + 1), of_unit
+    return np.arange(width), (nowhere if width > 1 else nowhere + 1)
 
 
 def _places(table: UnitTable) -> NDArray[np.float32] | None:

@@ -13,6 +13,7 @@ import numpy as np
 
 from spikelab import validate
 from spikelab.errors import FormatError, warn
+from spikelab.formats.phy import npy
 
 Table = dict[str, dict[int, str]]
 """The cells that are not empty, by column and cluster."""
@@ -23,6 +24,9 @@ UNSORTED = "unsorted"
 _ID_COLUMNS = ("cluster_id", "id")
 _WHOLE = re.compile(r"[+-]?\d{1,40}")
 _DECIMAL = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+
+_READABLE = re.compile(r"([a-zA-Z][^\0\r\n]*|-?\d+(\.\d*)?)?")
+"""A text that neo can read, and that stays one line."""
 
 _SHOWN = 10
 """Number of rows that a warning names."""
@@ -62,17 +66,16 @@ class TableColumn:
         missing = UNSORTED if self.kind == "label" else ""
         return [cell or missing for cell in self.cells]
 
+    def write(self, path: Path, clusters: Iterable[int]) -> None:
+        """Write a table of two columns, ``cluster_id`` and this one."""
+        with path.open("w", encoding="utf-8", newline="") as file:
+            writer = csv.writer(file, delimiter="\t", lineterminator="\n")
+            writer.writerow(["cluster_id", self.name])
+            writer.writerows(zip(clusters, self.written(), strict=True))
+
     def value(self, cell: str) -> Any:
         """Return the value that a cell which is not empty stands for."""
         return cell if self.kind in ("text", "label") else guessed(cell)
-
-
-def write_column(path: Path, column: TableColumn, ids: Iterable[int]) -> None:
-    """Write a table of two columns, ``cluster_id`` and `column`."""
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, delimiter="\t", lineterminator="\n")
-        writer.writerow(["cluster_id", column.name])
-        writer.writerows(zip(ids, column.written(), strict=True))
 
 
 def as_text(value: Any) -> str | None:
@@ -92,16 +95,9 @@ def as_text(value: Any) -> str | None:
     if isinstance(value, float):
         finite = math.isfinite(value)
         return np.format_float_positional(value, trim="0") if finite else None
-    if isinstance(value, str) and _is_readable(value):
+    if isinstance(value, str) and _READABLE.fullmatch(value):
         return str(value)
     return None
-
-
-def _is_readable(text: str) -> bool:
-    """Return whether neo can read `text`, and whether it stays one line."""
-    if not text or re.search(r"[\0\r\n]", text):
-        return not text
-    return bool(re.match("[a-zA-Z]", text) or re.fullmatch(r"-?\d+(\.\d*)?", text))
 
 
 def number(text: str) -> float | int | None:
@@ -109,6 +105,12 @@ def number(text: str) -> float | int | None:
     if _WHOLE.fullmatch(text):
         return int(text)
     return float(text) if _DECIMAL.fullmatch(text) else None
+
+
+def whole_number(text: str) -> int | None:
+    """Return the whole number that `text` is, also as "3.0", None if it is none."""
+    found = number(text.strip())
+    return int(found) if found is not None and float(found).is_integer() else None
 
 
 def guessed(text: str) -> Any:
@@ -130,10 +132,8 @@ def read_tables(folder: Path) -> dict[Path, Table]:
     files = [f for f in folder.glob("cluster_*") if f.suffix in (".tsv", ".csv")]
     tables = {}
     for file in sorted(files, key=lambda f: (f.stem == "cluster_info", f.name)):
-        try:
+        with npy.leaving_out():
             tables[file] = read_table(file)
-        except FormatError as error:
-            warn(f"left out: {error}")
     return tables
 
 
@@ -168,10 +168,11 @@ def read_table(path: Path) -> Table:
         delimiter = next((mark for mark in "\t,;" if mark in header), "\t")
         rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
         names = [name.strip() for name in next(rows, [])]
-        key = next((k for k in _ID_COLUMNS if k in map(str.lower, names)), None)
+        lower = [name.lower() for name in names]
+        key = next((lower.index(k) for k in _ID_COLUMNS if k in lower), None)
         if key is None:
             raise FormatError(f"{path} has no column cluster_id or id, got {names}")
-        return _cells(path, rows, names, [n.lower() for n in names].index(key))
+        return _cells(path, rows, names, key)
     except (OSError, csv.Error) as error:
         raise FormatError(f"{path} is not a table of clusters: {error}") from error
 
@@ -180,10 +181,14 @@ def _cells(path: Path, rows: Any, names: list[str], key: int) -> Table:
     table: Table = {}
     odd = []
     for row in rows:
-        if not any(cell.strip() for cell in row):
+        if not "".join(row).strip():
             continue
-        cluster = _cluster_id(row[key]) if key < len(row) else None
-        if cluster is None or re.search("[\ud800-\udfff]", "".join(row)):
+        cluster = whole_number(row[key]) if key < len(row) else None
+        if (
+            cluster is None
+            or abs(cluster) >= 2**63
+            or re.search("[\ud800-\udfff]", "".join(row))
+        ):
             odd.append(rows.line_num)
             continue
         for i, (name, cell) in enumerate(zip(names, row, strict=False)):
@@ -196,11 +201,3 @@ def _cells(path: Path, rows: Any, names: list[str], key: int) -> Table:
             "which has no cluster id or is not UTF-8"
         )
     return table
-
-
-def _cluster_id(text: str) -> int | None:
-    """Return a cluster id, which tables may hold as ``3`` or as ``3.0``."""
-    found = number(text.strip())
-    if found is None or not -(2.0**63) <= found < 2.0**63 or found != int(found):
-        return None
-    return int(found)

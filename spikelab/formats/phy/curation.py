@@ -1,43 +1,21 @@
 """What was changed in an exported folder since: a curation is not to be lost."""
 
-import hashlib
 import os
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from spikelab.errors import FormatError
 from spikelab.formats.phy import cluster_tables, facts, npy
 from spikelab.formats.phy.cluster_tables import Table, are_same
-from spikelab.formats.phy.facts import Facts
-from spikelab.spikedata.spike_trains import BLOCK
+from spikelab.formats.phy.facts import HASHED, Facts, fingerprint
 from spikelab.storage.manifest import MANIFEST, load_manifest
 from spikelab.storage.store import store_at
 from spikelab.storage.uploads import is_untouched
 
-_HASHED = 2**20
-"""Files of more bytes are known by their size only."""
-
 _CACHES = (".phy", "whitening_mat_inv.npy")
 """What Phy writes when it opens a folder."""
-
-
-def fingerprints(folder: Path) -> dict[str, Any]:
-    """Return size and, of small files, SHA-256 of each file in a folder by name."""
-    return {
-        path.name: _fingerprint(path)
-        for path in sorted(folder.iterdir())
-        if path.is_file() and path.name != MANIFEST
-    }
-
-
-def _fingerprint(path: Path) -> list[Any]:
-    size = path.stat().st_size
-    digest = hashlib.sha256(path.read_bytes()).hexdigest() if size <= _HASHED else None
-    return [size, digest]
 
 
 def changes(folder: Path, conflicting: Sequence[str]) -> list[str]:
@@ -84,29 +62,29 @@ def remote_changes(
     if MANIFEST not in entries or is_untouched(store, entries):
         return []
     with tempfile.TemporaryDirectory(prefix="spikelab-") as name:
-        folder = Path(name)
+        folder = Path(name).resolve()
         for file, entry in entries.items():
             path = folder.joinpath(*file.split("/")).resolve()
-            if not path.is_relative_to(folder.resolve()):
+            if not path.is_relative_to(folder):
                 continue
             path.parent.mkdir(parents=True, exist_ok=True)
-            if entry.size <= _HASHED or path.name == "spike_clusters.npy":
+            if entry.size <= HASHED or path.name == "spike_clusters.npy":
                 store.download(path, file)
             else:
-                with path.open("wb") as copy:
-                    copy.truncate(entry.size)
+                path.touch()
+                os.truncate(path, entry.size)
         return changes(folder, conflicting)
 
 
 def _is_changed(path: Path, recorded: Any, exported: Facts) -> bool:
-    now = _fingerprint(path)
+    now = fingerprint(path)
     is_clusters = path.name == exported.spike_clusters_file
     if now == recorded and (now[1] or not is_clusters):
         return False
     try:
         if is_clusters:
-            pairs = zip(exported.cluster_ids, exported.spike_counts, strict=True)
-            return _counts(path) != {i: count for i, count in pairs if count}
+            counts = {i: count for i, count in exported.counts.items() if count}
+            return npy.counted(npy.read_whole(path)) != counts
         if path.name.startswith("cluster_"):
             return not _is_as_exported(cluster_tables.read_table(path), exported)
     except FormatError:
@@ -114,28 +92,18 @@ def _is_changed(path: Path, recorded: Any, exported: Facts) -> bool:
     return True
 
 
-def _counts(path: Path) -> dict[int, int]:
-    """Return the number of spikes of each cluster."""
-    clusters = npy.read_whole(path)
-    if clusters.size and clusters.min() >= 0 and clusters.max() < BLOCK:
-        counts = np.bincount(clusters)
-        return {int(i): int(counts[i]) for i in np.flatnonzero(counts)}
-    ids, counts = np.unique(clusters, return_counts=True)
-    return dict(zip(ids.tolist(), counts.tolist(), strict=True))
-
-
 def _is_as_exported(table: Table, exported: Facts) -> bool:
-    """Return whether a table holds the cells that were exported."""
-    for name, cells in table.items():
+    """Return whether a table holds the cells that were exported, and no others.
+
+    Phy drops the rows of clusters without spikes.
+    """
+    for name, found in table.items():
         column = exported.column(name)
-        if column is None:
+        if column is None or not found.keys() <= exported.counts.keys():
             return False
-        written = column.written()
-        cells = dict(cells)
-        for cluster, cell in zip(exported.cluster_ids, written, strict=True):
-            found = cells.pop(cluster, cell if cluster in exported.silent else "")
-            if not are_same(found, cell):
+        for (cluster, count), cell in zip(
+            exported.counts.items(), column.written(), strict=True
+        ):
+            if not are_same(found.get(cluster, "" if count else cell), cell):
                 return False
-        if cells:
-            return False
     return bool(table)

@@ -1,5 +1,6 @@
 """What ``spikelab.json`` holds about a KiloSort or Phy folder beyond its arrays."""
 
+import hashlib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -17,9 +18,12 @@ FORMATS = ("kilosort", "phy")
 SI_UNIT_ID = "si_unit_id"
 """The column by which SpikeInterface numbers the units."""
 
+HASHED = 2**20
+"""Files of more bytes are known by their size only."""
+
 
 def _are_int64(instance: Any, attribute: "attrs.Attribute[Any]", value: Any) -> None:
-    for number in value:
+    for number in value if isinstance(value, tuple) else (value,):
         if type(number) is not int or not -(2**63) <= number < 2**63:
             raise ValueError(f"{attribute.name} must be int64 numbers, got {number!r}")
 
@@ -30,11 +34,10 @@ def _as_tuple(values: Iterable[Any]) -> tuple[Any, ...]:
 
 def _columns(columns: Iterable[Any]) -> tuple[TableColumn, ...]:
     """Return columns, also from the dictionaries that a manifest holds."""
-    return tuple(TableColumn(**c) if isinstance(c, dict) else c for c in columns)
+    return tuple([TableColumn(**c) if isinstance(c, dict) else c for c in columns])
 
 
-_is_optional_rate = attrs.validators.optional(validate.is_positive)
-_is_optional_time = attrs.validators.optional(validate.is_finite)
+_optional = attrs.validators.optional
 
 
 @attrs.frozen(kw_only=True)
@@ -76,13 +79,17 @@ class Facts:
     """
 
     format: str | None = None
-    fs_Hz: float | None = attrs.field(default=None, validator=_is_optional_rate)
-    time_unit: str = attrs.field(default="samples", validator=time_units.is_time_unit)
-    start_time_ms: float | None = attrs.field(default=None, validator=_is_optional_time)
-    length_ms: float | None = attrs.field(default=None, validator=_is_optional_time)
-    first_sample: int = attrs.field(
-        default=0, validator=lambda i, a, value: _are_int64(i, a, [value])
+    fs_Hz: float | None = attrs.field(
+        default=None, validator=_optional(validate.is_positive)
     )
+    time_unit: str = attrs.field(default="samples", validator=time_units.is_time_unit)
+    start_time_ms: float | None = attrs.field(
+        default=None, validator=_optional(validate.is_finite)
+    )
+    length_ms: float | None = attrs.field(
+        default=None, validator=_optional(validate.is_finite)
+    )
+    first_sample: int = attrs.field(default=0, validator=_are_int64)
     cluster_ids: tuple[int, ...] = attrs.field(
         default=(), converter=_as_tuple, validator=_are_int64
     )
@@ -111,23 +118,22 @@ class Facts:
             raise ValueError("spike_counts must not be negative, nor too large")
         if len(set(self.cluster_ids)) != len(self.cluster_ids):
             raise ValueError("cluster_ids must be distinct")
-        if not all(type(unit_id) in (int, str) for unit_id in self.unit_ids):
+        if not set(map(type, self.unit_ids)) <= {int, str}:
             raise TypeError("unit_ids must be integers or strings")
 
     @property
-    def silent(self) -> set[int]:
-        """The clusters that were exported without spikes."""
-        pairs = zip(self.cluster_ids, self.spike_counts, strict=True)
-        return {cluster for cluster, count in pairs if not count}
+    def counts(self) -> dict[int, int]:
+        """Number of spikes of each cluster when it was exported."""
+        return dict(zip(self.cluster_ids, self.spike_counts, strict=True))
 
     def column(self, name: str) -> TableColumn | None:
         """Return the exported column of this name, None if there is none."""
         return next((c for c in self.columns if c.name == name), None)
 
-    def write(self, folder: Path, **more: Any) -> None:
-        """Write the facts, and `more`, as the manifest that completes a folder."""
+    def write(self, folder: Path) -> None:
+        """Write the facts as the manifest that completes a folder."""
         about = {**attrs.asdict(self), "n_units": len(self.cluster_ids)}
-        write_manifest(folder, {**about, **more})
+        write_manifest(folder, {**about, "fingerprints": fingerprints(folder)})
 
 
 def read(folder: Path) -> Facts:
@@ -163,3 +169,16 @@ def parsed(manifest: dict[str, Any], where: Path) -> Facts:
     except (TypeError, ValueError, KeyError, AttributeError) as error:
         raise FormatError(f"{where} is damaged: {error}") from error
     return known
+
+
+def fingerprints(folder: Path) -> dict[str, list[Any]]:
+    """Return the fingerprint of each file in a folder by its name."""
+    files = sorted([path for path in folder.iterdir() if path.is_file()])
+    return {path.name: fingerprint(path) for path in files if path.name != MANIFEST}
+
+
+def fingerprint(path: Path) -> list[Any]:
+    """Return the size of a file, and its SHA-256, None if it is large."""
+    size = path.stat().st_size
+    digest = hashlib.sha256(path.read_bytes()).hexdigest() if size <= HASHED else None
+    return [size, digest]

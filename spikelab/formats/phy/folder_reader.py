@@ -4,7 +4,7 @@ import itertools
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 import attrs
 import numpy as np
@@ -13,18 +13,13 @@ from numpy.typing import NDArray
 from spikelab import validate
 from spikelab.errors import FormatError, warn
 from spikelab.formats.base import StrPath
-from spikelab.formats.functions import spikedata_loader
+from spikelab.formats.functions import show_options, spikedata_loader
 from spikelab.formats.phy import cluster_tables, facts, npy, stacks
 from spikelab.formats.phy.cluster_tables import Table
 from spikelab.formats.phy.facts import Facts
 from spikelab.formats.phy.params import PARAMS_FILE, read_sample_rate
 from spikelab.formats.phy.unit_attributes import FolderAttributes, Units
-from spikelab.formats.reading import (
-    RecordingOptions,
-    build,
-    errors_naming,
-    refuse_options,
-)
+from spikelab.formats.reading import build, errors_naming, refuse_options
 from spikelab.spikedata import time_units
 from spikelab.spikedata.data_object import DataObject
 from spikelab.spikedata.spike_trains import CACHED, SpikeTrains
@@ -32,8 +27,6 @@ from spikelab.spikedata.spikedata import SpikeData
 from spikelab.spikedata.time_units import TimeUnit
 from spikelab.storage.manifest import MANIFEST
 from spikelab.storage.publish import local_copy
-
-_is_optional_name = attrs.validators.optional(validate.is_file_name)
 
 
 def recognises(path: Path, head: bytes) -> bool:
@@ -67,11 +60,6 @@ def folder_of(path: Any) -> Any:
     return path
 
 
-def read_folder(folder: Path) -> DataObject:
-    """Return what a local folder holds."""
-    return FolderReader().read(folder)
-
-
 def metadata_of(clusters: Sequence[int], fs_Hz: float | None) -> dict[str, Any]:
     """Return the metadata of a recording that is read from a folder."""
     return {
@@ -81,29 +69,75 @@ def metadata_of(clusters: Sequence[int], fs_Hz: float | None) -> dict[str, Any]:
     }
 
 
+class ReadOptions(TypedDict, total=False):
+    """The options of :func:`read`."""
+
+    fs_Hz: float | None
+    spike_times_file: str | None
+    spike_clusters_file: str | None
+    cluster_info_tsv: StrPath | None
+    time_unit: TimeUnit | None
+    include_noise: bool
+    length_ms: float | None
+    channel_map_file: str
+    channel_positions_file: str
+    start_time_ms: float | None
+
+
+_optional = attrs.validators.optional
+
+
 @attrs.frozen(kw_only=True)
-class FolderReader(RecordingOptions):
-    """One way to read a folder; the options are those of :func:`read`."""
+class FolderReader:
+    """One way to read a folder.
+
+    Parameters
+    ----------
+    fs_Hz : float, optional
+        Sampling rate in Hz. One below 1,000 gives a warning: it may be in kHz.
+    spike_times_file, spike_clusters_file : str, optional
+        Names of the two arrays. Each holds one number per spike, in shape (n,) or (n, 1).
+    cluster_info_tsv : path, optional
+        A table, absolute or relative to the folder, with a column ``group`` or
+        ``KSLabel``. If it is given, only units labelled ``good`` or ``mua``, in any case,
+        are read. By default all units are.
+    time_unit : {"samples", "ms", "s"}, optional
+        Time unit of the spike times; samples if neither the folder nor the caller says
+        otherwise.
+    include_noise : bool
+        With `cluster_info_tsv`, read units labelled ``noise`` too.
+    length_ms, start_time_ms : float, optional
+        The recording window in ms. If nothing tells it, it goes from 0 to the last spike.
+    channel_map_file, channel_positions_file : str
+        Names of the arrays of electrodes (channels,) and of their positions
+        (channels, 2).
+    """
 
     fs_Hz: float | None = attrs.field(
-        default=None, validator=attrs.validators.optional(time_units.is_sampling_rate)
+        default=None, validator=_optional(time_units.is_sampling_rate)
     )
     spike_times_file: str | None = attrs.field(
-        default=None, validator=_is_optional_name
+        default=None, validator=_optional(validate.is_file_name)
     )
     spike_clusters_file: str | None = attrs.field(
-        default=None, validator=_is_optional_name
+        default=None, validator=_optional(validate.is_file_name)
     )
     cluster_info_tsv: StrPath | None = None
-    time_unit: str | None = attrs.field(
-        default=None, validator=attrs.validators.optional(time_units.is_time_unit)
+    time_unit: TimeUnit | None = attrs.field(
+        default=None, validator=_optional(time_units.is_time_unit)
     )
     include_noise: bool = attrs.field(default=False, validator=validate.is_flag)
+    length_ms: float | None = attrs.field(
+        default=None, validator=_optional(validate.is_not_negative)
+    )
     channel_map_file: str = attrs.field(
         default="channel_map.npy", validator=validate.is_file_name
     )
     channel_positions_file: str = attrs.field(
         default="channel_positions.npy", validator=validate.is_file_name
+    )
+    start_time_ms: float | None = attrs.field(
+        default=None, validator=_optional(validate.is_finite)
     )
 
     def read(self, folder: Path) -> DataObject:
@@ -118,9 +152,15 @@ class FolderReader(RecordingOptions):
 
     def _read_recording(self, folder: Path) -> SpikeData:
         known = self._facts(folder)
-        times, clusters = self._spikes(folder, known)
-        units = _units(times, clusters, known)
-        start, length = self._window(folder, units.trains, known)
+        units = _units(*self._spikes(folder, known), known)
+        start, length = known.start_time_ms, known.length_ms
+        first, _ = units.trains.extremes()
+        if known.format is None and start is None and first < 0:
+            raise FormatError(
+                f"{folder} holds a spike at {first} ms, before 0; "
+                "give start_time_ms, the start of the recording"
+            )
+        start = 0.0 if start is None else start
         tables = cluster_tables.read_tables(folder)
         named = self._named_table(folder, tables)
         table = {**cluster_tables.combined(tables), **named}
@@ -147,7 +187,7 @@ class FolderReader(RecordingOptions):
 
     def _facts(self, folder: Path) -> Facts:
         """Return what is known of a folder: the options, spikelab.json, params.py."""
-        names = ("fs_Hz", "time_unit", "spike_times_file", "spike_clusters_file")
+        names = attrs.fields_dict(Facts).keys() & ReadOptions.__annotations__
         given = {name: getattr(self, name) for name in names}
         known = attrs.evolve(
             facts.read(folder), **{k: v for k, v in given.items() if v is not None}
@@ -181,19 +221,6 @@ class FolderReader(RecordingOptions):
                 f"{values.max()}: a negative one that was stored as uint64"
             )
         return _in_ms(values, known), clusters
-
-    def _window(
-        self, folder: Path, trains: SpikeTrains, known: Facts
-    ) -> tuple[float, float | None]:
-        start, length = self.start_time_ms, self.length_ms
-        first, _ = trains.extremes()
-        if known.format is None and start is None and first < 0:
-            raise FormatError(
-                f"{folder} holds a spike at {first} ms, before 0; "
-                "give start_time_ms, the start of the recording"
-            )
-        start = (known.start_time_ms or 0.0) if start is None else start
-        return start, known.length_ms if length is None else length
 
     def _named_table(self, folder: Path, tables: Mapping[Path, Table]) -> Table:
         """Return the table that the caller named, an empty one if it is not there."""
@@ -238,23 +265,27 @@ def _units(
     times: NDArray[np.float64], clusters: NDArray[np.int64], known: Facts
 ) -> Units:
     """Return the units: those of the export that are still there, then others."""
-    counts = dict(zip(known.cluster_ids, known.spike_counts, strict=True))
     ends = np.cumsum(known.spike_counts, dtype=np.int64)
     if _is_in_unit_order(clusters, ends, known):
         # Then nothing has to be sorted.
         trains = SpikeTrains.from_flat(times, ends, "spike_counts")
-        return Units(known.cluster_ids, clusters, clusters, trains)
-    present = set(_distinct(clusters).tolist())
+        exported = {cluster: i for i, cluster in enumerate(known.cluster_ids)}
+        return Units(known.cluster_ids, exported, clusters, clusters, trains)
+    present = npy.counted(clusters)
     # A cluster that had spikes and has none was merged or split in Phy, which may give
     # the number of a silent one to the cluster that it makes.
-    kept = [i for i, count in counts.items() if (count > 0) == (i in present)]
-    ids = np.array([*kept, *sorted(present.difference(kept))], dtype=np.int64)
+    exported = {
+        cluster: i
+        for i, (cluster, count) in enumerate(known.counts.items())
+        if (count > 0) == (cluster in present)
+    }
+    ids = np.array([*exported, *sorted(present.keys() - exported)], dtype=np.int64)
     rows = clusters
     if not np.array_equal(ids, np.arange(len(ids))):
         order = np.argsort(ids)
         rows = order[np.searchsorted(ids[order], clusters)]
     trains = SpikeTrains.from_pairs(rows, times, len(ids))
-    return Units(tuple(ids.tolist()), clusters, rows, trains)
+    return Units(tuple(ids.tolist()), exported, clusters, rows, trains)
 
 
 def _is_in_unit_order(
@@ -272,32 +303,12 @@ def _is_in_unit_order(
     )
 
 
-def _distinct(clusters: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return the distinct ids, without sorting where they are small."""
-    if (
-        clusters.size
-        and clusters.min() >= 0
-        and clusters.max() <= max(clusters.size, 2**20)
-    ):
-        return np.flatnonzero(np.bincount(clusters))
-    return np.unique(clusters)
-
-
 def read(
     folder: StrPath,
     *,
-    fs_Hz: float | None = None,
-    spike_times_file: str | None = None,
-    spike_clusters_file: str | None = None,
-    cluster_info_tsv: StrPath | None = None,
-    time_unit: TimeUnit | None = None,
-    include_noise: bool = False,
-    length_ms: float | None = None,
-    channel_map_file: str = "channel_map.npy",
-    channel_positions_file: str = "channel_positions.npy",
-    start_time_ms: float | None = None,
     storage_options: Mapping[str, Any] | None = None,
     progress: bool = False,
+    **options: Unpack[ReadOptions],
 ) -> DataObject:
     """Read spike trains from a KiloSort or Phy folder.
 
@@ -329,24 +340,7 @@ def read(
     folder : path or S3 URL
         The folder, or a file in it that an export returned: ``params.py``,
         ``windows.tsv`` or one of the arrays.
-    fs_Hz : float, optional
-        Sampling rate in Hz. One below 1,000 gives a warning: it may be in kHz.
-    spike_times_file, spike_clusters_file : str, optional
-        Names of the two arrays. Each holds one number per spike, in shape (n,) or (n, 1).
-    cluster_info_tsv : path, optional
-        A table, absolute or relative to the folder, with a column ``group`` or
-        ``KSLabel``. If it is given, only units labelled ``good`` or ``mua``, in any case,
-        are read. By default all units are.
-    time_unit : {"samples", "ms", "s"}, optional
-        Time unit of the spike times; samples if neither the folder nor the caller says
-        otherwise.
-    include_noise : bool
-        With `cluster_info_tsv`, read units labelled ``noise`` too.
-    length_ms, start_time_ms : float, optional
-        The recording window in ms. If nothing tells it, it goes from 0 to the last spike.
-    channel_map_file, channel_positions_file : str
-        Names of the arrays of electrodes (channels,) and of their positions
-        (channels, 2).
+    {options}
     storage_options : mapping, optional
         Arguments of ``boto3.client("s3", ...)`` for an S3 URL.
     progress : bool
@@ -375,18 +369,7 @@ def read(
     >>> load_spikedata_from_kilosort(sd.to_phy("phy", fs_Hz=30_000))
     SpikeData(N=2, spikes=2, window=0.0 to 1000.0 ms)
     """
-    reader = FolderReader(
-        fs_Hz=fs_Hz,
-        spike_times_file=spike_times_file,
-        spike_clusters_file=spike_clusters_file,
-        cluster_info_tsv=cluster_info_tsv,
-        time_unit=time_unit,
-        include_noise=include_noise,
-        length_ms=length_ms,
-        channel_map_file=channel_map_file,
-        channel_positions_file=channel_positions_file,
-        start_time_ms=start_time_ms,
-    )
+    reader = FolderReader(**options)
     source = folder_of(folder)
     with (
         local_copy(source, storage_options, name="folder", progress=progress) as path,
@@ -397,5 +380,7 @@ def read(
         found.metadata = {"source_folder": os.fspath(source), **found.metadata}
     return found
 
+
+show_options(read, ReadOptions, [FolderReader])
 
 load_spikedata_from_kilosort = spikedata_loader(read, "load_spikedata_from_kilosort")

@@ -2,26 +2,151 @@
 
 import abc
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
 import attrs
 import numpy as np
-from numpy.typing import NDArray
 
 from spikelab.formats.base import Loss, StrPath, Writer
 from spikelab.formats.phy import curation, folder_reader, stacks
 from spikelab.formats.phy.facts import Facts
 from spikelab.formats.phy.spike_arrays import n_together
-from spikelab.formats.phy.unit_columns import LARGEST_ID, is_small_id
+from spikelab.formats.phy.unit_columns import (
+    LARGEST_ID,
+    changed_units,
+    is_small_id,
+    losses_of_cells,
+)
 from spikelab.spikedata import time_units
 from spikelab.spikedata.data_object import DataObject
+from spikelab.spikedata.differences import LOADER_KEYS, equal
 from spikelab.spikedata.spikedata import SpikeData
 from spikelab.spikedata.spikeslicestack import SpikeSliceStack
+from spikelab.spikedata.unit_table import UnitTable
 from spikelab.storage.publish import is_url, resolved
 
 R = TypeVar("R")
+
+
+@attrs.frozen(eq=False, kw_only=True)
+class Plan(abc.ABC):
+    """What a folder will hold of a recording.
+
+    Parameters
+    ----------
+    sd : SpikeData
+        The recording.
+    table : UnitTable
+        What is known about its units.
+    facts : Facts
+        What ``spikelab.json`` will say.
+    """
+
+    sd: SpikeData
+    table: UnitTable
+    facts: Facts
+
+    @abc.abstractmethod
+    def write(self, folder: Path) -> None:
+        """Write all files, ``spikelab.json`` last."""
+
+    @abc.abstractmethod
+    def rows(self) -> list[dict[str, Any]]:
+        """Return the attributes of each unit as they will be read."""
+
+    @abc.abstractmethod
+    def attribute_losses(self, rows: list[dict[str, Any]]) -> Iterator[str]:
+        """Yield in words which attributes are not read back; `rows` are."""
+
+    def raw_losses(self) -> Iterator[str]:
+        """Yield in words what is lost of the raw data."""
+        if np.size(self.sd.raw_data):
+            yield "raw data"
+
+    def cautions(self) -> Iterator[str]:
+        """Yield what the user should know."""
+        if self.sd.start_time != 0:
+            yield (
+                f"to_{self.facts.format}: the format cannot hold start_time="
+                f"{self.sd.start_time} ms; spikelab reads it from spikelab.json, other "
+                "programs take sample 0 for the start"
+            )
+
+    def losses(self) -> Iterator[str]:
+        """Yield in words what is lost of the recording."""
+        sd, unit = self.sd, self.facts.time_unit
+        moved = sd.spike_trains.rounding(
+            lambda times: time_units.there_and_back(times, unit, self.facts.fs_Hz)
+        )
+        if moved > 4 * np.spacing(sd.spike_trains.largest_ms()):
+            yield f"spike times are rounded to {unit}, by up to {moved:.3g} ms"
+        together = n_together(
+            sd.spike_trains,
+            lambda times: time_units.from_ms(times, unit, self.facts.fs_Hz),
+        )
+        if together:
+            yield f"{together} spikes fall on the same sample as the spike before them"
+        if sd.start_time != 0:
+            yield (
+                f"start_time {sd.start_time} ms (kept in spikelab.json, for spikelab "
+                "only)"
+            )
+        yield from self.attribute_losses(self.rows())
+        carried = self._metadata()
+        for key, value in (sd.metadata or {}).items():
+            if key not in LOADER_KEYS and not equal(value, carried.get(key)):
+                yield "metadata"
+                break
+        yield from self.raw_losses()
+
+    def _attribute_losses(
+        self,
+        rows: list[dict[str, Any]],
+        renamed: Mapping[Any, str],
+        left_out: Collection[Any],
+        reason: str,
+    ) -> Iterator[str]:
+        """Yield the losses of attributes that are renamed, left out, or in tables."""
+        for key, column in self.table.columns.items():
+            name = f"neuron_attributes[{str(key)!r}]"
+            if key in renamed:
+                if renamed[key] != key:
+                    yield f"{name} (it comes back as {renamed[key]!r})"
+            elif key not in left_out:
+                yield from losses_of_cells(column, rows)
+            elif changed_units(column, rows):
+                yield f"{name} ({reason})"
+
+    def carried(self) -> SpikeData:
+        """Return the recording as a reader makes it."""
+        return SpikeData(
+            self.sd.spike_trains,
+            length=self.sd.length,
+            start_time=self.sd.start_time,
+            neuron_attributes=self.rows(),
+            metadata=self._metadata(),
+        )
+
+    def _metadata(self) -> dict[str, Any]:
+        return folder_reader.metadata_of(self.facts.cluster_ids, self.facts.fs_Hz)
+
+
+@attrs.frozen(eq=False)
+class Folders:
+    """What an export will hold.
+
+    Parameters
+    ----------
+    obj : SpikeData or SpikeSliceStack
+        The object.
+    plans : dict of Plan
+        The recording under "", or each slice under the name of its folder.
+    """
+
+    obj: DataObject
+    plans: dict[str, Plan]
 
 
 def _integers(value: Any) -> Any:
@@ -76,26 +201,16 @@ class ClusterFolderWriter(Writer[R]):
     fs_Hz: float = attrs.field(validator=time_units.is_sampling_rate)
     cluster_ids: Sequence[int] | None = attrs.field(default=None, converter=_integers)
 
-    @property
     @abc.abstractmethod
-    def _unit(self) -> str:
-        """The time unit of the spike times."""
+    def _plan(self, sd: SpikeData) -> Plan:
+        """Return what a folder will hold of a recording.
 
-    @abc.abstractmethod
-    def _write_recording(self, sd: SpikeData, folder: Path) -> Facts:
-        """Write the files of a recording, and return what they cannot hold."""
+        Raises ValueError for one that cannot be written.
+        """
 
-    @abc.abstractmethod
-    def _losses_of_recording(self, sd: SpikeData) -> list[str]:
-        """Return in words what is lost of a recording, but for its times."""
-
-    @abc.abstractmethod
-    def _carried_recording(self, sd: SpikeData) -> SpikeData:
-        """Return the recording as a reader makes it."""
-
-    def _check_recording(self, sd: SpikeData) -> None:
-        """Raise ValueError for a recording that cannot be written."""
-        if self._unit == "samples":
+    def _check_recording(self, sd: SpikeData, time_unit: str) -> None:
+        """Raise ValueError if times or ids do not fit."""
+        if time_unit == "samples":
             largest = sd.spike_trains.largest_ms()
             time_units.fits_int64("spike times", largest, self.fs_Hz)
         if self.cluster_ids is not None and len(self.cluster_ids) != sd.N:
@@ -104,14 +219,16 @@ class ClusterFolderWriter(Writer[R]):
                 f"got {len(self.cluster_ids)} for {sd.N} units"
             )
 
-    def _cautions_of_recording(self, sd: SpikeData) -> list[str]:
-        if sd.start_time == 0:
-            return []
-        return [
-            f"{self.method}: the format cannot hold start_time={sd.start_time} ms; "
-            "spikelab reads it from spikelab.json, other programs take sample 0 "
-            "for the start"
-        ]
+    def _facts(self, sd: SpikeData, clusters: Sequence[int], **more: Any) -> Facts:
+        return Facts(
+            format=self.method.removeprefix("to_"),
+            fs_Hz=float(self.fs_Hz),
+            start_time_ms=float(sd.start_time),
+            length_ms=float(sd.length),
+            cluster_ids=clusters,
+            spike_counts=sd.spike_trains.counts.tolist(),
+            **more,
+        )
 
     def _check_small_ids(self) -> None:
         """Raise ValueError for ids that SpikeInterface and phylib cannot take."""
@@ -122,113 +239,59 @@ class ClusterFolderWriter(Writer[R]):
                     f"SpikeInterface opens, got {cluster}"
                 )
 
-    def _check_format(self, obj: DataObject) -> None:
+    def _prepared(self, obj: DataObject) -> Folders:
+        plans = {}
         for name, sd in stacks.recordings_by_folder(obj).items():
             try:
-                self._check_recording(sd)
+                plans[name] = self._plan(sd)
             except ValueError as error:
                 raise ValueError(f"{name}: {error}" if name else str(error)) from error
+        return Folders(obj, plans)
 
-    def _cautions(self, obj: DataObject) -> list[str]:
-        recordings = stacks.recordings_by_folder(obj).items()
-        return stacks.merged(
-            {n: self._cautions_of_recording(sd) for n, sd in recordings}
-        )
+    def _cautions(self, folders: Folders) -> list[str]:
+        return stacks.merged({n: plan.cautions() for n, plan in folders.plans.items()})
 
-    def _losses(self, obj: DataObject) -> list[Loss]:
-        texts = stacks.merged(
-            {
-                name: [*self._losses_of_times(sd), *self._losses_of_recording(sd)]
-                for name, sd in stacks.recordings_by_folder(obj).items()
-            }
-        )
-        if isinstance(obj, SpikeSliceStack) and stacks.differs_from_slices(obj):
-            texts.append(
-                "neuron_attributes of the stack (those of its first slice come back)"
-            )
+    def _losses(self, folders: Folders) -> list[Loss]:
+        obj = folders.obj
+        texts = stacks.merged({n: plan.losses() for n, plan in folders.plans.items()})
+        if isinstance(obj, SpikeSliceStack) and stacks.has_own_attributes(obj):
+            own = obj.spike_stack[0].neuron_attributes
+            if not equal(obj.neuron_attributes, own):
+                texts.append(
+                    "neuron_attributes of the stack (those of its first slice come back)"
+                )
         # The carried object is exact: no difference from it is a loss.
         return [Loss(("carried",), text) for text in texts]
 
-    def _losses_of_times(self, sd: SpikeData) -> list[str]:
-        """Return in words what becomes of times and window."""
-        trains, lost = sd.spike_trains, []
-        moved = trains.rounding(self._there_and_back)
-        if moved > 4 * np.spacing(trains.largest_ms()):
-            lost.append(
-                f"spike times are rounded to {self._unit}, by up to {moved:.3g} ms"
-            )
-        if together := n_together(trains, self._converted):
-            lost.append(
-                f"{together} spikes fall on the same sample as the spike before them"
-            )
-        if sd.start_time != 0:
-            lost.append(
-                f"start_time {sd.start_time} ms (kept in spikelab.json, for spikelab only)"
-            )
-        return lost
-
-    def _write(self, obj: DataObject, staged: Path) -> None:
-        for name, sd in stacks.recordings_by_folder(obj).items():
+    def _write(self, folders: Folders, staged: Path) -> None:
+        for name, plan in folders.plans.items():
             folder = staged / name
             folder.mkdir(exist_ok=True)
-            facts = self._write_recording(sd, folder)
-            facts.write(folder, fingerprints=curation.fingerprints(folder))
-        if isinstance(obj, SpikeSliceStack):
-            stacks.write(staged, obj, self.method.removeprefix("to_"))
+            plan.write(folder)
+        if isinstance(folders.obj, SpikeSliceStack):
+            stacks.write(staged, folders.obj, self.method.removeprefix("to_"))
 
     def _read(self, staged: Path) -> DataObject:
-        return folder_reader.read_folder(staged)
+        return folder_reader.FolderReader().read(staged)
 
-    def _carried(self, obj: DataObject) -> DataObject:
-        carried = [
-            self._carried_recording(sd)
-            for sd in stacks.recordings_by_folder(obj).values()
-        ]
+    def _carried(self, folders: Folders) -> DataObject:
+        obj = folders.obj
+        carried = [plan.carried() for plan in folders.plans.values()]
         if not isinstance(obj, SpikeSliceStack):
             return carried[0]
         own = stacks.has_own_attributes(obj)
         return stacks.stack_of(carried, obj.times, own=own)
 
-    def _as_read(
-        self, sd: SpikeData, rows: list[dict[str, Any]], clusters: Sequence[int]
-    ) -> SpikeData:
-        """Return the recording with the attributes and metadata that a reader gives."""
-        return SpikeData(
-            sd.spike_trains,
-            length=sd.length,
-            start_time=sd.start_time,
-            neuron_attributes=rows,
-            metadata=folder_reader.metadata_of(clusters, float(self.fs_Hz)),
-        )
-
-    def _atol_ms(self, obj: DataObject) -> float:
-        recordings = stacks.recordings_by_folder(obj).values()
-        largest = max(sd.spike_trains.largest_ms() for sd in recordings)
-        return time_units.rounding_ms(self._unit, self.fs_Hz, largest)
+    def _atol_ms(self, folders: Folders) -> float:
+        plans = list(folders.plans.values())
+        largest = max(plan.sd.spike_trains.largest_ms() for plan in plans)
+        return time_units.rounding_ms(plans[0].facts.time_unit, self.fs_Hz, largest)
 
     def _would_be_lost(self, target: StrPath) -> list[str]:
         if is_url(target, "folder"):
             options = self.storage_options
             return curation.remote_changes(target, options, self.conflicting)
         return curation.changes(resolved("folder", target), self.conflicting)
-
-    def _converted(self, times: NDArray[np.float64]) -> NDArray[Any]:
-        return time_units.from_ms(times, self._unit, self.fs_Hz)
-
-    def _there_and_back(self, times: NDArray[np.float64]) -> NDArray[np.float64]:
-        return time_units.there_and_back(times, self._unit, self.fs_Hz)
-
-    def _facts(self, sd: SpikeData, clusters: Sequence[int], **more: Any) -> Facts:
-        return Facts(
-            format=self.method.removeprefix("to_"),
-            fs_Hz=float(self.fs_Hz),
-            time_unit=self._unit,
-            start_time_ms=float(sd.start_time),
-            length_ms=float(sd.length),
-            cluster_ids=clusters,
-            spike_counts=sd.spike_trains.counts.tolist(),
-            **more,
-        )
 
 
 def joined(folder: StrPath, name: str) -> str:

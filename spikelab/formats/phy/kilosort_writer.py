@@ -1,7 +1,7 @@
 """The writer of KiloSort folders."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar, Literal, get_args
 
@@ -12,19 +12,11 @@ from spikelab import validate
 from spikelab.formats.base import StrPath
 from spikelab.formats.functions import export_function
 from spikelab.formats.phy import npy, spike_arrays, stacks
-from spikelab.formats.phy.cluster_tables import write_column
-from spikelab.formats.phy.facts import Facts
-from spikelab.formats.phy.folder_writer import ClusterFolderWriter, joined
+from spikelab.formats.phy.folder_writer import ClusterFolderWriter, Plan, joined
 from spikelab.formats.phy.params import PARAMS_FILE, write_params
-from spikelab.formats.phy.unit_columns import (
-    GROUP_FILE,
-    changed_units,
-    label_column,
-    losses_of_cells,
-)
+from spikelab.formats.phy.unit_columns import GROUP_FILE, add_cells, label_column
 from spikelab.spikedata import time_units
 from spikelab.spikedata.data_object import DataObject
-from spikelab.spikedata.differences import LOADER_KEYS
 from spikelab.spikedata.spikedata import SpikeData
 from spikelab.spikedata.spikeslicestack import SpikeSliceStack
 from spikelab.spikedata.time_units import TimeUnit
@@ -39,6 +31,53 @@ _OWN_FILES = (MANIFEST, "channel_map.npy", GROUP_FILE, PARAMS_FILE)
 def _is_order(instance: Any, attribute: "attrs.Attribute[str]", value: Any) -> None:
     if value not in get_args(SpikeOrder):
         raise ValueError(f"spike_order must be 'unit' or 'time', got {value!r}")
+
+
+@attrs.frozen(eq=False, kw_only=True)
+class KiloSortPlan(Plan):
+    """What a KiloSort folder will hold of a recording.
+
+    Parameters
+    ----------
+    opens_elsewhere : bool
+        Whether ``params.py`` and ``cluster_group.tsv`` are written.
+    """
+
+    opens_elsewhere: bool
+
+    def write(self, folder: Path) -> None:
+        """Write all files, ``spikelab.json`` last."""
+        facts, electrodes = self.facts, self.table.electrode_numbers
+        spike_arrays.write(folder, self.sd.spike_trains, facts)
+        if electrodes is not None:
+            npy.write(folder / "channel_map.npy", np.array(electrodes, dtype=np.int64))
+        if self.opens_elsewhere:
+            write_params(folder, facts.fs_Hz, max([0, *(electrodes or ())]) + 1)
+        for labels in facts.columns:
+            labels.write(folder / GROUP_FILE, facts.cluster_ids)
+        facts.write(folder)
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Return the attributes of each unit as they will be read."""
+        rows: list[dict[str, Any]] = [{"unit_id": i} for i in self.facts.cluster_ids]
+        add_cells(rows, [(labels, labels.cells) for labels in self.facts.columns])
+        for row, electrode in zip(
+            rows, self.table.electrode_numbers or (), strict=False
+        ):
+            row["electrode"] = electrode
+        return rows
+
+    def attribute_losses(self, rows: list[dict[str, Any]]) -> Iterator[str]:
+        """Yield in words which attributes are not read back; `rows` are."""
+        electrode = next((k for k in ELECTRODE_KEYS if k in self.table.columns), None)
+        has_map = self.table.electrode_numbers is not None
+        labels = [column.attribute for column in self.facts.columns]
+        return self._attribute_losses(
+            rows,
+            renamed={electrode: "electrode"} if has_map else {},
+            left_out=[key for key in self.table.columns if key not in labels],
+            reason="no array holds it",
+        )
 
 
 @attrs.frozen(kw_only=True)
@@ -125,92 +164,30 @@ class KiloSortWriter(ClusterFolderWriter[tuple[str, str]]):
         if self.spike_order == "time":
             self._check_small_ids()
 
-    @property
-    def _unit(self) -> str:
-        return self.time_unit
-
-    @property
-    def _opens_elsewhere(self) -> bool:
-        """Whether readers that look for ``params.py`` would read the folder right."""
-        return (
+    def _plan(self, sd: SpikeData) -> "KiloSortPlan":
+        self._check_recording(sd, self.time_unit)
+        table = sd.unit_table
+        clusters = range(sd.N) if self.cluster_ids is None else self.cluster_ids
+        files = (self.spike_times_file, self.spike_clusters_file)
+        # Whether readers that look for params.py would read the folder right.
+        opens_elsewhere = (
             self.spike_order == "time"
             and self.time_unit == "samples"
-            and self.spike_times_file == "spike_times.npy"
-            and self.spike_clusters_file == "spike_clusters.npy"
+            and files == ("spike_times.npy", "spike_clusters.npy")
         )
-
-    def _clusters(self, sd: SpikeData) -> Sequence[int]:
-        return range(sd.N) if self.cluster_ids is None else self.cluster_ids
-
-    def _write_recording(self, sd: SpikeData, folder: Path) -> Facts:
-        clusters, columns = self._clusters(sd), []
-        times = (self.spike_times_file, time_units.dtype(self.time_unit))
-        if self.spike_order == "time":
-            spike_arrays.write_in_time_order(
-                *(folder, sd.spike_trains, self._converted, times),
-                *([self.spike_clusters_file], clusters),
-            )
-        else:
-            spike_arrays.write_in_unit_order(
-                *(folder, sd.spike_trains, self._converted, times),
-                *(self.spike_clusters_file, clusters),
-            )
-        electrodes = sd.unit_table.electrode_numbers
-        if electrodes is not None:
-            npy.write(folder / "channel_map.npy", np.array(electrodes, dtype=np.int64))
-        if self._opens_elsewhere:
-            write_params(
-                folder, self.fs_Hz, max([0, *(electrodes or ())]) + 1, dat_path=[]
-            )
-            if sd.N:
-                labels, _ = label_column(sd.unit_table)
-                write_column(folder / GROUP_FILE, labels, clusters)
-                columns = [labels]
-        return self._facts(
+        facts = self._facts(
             sd,
             clusters,
+            time_unit=self.time_unit,
             unit_ids=clusters,
             spike_order=self.spike_order,
-            spike_times_file=self.spike_times_file,
-            spike_clusters_file=self.spike_clusters_file,
-            columns=columns,
+            spike_times_file=files[0],
+            spike_clusters_file=files[1],
+            columns=[label_column(table)[0]] if opens_elsewhere and sd.N else [],
         )
-
-    def _carried_recording(self, sd: SpikeData) -> SpikeData:
-        clusters, table = self._clusters(sd), sd.unit_table
-        rows: list[dict[str, Any]] = [{"unit_id": cluster} for cluster in clusters]
-        if self._opens_elsewhere:
-            labels, _ = label_column(table)
-            for row, label in zip(rows, labels.cells, strict=True):
-                row.update({labels.attribute: label} if label else {})
-        for row, electrode in zip(rows, table.electrode_numbers or [], strict=False):
-            row["electrode"] = electrode
-        return self._as_read(sd, rows, clusters)
-
-    def _losses_of_recording(self, sd: SpikeData) -> list[str]:
-        table, lost = sd.unit_table, []
-        read = self._carried_recording(sd).neuron_attributes or []
-        group = table.label_key if self._opens_elsewhere else None
-        numbers = table.electrode_numbers
-        source = next((k for k in ELECTRODE_KEYS if k in table.columns), None)
-        for key, column in sorted(table.columns.items(), key=lambda item: str(item[0])):
-            changed = changed_units(column, read)
-            if key == source and numbers is not None:
-                if key != "electrode":
-                    lost.append(
-                        f"neuron_attributes[{key!r}] (it comes back as 'electrode')"
-                    )
-            elif key == group:
-                lost += losses_of_cells(column, changed)
-            elif changed:
-                lost.append(f"neuron_attributes[{key!r}] (no array holds it)")
-        same_rate = (sd.metadata or {}).get("fs_Hz") == self.fs_Hz
-        known = {*LOADER_KEYS, "fs_Hz"} if same_rate else {*LOADER_KEYS}
-        if set(sd.metadata or ()) - known:
-            lost.append("metadata")
-        if np.size(sd.raw_data):
-            lost.append("raw data")
-        return lost
+        return KiloSortPlan(
+            sd=sd, table=table, facts=facts, opens_elsewhere=opens_elsewhere
+        )
 
     def _written(self, obj: DataObject, target: StrPath) -> tuple[str, str]:
         if isinstance(obj, SpikeSliceStack):

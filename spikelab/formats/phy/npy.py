@@ -13,6 +13,11 @@ from numpy.typing import DTypeLike, NDArray
 from spikelab import validate
 from spikelab.errors import FormatError, warn
 
+_HEADERS = {
+    (1, 0): np.lib.format.read_array_header_1_0,
+    (2, 0): np.lib.format.read_array_header_2_0,
+}
+
 
 @contextlib.contextmanager
 def created(
@@ -24,11 +29,8 @@ def created(
     axis and must add up to `shape`.
     """
     kind = np.dtype(dtype)
-    header = {
-        "descr": np.lib.format.dtype_to_descr(kind),
-        "fortran_order": False,
-        "shape": shape,
-    }
+    descr = np.lib.format.dtype_to_descr(kind)
+    header = {"descr": descr, "fortran_order": False, "shape": shape}
     with path.open("wb") as file:
         np.lib.format.write_array_header_1_0(file, header)
 
@@ -46,18 +48,21 @@ def write(path: Path, array: NDArray[Any]) -> None:
         append(array)
 
 
-def read(path: Path, kinds: str = "iuf", ndim: int | None = None) -> NDArray[Any]:
-    """Return an array, mapped from the disk.
+def read(
+    path: Path, ndim: int | None = None, shape: tuple[int, ...] | None = None
+) -> NDArray[Any]:
+    """Return an array of real numbers, mapped from the disk.
+
+    Nothing is unpickled, and a size that the file does not have is not believed.
 
     Parameters
     ----------
     path : Path
-        The file. Nothing is unpickled, and a size that the file does not have is not
-        believed.
-    kinds : str
-        Allowed kinds of dtype, as in ``numpy.dtype.kind``.
+        The file.
     ndim : int, optional
         Required number of dimensions.
+    shape : tuple of int, optional
+        Required shape.
 
     Raises
     ------
@@ -68,43 +73,35 @@ def read(path: Path, kinds: str = "iuf", ndim: int | None = None) -> NDArray[Any
     """
     validate.regular_file(path)
     try:
-        with warnings.catch_warnings():
-            # Of headers by Python 2, and of dtypes that are refused below.
-            warnings.simplefilter("ignore")
-            _check_header(path)
-            array = np.lib.format.open_memmap(path, mode="r")
+        with path.open("rb") as file, warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of headers by Python 2
+            read_header = _HEADERS[np.lib.format.read_magic(file)]
+            extents, is_fortran, dtype = read_header(file)
+            start = file.tell()
+        is_array = dtype.kind in "iuf" and min(extents, default=0) >= 0
+        if is_array:
+            order: Any = "F" if is_fortran else "C"
+            array: NDArray[Any] = np.memmap(path, dtype, "r", start, extents, order)
     except FileNotFoundError:
         raise
-    except (ValueError, TypeError, LookupError, SyntaxError, TokenError) as error:
+    except (
+        *(ValueError, TypeError, LookupError, SyntaxError, TokenError),
+        *(OSError, OverflowError, MemoryError, RecursionError),
+    ) as error:
         cause = " ".join(str(error).split())[:200]
+        text = f"{path} is not a .npy file, or is damaged: {cause}"
+        raise FormatError(text) from error
+    if not is_array or ndim not in (None, len(extents)):
         raise FormatError(
-            f"{path} is not a .npy file, or is damaged: {cause}"
-        ) from error
-    except (OSError, OverflowError, MemoryError, RecursionError) as error:
-        raise FormatError(f"{path} cannot be read as a .npy file: {error}") from error
-    if array.dtype.kind not in kinds or ndim not in (None, array.ndim):
-        raise FormatError(
-            f"{path} must hold {'' if ndim is None else f'{ndim}-D '}numbers of kind "
-            f"{kinds!r}, got {array.dtype} with shape {array.shape}"
+            f"{path} must hold {'' if ndim is None else f'{ndim}-D '}real numbers, "
+            f"got {dtype} with shape {extents}"
         )
+    if shape not in (None, extents):
+        raise FormatError(f"{path} must have shape {shape}, got {extents}")
     return array
 
 
-def _check_header(path: Path) -> None:
-    """Raise ValueError for a shape or dtype at which NumPy would crash Python."""
-    with path.open("rb") as file:
-        version = np.lib.format.read_magic(file)
-        if version == (1, 0):
-            shape, _, dtype = np.lib.format.read_array_header_1_0(file)
-        elif version == (2, 0):
-            shape, _, dtype = np.lib.format.read_array_header_2_0(file)
-        else:
-            raise ValueError(f"version {version} is not 1.0 or 2.0")
-    if not dtype.itemsize or any(extent < 0 for extent in shape):
-        raise ValueError(f"shape {shape} and dtype {dtype}")
-
-
-def read_column(path: Path, kinds: str = "iuf") -> NDArray[Any]:
+def read_column(path: Path, n_rows: int | None = None) -> NDArray[Any]:
     """Return a 1-D array; one of shape (n, 1) or (1, n) is taken as (n,).
 
     Raises
@@ -112,13 +109,15 @@ def read_column(path: Path, kinds: str = "iuf") -> NDArray[Any]:
     FormatError
         As :func:`read`, and if the array has another shape.
     """
-    array = read(path, kinds)
-    if array.size and (array.ndim == 0 or array.size != max(array.shape)):
-        raise FormatError(f"{path} must have shape (n,), got {array.shape}")
+    array = read(path)
+    is_column = array.ndim and array.size == max(array.shape)
+    if (array.size and not is_column) or n_rows not in (None, array.size):
+        n = "n" if n_rows is None else n_rows
+        raise FormatError(f"{path} must have shape ({n},), got {array.shape}")
     return array.reshape(-1)
 
 
-def read_whole(path: Path) -> NDArray[np.int64]:
+def read_whole(path: Path, n_rows: int | None = None) -> NDArray[np.int64]:
     """Return a 1-D array of whole numbers as int64.
 
     Raises
@@ -126,7 +125,7 @@ def read_whole(path: Path) -> NDArray[np.int64]:
     FormatError
         As :func:`read_column`, and for fractions, NaN and numbers beyond int64.
     """
-    values = read_column(path)
+    values = read_column(path, n_rows)
     if values.dtype.kind == "i":
         return values.astype(np.int64, copy=False)
     limit = 2.0**63
@@ -138,17 +137,23 @@ def read_whole(path: Path) -> NDArray[np.int64]:
     return whole
 
 
-def read_optional(
-    path: Path, reader: Callable[[Path], NDArray[Any]]
-) -> NDArray[Any] | None:
-    """Return an array that a folder need not have, None if it is not there.
-
-    A file that `reader` refuses is left out with a warning.
-    """
-    if not path.exists():
-        return None
+@contextlib.contextmanager
+def leaving_out() -> Iterator[None]:
+    """Leave out what the block cannot read, with a warning if the file is there."""
     try:
-        return reader(path)
+        yield
+    except FileNotFoundError:
+        pass
     except FormatError as error:
         warn(f"left out: {error}")
-        return None
+
+
+def counted(clusters: NDArray[np.int64]) -> dict[int, int]:
+    """Return how often each number stands in an array, without sorting small ones."""
+    if clusters.size and 0 <= clusters.min() <= clusters.max() < 2**22:
+        counts = np.bincount(clusters)
+        ids = np.flatnonzero(counts)
+        counts = counts[ids]
+    else:
+        ids, counts = np.unique(clusters, return_counts=True)
+    return dict(zip(ids.tolist(), counts.tolist(), strict=True))

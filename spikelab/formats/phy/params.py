@@ -1,8 +1,8 @@
 """``params.py``: what Phy is given. It is written and parsed here, and never run."""
 
 import ast
+import operator
 import warnings
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,31 +14,37 @@ PARAMS_FILE = "params.py"
 _LARGEST = 2**16
 """A file of more bytes is not read."""
 
-_OPERATORS: dict[type[ast.operator], Callable[[float, float], float]] = {
-    ast.Add: lambda a, b: a + b,
-    ast.Sub: lambda a, b: a - b,
-    ast.Mult: lambda a, b: a * b,
-    ast.Div: lambda a, b: a / b,
-    ast.Pow: lambda a, b: float(a**b),
+_OPERATORS: dict[type[ast.operator], Any] = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Div: operator.truediv,
+    ast.Pow: operator.pow,
 }
+
+_NO_VALUE = (ArithmeticError, LookupError, RecursionError, TypeError, ValueError)
 
 
 def write_params(
-    folder: Path, fs_Hz: float, n_channels: int, dat_path: Any, dtype: str = "int16"
+    folder: Path,
+    fs_Hz: float | None,
+    n_channels: int,
+    dat_path: Any = (),
+    dtype: str = "int16",
 ) -> None:
     """Write ``params.py``.
 
     neo finds ``name = value`` by a pattern: no comments, no spaces in values.
     """
     values = {
-        "dat_path": dat_path,
+        "dat_path": dat_path or [],
         "n_channels_dat": n_channels,
         "dtype": dtype,
         "offset": 0,
-        "sample_rate": float(fs_Hz),
+        "sample_rate": fs_Hz,
         "hp_filtered": False,
     }
-    text = "".join(f"{name} = {value!r}\n" for name, value in values.items())
+    text = "".join([f"{name} = {value!r}\n" for name, value in values.items()])
     (folder / PARAMS_FILE).write_text(text, encoding="utf-8")
 
 
@@ -49,28 +55,27 @@ def read_params(folder: Path) -> dict[str, Any]:
     need not be Python. Nothing is assigned if there is no such file, or a large one.
     """
     path = folder / PARAMS_FILE
-    if not path.is_file():  # a pipe would never end
+    if not path.is_file() or path.stat().st_size > _LARGEST:
         return {}
-    with path.open("rb") as file:
-        source = file.read(_LARGEST + 1)
-    if len(source) > _LARGEST:
-        return {}
+    source = path.read_bytes()
     try:
         text = source.decode("utf-8-sig")
     except UnicodeDecodeError:
         text = source.decode("latin-1")
     values: dict[str, Any] = {}
     with warnings.catch_warnings():
-        # Of backslashes in Windows paths.
-        warnings.simplefilter("ignore")
-        for name, expression in _assignments(text):
-            try:
-                values[name] = _value(expression, values)
-            except (
-                *(ArithmeticError, LookupError, RecursionError),
-                *(TypeError, ValueError),
-            ):
-                values.pop(name, None)
+        warnings.simplefilter("ignore")  # of backslashes in Windows paths
+        statements = _parsed(text)
+        if statements is None:
+            lines = [_parsed(line.strip()) for line in text.splitlines()]
+            statements = [statement for line in lines for statement in line or ()]
+    for statement in statements:
+        match statement:
+            case ast.Assign(targets=[ast.Name(id=name)], value=expression):
+                try:
+                    values[name] = _value(expression, values)
+                except _NO_VALUE:
+                    values.pop(name, None)
     return values
 
 
@@ -91,19 +96,6 @@ def read_sample_rate(folder: Path) -> float | None:
         raise FormatError(f"{folder / PARAMS_FILE}: {error}") from error
 
 
-def _assignments(text: str) -> Iterator[tuple[str, ast.expr]]:
-    """Yield the names that are assigned to, and the expressions."""
-    statements = _parsed(text)
-    if statements is None:
-        lines = (_parsed(line.strip()) for line in text.splitlines())
-        statements = [statement for line in lines for statement in line or ()]
-    for statement in statements:
-        if isinstance(statement, ast.Assign):
-            for target in statement.targets:
-                if isinstance(target, ast.Name):
-                    yield target.id, statement.value
-
-
 def _parsed(text: str) -> list[ast.stmt] | None:
     """Return the statements of a text, None if it is no Python."""
     try:
@@ -115,10 +107,7 @@ def _parsed(text: str) -> list[ast.stmt] | None:
 def _value(node: ast.expr, values: dict[str, Any]) -> Any:
     """Return a constant, or the result of arithmetic with floats.
 
-    Raises
-    ------
-    ArithmeticError, LookupError, TypeError, ValueError
-        If the expression is anything else.
+    Raises ArithmeticError, LookupError, TypeError or ValueError for anything else.
     """
     match node:
         case ast.Constant(value=value):
@@ -127,9 +116,9 @@ def _value(node: ast.expr, values: dict[str, Any]) -> Any:
             return values[name]
         case ast.UnaryOp(op=ast.USub(), operand=operand):
             return -float(_value(operand, values))
-        case ast.BinOp(left=left, op=operator, right=right):
+        case ast.BinOp(left=left, op=sign, right=right):
             a, b = (float(_value(side, values)) for side in (left, right))
-            return _OPERATORS[type(operator)](a, b)
+            return float(_OPERATORS[type(sign)](a, b))
         case ast.Call(func=ast.Name(id="float" | "int"), args=[argument], keywords=[]):
             return float(_value(argument, values))
         case _:

@@ -1,7 +1,8 @@
 """The writer of Phy folders."""
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import attrs
 import numpy as np
@@ -12,23 +13,140 @@ from spikelab.formats.base import StrPath
 from spikelab.formats.functions import export_function
 from spikelab.formats.phy import facts, spike_arrays, stacks, templates
 from spikelab.formats.phy import raw as raw_data
-from spikelab.formats.phy.channels import channels_of
-from spikelab.formats.phy.facts import Facts
-from spikelab.formats.phy.folder_writer import ClusterFolderWriter, joined
+from spikelab.formats.phy.channels import Channels, channels_of
+from spikelab.formats.phy.folder_writer import ClusterFolderWriter, Plan, joined
 from spikelab.formats.phy.params import PARAMS_FILE, write_params
-from spikelab.formats.phy.plan import Plan
-from spikelab.formats.phy.raw import RAW_FILE
-from spikelab.formats.phy.templates import Placed
-from spikelab.formats.phy.unit_columns import (
-    as_read,
-    changed_units,
-    losses_of_cells,
-    unit_columns,
-)
+from spikelab.formats.phy.raw import RAW_FILE, Raw
+from spikelab.formats.phy.templates import Placed, Templates
+from spikelab.formats.phy.unit_columns import UnitColumns, add_cells, unit_columns
+from spikelab.spikedata import time_units
 from spikelab.spikedata.data_object import DataObject
-from spikelab.spikedata.differences import LOADER_KEYS
 from spikelab.spikedata.spikedata import SpikeData
 from spikelab.spikedata.spikeslicestack import SpikeSliceStack
+
+
+@attrs.frozen(eq=False, kw_only=True)
+class PhyPlan(Plan):
+    """What a Phy folder will hold of a recording.
+
+    Parameters
+    ----------
+    raw : Raw or None
+        The raw data, if they are sampled as the spikes are.
+    writes_raw : bool
+        Whether they are written.
+    templates : Templates
+        The mean waveforms in the attributes.
+    channels : Channels
+        The channels.
+    amplitudes : list of ndarray or None
+        Amplitude of each spike of each unit, if all are known.
+    columns : UnitColumns
+        What stands in tables.
+    in_arrays : list
+        The attributes that stand in arrays.
+    """
+
+    raw: Raw | None
+    writes_raw: bool
+    templates: Templates
+    channels: Channels
+    amplitudes: list[NDArray[Any]] | None
+    columns: UnitColumns
+    in_arrays: list[Any]
+
+    def write(self, folder: Path) -> None:
+        """Write all files, ``spikelab.json`` last."""
+        known, clusters = self.facts, self.facts.cluster_ids
+        spike_arrays.write(
+            folder, self.sd.spike_trains, known, copies=["spike_templates.npy"]
+        )
+        if self.amplitudes is not None:
+            spike_arrays.write_amplitudes(folder, self.amplitudes, clusters)
+        self.channels.write(folder)
+        waveforms = self._waveforms()
+        templates.write(folder, waveforms, self.channels, clusters)
+        self.columns.write(folder, clusters)
+        raw = self.raw if self.writes_raw else None
+        if raw is not None:
+            raw.write(folder)
+        write_params(
+            folder,
+            known.fs_Hz,
+            n_channels=int(self.channels.numbers.max()) + 1,
+            dat_path=None if raw is None else RAW_FILE,
+            dtype="int16" if raw is None else raw.dtype,
+        )
+        flat = [i for i, w in zip(clusters, waveforms, strict=True) if w is None]
+        attrs.evolve(known, placeholders=flat).write(folder)
+
+    def _waveforms(self) -> list[Placed | None]:
+        """Return the template of each unit and the channels of its columns."""
+        if self.facts.templates == "raw_data" and self.raw is not None:
+            return templates.averages(self.sd.spike_trains, self.raw)
+        return self.templates.placed(self.channels)
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Return the attributes of each unit as they will be read."""
+        rows: list[dict[str, Any]] = [{"unit_id": i} for i in self.facts.unit_ids]
+        add_cells(rows, [(column, column.cells) for column in self.facts.columns])
+        told = self.channels if self.facts.waveform_channels else None
+        templates.add_as_read(rows, self._waveforms(), told)
+        for row, values in zip(rows, self.amplitudes or (), strict=False):
+            row[spike_arrays.AMPLITUDES] = values
+        return rows
+
+    def carried(self) -> SpikeData:
+        """Return the recording as a reader makes it."""
+        carried = super().carried()
+        if self.writes_raw and self.raw is not None:
+            carried.raw_data = np.asarray(self.raw.data, dtype=self.raw.dtype)
+            carried.raw_time = np.asarray(self.sd.raw_time, dtype=np.float64)
+        return carried
+
+    def cautions(self) -> Iterator[str]:
+        """Yield what the user should know."""
+        yield from super().cautions()
+        columns = self.columns
+        if columns.left_out:
+            yield (
+                f"to_phy: neuron_attributes {', '.join(map(str, columns.left_out))} left "
+                "out: tables of Phy hold numbers, booleans, and texts that begin with a "
+                "letter, under names that do"
+            )
+        if columns.bad_labels:
+            yield (
+                f"to_phy: labels {', '.join(map(repr, columns.bad_labels))} become "
+                "'unsorted': Phy and neo read texts that begin with a letter"
+            )
+        if columns.renamed:
+            yield (
+                f"to_phy: neuron_attributes {', '.join(columns.renamed)} are written as "
+                "unit_<name>, because Phy has columns of these names; spikelab reads "
+                "them under their own"
+            )
+
+    def attribute_losses(self, rows: list[dict[str, Any]]) -> Iterator[str]:
+        """Yield in words which attributes are not read back; `rows` are."""
+        source = self.facts.templates or ""
+        yield from self.templates.losses(self.channels, source, rows)
+        id_key = self.columns.id_key
+        yield from self._attribute_losses(
+            rows,
+            renamed={
+                **{key: key for key in self.in_arrays},
+                **({} if id_key is None else {id_key: "unit_id"}),
+            },
+            left_out=self.columns.left_out,
+            reason="no table of Phy can hold it",
+        )
+
+    def raw_losses(self) -> Iterator[str]:
+        """Yield in words what is lost of the raw data."""
+        if np.size(self.sd.raw_data) and not self.writes_raw:
+            yield "raw data (raw_data=True writes them)"
+        elif self.raw is not None and self.raw.dtype != self.raw.data.dtype.name:
+            yield f"raw data are rounded from {self.raw.data.dtype} to {self.raw.dtype}"
 
 
 @attrs.frozen(kw_only=True)
@@ -127,109 +245,69 @@ class PhyWriter(ClusterFolderWriter[str]):
         """Check that others can take the ids."""
         self._check_small_ids()
 
-    @property
-    def _unit(self) -> str:
-        return "samples"
-
-    def _check_recording(self, sd: SpikeData) -> None:
-        super()._check_recording(sd)
-        n_spikes = sd.spike_trains.n_spikes
-        if n_spikes < 2:
+    def _plan(self, sd: SpikeData) -> PhyPlan:
+        self._check_recording(sd, "samples")
+        trains = sd.spike_trains
+        if trains.n_spikes < 2:
             raise ValueError(
-                f"spike times must be two or more, got {n_spikes}: "
+                f"spike times must be two or more, got {trains.n_spikes}: "
                 "Phy cannot open a folder with fewer than two spikes"
             )
-        if not self.raw_data:
-            return
-        raw = raw_data.raw_of(sd, self.fs_Hz)
-        first, last = sd.spike_trains.extremes()
-        samples = self._converted(np.array([first, last])) - raw.first_sample
-        if samples[0] < 0 or samples[1] >= raw.data.shape[1]:
-            raise ValueError(
-                f"raw_data must cover all spikes, from {first} to {last} ms, "
-                f"got raw_time from {sd.raw_time[0]} to {sd.raw_time[-1]} ms"
-            )
+        table, raw, n_raw = sd.unit_table, self._raw(sd), raw_data.n_channels(sd)
+        known = templates.templates_of(table, n_raw)
+        source = "placeholder" if raw is None else "raw_data"
+        source = source if known.column is None else "neuron_attributes"
+        channels = channels_of(
+            table,
+            n_raw if self.raw_data or source == "raw_data" else 0,
+            known.width,
+            known.listed,
+        )
+        amplitudes = spike_arrays.amplitudes_of(table, trains.counts)
+        in_arrays = [] if known.column is None else [known.column.key]
+        in_arrays += ["waveform_channels"] if known.listed else []
+        in_arrays += [] if amplitudes is None else [spike_arrays.AMPLITUDES]
+        columns = unit_columns(table, self.cluster_ids, in_arrays)
+        start = time_units.from_ms(np.array([sd.start_time]), "samples", self.fs_Hz)
+        first_sample = min(int(start[0]), 0)
+        if raw is not None and self.raw_data:
+            first_sample = raw.first_sample
+        return PhyPlan(
+            sd=sd,
+            table=table,
+            facts=self._facts(
+                sd,
+                _clusters(trains.counts),
+                unit_ids=columns.unit_ids,
+                spike_order="time",
+                first_sample=first_sample,
+                columns=columns.columns,
+                templates=source,
+                waveform_channels=bool(known.listed or source == "raw_data"),
+            ),
+            raw=raw,
+            writes_raw=self.raw_data,
+            templates=known,
+            channels=channels,
+            amplitudes=amplitudes,
+            columns=columns,
+            in_arrays=in_arrays,
+        )
 
-    def _plan(self, sd: SpikeData) -> Plan:
-        """Return what the folder will hold."""
+    def _raw(self, sd: SpikeData) -> Raw | None:
+        """Return the raw data, None if they are not sampled as the spikes are.
+
+        Raises ValueError if such are to be written.
+        """
         try:
             raw = raw_data.raw_of(sd, self.fs_Hz)
         except ValueError:
-            raw = None
-        table, n_raw = sd.unit_table, raw_data.n_channels(sd)
-        known = templates.templates_of(table, n_raw)
-        source = "placeholder" if raw is None else "raw_data"
-        source = source if known.key is None else "neuron_attributes"
-        uses_raw = self.raw_data or source == "raw_data"
-        start = int(self._converted(np.array([sd.start_time]))[0])
-        amplitudes = spike_arrays.amplitudes_of(table, sd.spike_trains.counts)
-        taken = {
-            known.key: known.key is not None,
-            "waveform_channels": known.listed,
-            spike_arrays.AMPLITUDES: amplitudes is not None,
-        }
-        elsewhere = [key for key, is_taken in taken.items() if is_taken]
-        return Plan(
-            clusters=_clusters(sd.spike_trains.counts),
-            first_sample=raw.first_sample if raw and self.raw_data else min(start, 0),
-            raw=raw,
-            source=source,
-            templates=known,
-            channels=channels_of(
-                table, n_raw if uses_raw else 0, known.width, known.listed
-            ),
-            amplitudes=amplitudes,
-            columns=unit_columns(table, self.cluster_ids, elsewhere),
-            taken=elsewhere,
-        )
-
-    def _waveforms(self, sd: SpikeData, plan: Plan) -> list[Placed | None]:
-        """Return the template of each unit and the channels of its columns."""
-        if plan.source == "raw_data" and plan.raw is not None:
-            return templates.averages(sd.spike_trains, plan.raw, self.fs_Hz)
-        return [
-            templates.placed(plan.templates, plan.channels, unit)
-            for unit in range(sd.N)
-        ]
-
-    def _write_recording(self, sd: SpikeData, folder: Path) -> Facts:
-        plan = self._plan(sd)
-        spike_arrays.write_in_time_order(
-            folder,
-            sd.spike_trains,
-            lambda times: self._converted(times) - plan.first_sample,
-            ("spike_times.npy", np.int64),
-            ["spike_clusters.npy", "spike_templates.npy"],
-            plan.clusters,
-        )
-        if plan.amplitudes is not None:
-            spike_arrays.write_amplitudes(folder, plan.amplitudes, plan.clusters)
-        plan.channels.write(folder)
-        placeholders = templates.write(
-            folder, self._waveforms(sd, plan), plan.channels, plan.clusters
-        )
-        plan.columns.write(folder, plan.clusters)
-        raw = plan.raw if self.raw_data else None
-        if raw is not None:
-            raw.write(folder)
-        write_params(
-            folder,
-            self.fs_Hz,
-            n_channels=int(plan.channels.numbers.max()) + 1,
-            dat_path=RAW_FILE if raw else [],
-            dtype=raw.dtype if raw else "int16",
-        )
-        return self._facts(
-            sd,
-            plan.clusters,
-            unit_ids=plan.columns.unit_ids,
-            spike_order="time",
-            first_sample=plan.first_sample,
-            columns=plan.columns.columns,
-            templates=plan.source,
-            placeholders=placeholders,
-            waveform_channels=plan.lists_channels,
-        )
+            if self.raw_data:
+                raise
+            return None
+        if self.raw_data:
+            raw.check_covers(sd)
+        return raw
 
     def _read(self, staged: Path) -> DataObject:
         read = super()._read(staged)
@@ -245,70 +323,6 @@ class PhyWriter(ClusterFolderWriter[str]):
             return slices[0]
         own = stacks.has_own_attributes(read)
         return stacks.stack_of(slices, read.times, own=own)
-
-    def _carried_recording(self, sd: SpikeData) -> SpikeData:
-        plan = self._plan(sd)
-        rows = as_read(plan.columns)
-        waveforms = templates.as_read(
-            self._waveforms(sd, plan), plan.channels, plan.lists_channels
-        )
-        for unit, row in enumerate(rows):
-            row.update(waveforms[unit])
-            if plan.amplitudes is not None:
-                row[spike_arrays.AMPLITUDES] = plan.amplitudes[unit]
-        carried = self._as_read(sd, rows, plan.clusters)
-        if self.raw_data and plan.raw is not None:
-            carried.raw_data = np.asarray(plan.raw.data, dtype=plan.raw.dtype)
-            carried.raw_time = np.asarray(sd.raw_time, dtype=np.float64)
-        return carried
-
-    def _cautions_of_recording(self, sd: SpikeData) -> list[str]:
-        columns, cautions = self._plan(sd).columns, super()._cautions_of_recording(sd)
-        if columns.left_out:
-            cautions.append(
-                f"to_phy: neuron_attributes {', '.join(map(str, columns.left_out))} left "
-                "out: tables of Phy hold numbers, booleans, and texts that begin with a "
-                "letter, under names that do"
-            )
-        if columns.bad_labels:
-            cautions.append(
-                f"to_phy: labels {', '.join(map(repr, columns.bad_labels))} become "
-                "'unsorted': Phy and neo read texts that begin with a letter"
-            )
-        if columns.renamed:
-            names = ", ".join(columns.renamed)
-            cautions.append(
-                f"to_phy: neuron_attributes {names} are written as unit_<name>, because "
-                "Phy has columns of these names; spikelab reads them under their own"
-            )
-        return cautions
-
-    def _losses_of_recording(self, sd: SpikeData) -> list[str]:
-        plan, table = self._plan(sd), sd.unit_table
-        read = self._carried_recording(sd).neuron_attributes or []
-        lost = plan.losses_of_templates(table, read)
-        lost += [
-            f"neuron_attributes[{str(key)!r}] (no table of Phy can hold it)"
-            for key in plan.columns.left_out
-        ]
-        elsewhere = (*plan.taken, *plan.columns.left_out, plan.columns.id_key)
-        for key, column in table.columns.items():
-            if key not in elsewhere:
-                lost += losses_of_cells(column, changed_units(column, read))
-        id_key = plan.columns.id_key
-        if id_key not in (None, "unit_id"):
-            lost.append(f"neuron_attributes[{id_key!r}] (it comes back as 'unit_id')")
-        same_rate = (sd.metadata or {}).get("fs_Hz") == self.fs_Hz
-        known = {*LOADER_KEYS, "fs_Hz"} if same_rate else {*LOADER_KEYS}
-        if set(sd.metadata or ()) - known:
-            lost.append("metadata")
-        if np.size(sd.raw_data) and not self.raw_data:
-            lost.append("raw data (raw_data=True writes them)")
-        elif plan.raw and plan.raw.dtype != plan.raw.data.dtype.name:
-            lost.append(
-                f"raw data are rounded from {plan.raw.data.dtype} to {plan.raw.dtype}"
-            )
-        return lost
 
     def _written(self, obj: DataObject, target: StrPath) -> str:
         is_stack = isinstance(obj, SpikeSliceStack)

@@ -42,12 +42,24 @@ class Raw:
         name = self.data.dtype.name
         return name if name in _KEPT else "float32"
 
+    def check_covers(self, sd: SpikeData) -> None:
+        """Raise ValueError if a spike lies outside of the raw data."""
+        extremes = np.array(sd.spike_trains.extremes())
+        first, last = time_units.from_ms(extremes, "samples", self.fs_Hz)
+        if not 0 <= first - self.first_sample <= last - self.first_sample < len(self):
+            raise ValueError(
+                f"raw_data must cover all spikes, from {extremes[0]} to {extremes[1]} "
+                f"ms, got raw_time from {sd.raw_time[0]} to {sd.raw_time[-1]} ms"
+            )
+
+    def __len__(self) -> int:
+        return int(self.data.shape[1])
+
     def write(self, folder: Path) -> None:
         """Write ``recording.dat``: samples by channels, block by block."""
-        n_channels, n_samples = self.data.shape
-        step = max(BLOCK // n_channels, 1)
+        step = max(BLOCK // len(self.data), 1)
         with (folder / RAW_FILE).open("wb") as file:
-            for start in range(0, n_samples, step):
+            for start in range(0, len(self), step):
                 block = self.data[:, start : start + step].T
                 file.write(np.ascontiguousarray(block, dtype=self.dtype).tobytes())
 
@@ -58,9 +70,8 @@ class Raw:
 
         None if there is no time whose surroundings are in the data.
         """
-        samples = time_units.from_ms(times_ms, "samples", self.fs_Hz)
-        at = samples - self.first_sample
-        at = at[(at + offsets[0] >= 0) & (at + offsets[-1] < self.data.shape[1])]
+        at = time_units.from_ms(times_ms, "samples", self.fs_Hz) - self.first_sample
+        at = at[(at + offsets[0] >= 0) & (at + offsets[-1] < len(self))]
         most = max(4 * BLOCK // (len(offsets) * len(self.data)), 1)
         at = at[:most, None] + offsets
         return self.data[:, at].mean(axis=1, dtype=np.float64).T if at.size else None

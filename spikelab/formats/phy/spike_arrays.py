@@ -6,37 +6,28 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import NDArray
 
 from spikelab.formats.phy import npy
+from spikelab.formats.phy.facts import Facts
+from spikelab.spikedata import time_units
 from spikelab.spikedata.spike_trains import BLOCK, CACHED, SpikeTrains
 from spikelab.spikedata.unit_table import UnitTable
-
-Convert = Callable[[NDArray[np.float64]], NDArray[Any]]
-"""A function that returns times in ms in the unit of the file."""
 
 AMPLITUDES = "amplitudes"
 """The attribute that holds the amplitude of each spike of a unit."""
 
-Stream = Iterator[tuple[NDArray[Any], NDArray[np.int64]]]
+_Convert = Callable[[NDArray[np.float64]], NDArray[Any]]
+"""A function that returns times in ms in the unit of the file."""
+
+_Stream = Iterator[tuple[NDArray[Any], NDArray[np.int64]]]
 """Blocks of times in the unit of the file, and of the unit of each spike."""
 
 
-def cluster_dtype(ids: Sequence[int]) -> type[np.int32] | type[np.int64]:
-    """Return int32, which KiloSort and Phy write, or int64 for ids that do not fit."""
-    fits = min(ids, default=0) >= -(2**31) and max(ids, default=0) < 2**31
-    return np.int32 if fits else np.int64
-
-
-def write_in_unit_order(
-    folder: Path,
-    trains: SpikeTrains,
-    convert: Convert,
-    times: tuple[str, DTypeLike],
-    clusters_file: str,
-    ids: Sequence[int],
+def write(
+    folder: Path, trains: SpikeTrains, facts: Facts, copies: Sequence[str] = ()
 ) -> None:
-    """Write times and cluster ids unit after unit.
+    """Write the time and the cluster of each spike.
 
     Parameters
     ----------
@@ -44,56 +35,46 @@ def write_in_unit_order(
         The staged folder.
     trains : SpikeTrains
         The spikes.
-    convert : callable
-        From ms to the unit of the file.
-    times : tuple of str and dtype
-        File name and dtype of the times.
-    clusters_file : str
-        File name of the cluster ids.
-    ids : sequence of int
-        The cluster id of each unit.
+    facts : Facts
+        File names, order, time unit and clusters. In chronological order, spikes at the
+        same time stand in the order of the units.
+    copies : sequence of str
+        Names of further files with the clusters.
     """
-    n_spikes, dtype = trains.n_spikes, cluster_dtype(ids)
-    with npy.created(folder / times[0], times[1], (n_spikes,)) as append:
-        for start in range(0, n_spikes, CACHED):
-            append(convert(trains.flat[start : start + CACHED]))
-    of_unit = np.array(ids, dtype=dtype)
-    with npy.created(folder / clusters_file, dtype, (n_spikes,)) as append:
-        for start in range(0, n_spikes, CACHED):
-            append(of_unit[trains.unit_indices(start, min(start + CACHED, n_spikes))])
+    ids, shape = facts.cluster_ids, (trains.n_spikes,)
+    fits = min(ids, default=0) >= -(2**31) and max(ids, default=0) < 2**31
+    clusters = np.array(ids, dtype=np.int32 if fits else np.int64)
+    dtype = time_units.dtype(facts.time_unit)
 
+    def convert(times: NDArray[np.float64]) -> NDArray[Any]:
+        converted = time_units.from_ms(times, facts.time_unit, facts.fs_Hz)
+        return converted - facts.first_sample if facts.first_sample else converted
 
-def write_in_time_order(
-    folder: Path,
-    trains: SpikeTrains,
-    convert: Convert,
-    times: tuple[str, DTypeLike],
-    clusters_files: Sequence[str],
-    ids: Sequence[int],
-) -> None:
-    """Write times, and equal arrays of cluster ids, in chronological order.
-
-    Spikes at the same time stand in the order of the units. Parameters are those of
-    :func:`write_in_unit_order`.
-    """
-    shape, dtype = (trains.n_spikes,), cluster_dtype(ids)
-    of_unit = np.array(ids, dtype=dtype)
+    ordered = _in_time_order if facts.spike_order == "time" else _in_unit_order
     with ExitStack() as files:
-        append_times = files.enter_context(
-            npy.created(folder / times[0], times[1], shape)
-        )
-        append_clusters = [
-            files.enter_context(npy.created(folder / name, dtype, shape))
-            for name in clusters_files
+        append_times, *appends = [
+            files.enter_context(npy.created(folder / name, kind, shape))
+            for name, kind in [
+                (facts.spike_times_file, dtype),
+                *((n, clusters.dtype) for n in (facts.spike_clusters_file, *copies)),
+            ]
         ]
-        for block, units in _in_time_order(trains, convert):
-            append_times(block)
-            clusters = of_unit[units]
-            for append in append_clusters:
-                append(clusters)
+        for times, units in ordered(trains, convert):
+            append_times(times)
+            of_spikes = clusters[units]
+            for append in appends:
+                append(of_spikes)
 
 
-def _in_time_order(trains: SpikeTrains, convert: Convert) -> Stream:
+def _in_unit_order(trains: SpikeTrains, convert: _Convert) -> _Stream:
+    """Yield the spikes unit after unit."""
+    for start, block in zip(
+        range(0, trains.n_spikes, CACHED), trains.blocks(CACHED), strict=True
+    ):
+        yield convert(block), trains.unit_indices(start, start + len(block))
+
+
+def _in_time_order(trains: SpikeTrains, convert: _Convert) -> _Stream:
     """Yield the spikes chronologically, those at the same time by unit.
 
     Takes some 9 bytes a spike where sample and unit fit together into 64 bits, and at
@@ -107,20 +88,22 @@ def _in_time_order(trains: SpikeTrains, convert: Convert) -> Stream:
     return _by_argsort(trains, convert)
 
 
-def _by_packed_key(trains: SpikeTrains, convert: Convert, bits: int) -> Stream:
+def _by_packed_key(trains: SpikeTrains, convert: _Convert, bits: int) -> _Stream:
     """Sort numbers that hold the sample in the high and the unit in the low bits."""
     keys = np.empty(trains.n_spikes, dtype=np.int64)
-    for start in range(0, len(keys), CACHED):
-        part = keys[start : start + CACHED]
-        np.left_shift(convert(trains.flat[start : start + CACHED]), bits, out=part)
-        part |= trains.unit_indices(start, start + len(part))
+    start = 0
+    for times, units in _in_unit_order(trains, convert):
+        part = keys[start : start + len(times)]
+        np.left_shift(times, bits, out=part)
+        part |= units
+        start += len(times)
     keys.sort()  # equal keys are equal spikes, so no stable sort is needed
     for start in range(0, len(keys), CACHED):
         block = keys[start : start + CACHED]
         yield block >> bits, block & ((1 << bits) - 1)
 
 
-def _by_argsort(trains: SpikeTrains, convert: Convert) -> Stream:
+def _by_argsort(trains: SpikeTrains, convert: _Convert) -> _Stream:
     flat = np.concatenate([convert(np.empty(0)), *map(convert, trains.blocks(BLOCK))])
     order = np.argsort(flat, kind="stable")
     for start in range(0, len(order), CACHED):
@@ -135,24 +118,18 @@ def amplitudes_of(
     if AMPLITUDES not in table.columns:
         return None
     found = []
-    for value, count in zip(
-        table.columns[AMPLITUDES].values, counts.tolist(), strict=True
-    ):
+    for value, count in zip(table.columns[AMPLITUDES].values, counts, strict=True):
         is_array = isinstance(value, np.ndarray | list | tuple)
-        if not count and not is_array:
-            value = np.empty(0, dtype=np.float32)
-        elif not is_array:
-            return None
-        array = np.asarray(value)
+        array = np.asarray(value if is_array else [], dtype=None if is_array else "f4")
         if array.dtype.kind not in "iuf" or array.shape != (count,):
             return None
         found.append(array)
-    dtype = np.result_type(np.float32, *(a.dtype for a in found if a.size))
-    return [array.astype(dtype) for array in found]
+    dtype = np.result_type(np.float32, *[a.dtype for a in found if a.size])
+    return [array.astype(dtype, copy=False) for array in found]
 
 
 def write_amplitudes(
-    folder: Path, amplitudes: Sequence[NDArray[Any]], ids: Sequence[int]
+    folder: Path, amplitudes: Sequence[NDArray[Any]], clusters: Sequence[int]
 ) -> None:
     """Write ``amplitudes.npy`` beside ``spike_clusters.npy`` in chronological order.
 
@@ -162,21 +139,20 @@ def write_amplitudes(
         The staged folder.
     amplitudes : sequence of ndarray
         The amplitude of each spike of each unit, in the order of its spikes.
-    ids : sequence of int
-        The cluster id of each unit.
+    clusters : sequence of int
+        The cluster of each unit.
     """
-    by_cluster = [amplitudes[unit] for unit in np.argsort(ids)]
-    flat = np.concatenate(by_cluster)
-    clusters = npy.read_column(folder / "spike_clusters.npy")
+    flat = np.concatenate([amplitudes[unit] for unit in np.argsort(clusters)])
+    of_spikes = npy.read_column(folder / "spike_clusters.npy")
     # A stable sort keeps the order of the spikes of a cluster; it is fastest of small
     # integers.
-    narrow = clusters.astype(np.min_scalar_type(max(ids)))
+    narrow = of_spikes.astype(np.min_scalar_type(max(clusters)))
     in_time = np.empty_like(flat)
     in_time[np.argsort(narrow, kind="stable")] = flat
     npy.write(folder / "amplitudes.npy", in_time)
 
 
-def n_together(trains: SpikeTrains, convert: Convert) -> int:
+def n_together(trains: SpikeTrains, convert: _Convert) -> int:
     """Return how many spikes get the time of the spike before them in their unit.
 
     Spikes that are at the same time already do not count.

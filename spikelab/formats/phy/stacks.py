@@ -7,10 +7,9 @@ from pathlib import Path
 
 from spikelab import validate
 from spikelab.errors import FormatError, IncompleteExportError
-from spikelab.formats.phy.curation import fingerprints
+from spikelab.formats.phy.facts import fingerprints
 from spikelab.formats.reading import build
 from spikelab.spikedata.data_object import DataObject
-from spikelab.spikedata.differences import equal
 from spikelab.spikedata.spikedata import SpikeData
 from spikelab.spikedata.spikeslicestack import SpikeSliceStack
 from spikelab.storage.manifest import MANIFEST, read_manifest, write_manifest
@@ -70,20 +69,13 @@ def merged(messages: Mapping[str, Iterable[str]]) -> list[str]:
     ]
 
 
-def differs_from_slices(stack: SpikeSliceStack) -> bool:
-    """Return whether a stack has other attributes than its first slice, which has some."""
-    own = stack.spike_stack[0].neuron_attributes
-    return has_own_attributes(stack) and not equal(stack.neuron_attributes, own)
-
-
 def write(folder: Path, stack: SpikeSliceStack, format_name: str) -> None:
     """Write the windows of a stack whose slices are written already."""
     with (folder / WINDOWS_FILE).open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, delimiter="\t", lineterminator="\n")
         writer.writerow(_COLUMNS)
-        names = recordings_by_folder(stack)
-        for i, (name, (start, end)) in enumerate(zip(names, stack.times, strict=True)):
-            writer.writerow([i, name, repr(float(start)), repr(float(end))])
+        for i, (start, end) in enumerate(stack.times):
+            writer.writerow([i, f"slice_{i:04d}", float(start), float(end)])
     about = {
         "format": format_name,
         "kind": KIND,
@@ -105,21 +97,24 @@ def read(folder: Path, read_slice: Callable[[Path], SpikeData]) -> SpikeSliceSta
     manifest = read_manifest(folder) or {}
     table = folder / WINDOWS_FILE
     windows = _windows(table)
-    if len({name for name, _ in windows}) < len(windows):
+    names = [name for name, _ in windows]
+    if len(set(names)) < len(names):
         raise FormatError(f"{table} must name each folder once")
-    if len(windows) != manifest.get("n_slices"):
+    if len(names) != manifest.get("n_slices"):
         raise IncompleteExportError(
             f"{table} must name {manifest.get('n_slices')} slices, as {MANIFEST} says, "
-            f"got {len(windows)}"
+            f"got {len(names)}"
         )
-    for name, _ in windows:
+    for name in names:
         if name not in manifest["files"]:
             raise FormatError(
                 f"{table} must name folders that {MANIFEST} lists, got {name!r:.80}"
             )
-    slices = [read_slice(folder / name) for name, _ in windows]
-    own = manifest.get("slice_attributes") is True
-    return stack_of(slices, [window for _, window in windows], own=own)
+    return stack_of(
+        [read_slice(folder / name) for name in names],
+        [window for _, window in windows],
+        own=manifest.get("slice_attributes") is True,
+    )
 
 
 def _windows(path: Path) -> list[tuple[str, tuple[float, float]]]:
@@ -127,16 +122,13 @@ def _windows(path: Path) -> list[tuple[str, tuple[float, float]]]:
     validate.regular_file(path)
     try:
         with path.open(encoding="utf-8", newline="") as file:
-            return [
-                (
-                    validate.file_name("folder", row["folder"]),
-                    (_time(row, "start_ms"), _time(row, "end_ms")),
-                )
-                for row in csv.DictReader(file, delimiter="\t")
-            ]
+            rows = list(csv.DictReader(file, delimiter="\t"))
+        return [
+            (
+                validate.file_name("folder", row["folder"]),
+                (float(row["start_ms"]), float(row["end_ms"])),
+            )
+            for row in rows
+        ]
     except (OSError, KeyError, TypeError, ValueError, csv.Error) as error:
         raise FormatError(f"{path} is not a table of windows: {error}") from error
-
-
-def _time(row: Mapping[str, str], column: str) -> float:
-    return validate.finite(column, float(row[column]))

@@ -1,7 +1,7 @@
 """What is known about the units, as the columns of ``cluster_*.tsv`` tables."""
 
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +9,7 @@ import attrs
 import numpy as np
 
 from spikelab.formats.phy import cluster_tables
-from spikelab.formats.phy.cluster_tables import TableColumn, as_text
+from spikelab.formats.phy.cluster_tables import TableColumn, as_text, guessed
 from spikelab.formats.phy.facts import SI_UNIT_ID
 from spikelab.spikedata.differences import equal
 from spikelab.spikedata.unit_table import MISSING, Column, UnitTable
@@ -25,7 +25,6 @@ PHY_COLUMNS = ("id", "cluster_id", "n_spikes", "fr", "ch", "sh", "depth", "amp")
 _RENAMED = (*PHY_COLUMNS, "group", SI_UNIT_ID)
 """Attributes that are written as ``unit_<name>``."""
 
-_LOCATION_KEYS = ("location", "position")
 _NAME = re.compile(r"[A-Za-z][\w .()/%+-]{,99}")
 
 
@@ -36,7 +35,7 @@ class UnitColumns:
     Parameters
     ----------
     columns : list of TableColumn
-        One for each attribute, with the labels and the ids for SpikeInterface.
+        The labels, the ids for SpikeInterface, and one or more for each attribute.
     left_out : list
         Attributes that have no form in a table.
     renamed : list of str
@@ -63,7 +62,7 @@ class UnitColumns:
         for column in self.columns:
             name = _file_name(column.name, used)
             used.add(name.lower())
-            cluster_tables.write_column(folder / name, column, clusters)
+            column.write(folder / name, clusters)
 
 
 def unit_columns(
@@ -84,12 +83,13 @@ def unit_columns(
     id_key, unit_ids, ids = _ids(table, cluster_ids)
     columns, left_out, renamed = [labels, ids], [], []
     names = {*map(str, table.columns), "group", SI_UNIT_ID}
+    elsewhere = {*taken, table.label_key, id_key} - {None}
     for key, column in table.columns.items():
-        if key is not None and key in (*taken, table.label_key, id_key):
+        if key in elsewhere:
             continue
         made = [] if key == "unit_id" else list(_made(column, names))
         columns += made
-        names.update(column.name for column in made)
+        names.update([column.name for column in made])
         if made and key in PHY_COLUMNS:
             renamed.append(key)
         if not made and column.known:
@@ -100,10 +100,9 @@ def unit_columns(
 def label_column(table: UnitTable) -> tuple[TableColumn, list[str]]:
     """Return the labels of the units, and those that Phy or neo cannot read."""
     labels = [label or "" for label in table.labels]
-    bad = [label for label in labels if as_text(label) is None]
-    cells = tuple("" if label in bad else label for label in labels)
-    key = table.label_key or "group"
-    return TableColumn("group", key, "label", cells), list(dict.fromkeys(bad))
+    bad = {label: None for label in labels if as_text(label) is None}
+    cells = ["" if label in bad else label for label in labels]
+    return TableColumn("group", table.label_key or "group", "label", cells), list(bad)
 
 
 def _ids(
@@ -113,18 +112,12 @@ def _ids(
 
     The column holds positions where the units have no ids that SpikeInterface takes.
     """
-    key, found = (None, list(given)) if given is not None else _known_ids(table)
-    fit = found is not None and all(is_small_id(i) for i in found)
-    if not fit and key != "unit_id":
-        key, found = None, None
+    key, ids = (table.id_key, table.unit_ids) if given is None else (None, list(given))
     positions = list(range(len(table)))
-    ids = positions if found is None else found
-    cells = map(str, ids if fit else positions)
-    return key, ids, TableColumn(SI_UNIT_ID, "unit_id", "id", tuple(cells))
-
-
-def _known_ids(table: UnitTable) -> tuple[str | None, list[Any] | None]:
-    return table.id_key, table.unit_ids
+    fit = ids is not None and all(map(is_small_id, ids))
+    if ids is None or not (fit or key == "unit_id"):
+        key, ids = None, positions
+    return key, ids, TableColumn(SI_UNIT_ID, "unit_id", "id", ids if fit else positions)
 
 
 def is_small_id(value: Any) -> bool:
@@ -137,20 +130,17 @@ def _made(column: Column, names: Collection[str]) -> Iterator[TableColumn]:
     key = column.key
     if not isinstance(key, str) or not _NAME.fullmatch(key):
         return
-    if key in _LOCATION_KEYS and (coordinates := list(_coordinates(column, names))):
-        yield from coordinates
+    if key in ("location", "position") and (places := _coordinates(column, names)):
+        yield from places
         return
     cells = [as_text(None if v is MISSING else v) for v in column.values]
-    known = tuple(cell for cell in cells if cell is not None)
-    if len(known) < len(cells) or not any(known):
+    if None in cells or not any(cells):
         return
     name = _free(f"unit_{key}", names) if key in _RENAMED else key
     if column.kind == "str":
-        yield TableColumn(name, key, "text", known)
-    elif not any(
-        isinstance(v, str) and cluster_tables.guessed(v) != v for v in column.values
-    ):
-        yield TableColumn(name, key, "value", known)
+        yield TableColumn(name, key, "text", cells)
+    elif all(guessed(v) == v for v in column.values if isinstance(v, str)):
+        yield TableColumn(name, key, "value", cells)
 
 
 def _free(name: str, names: Collection[str]) -> str:
@@ -160,39 +150,39 @@ def _free(name: str, names: Collection[str]) -> str:
     return name
 
 
-def _coordinates(column: Column, names: Collection[str]) -> Iterator[TableColumn]:
-    """Yield one column per coordinate of a location, empty where a unit has none.
+def _coordinates(column: Column, names: Collection[str]) -> list[TableColumn]:
+    """Return one column per coordinate of a location, empty where a unit has none.
 
     None if any location is not an array, list or tuple of one to three finite numbers,
     or they differ in how many.
     """
-    known = column.known
     try:
-        places = {unit: np.asarray(value) for unit, value in known.items()}
+        places = {unit: np.asarray(value) for unit, value in column.known.items()}
     except ValueError:  # lists nested unevenly
-        return
-    shapes = {place.shape for place in places.values()}
-    if len(shapes) != 1 or not shapes <= {(1,), (2,), (3,)}:
-        return
-    for place in places.values():
-        if place.dtype.kind not in "iuf" or not np.all(np.isfinite(place)):
-            return
-    containers = {_container(value) for value in known.values()}
+        return []
+    sizes = {
+        place.shape if place.dtype.kind in "iuf" and np.isfinite(place).all() else None
+        for place in places.values()
+    }
+    if len(sizes) != 1 or not sizes <= {(1,), (2,), (3,)}:
+        return []
+    containers = {
+        value.dtype.str if isinstance(value, np.ndarray) else type(value).__name__
+        for value in column.known.values()
+    }
     container = containers.pop() if len(containers) == 1 else "list"
-    for i, axis in enumerate("xyz"[: shapes.pop()[0]]):
+    columns = []
+    for i, axis in enumerate("xyz"[: next(iter(places.values())).size]):
         cells = [
-            str(as_text(places[unit][i])) if unit in places else ""
+            as_text(places[unit][i]) if unit in places else ""
             for unit in range(len(column.values))
         ]
         name = axis if axis not in names else _free(f"{column.key}_{axis}", names)
-        yield TableColumn(name, column.key, "coordinate", tuple(cells), container)
+        columns.append(TableColumn(name, column.key, "coordinate", cells, container))
+    return columns
 
 
-def _container(value: Any) -> str:
-    return value.dtype.str if isinstance(value, np.ndarray) else type(value).__name__
-
-
-def location(texts: Sequence[str], container: str) -> Any:
+def _location(texts: Sequence[str], container: str) -> Any:
     """Return the location whose coordinates are `texts`, None if one is missing."""
     numbers = [cluster_tables.number(text) for text in texts]
     if None in numbers:
@@ -205,22 +195,36 @@ def location(texts: Sequence[str], container: str) -> Any:
         return numbers
 
 
-def as_read(found: UnitColumns) -> list[dict[str, Any]]:
-    """Return the attributes of each unit as they are read from the tables."""
-    rows: list[dict[str, Any]] = [{"unit_id": unit_id} for unit_id in found.unit_ids]
-    places: dict[str, list[TableColumn]] = {}
-    for column in found.columns:
+def add_cells(
+    rows: list[dict[str, Any]], columns: Iterable[tuple[TableColumn, Sequence[str]]]
+) -> None:
+    """Add to the attributes of each unit what the cells of columns stand for."""
+    places: dict[tuple[str, str], list[Sequence[str]]] = {}
+    for column, cells in columns:
         if column.kind == "coordinate":
-            places.setdefault(column.attribute, []).append(column)
+            places.setdefault((column.attribute, column.container), []).append(cells)
         elif column.kind != "id":
-            for row, cell in zip(rows, column.cells, strict=True):
+            for row, cell in zip(rows, cells, strict=True):
                 if cell:
                     row[column.attribute] = column.value(cell)
-    for attribute, columns in places.items():
-        for row, *cells in zip(rows, *(c.cells for c in columns), strict=True):
-            if all(cells):
-                row[attribute] = location(cells, columns[0].container)
-    return rows
+    for (attribute, container), axes in places.items():
+        for row, *texts in zip(rows, *axes, strict=True):
+            if (place := _location(texts, container)) is not None:
+                row[attribute] = place
+
+
+def losses_of_cells(column: Column, read: Sequence[dict[str, Any]]) -> list[str]:
+    """Return in words what is lost of the values of an attribute in a table."""
+    name = f"neuron_attributes[{column.key!r}]"
+    lost: dict[str, None] = {}
+    for unit in changed_units(column, read):
+        value = column.values[unit]
+        text = as_text(value)
+        if text == "" or (isinstance(value, str) and value.isspace()):
+            lost[f"{name} where it is None, NaN or '' (an empty cell)"] = None
+        elif text is None:
+            lost[f"{name} {value!r:.40} (Phy and neo cannot read it)"] = None
+    return list(lost)
 
 
 def changed_units(column: Column, read: Sequence[dict[str, Any]]) -> list[int]:
@@ -231,20 +235,6 @@ def changed_units(column: Column, read: Sequence[dict[str, Any]]) -> list[int]:
         if value is not MISSING
         and not equal(value, read[unit].get(column.key, MISSING))
     ]
-
-
-def losses_of_cells(column: Column, changed: Sequence[int]) -> list[str]:
-    """Return in words what is lost of the values of some units in a table."""
-    name = f"neuron_attributes[{column.key!r}]"
-    lost: dict[str, None] = {}
-    for unit in changed:
-        value = column.values[unit]
-        text = as_text(value)
-        if text == "" or (isinstance(value, str) and value.isspace()):
-            lost[f"{name} where it is None, NaN or '' (an empty cell)"] = None
-        elif text is None:
-            lost[f"{name} {value!r:.40} (Phy and neo cannot read it)"] = None
-    return list(lost)
 
 
 def _file_name(column: str, used: Collection[str]) -> str:
