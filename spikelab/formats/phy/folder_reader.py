@@ -4,7 +4,7 @@ import itertools
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypedDict, Unpack
+from typing import Any, Unpack
 
 import attrs
 import numpy as np
@@ -19,7 +19,13 @@ from spikelab.formats.phy.cluster_tables import Table
 from spikelab.formats.phy.facts import Facts
 from spikelab.formats.phy.params import PARAMS_FILE, read_sample_rate
 from spikelab.formats.phy.unit_attributes import FolderAttributes, Units
-from spikelab.formats.reading import build, errors_naming, refuse_options
+from spikelab.formats.reading import (
+    ReaderKeywords,
+    ReaderOptions,
+    build,
+    errors_naming,
+    refuse_options,
+)
 from spikelab.spikedata import time_units
 from spikelab.spikedata.data_object import DataObject
 from spikelab.spikedata.spike_trains import CACHED, SpikeTrains
@@ -69,7 +75,7 @@ def metadata_of(clusters: Sequence[int], fs_Hz: float | None) -> dict[str, Any]:
     }
 
 
-class ReadOptions(TypedDict, total=False):
+class ReadOptions(ReaderKeywords, total=False):
     """The options of :func:`read`."""
 
     fs_Hz: float | None
@@ -88,7 +94,7 @@ _optional = attrs.validators.optional
 
 
 @attrs.frozen(kw_only=True)
-class FolderReader:
+class FolderReader(ReaderOptions):
     """One way to read a folder.
 
     Parameters
@@ -305,9 +311,6 @@ def _is_in_unit_order(
 
 def read(
     folder: StrPath,
-    *,
-    storage_options: Mapping[str, Any] | None = None,
-    progress: bool = False,
     **options: Unpack[ReadOptions],
 ) -> DataObject:
     """Read spike trains from a KiloSort or Phy folder.
@@ -341,10 +344,6 @@ def read(
         The folder, or a file in it that an export returned: ``params.py``,
         ``windows.tsv`` or one of the arrays.
     {options}
-    storage_options : mapping, optional
-        Arguments of ``boto3.client("s3", ...)`` for an S3 URL.
-    progress : bool
-        Show a progress bar during a download.
 
     Returns
     -------
@@ -372,7 +371,9 @@ def read(
     reader = FolderReader(**options)
     source = folder_of(folder)
     with (
-        local_copy(source, storage_options, name="folder", progress=progress) as path,
+        local_copy(
+            source, reader.storage_options, name="folder", progress=reader.progress
+        ) as path,
         errors_naming(source),
     ):
         found = reader.read(path)

@@ -182,6 +182,7 @@ class ClusterFolderWriter(Writer[R]):
     """
 
     is_folder: ClassVar[bool] = True
+    is_exact: ClassVar[bool] = True
     conflicting: ClassVar[tuple[str, ...]] = (
         "amplitudes.npy",
         "channel_*.npy",
@@ -260,8 +261,7 @@ class ClusterFolderWriter(Writer[R]):
                 texts.append(
                     "neuron_attributes of the stack (those of its first slice come back)"
                 )
-        # The carried object is exact: no difference from it is a loss.
-        return [Loss(("carried",), text) for text in texts]
+        return [Loss((), text) for text in texts]
 
     def _write(self, folders: Folders, staged: Path) -> None:
         for name, plan in folders.plans.items():
