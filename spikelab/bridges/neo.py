@@ -14,6 +14,16 @@ TEXTS = ("name", "description", "file_origin")
 """What every object of neo may say beside its annotations."""
 
 
+OTHER_DATA = [
+    "analogsignals",
+    "irregularlysampledsignals",
+    "events",
+    "epochs",
+    "imagesequences",
+]
+"""What a segment can hold beside spike trains."""
+
+
 def from_neo(given: Any) -> SpikeData:
     """Return the recording in an object of neo; see ``SpikeData.from_neo``."""
     neo = library("neo", "from_neo", "neo")
@@ -24,17 +34,18 @@ def from_neo(given: Any) -> SpikeData:
             raise TypeError(
                 f"unit {unit}: must be a neo.SpikeTrain, got {type(train).__name__}"
             )
-    attributes, dropped = [], _other_data(holders)
+    attributes, lost = [], set()
     for train in trains:
-        known, lost = _attributes(train)
+        known, dropped = _attributes(train)
         attributes.append(known)
-        dropped |= lost
-    edges = [(in_ms("start", t.t_start), in_ms("stop", t.t_stop)) for t in trains]
-    if len(set(edges)) > 1:
-        dropped.add("windows of single units")
+        lost |= dropped
+    edges = {(in_ms("start", t.t_start), in_ms("stop", t.t_stop)) for t in trains}
     start = min((first for first, _ in edges), default=0.0)
     stop = max((last for _, last in edges), default=start)
-    warn_of("from_neo", "SpikeData", sorted(dropped))
+    if len(edges) > 1:
+        lost.add("windows of single units")
+    lost |= {n for h in holders[-1:] for n in OTHER_DATA if len(getattr(h, n, ()))}
+    warn_of("from_neo", "SpikeData", sorted(lost))
     return SpikeData(
         [in_ms("times", t) for t in trains],
         start_time=start,
@@ -64,14 +75,6 @@ def _found(neo: Any, given: Any) -> tuple[list[Any], list[Any]]:
             f"neo.SpikeTrain, got {given!r:.80}"
         )
     return [], list(given)
-
-
-def _other_data(holders: list[Any]) -> set[str]:
-    """Return the names of what the segment holds beside spike trains."""
-    if not holders:
-        return set()
-    names = ("analogsignals", "irregularlysampledsignals", "events", "epochs")
-    return {n for n in (*names, "imagesequences") if len(getattr(holders[-1], n, ()))}
 
 
 def _texts(obj: Any) -> dict[str, Any]:

@@ -71,19 +71,19 @@ def load_spikedata_from_spikeinterface(
     ids = all_ids if unit_ids is None else list(unit_ids)
     if unknown := [unit_id for unit_id in ids if unit_id not in all_ids]:
         raise ValueError(f"unit_ids must be among {all_ids}, got {unknown}")
-    samples = [
-        np.asarray(sorting.get_unit_spike_train(unit_id, segment_index=segment_index))
-        for unit_id in ids
-    ]
     electrodes, locations = (_property(sorting, n) for n in (ELECTRODES, LOCATIONS))
-    attributes: list[dict[str, Any]] = [{"unit_id": unit_id} for unit_id in ids]
-    for row, position in zip(attributes, map(all_ids.index, ids), strict=True):
+    train, attributes = [], []
+    for unit_id in ids:
+        samples = sorting.get_unit_spike_train(unit_id, segment_index=segment_index)
+        train.append(time_units.to_ms(np.asarray(samples), "samples", fs_Hz))
+        row, position = {"unit_id": unit_id}, all_ids.index(unit_id)
         if electrodes is not None and not is_missing(electrodes[position]):
             row["electrode"] = int(electrodes[position])
         if locations is not None:
             row["location"] = np.atleast_1d(locations[position]).tolist()
+        attributes.append(row)
     return SpikeData(
-        [time_units.to_ms(s, "samples", fs_Hz) for s in samples],
+        train,
         neuron_attributes=attributes,
         metadata={"source_format": "SpikeInterface", "unit_ids": ids, "fs_Hz": rate},
     )

@@ -43,7 +43,12 @@ def from_spikeinterface(
             f"from_spikeinterface takes a sorting or a SortingAnalyzer, "
             f"got {sorting_or_analyzer!r:.80}"
         )
-    segment = _checked_segment(sorting, segment_index)
+    segment = validate.index("segment_index", segment_index)
+    count = sorting.get_num_segments()
+    if not 0 <= segment < count:
+        raise ValueError(f"segment_index must lie in 0..{count - 1}, got {segment}")
+    if count > 1 and segment == 0:
+        warn(f"the sorting has {count} segments, of which segment_index=0 is taken")
     spikes = sorting.to_spike_vector(concatenated=False)[segment]
     first = None if start_time is None else finite_ms("start_time", start_time)
     times, start, end = _timed(
@@ -54,28 +59,17 @@ def from_spikeinterface(
     if length is None:
         start, length = _window(trains, start, end)
     length = validate.not_negative("length", in_ms("length", length))
-    trains = trains.moved_into(start, length, SLACK_MS)
     attributes = _attributes(sorting)
     metadata = {"fs_Hz": float(sorting.sampling_frequency), **_annotations(sorting)}
     if analyzer is not None:
         metadata |= analyzers.describe(analyzer, attributes)
     return SpikeData(
-        trains,
+        trains.moved_into(start, length, SLACK_MS),
         start_time=start,
         length=length,
         neuron_attributes=attributes if any(attributes) else None,
         metadata=metadata,
     )
-
-
-def _checked_segment(sorting: Any, segment_index: int) -> int:
-    segment = validate.index("segment_index", segment_index)
-    count = sorting.get_num_segments()
-    if not 0 <= segment < count:
-        raise ValueError(f"segment_index must lie in 0..{count - 1}, got {segment}")
-    if count > 1 and segment == 0:
-        warn(f"the sorting has {count} segments, of which segment_index=0 is taken")
-    return segment
 
 
 def _timed(
@@ -89,69 +83,36 @@ def _timed(
 
     `first_ms` is the time of sample 0, if the caller knows better than SpikeInterface.
     """
-    clock = _clock(sorting, analyzer)
-    if clock is not None and clock.has_time_vector(segment_index=segment):
-        return _by_time_vector(clock, segment, samples, first_ms)
-    if first_ms is None:
-        first_ms = 1000.0 * _start_s(sorting, clock, segment)
-    n_samples = _n_samples(sorting, analyzer, segment)
-    return _by_rate(samples, n_samples, float(sorting.sampling_frequency), first_ms)
-
-
-def _clock(sorting: Any, analyzer: Any) -> Any:
-    """Return what knows the time of a sample: a recording or the sorting, or None."""
+    fs_Hz, clock = float(sorting.sampling_frequency), None
     if sorting.has_recording():
         # From 0.104 on a sorting can be shifted against its recording.
-        return (
-            sorting if hasattr(sorting, "sample_index_to_time") else sorting._recording
-        )
-    if analyzer is not None and analyzer.has_recording():
-        return analyzer.recording
-    return None
-
-
-def _start_s(sorting: Any, clock: Any, segment: int) -> float:
-    """Return the time of sample 0 in seconds."""
-    if clock is not None:
-        return float(clock.sample_index_to_time(0, segment_index=segment))
-    return float(sorting._sorting_segments[segment]._t_start or 0.0)
-
-
-def _n_samples(sorting: Any, analyzer: Any, segment: int) -> int | None:
-    if analyzer is not None:
-        return int(analyzer.get_num_samples(segment))
-    return int(sorting.get_num_samples(segment)) if sorting.has_recording() else None
-
-
-def _by_time_vector(
-    clock: Any, segment: int, samples: NDArray[Any], first_ms: float | None
-) -> tuple[NDArray[np.float64], float, float]:
-    """Return times, start and end in ms of a recording with a time for each sample."""
-    vector = clock.get_times(segment_index=segment)
-    start, last = 1000.0 * float(vector[0]), 1000.0 * float(vector[-1])
-    shift = 0.0 if first_ms is None else first_ms - start
-    times = 1000.0 * clock.sample_index_to_time(samples, segment_index=segment)
-    stop = last + 1000.0 / float(clock.sampling_frequency)
-    return times + shift, start + shift, stop + shift
-
-
-def _by_rate(
-    samples: NDArray[Any], n_samples: int | None, fs_Hz: float, first_ms: float
-) -> tuple[NDArray[np.float64], float, float | None]:
-    """Return times, start and, if it is known, the end in ms at an even rate."""
+        shifts = hasattr(sorting, "sample_index_to_time")
+        clock = sorting if shifts else sorting._recording
+    elif analyzer is not None and analyzer.has_recording():
+        clock = analyzer.recording
+    if clock is not None and clock.has_time_vector(segment_index=segment):
+        vector = clock.get_times(segment_index=segment)
+        start, stop = 1000.0 * float(vector[0]), 1000.0 * (vector[-1] + 1.0 / fs_Hz)
+        shift = 0.0 if first_ms is None else first_ms - start
+        times = 1000.0 * clock.sample_index_to_time(samples, segment_index=segment)
+        return times + shift, start + shift, float(stop) + shift
+    if first_ms is None:
+        first_s = sorting._sorting_segments[segment]._t_start or 0.0
+        if clock is not None:
+            first_s = clock.sample_index_to_time(0, segment_index=segment)
+        first_ms = 1000.0 * float(first_s)
     # Counted from time 0, where that is a sample, a time is right to the last bit.
     zero = first_ms * fs_Hz / 1000.0
-    offset = (
-        round(zero) if abs(zero - round(zero)) <= max(1e-6, np.spacing(zero)) else 0
-    )
+    on_grid = abs(zero - round(zero)) <= max(1e-6, np.spacing(zero))
+    offset = round(zero) if on_grid else 0
     shift = 0.0 if offset else first_ms
     times = time_units.to_ms(samples + offset, "samples", fs_Hz)
-    if shift:
-        times += shift
-    if n_samples is None:
+    times += shift
+    counted = sorting if analyzer is None else analyzer
+    if counted is sorting and not sorting.has_recording():
         return times, first_ms, None
-    stop = 1000.0 * ((n_samples + offset) / fs_Hz) + shift
-    return times, first_ms, stop
+    n_samples = int(counted.get_num_samples(segment))
+    return times, first_ms, 1000.0 * ((n_samples + offset) / fs_Hz) + shift
 
 
 def _window(
@@ -200,26 +161,31 @@ def to_spikeinterface(sd: SpikeData, fs_Hz: float | None = None) -> Any:
     if given is None:
         raise ValueError("fs_Hz must be given, because metadata has no 'fs_Hz'")
     rate = time_units.rate_Hz("fs_Hz", given)
-    origin_ms, moved_ms = _origin(sd, rate)
+    trains, stop = sd.spike_trains, sd.start_time + sd.length
+    time_units.fits_int64("spike times", trains.largest_ms(), rate)
+    moved_ms, origin_ms = _origin(sd, rate)
     table, ids = sd.unit_table, _unit_ids(sd.unit_table)
-    sorting = core.NumpySorting(
-        _spike_vector(sd.spike_trains, origin_ms, rate), rate, ids
-    )
+    sorting = core.NumpySorting(_spike_vector(trains, origin_ms, rate), rate, ids)
     if origin_ms:
         segment = sorting._sorting_segments[0]
         segment._t_start = segment._native_t_start = origin_ms / 1000.0
-    are_ids = table.id_key == "unit_id" and ids.tolist() == table.unit_ids
-    lost = _length_lost(sd) + (["raw_data"] if np.size(sd.raw_data) else [])
+    lost = []
+    if sd.length and (not trains.n_spikes or trains.extremes()[1] < stop - SLACK_MS):
+        lost.append(f"the length of the recording ({sd.length} ms)")
+    if np.size(sd.raw_data):
+        lost.append("raw_data")
     if moved_ms > 1e-6:
         lost.append(f"times between samples (spikes move by up to {moved_ms:.3g} ms)")
+    are_ids = table.id_key == "unit_id" and ids.tolist() == table.unit_ids
     for key, column in table.columns.items():
         if not isinstance(key, str):
             lost.append(f"neuron_attributes {key!r}")
         elif key != "unit_id" or not are_ids:
             sorting.set_property(key, stacked(as_array(column, missing_text="")))
-    for key, value in sd.metadata.items():
-        if key != "fs_Hz" and not _annotate(sorting, key, value):
-            lost.append(f"metadata {key!r}")
+    known = {key: value for key, value in sd.metadata.items() if key != "fs_Hz"}
+    kept = {k: v for k, v in known.items() if isinstance(k, str) and _is_json(v)}
+    lost += [f"metadata {key!r}" for key in known if key not in kept]
+    sorting.annotate(**kept)
     if "unit_id" not in table.columns:
         sorting.annotate(**{NO_IDS: True})
     warn_of("to_spikeinterface", "NumpySorting", lost)
@@ -232,27 +198,35 @@ def _unit_ids(table: UnitTable) -> NDArray[Any]:
     return ids if ids.size and ids.dtype.kind in "iuU" else np.arange(len(table))
 
 
+def _is_json(value: Any) -> bool:
+    """Return whether a sorting can save an annotation."""
+    try:
+        json.dumps(value)
+    except (TypeError, ValueError):
+        return False
+    return True
+
+
 def _origin(sd: SpikeData, fs_Hz: float) -> tuple[float, float]:
-    """Return the time of sample 0 in ms, and how far spikes move at most.
+    """Return how far spikes move at most, and the time of sample 0, both in ms.
 
     It is the start of the recording, or the sample of time 0 before it, if spikes then
     move less.
     """
     per_ms = fs_Hz / 1000.0
     grid = float(np.floor(sd.start_time * per_ms + 1e-6) / per_ms)
-    origins = dict.fromkeys((sd.start_time, grid))
 
     def moved(origin: float) -> float:
-        time_units.fits_int64("spike times", sd.spike_trains.largest_ms(), fs_Hz)
-        return sd.spike_trains.rounding(
-            lambda times: (
-                time_units.there_and_back(times - origin, "samples", fs_Hz) + origin
-            )
-        )
+        def there_and_back(times: NDArray[np.float64]) -> NDArray[np.float64]:
+            back = time_units.there_and_back(times - origin, "samples", fs_Hz)
+            return back + origin
 
-    shifts = {origin: moved(origin) for origin in origins}
-    best = min(shifts, key=shifts.__getitem__)
-    return best, shifts[best]
+        return sd.spike_trains.rounding(there_and_back)
+
+    shifts = {origin: moved(origin) for origin in {sd.start_time, grid}}
+    # The start, if both move spikes as far.
+    best = min(shifts, key=lambda origin: (shifts[origin], origin != sd.start_time))
+    return shifts[best], best
 
 
 def _spike_vector(trains: SpikeTrains, origin_ms: float, fs_Hz: float) -> NDArray[Any]:
@@ -272,20 +246,3 @@ def _spike_vector(trains: SpikeTrains, origin_ms: float, fs_Hz: float) -> NDArra
     order = np.argsort(samples, kind="stable")
     spikes["sample_index"], spikes["unit_index"] = samples[order], units[order]
     return spikes
-
-
-def _length_lost(sd: SpikeData) -> list[str]:
-    stop = sd.start_time + sd.length
-    if sd.spike_trains.n_spikes and sd.spike_trains.extremes()[1] >= stop - SLACK_MS:
-        return []
-    return [f"the length of the recording ({sd.length} ms)"] if sd.length else []
-
-
-def _annotate(sorting: Any, key: Any, value: Any) -> bool:
-    """Annotate a sorting; return whether it can save the annotation."""
-    try:
-        json.dumps({key: value}, allow_nan=True)
-    except (TypeError, ValueError):
-        return False
-    sorting.annotate(**{str(key): value})
-    return isinstance(key, str)

@@ -12,30 +12,15 @@ from spikelab import validate
 
 Unit = Literal["ms", "Hz", "kHz"]
 
-_FACTORS: dict[tuple[Any, ...], tuple[float, Any]] = {}
+_FACTORS: dict[tuple[str, Unit], float] = {}
 """Factors between units of quantities, each of which takes 0.1 ms to find."""
 
 
 def in_ms(name: str, value: Any) -> Any:
     """Return one or many times in ms: converted if they have a unit, else as given.
 
-    Parameters
-    ----------
-    name : str
-        What errors call the times.
-    value : object
-        A number, an array, or a list or tuple of numbers.
-
-    Returns
-    -------
-    object
-        A float, an array, or a list of these if `value` is one; `value` itself if it
-        has no unit.
-
-    Raises
-    ------
-    ValueError
-        If the unit is not one of time.
+    `value` is a number, an array, or a list or tuple of these; `name` is what errors
+    call it. Raises ValueError if the unit is not one of time.
     """
     return in_unit(name, value, "ms")
 
@@ -98,24 +83,15 @@ def _converted(value: Any, unit: Unit) -> Any:
 
 
 def _of_quantities(value: Any, unit: Unit) -> Any:
-    factor = _factor(value, unit)
+    key = (value.dimensionality.string, unit)
+    if key not in _FACTORS:
+        _FACTORS[key] = float(value.units.rescale(unit).magnitude)
+    factor = _FACTORS[key]
     # Dividing by 1000 is right to the last bit, multiplying by 0.001 is not.
     inverse = round(1 / factor)
     if inverse > 1 and np.isclose(inverse * factor, 1, rtol=1e-14, atol=0):
         return value.magnitude / inverse
     return value.magnitude * factor
-
-
-def _factor(value: Any, unit: Unit) -> float:
-    """Return how much of `unit` the unit of a value of quantities is."""
-    parts = value.dimensionality
-    key = (unit, *((id(part), power) for part, power in parts.items()))
-    if key not in _FACTORS:
-        if len(_FACTORS) > 100:
-            _FACTORS.clear()
-        # The parts are kept, so that no other object gets their ids.
-        _FACTORS[key] = float(value.units.rescale(unit).magnitude), parts
-    return _FACTORS[key][0]
 
 
 def _of_si(numbers: Any, si_unit: str, unit: Unit) -> Any:
