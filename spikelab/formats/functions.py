@@ -207,6 +207,8 @@ def spikedata_loader(
             )
         return found
 
-    loader.__name__ = loader.__qualname__ = name
-    loader.__annotations__ = {**read.__annotations__, "return": SpikeData}
+    made: Any = loader
+    made.__name__ = made.__qualname__ = name
+    made.__annotations__ = {**read.__annotations__, "return": SpikeData}
+    made.__signature__ = signature.replace(return_annotation=SpikeData)
     return loader

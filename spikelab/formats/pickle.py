@@ -7,7 +7,7 @@ import pickle
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypedDict, Unpack
 
 import attrs
 import numpy as np
@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from spikelab.errors import FormatError, UnsafePickleError, warn
 from spikelab.formats.base import FileWriter, Loss, StrPath
-from spikelab.formats.functions import spikedata_loader
+from spikelab.formats.functions import show_options, spikedata_loader
+from spikelab.formats.reading import ReaderKeywords, ReaderOptions
 from spikelab.formats.unpickler import Unpickler
 from spikelab.spikedata.data_object import DATA_CLASSES, DataObject
 from spikelab.spikedata.spike_trains import SpikeTrains
@@ -188,21 +189,63 @@ def _has_plain_dtype(array: NDArray[Any]) -> bool:
     return array.dtype.kind in "biufcSUVmMO" and array.dtype.type is not np.record
 
 
+class CredentialKeywords(TypedDict, total=False):
+    """The fields of :class:`Credentials`, as keywords."""
+
+    aws_access_key_id: str | None
+    aws_secret_access_key: str | None
+    aws_session_token: str | None
+    region_name: str | None
+
+
+class ExportKeywords(CredentialKeywords, total=False):
+    """The options of :func:`export_to_pickle`."""
+
+    protocol: int | None
+    s3_upload: bool
+    verify: bool
+    strict: bool
+    storage_options: Mapping[str, Any] | None
+    progress: bool
+    overwrite: bool
+
+
+class LoadKeywords(CredentialKeywords, ReaderKeywords, total=False):
+    """The options of :func:`read` beside the trust."""
+
+
+@attrs.frozen(kw_only=True)
+class Credentials:
+    """Where and how S3 is reached, as spikelab 0.1.2 has it.
+
+    Parameters
+    ----------
+    s3_upload : bool
+        Require `filepath` to be an S3 URL. An S3 URL is understood without it.
+    aws_access_key_id, aws_secret_access_key, aws_session_token : str, optional
+        Credentials for S3; by default those that boto3 finds.
+    region_name : str, optional
+        Region for S3.
+    """
+
+    s3_upload: bool = False
+    aws_access_key_id: str | None = None
+    aws_secret_access_key: str | None = None
+    aws_session_token: str | None = None
+    region_name: str | None = None
+
+
+def _with_credentials(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return options whose credentials are part of `storage_options`."""
+    names = CredentialKeywords.__annotations__
+    found = {name: value for name, value in options.items() if name not in names}
+    keys = {name: options.get(name) for name in names}
+    found["storage_options"] = with_credentials(found.get("storage_options"), **keys)
+    return found
+
+
 def export_to_pickle(
-    obj: DataObject,
-    filepath: StrPath,
-    *,
-    protocol: int | None = None,
-    s3_upload: bool = False,
-    aws_access_key_id: str | None = None,
-    aws_secret_access_key: str | None = None,
-    aws_session_token: str | None = None,
-    region_name: str | None = None,
-    verify: bool = False,
-    strict: bool = False,
-    storage_options: Mapping[str, Any] | None = None,
-    progress: bool = False,
-    overwrite: bool = False,
+    obj: DataObject, filepath: StrPath, **options: Unpack[ExportKeywords]
 ) -> str:
     """Write a data object, with all that it holds, to a pickle.
 
@@ -218,25 +261,7 @@ def export_to_pickle(
         RateSliceStack or SpikeSliceStack.
     filepath : path or S3 URL
         The file; replaced if it exists.
-    protocol : int, optional
-        Version of the pickle format, 0 to 5; -1 and the default are the highest. Lower
-        ones are for older versions of Python, and need memory for a copy of all arrays.
-    s3_upload : bool
-        Require `filepath` to be an S3 URL. An S3 URL is understood without it.
-    aws_access_key_id, aws_secret_access_key, aws_session_token : str, optional
-        Credentials for S3; by default those that boto3 finds.
-    region_name : str, optional
-        Region for S3.
-    verify : bool
-        Read the file back and compare, before it replaces an earlier one.
-    strict : bool
-        Raise an error if the loader would not give back all that the object holds.
-    storage_options : mapping, optional
-        Arguments of ``boto3.client("s3", ...)`` for an S3 URL.
-    progress : bool
-        Show a progress bar during a transfer to S3.
-    overwrite : bool
-        Replace a file of another program, too.
+    {options}
 
     Returns
     -------
@@ -259,46 +284,22 @@ def export_to_pickle(
     >>> sd.to_pickle("cells.pkl")
     'cells.pkl'
     """
-    writer = _writer(
-        protocol=protocol,
-        verify=verify,
-        strict=strict,
-        storage_options=storage_options,
-        aws_access_key_id=aws_access_key_id,
-        aws_secret_access_key=aws_secret_access_key,
-        aws_session_token=aws_session_token,
-        region_name=region_name,
-        progress=progress,
-        overwrite=overwrite,
-    )
-    if s3_upload and not is_s3_url(filepath):
+    must_be_s3 = options.pop("s3_upload", False)
+    writer = _writer(**options)
+    if must_be_s3 and not is_s3_url(filepath):
         raise ValueError(
             f"filepath must be an S3 URL if s3_upload is set, got {shown(filepath)}"
         )
     return writer.write(obj, filepath)
 
 
-def _writer(
-    *,
-    storage_options: Mapping[str, Any] | None = None,
-    aws_access_key_id: str | None = None,
-    aws_secret_access_key: str | None = None,
-    aws_session_token: str | None = None,
-    region_name: str | None = None,
-    **options: Any,
-) -> PickleWriter:
+def _writer(**options: Any) -> PickleWriter:
     """Return a writer with the options of the export function."""
-    storage_options = with_credentials(
-        storage_options,
-        aws_access_key_id=aws_access_key_id,
-        aws_secret_access_key=aws_secret_access_key,
-        aws_session_token=aws_session_token,
-        region_name=region_name,
-    )
-    return PickleWriter(storage_options=storage_options, **options)
+    return PickleWriter(**_with_credentials(options))
 
 
 export_to_pickle.writer = _writer  # type: ignore[attr-defined] # of any function
+show_options(export_to_pickle, ExportKeywords, [PickleWriter, Credentials])
 
 
 def recognises(path: Path, head: bytes) -> bool:
@@ -311,12 +312,7 @@ def read(
     *,
     trusted: bool = False,
     allow_remote: bool = True,
-    aws_access_key_id: str | None = None,
-    aws_secret_access_key: str | None = None,
-    aws_session_token: str | None = None,
-    region_name: str | None = None,
-    storage_options: Mapping[str, Any] | None = None,
-    progress: bool = False,
+    **options: Unpack[LoadKeywords],
 ) -> DataObject:
     """Load a data object from a pickle.
 
@@ -336,14 +332,7 @@ def read(
     allow_remote : bool
         Without effect, and accepted for scripts that set it: S3 URLs are read, under
         the same checks.
-    aws_access_key_id, aws_secret_access_key, aws_session_token : str, optional
-        Credentials for S3; by default those that boto3 finds.
-    region_name : str, optional
-        Region for S3.
-    storage_options : mapping, optional
-        Arguments of ``boto3.client("s3", ...)`` for an S3 URL.
-    progress : bool
-        Show a progress bar during a download.
+    {options}
 
     Returns
     -------
@@ -366,17 +355,11 @@ def read(
     >>> load_from_pickle(sd.to_pickle("cells.pkl"))
     SpikeData(N=2, spikes=2, window=0.0 to 1000.0 ms)
     """
-    options = with_credentials(
-        storage_options,
-        aws_access_key_id=aws_access_key_id,
-        aws_secret_access_key=aws_secret_access_key,
-        aws_session_token=aws_session_token,
-        region_name=region_name,
-    )
-    with local_copy(filepath, options, progress=progress) as path:
+    with local_copy(filepath, **_with_credentials(options)) as path:
         return _load(path, trusted=trusted)
 
 
+show_options(read, LoadKeywords, [ReaderOptions, Credentials])
 load_from_pickle = read
 load_spikedata_from_pickle = spikedata_loader(read, "load_spikedata_from_pickle")
 

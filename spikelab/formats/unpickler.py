@@ -11,7 +11,7 @@ import math
 import pickle
 import re
 from collections.abc import Callable
-from typing import Any, ClassVar, NoReturn
+from typing import Any, BinaryIO, ClassVar, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,8 +51,15 @@ class Unpickler(pickle._Unpickler):
     """
 
     stack: list[Any]
+    metastack: list[list[Any]]
     read: Callable[[int], bytes]
+    readinto: Callable[[Any], int]
     append: Callable[[Any], None]
+    _unframer: Any
+
+    def __init__(self, file: BinaryIO) -> None:
+        super().__init__(file)
+        self._file: Any = file
 
     def find_class(self, module: str, name: str) -> Any:
         """Return what the pickle names, if it is allowed."""
@@ -83,12 +90,14 @@ class Unpickler(pickle._Unpickler):
             raise UnsafePickleError(f"sets the state of a {type(obj).__name__}")
 
     def load_bytearray(self) -> None:
-        """Read the bytes of an array (Python's own way passes over them thrice)."""
+        """Read the bytes of an array to where it will have them, without a copy."""
         size = int.from_bytes(self.read(8), "little")
-        data = self.read(size)
-        if len(data) != size:
+        is_of_array = not self.stack and self.metastack[-1][-1:] == [_frombuffer]
+        data: Any = np.empty(size, np.uint8) if is_of_array else bytearray(size)
+        is_framed = self._unframer.current_frame
+        if (self.readinto if is_framed else self._file.readinto)(data) != size:
             raise pickle.UnpicklingError("pickle exhausted before end of data")
-        self.append(bytearray(data))
+        self.append(data)
 
     def refuse_extension(self) -> NoReturn:
         """Refuse a number in the place of a name, which any package can register."""
