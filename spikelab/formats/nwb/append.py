@@ -161,18 +161,16 @@ def _rows(electrodes: Electrodes, table: Any) -> NDArray[np.int64]:
     """
     if table is None:
         return electrodes.rows
-    key, ours, theirs = "id", electrodes.ids.tolist(), []
-    if electrodes.names is not None:
-        key, ours = NAME, electrodes.names
-    if key == "id" or key in table.colnames:
-        theirs = np.asarray(table[key][:]).tolist()
+    key = NAME if NAME in electrodes.columns else "id"
+    is_there = key == "id" or key in table.colnames
+    theirs = np.asarray(table[key][:]).tolist() if is_there else []
     row_of = {label: row for row, label in enumerate(theirs)}
-    if missing := [label for label in ours if label not in row_of]:
+    if missing := [label for label in electrodes.labels if label not in row_of]:
         raise ValueError(
             f"the electrodes of nwbfile must hold all of ours by their {key}, "
             f"got none for {missing}"
         )
-    rows = np.array([row_of[label] for label in ours], dtype=np.int64)
+    rows = np.array([row_of[label] for label in electrodes.labels], dtype=np.int64)
     return rows[electrodes.rows]
 
 
@@ -226,10 +224,8 @@ def _add_electrodes(electrodes: Electrodes, nwbfile: "NWBFile") -> None:
         group = nwbfile.create_electrode_group(
             name=GROUP, description=GROUP_DESCRIPTION, location=area, device=device
         )
-    columns: dict[str, Any] = {**electrodes.coordinates, "location": electrodes.areas}
-    if electrodes.names is not None:
+    if NAME in electrodes.columns:
         nwbfile.add_electrode_column(name=NAME, description="Its name.")
-        columns[NAME] = electrodes.names
     for row, number in enumerate(electrodes.ids.tolist()):
-        known = {name: values[row] for name, values in columns.items()}
+        known = {name: values[row] for name, values in electrodes.columns.items()}
         nwbfile.add_electrode(id=number, group=group, **known)

@@ -1,5 +1,6 @@
 """The electrodes of the units as a table of their own, and back."""
 
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -23,6 +24,14 @@ DEVICE = "recording_device"
 GROUP = "recording_electrodes"
 GROUP_DESCRIPTION = "All electrodes that units of this recording are assigned to."
 
+_DESCRIPTIONS = {
+    "location": "Part of the brain that it lies in.",
+    "group": "Its electrode group.",
+    "group_name": "Name of its group.",
+    **{axis: f"Its {axis} coordinate, as given with the units." for axis in _AXES},
+    NAME: "Its name.",
+}
+
 _UNKNOWN = "unknown"
 """What NWB writes for an electrode of which the place in the brain is not known."""
 
@@ -35,44 +44,41 @@ class Electrodes:
     ----------
     ids : ndarray of int64, shape (E,)
         Number of each electrode.
-    names : list of str or None
-        Name of each electrode, if they have names and no numbers.
+    columns : dict of str to sequence
+        Of each electrode, the brain area (``location``), the known ones of ``x``, ``y``
+        and ``z``, NaN where not known, and the name, if it has no number.
     rows : ndarray of int64
         Rows of the table, unit after unit.
     ends : ndarray of int64, shape (N,)
         Where the rows of each unit end.
-    coordinates : dict of str to ndarray of float64, shape (E,)
-        For each known axis, the position; NaN where it is not known.
-    areas : list of str
-        Brain area of each electrode.
     """
 
     ids: NDArray[np.int64]
-    names: list[str] | None
+    columns: dict[str, Any]
     rows: NDArray[np.int64]
     ends: NDArray[np.int64]
-    coordinates: dict[str, NDArray[np.float64]]
-    areas: list[str]
+
+    @property
+    def labels(self) -> list[Any]:
+        """The name of each electrode, or its number."""
+        return list(self.columns.get(NAME, self.ids.tolist()))
 
     @property
     def group_area(self) -> str:
         """The brain area of all electrodes together."""
-        areas = set(self.areas)
+        areas = set(self.columns["location"])
         return areas.pop() if len(areas) == 1 else "several, see the electrodes table"
 
     def of_units(self) -> list[Any]:
         """Return the electrode of each unit as a reader gives it, MISSING without one."""
-        labels = self.ids.tolist() if self.names is None else self.names
-        units = np.split(self.rows, self.ends[:-1])
+        labels, units = self.labels, np.split(self.rows, self.ends[:-1])
         return [_one_or_all([labels[row] for row in rows]) for rows in units]
 
     def write(self, file: h5py.File) -> h5py.Group:
         """Write the table, its electrode group and its device; return the table."""
-        device = schema.typed(
-            file.create_group(f"general/devices/{DEVICE}"),
-            "Device",
-            description="The device that recorded; the export knows nothing more about it.",
-        )
+        device = file.create_group(f"general/devices/{DEVICE}")
+        what = "The device that recorded; the export knows nothing more about it."
+        schema.typed(device, "Device", description=what)
         ephys = file.create_group("general/extracellular_ephys")
         group = schema.typed(
             ephys.create_group(GROUP),
@@ -83,19 +89,15 @@ class Electrodes:
         group["device"] = h5py.SoftLink(device.name)
         n_rows = len(self.ids)
         references = np.array([group.ref] * n_rows, dtype=h5py.ref_dtype)
-        columns: dict[str, tuple[Any, str]] = {
-            "location": (self.areas, "Part of the brain that it lies in."),
-            "group": (references, "Its electrode group."),
-            "group_name": ([GROUP] * n_rows, "Name of its group."),
+        columns = {
+            **self.columns,
+            "group": references,
+            "group_name": [GROUP] * n_rows,
         }
-        for axis, values in self.coordinates.items():
-            columns[axis] = values, f"Its {axis} coordinate, as given with the units."
-        if self.names is not None:
-            columns[NAME] = self.names, "Its name."
         what = "One row for each electrode."
         table = schema.table(ephys, "electrodes", self.ids, columns, what)
-        for name, (values, description) in columns.items():
-            schema.column(table, name, values, description)
+        for name, values in columns.items():
+            schema.column(table, name, values, _DESCRIPTIONS[name])
         return table
 
 
@@ -106,26 +108,29 @@ def electrodes_of(table: UnitTable, area: str | None) -> Electrodes | None:
     of all its units, where they agree; `area` where they do not say any.
     """
     known = [_listed(electrode) for electrode in table.electrodes]
-    distinct = {label for unit in known for label in unit}
-    if not distinct or len(set(map(type, distinct))) > 1:
+    labels = {label for unit in known for label in unit}
+    if not labels or len(set(map(type, labels))) > 1:
         return None
-    labels = sorted(distinct)
-    row_of = {label: row for row, label in enumerate(labels)}
+    row_of = {label: row for row, label in enumerate(sorted(labels))}
     rows = [[row_of[label] for label in unit] for unit in known]
     alone = [unit if len(unit) == 1 else [] for unit in rows]
     places = np.full((len(labels), len(_AXES)), np.nan)
     for row, place in enumerate(_agreed(len(labels), alone, table.locations)):
         places[row, : len(place or ())] = place or ()
     areas = [a if h5.is_text(a) else None for a in table.brain_areas]
-    numbered = isinstance(labels[0], int)
-    columns = zip(_AXES, places.T, strict=True)
+    columns: dict[str, Any] = {
+        "location": [a or area or _UNKNOWN for a in _agreed(len(labels), rows, areas)]
+    }
+    axes = zip(_AXES, places.T, strict=True)
+    columns |= {axis: column for axis, column in axes if not np.isnan(column).all()}
+    ids = list(row_of)
+    if isinstance(ids[0], str):
+        columns[NAME], ids = ids, list(range(len(ids)))
     return Electrodes(
-        ids=np.array(labels if numbered else range(len(labels)), dtype=np.int64),
-        names=None if numbered else labels,
+        ids=np.array(ids, dtype=np.int64),
+        columns=columns,
         rows=np.array([row for unit in rows for row in unit], dtype=np.int64),
         ends=np.cumsum([len(unit) for unit in rows], dtype=np.int64),
-        coordinates={axis: x for axis, x in columns if not np.isnan(x).all()},
-        areas=[a or area or _UNKNOWN for a in _agreed(len(labels), rows, areas)],
     )
 
 
@@ -151,53 +156,14 @@ def _agreed(n_rows: int, rows: list[list[int]], values: Sequence[Any]) -> list[A
     return [values.pop() if len(values) == 1 else None for values in found]
 
 
-@attrs.frozen(eq=False)
-class FoundElectrodes:
-    """The electrodes of all units, unit after unit, as a file describes them.
-
-    Parameters
-    ----------
-    labels : list
-        Number of each electrode, or, in our own files, its name if it has one.
-    places : ndarray of float64, shape (..., 0 to 3)
-        Its coordinates; NaN where they are not known.
-    areas : list of str or None
-        Its brain area.
-    unread : list of str
-        Columns of the table that are not read.
-    """
-
-    labels: list[Any]
-    places: NDArray[np.float64]
-    areas: list[str | None]
-    unread: list[str]
-
-    def of_rows(self, rows: slice, *, own: bool) -> dict[str, Any]:
-        """Return the attributes of a unit that has these electrodes.
-
-        A file of our own holds all but the electrode as columns of the units.
-        """
-        ids = self.labels[rows]
-        found = {"electrode": _one_or_all(ids)} if ids else {}
-        if own or not ids:
-            return found
-        areas = set(self.areas[rows])
-        if len(areas) == 1 and None not in areas:
-            found["brain_area"] = areas.pop()
-        known = ~np.isnan(self.places[rows][0])
-        n_axes = int(np.argmin(known)) if not known.all() else len(known)
-        if len(ids) == 1 and n_axes:
-            found["location"] = self.places[rows][0][:n_axes].tolist()
-        return found
-
-
 def read_electrodes(
     region: h5py.Dataset, numbers: NDArray[np.int64], *, own: bool
-) -> FoundElectrodes:
-    """Return what the electrodes table says about the electrodes of the units.
+) -> tuple[list[dict[str, Any]], list[str]]:
+    """Return what is known about each of `numbers`, and the columns that are not read.
 
     `numbers` are the values of `region`: rows of the table that it refers to, or, if it
-    refers to none (as spikelab 0.1 wrote it), ids.
+    refers to none (as spikelab 0.1 wrote it), ids. Of an electrode in a file of our own
+    only its number or name is returned: the units hold all else.
     """
     file, reference = region.file, region.attrs.get("table")
     table = file[reference] if reference else None
@@ -205,35 +171,41 @@ def read_electrodes(
         table = h5.member(file, schema.ELECTRODES)
     names = [n for n in table or () if not n.endswith("_index")]
     ids = h5.dataset(table, "id")[()] if "id" in names else np.empty(0, dtype=np.int64)
-    rows = numbers
-    if reference is None:
-        row_of = {number: row for row, number in enumerate(ids.tolist())}
-        rows = np.array([row_of.get(n, -1) for n in numbers.tolist()], dtype=np.int64)
-    elif numbers.size and not (numbers.min() >= 0 and numbers.max() < len(ids)):
-        wrong = numbers[(numbers < 0) | (numbers >= len(ids))][0]
+    if reference and (wrong := numbers[(numbers < 0) | (numbers >= len(ids))]).size:
         raise FormatError(
-            f"electrodes must lie in the {len(ids)} rows, got row {wrong}"
+            f"electrodes must lie in the {len(ids)} rows, got row {wrong[0]}"
         )
     columns = {n: c for n in names if (c := read_column(table, n, len(ids), own=False))}
-    is_named = own and NAME in columns
-    labels = columns[NAME].values() if is_named else ids.tolist()
+    labels = columns[NAME].values() if own and NAME in columns else ids.tolist()
+    known: list[dict[str, Any]] = [{"electrode": label} for label in labels]
     axes = [a for a in _AXES if a in columns] or [f"rel_{a}" for a in _AXES]
-    numeric = [a for a in axes if a in columns and columns[a].data.dtype.kind in "iuf"]
-    # The last row is that of an id that the table does not have.
-    places = np.full((len(ids) + 1, len(numeric)), np.nan)
-    for i, axis in enumerate(numeric):
-        places[:-1, i] = columns[axis].data
-    areas: list[str | None] = [None] * (len(ids) + 1)
-    if "location" in columns:
-        known = columns["location"].values()
-        areas[:-1] = [a if _is_area(a) else None for a in known]
-    read = {"id", "group", "group_name", "location", *numeric}
-    return FoundElectrodes(
-        labels=[labels[n] for n in numbers.tolist()] if reference else numbers.tolist(),
-        places=places[rows],
-        areas=[areas[row] for row in rows],
-        unread=[name for name in names if name not in read],
-    )
+    axes = [a for a in axes if a in columns and columns[a].data.dtype.kind in "iuf"]
+    if not own:
+        places = np.transpose([columns[axis].data for axis in axes])
+        areas = columns["location"].values() if "location" in columns else []
+        for row, place in zip(known, places.tolist(), strict=False):
+            row["location"] = list(itertools.takewhile(lambda x: x == x, place))
+        for row, area in zip(known, areas, strict=False):
+            row["brain_area"] = area if _is_area(area) else None
+    read = {"id", "group", "group_name", "location", *axes}
+    unread = [] if own else [name for name in names if name not in read]
+    if reference:
+        return [known[row] for row in numbers.tolist()], unread
+    row_of = {row["electrode"]: row for row in known}
+    return [row_of.get(n, {"electrode": n}) for n in numbers.tolist()], unread
+
+
+def attributes_of(electrodes: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return the attributes of a unit that has these electrodes."""
+    if not electrodes:
+        return {}
+    found = {"electrode": _one_or_all([known["electrode"] for known in electrodes])}
+    areas = {known.get("brain_area") for known in electrodes}
+    if len(areas) == 1 and None not in areas:
+        found["brain_area"] = areas.pop()
+    if len(electrodes) == 1 and electrodes[0].get("location"):
+        found["location"] = electrodes[0]["location"]
+    return found
 
 
 def _is_area(value: Any) -> bool:

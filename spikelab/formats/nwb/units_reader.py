@@ -14,7 +14,7 @@ from spikelab.formats import h5
 from spikelab.formats.nwb import schema
 from spikelab.formats.nwb.column_names import STRUCTURE
 from spikelab.formats.nwb.columns import WAVEFORMS, StoredColumn, has_link, read_column
-from spikelab.formats.nwb.electrodes import read_electrodes
+from spikelab.formats.nwb.electrodes import attributes_of, read_electrodes
 from spikelab.formats.nwb.units import SPIKE_TIMES, SPIKE_TIMES_INDEX, UNKNOWN_UNIT
 from spikelab.spikedata import time_units
 from spikelab.spikedata.spike_trains import SpikeTrains
@@ -231,26 +231,18 @@ class UnitsReader:
         ]
 
     def _add_electrodes(self, units: list[dict[str, Any]]) -> bool:
-        """Add to each unit its electrodes, and place and brain area if it has one.
-
-        Return whether the column could be read.
-        """
+        """Add its electrodes to each unit; return whether the column could be read."""
         column = read_column(self.table, "electrodes", len(units), own=False)
-        data = None if column is None else column.data
-        if (
-            column is None
-            or data is None
-            or data.ndim != 1
-            or data.dtype.kind not in "iu"
-        ):
+        if column is None or column.data.ndim > 1 or column.data.dtype.kind not in "iu":
             return False
+        numbers = column.data.astype(np.int64)
         region = h5.member(self.table, "electrodes")
-        described = read_electrodes(region, data.astype(np.int64), own=self.own)
+        electrodes, unread = read_electrodes(region, numbers, own=self.own)
         ends = np.arange(1, len(units) + 1) if column.ends is None else column.ends
         for unit, stop, before in zip(units, ends, [0, *ends[:-1]], strict=True):
-            unit.update(described.of_rows(slice(before, stop), own=self.own))
-        if described.unread and not self.own:
-            warn(f"columns of the electrodes not read: {', '.join(described.unread)}")
+            unit.update(attributes_of(electrodes[before:stop]))
+        if unread:
+            warn(f"columns of the electrodes not read: {', '.join(unread)}")
         return True
 
 
