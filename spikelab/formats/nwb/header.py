@@ -1,9 +1,12 @@
 """The header of an NWB file: session, subject and time 0, from metadata and back."""
 
+import hashlib
 import math
 import os
+import zlib
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid5
 
@@ -86,24 +89,17 @@ class Header:
                 text = f"metadata[{key!r}] (the file says {value!r:.80})"
                 yield Loss(("metadata", key), text if given is not MISSING else "")
 
-    def write(self, file: h5py.File, content: str) -> None:
-        """Write what an NWB file holds before any data.
-
-        `content` is a text that no file with other data has; the identifier is made of
-        it, unless the session has one.
-        """
+    def write(self, file: h5py.File) -> None:
+        """Write what an NWB file holds before any data."""
         schema.typed(file, "NWBFile", nwb_version=schema.VERSION)
         for name in schema.GROUPS:
             file.create_group(name)
         start = self.session.get("session_start_time", _PLACEHOLDER)
-        known = repr([content, self.session, self.subject, self.time_zero_ms])
         root = {
-            "identifier": str(uuid5(_NAMESPACE, known)),
             "session_description": PLACEHOLDER_DESCRIPTION,
             "session_start_time": start,
             **self.session,
             "timestamps_reference_time": _later(start, self.time_zero_ms) or start,
-            "file_create_date": [_creation_time().isoformat()],
         }
         root.pop("electrode_location", None)
         for name, value in root.items():
@@ -117,6 +113,27 @@ class Header:
         for name, number in (("fs_Hz", self.fs_Hz), (TIME_ZERO, self.time_zero_ms)):
             if number:
                 file.attrs[name] = number
+
+    def finish(self, file: h5py.File, path: Path) -> None:
+        """Write what differs from file to file: its identifier and the creation date.
+
+        The identifier is a checksum of the file, unless the session has one.
+        """
+        if "identifier" not in file:
+            file.flush()
+            file["identifier"] = str(uuid5(_NAMESPACE, _checksum(path)))
+        now = [_creation_time().isoformat()]
+        file["file_create_date"] = np.array(now, dtype=schema.TEXT)
+
+
+def _checksum(path: Path) -> str:
+    """Return a text that the same content has, and hardly ever another one."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(2**20):
+            # A third of the cost of a cryptographic hash of all.
+            digest.update(zlib.crc32(block).to_bytes(4, "big"))
+    return digest.hexdigest()
 
 
 def header_of(

@@ -1,8 +1,6 @@
 """What an NWB file holds of an object beside its units; recordings, first of all."""
 
 import abc
-import hashlib
-import zlib
 from collections.abc import Iterator, Mapping
 from typing import Any, Generic, TypeVar
 
@@ -12,8 +10,8 @@ from numpy.typing import NDArray
 
 from spikelab.formats.base import Loss
 from spikelab.spikedata import time_units
-from spikelab.spikedata.data_object import DataObject, data_class
-from spikelab.spikedata.spike_trains import BLOCK, SpikeTrains
+from spikelab.spikedata.data_object import DataObject
+from spikelab.spikedata.spike_trains import SpikeTrains
 from spikelab.spikedata.spikedata import SpikeData
 from spikelab.spikedata.unit_table import Attributes
 
@@ -42,12 +40,6 @@ class Part(abc.ABC, Generic[O]):
         self.obj = obj
         self.metadata: Mapping[Any, Any] = getattr(obj, "metadata", None) or {}
 
-    def content(self) -> list[Any]:
-        """Return all that the file holds beside units and header."""
-        fields = {*data_class(self.obj).FIELDS.values()}
-        names = sorted(fields - {"neuron_attributes", "metadata"})
-        return [getattr(self.obj, name) for name in names]
-
     @abc.abstractmethod
     def losses(self) -> Iterator[Loss]:
         """Yield what the file does not carry beside attributes and metadata."""
@@ -68,11 +60,6 @@ class RecordingPart(Part[SpikeData]):
     def __init__(self, obj: SpikeData) -> None:
         super().__init__(obj)
         self.recording = obj
-
-    def content(self) -> list[Any]:
-        """Return spikes and window."""
-        trains = self.obj.spike_trains
-        return [trains.flat, trains.ends, self.obj.start_time, self.obj.length]
 
     def losses(self) -> Iterator[Loss]:
         """Yield what no table holds."""
@@ -125,24 +112,3 @@ def windows_ms(times: Any) -> NDArray[np.float64]:
         if window != list(given):
             raise ValueError(f"times must be numbers that a float64 holds, got {given}")
     return windows
-
-
-def fingerprint(parts: list[Any]) -> str:
-    """Return a text that is the same for equal arrays, and hardly ever for others.
-
-    What is no array of numbers is taken by its ``repr``. Of large arrays it takes a
-    checksum of each block, which costs a third of a cryptographic hash.
-    """
-    digest = hashlib.sha256()
-    for part in parts:
-        if not isinstance(part, np.ndarray) or part.dtype.kind in "OU":
-            value = part.tolist() if isinstance(part, np.ndarray) else part
-            digest.update(repr(value).encode())
-            continue
-        digest.update(f"{part.dtype} {part.shape}".encode())
-        rows = np.atleast_1d(part)
-        step = max(BLOCK * len(rows) // max(rows.size, 1), 1)
-        for start in range(0, len(rows), step):
-            block = np.ascontiguousarray(rows[start : start + step])
-            digest.update(zlib.crc32(block.data).to_bytes(4, "big"))
-    return digest.hexdigest()

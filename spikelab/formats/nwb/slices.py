@@ -1,7 +1,6 @@
 """Slices of a recording in NWB: the recording that they cover, and their windows."""
 
 from collections.abc import Iterator
-from typing import Any
 
 import h5py
 import numpy as np
@@ -58,11 +57,6 @@ class SpikeSlicesPart(Part[SpikeSliceStack]):
             neuron_attributes=obj.neuron_attributes,
             metadata=self.metadata,
         )
-
-    def content(self) -> list[Any]:
-        """Return spikes and windows."""
-        trains = self.recording.spike_trains
-        return [trains.flat, trains.ends, self.windows, self.zeros]
 
     def losses(self) -> Iterator[Loss]:
         """Yield what units and windows do not tell."""

@@ -14,7 +14,7 @@ from spikelab.formats.functions import export_function
 from spikelab.formats.nwb import schema
 from spikelab.formats.nwb.column_names import STRUCTURE
 from spikelab.formats.nwb.header import Header, header_of
-from spikelab.formats.nwb.parts import Part, RecordingPart, fingerprint
+from spikelab.formats.nwb.parts import Part, RecordingPart
 from spikelab.formats.nwb.reader import PARTS, read
 from spikelab.formats.nwb.session import NWBSession, NWBSubject
 from spikelab.formats.nwb.slices import SpikeSlicesPart
@@ -67,13 +67,6 @@ class Plan:
     def class_name(self) -> str:
         """Name of the data class."""
         return data_class(self.part.obj).__name__
-
-    def content(self) -> list[Any]:
-        """Return all that a file holds beside its header."""
-        units, content = self.units, self.part.content()
-        for column in units.columns if units else ():
-            content += [column.name, column.notes(), column.data, column.ends]
-        return [*content, units.ids] if units else content
 
 
 @attrs.frozen(kw_only=True)
@@ -275,7 +268,7 @@ class NWBWriter(FileWriter):
     def _write(self, plan: Plan, staged: Path) -> None:
         part, units, header = plan.part, plan.units, plan.header
         with h5.created(staged) as file:
-            header.write(file, fingerprint(plan.content()))
+            header.write(file)
             file.attrs.update({"creator": schema.CREATOR, "kind": plan.class_name})
             if part.recording is not None and units is not None:
                 file.attrs.update({"n_units": part.recording.N, **plan.own_names})
@@ -289,6 +282,7 @@ class NWBWriter(FileWriter):
                 schema.module(file)
                 units.write(file, FACTS)
             part.write(file)
+            header.finish(file, staged)
             protect.record_members(file)
 
     def _read(self, staged: Path) -> DataObject:
