@@ -207,7 +207,17 @@ class UnitObject(DataObject):
         """Raise if N or the number of attributes is not that of the units."""
         if n_units != self.N:
             raise ValueError(f"N must be the number of units, {n_units}, got {self.N}")
-        unit_selection.check_attributes(self.neuron_attributes, n_units)
+        rows = self.neuron_attributes
+        if rows is not None and len(rows) != n_units:
+            raise ValueError(
+                f"neuron_attributes must hold one dictionary per unit, "
+                f"got {len(rows)} for {n_units} units"
+            )
+        for unit, row in enumerate(rows or ()):
+            if not isinstance(row, dict):
+                raise TypeError(
+                    f"unit {unit}: neuron_attributes must be a dictionary, got {row!r}"
+                )
 
     def subset(
         self, units: Any, by: str | None = None, preserve_order: bool = False

@@ -65,9 +65,8 @@ class PairwiseCompMatrix(DataObject):
             ...
         ValueError: labels must hold one entry per row (2), got 1
         """
-        _check_square("matrix", self.matrix, 2)
-        _check_metadata(self.metadata)
-        _check_count("labels", self.labels, self.matrix.shape[0], "row")
+        _check_values("matrix", self.matrix, "(n, n)", self.metadata)
+        _check_count("labels", self.labels, len(self.matrix), "row")
 
 
 @dataclass(eq=False, repr=False)
@@ -128,10 +127,9 @@ class PairwiseCompMatrixStack(DataObject):
             ...
         ValueError: times must hold one entry per slice (3), got 1
         """
-        _check_square("stack", self.stack, 3)
-        _check_metadata(self.metadata)
-        _check_count("labels", self.labels, self.stack.shape[0], "row")
-        _check_count("times", self.times, self.stack.shape[2], "slice")
+        _check_values("stack", self.stack, "(n, n, slices)", self.metadata)
+        _check_count("labels", self.labels, len(self.stack), "row")
+        _check_count("times", self.times, len(self), "slice")
 
     def __len__(self) -> int:
         return int(self.stack.shape[2])
@@ -194,17 +192,14 @@ class PairwiseCompMatrixStack(DataObject):
         return PairwiseCompMatrixStack(stack, self.labels, times, metadata)
 
 
-def _check_metadata(metadata: Any) -> None:
-    if metadata is not None and not isinstance(metadata, Mapping):
-        raise TypeError(f"metadata must be a mapping or None, got {metadata!r:.80}")
-
-
-def _check_square(name: str, array: Any, ndim: int) -> None:
+def _check_values(name: str, array: Any, shape: str, metadata: Any) -> None:
     if not isinstance(array, np.ndarray):
         raise TypeError(f"{name} must be a numpy array, got {type(array).__name__}")
-    if array.ndim != ndim or array.shape[0] != array.shape[1]:
-        wanted = "(n, n)" if ndim == 2 else "(n, n, slices)"
-        raise ValueError(f"{name} must have shape {wanted}, got {array.shape}")
+    n_axes = len(shape.split(","))
+    if array.ndim != n_axes or array.shape[0] != array.shape[1]:
+        raise ValueError(f"{name} must have shape {shape}, got {array.shape}")
+    if metadata is not None and not isinstance(metadata, Mapping):
+        raise TypeError(f"metadata must be a mapping or None, got {metadata!r:.80}")
 
 
 def _check_count(name: str, values: Any, count: int, what: str) -> None:

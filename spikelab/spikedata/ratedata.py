@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from spikelab import validate
 from spikelab.spikedata import windows
@@ -70,11 +70,22 @@ class RateData(UnitObject):
         rate_unit: str | None = None,
     ) -> None:
         validate.unmasked("inst_Frate_data", inst_Frate_data)
+        validate.unmasked("times", times)
         if has_unit(type(inst_Frate_data)):
             rate_unit = rate_unit or "Hz"
-            inst_Frate_data = _in_rate_unit(inst_Frate_data, rate_unit)
-        self.inst_Frate_data = _as_floats(inst_Frate_data)
-        validate.unmasked("times", times)
+            if rate_unit not in ("Hz", "kHz"):
+                raise ValueError(
+                    f"rate_unit must be 'Hz' or 'kHz' for rates with a unit, "
+                    f"got {rate_unit!r}"
+                )
+            unit: Literal["Hz", "kHz"] = "Hz" if rate_unit == "Hz" else "kHz"
+            inst_Frate_data = in_unit("inst_Frate_data", inst_Frate_data, unit)
+        if np.iscomplexobj(inst_Frate_data):
+            raise TypeError("inst_Frate_data must hold real numbers, got complex ones")
+        try:
+            self.inst_Frate_data = np.array(inst_Frate_data, dtype=np.float64)
+        except (TypeError, ValueError) as error:
+            raise TypeError(f"inst_Frate_data must hold numbers: {error}") from error
         self.times = np.asarray(in_ms("times", times))
         self.rate_unit = rate_unit
         self.N = len(self.inst_Frate_data) if self.inst_Frate_data.ndim else 0
@@ -96,9 +107,30 @@ class RateData(UnitObject):
             ...
         ValueError: times must hold one time per column of inst_Frate_data (2), got shape (1,)
         """
-        _check_rates(self.inst_Frate_data)
-        self.check_units(len(self.inst_Frate_data))
-        _check_times(self.times, self.inst_Frate_data.shape[1])
+        rates, times = self.inst_Frate_data, self.times
+        if not isinstance(rates, np.ndarray) or rates.dtype != np.float64:
+            raise TypeError(
+                f"inst_Frate_data must be a float64 array, got {rates!r:.80}"
+            )
+        if rates.ndim != 2:
+            raise ValueError(
+                f"inst_Frate_data must be 2-D (units, times), got shape {rates.shape}"
+            )
+        self.check_units(len(rates))
+        if not isinstance(times, np.ndarray):
+            raise TypeError(f"times must be an array, got {times!r:.80}")
+        if times.size and times.dtype.kind not in "iuf":
+            raise TypeError(f"times must be numbers, got dtype {times.dtype}")
+        if times.shape != rates.shape[1:]:
+            raise ValueError(
+                f"times must hold one time per column of inst_Frate_data "
+                f"({rates.shape[1]}), got shape {times.shape}"
+            )
+        if not (finite := np.isfinite(times)).all():
+            raise ValueError(f"times must be finite, got {times[~finite][0]}")
+        if (falls := np.flatnonzero(times[1:] < times[:-1])).size:
+            before, after = times[falls[0] : falls[0] + 2]
+            raise ValueError(f"times must not decrease, got {after} after {before}")
 
     def _of_units(self, units: list[int], known: Attributes) -> RateData:
         rates = self.inst_Frate_data[units]
@@ -126,15 +158,17 @@ class RateData(UnitObject):
         >>> RateData([[2.0, 4.0, 3.0]], times=[0.0, 10.0, 20.0]).subtime(5, None)
         RateData(shape=(1, 2), times=10.0 to 20.0 ms, rate_unit=None)
         """
-        first, last = 0, self.times.size
-        if start is not None and start is not ...:
-            first = int(np.searchsorted(self.times, finite_ms("start", start)))
-        if end is not None and end is not ...:
-            last = int(np.searchsorted(self.times, finite_ms("end", end)))
+        columns = [0, self.times.size]
+        for i, (name, edge) in enumerate((("start", start), ("end", end))):
+            if edge is not None and edge is not ...:
+                columns[i] = int(np.searchsorted(self.times, finite_ms(name, edge)))
+        first, last = columns
         if not first < last:
+            edges = self.times[[0, -1]].tolist() if self.times.size else []
+            span = " to ".join(map(str, edges)) + " ms" if edges else "there are none"
             raise ValueError(
                 f"start must be before end, with a time of the data between them "
-                f"({self._span()}), got {start} and {end}"
+                f"({span}), got {start} and {end}"
             )
         return self._columns(slice(first, last))
 
@@ -180,55 +214,3 @@ class RateData(UnitObject):
         first, last = windows.extent_of(self.times)
         frames = windows.frame_windows(first, last - first, length, overlap)
         return RateSliceStack(self, times_start_to_end=frames)
-
-    def _span(self) -> str:
-        if not self.times.size:
-            return "there are none"
-        return f"{self.times[0]} to {self.times[-1]} ms"
-
-
-def _in_rate_unit(rates: Any, rate_unit: str) -> Any:
-    """Return rates that have a unit in `rate_unit`."""
-    if rate_unit not in ("Hz", "kHz"):
-        raise ValueError(
-            f"rate_unit must be 'Hz' or 'kHz' for rates with a unit, got {rate_unit!r}"
-        )
-    return in_unit("inst_Frate_data", rates, "Hz" if rate_unit == "Hz" else "kHz")
-
-
-def _as_floats(inst_Frate_data: ArrayLike) -> NDArray[np.float64]:
-    """Return a copy as float64."""
-    if np.iscomplexobj(inst_Frate_data):
-        raise TypeError("inst_Frate_data must hold real numbers, got complex ones")
-    try:
-        return np.array(inst_Frate_data, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise TypeError(f"inst_Frate_data must hold numbers: {error}") from error
-
-
-def _check_rates(rates: Any) -> None:
-    if not isinstance(rates, np.ndarray) or rates.dtype != np.float64:
-        raise TypeError(f"inst_Frate_data must be a float64 array, got {rates!r:.80}")
-    if rates.ndim != 2:
-        raise ValueError(
-            f"inst_Frate_data must be 2-D (units, times), got shape {rates.shape}"
-        )
-
-
-def _check_times(times: Any, columns: int) -> None:
-    if not isinstance(times, np.ndarray):
-        raise TypeError(f"times must be an array, got {times!r:.80}")
-    if times.size and times.dtype.kind not in "iuf":
-        raise TypeError(f"times must be numbers, got dtype {times.dtype}")
-    if times.shape != (columns,):
-        raise ValueError(
-            f"times must hold one time per column of inst_Frate_data ({columns}), "
-            f"got shape {times.shape}"
-        )
-    if not np.isfinite(times).all():
-        raise ValueError(f"times must be finite, got {times[~np.isfinite(times)][0]}")
-    if (falls := np.flatnonzero(times[1:] < times[:-1])).size:
-        after = times[falls[0] + 1]
-        raise ValueError(
-            f"times must not decrease, got {after} after {times[falls[0]]}"
-        )

@@ -1,4 +1,4 @@
-"""The choice of units and slices, and the check of their attributes."""
+"""The choice of units and slices."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -7,22 +7,6 @@ import numpy as np
 
 from spikelab.errors import warn
 from spikelab.spikedata.unit_table import Attributes
-
-
-def check_attributes(neuron_attributes: Any, n_units: int) -> None:
-    """Raise if these are not one dictionary per unit, or None."""
-    if neuron_attributes is None:
-        return
-    if len(neuron_attributes) != n_units:
-        raise ValueError(
-            f"neuron_attributes must hold one dictionary per unit, "
-            f"got {len(neuron_attributes)} for {n_units} units"
-        )
-    for unit, value in enumerate(neuron_attributes):
-        if not isinstance(value, dict):
-            raise TypeError(
-                f"unit {unit}: neuron_attributes must be a dictionary, got {value!r}"
-            )
 
 
 def select_units(
