@@ -1,6 +1,6 @@
 """The channels of a Phy folder: which there are, where, and which unit is on which."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +8,7 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 
+from spikelab.errors import FormatError
 from spikelab.formats.phy import npy
 from spikelab.spikedata.unit_table import UnitTable
 
@@ -17,24 +18,19 @@ _FARTHEST = 1e30
 
 @attrs.frozen(eq=False)
 class Channels:
-    """The channels that units lie on.
-
-    Parameters
-    ----------
-    electrodes : ndarray of int64, shape (C,)
-        Electrode of each channel, or its row in the raw data.
-    of_unit : ndarray of int64, shape (N,)
-        Channel of each unit, -1 where only its template can tell.
-    positions : ndarray of float32, shape (C, 2)
-        Where each is, all different; where that is not known, beyond the others.
-    n_placed : int
-        How many of the positions are known.
-    """
+    """The channels that units lie on."""
 
     electrodes: NDArray[np.int64]
+    """Electrode of each channel, or its row in the raw data."""
+
     of_unit: NDArray[np.int64]
+    """Channel of each unit, -1 where only its template can tell."""
+
     positions: NDArray[np.float32]
+    """Where each is, (C, 2), all different; if that is not known, beyond the others."""
+
     n_placed: int
+    """How many of the positions are known."""
 
     def __len__(self) -> int:
         return len(self.electrodes)
@@ -56,19 +52,9 @@ def channels_of(
 ) -> Channels:
     """Return the channels of a recording.
 
-    They are, whatever there is first: the rows of the raw data, the electrodes that
-    `listed` and the units name, the columns of the templates, the places of the units.
-
-    Parameters
-    ----------
-    table : UnitTable
-        What is known about the units.
-    n_raw : int
-        Number of channels of the raw data, 0 if those are not used.
-    width : int
-        Number of columns of the widest template.
-    listed : sequence of ndarray
-        Electrodes of the columns of templates, where they are known.
+    They are, whatever there is first: the `n_raw` rows of the raw data, the electrodes
+    that `listed` (those of the columns of templates) and the units name, the columns of
+    the templates (`width` of the widest), the places of the units.
     """
     places = _places(table)
     electrodes, of_unit = _numbered(table, n_raw, width, listed, places)
@@ -154,3 +140,55 @@ def _positions(
     positions[left, 0] = top[0]
     positions[left, 1] = top[1] + step * (1 + np.arange(len(left)))
     return positions.astype(np.float32), int(placed.sum())
+
+
+def read(
+    folder: Path, map_file: str, positions_file: str
+) -> tuple[NDArray[np.int64] | None, NDArray[Any] | None]:
+    """Return the electrode (C,) and the position (C, 1 to 3) of each channel.
+
+    Either is None if it is not there, or cannot be read.
+    """
+    electrodes = positions = None
+    with npy.leaving_out():
+        electrodes = npy.read_whole(folder / map_file)
+    with npy.leaving_out():
+        path = folder / positions_file
+        found = npy.read(path, ndim=2)
+        if not 1 <= found.shape[1] <= 3:
+            raise FormatError(
+                f"{path} must have shape (channels, 2), got {found.shape}"
+            )
+        positions = found
+    return electrodes, positions
+
+
+def add_channels(
+    rows: Sequence[dict[str, Any]],
+    peaks: Sequence[int],
+    electrodes: NDArray[np.int64] | None,
+    positions: NDArray[Any] | None,
+) -> None:
+    """Add to the attributes of each unit the electrode and the location of its channel.
+
+    That is the one of the electrode in the attributes, if they have one, else `peaks`.
+    """
+    known = UnitTable(rows, len(rows)).electrodes
+    for row, electrode, channel in zip(rows, known, peaks, strict=True):
+        if electrode is not None:
+            row["electrode"] = electrode
+            if type(electrode) is int and electrodes is not None:
+                matching = np.flatnonzero(electrodes == electrode)
+                channel = int(matching[0]) if matching.size else channel
+        elif electrodes is not None and 0 <= channel < len(electrodes):
+            row["electrode"] = int(electrodes[channel])
+        if positions is None or has_location(row) or not 0 <= channel < len(positions):
+            continue
+        place = positions[channel].astype(float)
+        if np.isfinite(place).all():
+            row["location"] = place.tolist()
+
+
+def has_location(row: Mapping[str, Any]) -> bool:
+    """Return whether the attributes of a unit say where it is."""
+    return not row.keys().isdisjoint(("location", "position", "x"))

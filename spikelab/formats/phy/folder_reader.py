@@ -1,24 +1,29 @@
 """Reading KiloSort and Phy folders, of spikelab or of other programs."""
 
-import itertools
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Unpack
 
 import attrs
-import numpy as np
-from numpy.typing import NDArray
 
 from spikelab import validate
 from spikelab.errors import FormatError, warn
 from spikelab.formats.base import StrPath
 from spikelab.formats.functions import show_options, spikedata_loader
-from spikelab.formats.phy import cluster_tables, facts, npy, stacks
+from spikelab.formats.phy import (
+    channels,
+    cluster_tables,
+    facts,
+    spike_arrays,
+    stacks,
+    templates,
+    unit_columns,
+)
 from spikelab.formats.phy.cluster_tables import Table
 from spikelab.formats.phy.facts import Facts
 from spikelab.formats.phy.params import PARAMS_FILE, read_sample_rate
-from spikelab.formats.phy.unit_attributes import FolderAttributes, Units
+from spikelab.formats.phy.spike_arrays import Units
 from spikelab.formats.reading import (
     ReaderKeywords,
     ReaderOptions,
@@ -28,9 +33,9 @@ from spikelab.formats.reading import (
 )
 from spikelab.spikedata import time_units
 from spikelab.spikedata.data_object import DataObject
-from spikelab.spikedata.spike_trains import CACHED, SpikeTrains
 from spikelab.spikedata.spikedata import SpikeData
 from spikelab.spikedata.time_units import TimeUnit
+from spikelab.spikedata.unit_table import UnitTable
 from spikelab.storage.manifest import MANIFEST
 from spikelab.storage.publish import local_copy
 
@@ -158,38 +163,66 @@ class FolderReader(ReaderOptions):
 
     def _read_recording(self, folder: Path) -> SpikeData:
         known = self._facts(folder)
-        units = _units(*self._spikes(folder, known), known)
+        units = spike_arrays.read(folder, known)
         start, length = known.start_time_ms, known.length_ms
-        first, _ = units.trains.extremes()
+        trains = units.trains
+        first, _ = trains.extremes()
         if known.format is None and start is None and first < 0:
             raise FormatError(
                 f"{folder} holds a spike at {first} ms, before 0; "
                 "give start_time_ms, the start of the recording"
             )
-        start = 0.0 if start is None else start
         tables = cluster_tables.read_tables(folder)
         named = self._named_table(folder, tables)
         table = {**cluster_tables.combined(tables), **named}
-        rows = FolderAttributes(folder, known, units, table).read(
-            self.channel_map_file, self.channel_positions_file
-        )
-        trains = units.trains
+        rows = self._attributes(folder, known, units, table)
         if length is not None:
             slack = time_units.rounding_ms(
                 known.time_unit, known.fs_Hz, trains.largest_ms()
             )
-            trains = trains.moved_into(start, length, slack)
+            trains = trains.moved_into(start or 0.0, length, slack)
         kept = self._kept(units.ids, named)
         if len(kept) < len(units.ids):
             trains = trains.of_units(kept)
         return build(
             SpikeData,
             train=trains,
-            start_time=start,
+            start_time=start or 0.0,
             length=length,
             neuron_attributes=[rows[unit] for unit in kept],
             metadata=metadata_of([units.ids[unit] for unit in kept], known.fs_Hz),
         )
+
+    def _attributes(
+        self, folder: Path, known: Facts, units: Units, table: Table
+    ) -> list[dict[str, Any]]:
+        """Return what the tables, the templates and the amplitudes tell of each unit."""
+        rows = [{"unit_id": i} for i in unit_columns.read_ids(table, known, units)]
+        unit_columns.add_cells(rows, unit_columns.read_cells(table, known, units))
+        electrodes, positions = channels.read(
+            folder, self.channel_map_file, self.channel_positions_file
+        )
+        if known.format == "kilosort":
+            # Here the arrays have an entry for each unit, not for each channel.
+            peaks = [units.exported.get(i, -1) for i in units.ids]
+            channels.add_channels(rows, peaks, electrodes, positions)
+            return rows
+        peaks = templates.add_templates(rows, folder, known, units, electrodes)
+        spike_arrays.add_amplitudes(rows, folder, units)
+        new = rows
+        if known.format == "phy":
+            # Phy needs channels and positions also where the export knew none.
+            at = {i: n for n, i in enumerate(units.ids)}
+            old = [rows[at[i]] for i in units.exported]
+            numbers = UnitTable(old, len(old)).electrodes
+            if not all(type(number) is int for number in numbers):
+                electrodes = None
+            if not all(map(channels.has_location, old)):
+                positions = None
+            new = [rows[n] for i, n in at.items() if i not in units.exported]
+            peaks = [peaks[n] for i, n in at.items() if i not in units.exported]
+        channels.add_channels(new, peaks, electrodes, positions)
+        return rows
 
     def _facts(self, folder: Path) -> Facts:
         """Return what is known of a folder: the options, spikelab.json, params.py."""
@@ -206,27 +239,6 @@ class FolderReader(ReaderOptions):
                 f"number to sample_rate, got {folder}"
             )
         return known
-
-    def _spikes(
-        self, folder: Path, known: Facts
-    ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-        """Return the time in ms and the cluster of each spike."""
-        values = npy.read_column(folder / known.spike_times_file)
-        name = known.spike_clusters_file
-        if name == "spike_clusters.npy" and not (folder / name).exists():
-            name = "spike_templates.npy"
-        clusters = npy.read_whole(folder / name)
-        if values.shape != clusters.shape:
-            raise FormatError(
-                f"{known.spike_times_file} and {name} must have the same length, "
-                f"got {values.size} and {clusters.size} in {folder}"
-            )
-        if values.dtype.kind == "u" and values.size and values.max() >= 2**63:
-            raise FormatError(
-                f"{folder / known.spike_times_file} must hold int64 numbers, got "
-                f"{values.max()}: a negative one that was stored as uint64"
-            )
-        return _in_ms(values, known), clusters
 
     def _named_table(self, folder: Path, tables: Mapping[Path, Table]) -> Table:
         """Return the table that the caller named, an empty one if it is not there."""
@@ -252,61 +264,6 @@ class FolderReader(ReaderOptions):
         return [
             u for u, i in enumerate(ids) if labels.get(i, "").strip().lower() in wanted
         ]
-
-
-def _in_ms(values: NDArray[Any], known: Facts) -> NDArray[np.float64]:
-    """Return times in ms, converted in blocks that stay in the cache."""
-    times = np.empty(len(values))
-    for start in range(0, len(values), CACHED):
-        part = slice(start, start + CACHED)
-        block = values[part]
-        if known.first_sample:
-            signed = block if block.dtype.kind == "f" else block.astype(np.int64)
-            block = signed + known.first_sample
-        time_units.to_ms(block, known.time_unit, known.fs_Hz, out=times[part])
-    return times
-
-
-def _units(
-    times: NDArray[np.float64], clusters: NDArray[np.int64], known: Facts
-) -> Units:
-    """Return the units: those of the export that are still there, then others."""
-    ends = np.cumsum(known.spike_counts, dtype=np.int64)
-    if _is_in_unit_order(clusters, ends, known):
-        # Then nothing has to be sorted.
-        trains = SpikeTrains.from_flat(times, ends, "spike_counts")
-        exported = {cluster: i for i, cluster in enumerate(known.cluster_ids)}
-        return Units(known.cluster_ids, exported, clusters, clusters, trains)
-    present = npy.counted(clusters)
-    # A cluster that had spikes and has none was merged or split in Phy, which may give
-    # the number of a silent one to the cluster that it makes.
-    exported = {
-        cluster: i
-        for i, (cluster, count) in enumerate(known.counts.items())
-        if (count > 0) == (cluster in present)
-    }
-    ids = np.array([*exported, *sorted(present.keys() - exported)], dtype=np.int64)
-    rows = clusters
-    if not np.array_equal(ids, np.arange(len(ids))):
-        order = np.argsort(ids)
-        rows = order[np.searchsorted(ids[order], clusters)]
-    trains = SpikeTrains.from_pairs(rows, times, len(ids))
-    return Units(tuple(ids.tolist()), exported, clusters, rows, trains)
-
-
-def _is_in_unit_order(
-    clusters: NDArray[np.int64], ends: NDArray[np.int64], known: Facts
-) -> bool:
-    """Return whether the spikes stand unit after unit, as they were exported."""
-    if known.spike_order != "unit" or not len(ends) or ends[-1] != len(clusters):
-        return False
-    ids = np.array(known.cluster_ids, dtype=np.int64)
-    exported = SpikeTrains(np.empty(0), ends)
-    edges = [*range(0, len(clusters), CACHED), len(clusters)]
-    return all(
-        np.array_equal(clusters[i:j], ids[exported.unit_indices(i, j)])
-        for i, j in itertools.pairwise(edges)
-    )
 
 
 def read(

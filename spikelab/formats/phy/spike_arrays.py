@@ -5,9 +5,11 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import attrs
 import numpy as np
 from numpy.typing import NDArray
 
+from spikelab.errors import FormatError
 from spikelab.formats.phy import npy
 from spikelab.formats.phy.facts import Facts
 from spikelab.spikedata import time_units
@@ -133,14 +135,7 @@ def write_amplitudes(
 ) -> None:
     """Write ``amplitudes.npy`` beside ``spike_clusters.npy`` in chronological order.
 
-    Parameters
-    ----------
-    folder : Path
-        The staged folder.
-    amplitudes : sequence of ndarray
-        The amplitude of each spike of each unit, in the order of its spikes.
-    clusters : sequence of int
-        The cluster of each unit.
+    `amplitudes` and `clusters` are those of each unit.
     """
     flat = np.concatenate([amplitudes[unit] for unit in np.argsort(clusters)])
     of_spikes = npy.read_column(folder / "spike_clusters.npy")
@@ -150,6 +145,17 @@ def write_amplitudes(
     in_time = np.empty_like(flat)
     in_time[np.argsort(narrow, kind="stable")] = flat
     npy.write(folder / "amplitudes.npy", in_time)
+
+
+def add_amplitudes(rows: list[dict[str, Any]], folder: Path, units: "Units") -> None:
+    """Add to the attributes of each unit the amplitude of each of its spikes."""
+    with npy.leaving_out():
+        found = npy.read_column(folder / "amplitudes.npy", len(units.clusters))
+        of_units = SpikeTrains.from_pairs(units.rows, np.array(found), len(rows))
+        for row, times, values in zip(rows, units.trains, of_units, strict=True):
+            if np.any(times[1:] < times[:-1]):
+                values = values[np.argsort(times, kind="stable")]
+            row[AMPLITUDES] = values
 
 
 def n_together(trains: SpikeTrains, convert: _Convert) -> int:
@@ -168,3 +174,71 @@ def n_together(trains: SpikeTrains, convert: _Convert) -> int:
         same[ends - start - 1] = False
         together += int(np.count_nonzero(same))
     return together
+
+
+@attrs.frozen(eq=False)
+class Units:
+    """The units of a folder, and their spikes."""
+
+    ids: list[int]
+    """The cluster of each unit."""
+
+    exported: dict[int, int]
+    """Position in the export of each cluster that is still what it was."""
+
+    clusters: NDArray[np.int64]
+    """The cluster of each spike."""
+
+    rows: NDArray[Any]
+    """The unit of each spike, a position in `ids`."""
+
+    trains: SpikeTrains
+    """The spike times in ms."""
+
+
+def read(folder: Path, facts: Facts) -> Units:
+    """Return the units: those of the export that are still there, then others.
+
+    Raises
+    ------
+    FileNotFoundError, FormatError
+        If there are no such arrays, or they hold no spikes.
+    """
+    path = folder / facts.spike_times_file
+    samples = npy.read_column(path)
+    name = facts.spike_clusters_file
+    if name == "spike_clusters.npy" and not (folder / name).exists():
+        name = "spike_templates.npy"
+    clusters = npy.read_whole(folder / name)
+    if samples.shape != clusters.shape:
+        raise FormatError(
+            f"{facts.spike_times_file} and {name} must have the same length, "
+            f"got {samples.size} and {clusters.size} in {folder}"
+        )
+    if samples.dtype.kind == "u" and samples.size and samples.max() >= 2**63:
+        raise FormatError(
+            f"{path} must hold int64 numbers, got {samples.max()}: a negative one that "
+            "was stored as uint64"
+        )
+    times = np.empty(len(samples))
+    for start in range(0, len(samples), CACHED):
+        part = slice(start, start + CACHED)
+        block = samples[part]
+        if facts.first_sample:
+            block = block.astype(np.int64) + facts.first_sample
+        time_units.to_ms(block, facts.time_unit, facts.fs_Hz, out=times[part])
+    present = npy.counted(clusters)
+    # A cluster that had spikes and has none was merged or split in Phy, which may give
+    # the number of a silent one to the cluster that it makes.
+    exported = {
+        cluster: i
+        for i, (cluster, count) in enumerate(facts.counts.items())
+        if (count > 0) == (cluster in present)
+    }
+    ids = [*exported, *sorted(present.keys() - exported)]
+    rows: NDArray[Any] = clusters
+    if ids != list(range(len(ids))):
+        order = np.argsort(ids)
+        rows = order[np.searchsorted(np.array(ids, dtype=np.int64)[order], clusters)]
+    trains = SpikeTrains.from_pairs(rows, times, len(ids))
+    return Units(ids, exported, clusters, rows, trains)

@@ -1,6 +1,6 @@
 """The mean waveforms of units, as the ``templates.npy`` of a Phy folder."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,9 +8,13 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 
+from spikelab.errors import FormatError
 from spikelab.formats.phy import npy
 from spikelab.formats.phy.channels import Channels, positions_in
+from spikelab.formats.phy.facts import Facts
+from spikelab.formats.phy.params import PARAMS_FILE
 from spikelab.formats.phy.raw import Raw
+from spikelab.formats.phy.spike_arrays import Units
 from spikelab.spikedata.spike_trains import SpikeTrains
 from spikelab.spikedata.unit_table import Column, UnitTable
 
@@ -18,10 +22,7 @@ WAVEFORM_KEYS = ("waveform_mean", "template", "avg_waveform", "waveform")
 """Attributes that may hold mean waveforms; the first that does counts."""
 
 N_COLUMNS = 12
-"""On how many channels averages of raw data are written, the largest.
-
-It is also the number that Phy shows.
-"""
+"""On how many channels averages of raw data are written: as many as Phy shows."""
 
 N_AVERAGED = 100
 """Of how many spikes of a unit raw data are averaged."""
@@ -38,21 +39,16 @@ Placed = tuple[Waveform, NDArray[np.int64]]
 
 @attrs.frozen(eq=False)
 class Templates:
-    """The mean waveforms that the attributes of the units hold.
-
-    Parameters
-    ----------
-    column : Column or None
-        The attribute; None if no unit has a waveform.
-    waveforms : list of ndarray or None
-        The waveform of each unit, float32 (samples, channels), finite and not all zero.
-    electrodes : list of ndarray or None
-        The electrode of each of its columns, where that is known.
-    """
+    """The mean waveforms that the attributes of the units hold."""
 
     column: Column | None
+    """The attribute; None if no unit has a waveform."""
+
     waveforms: list[Waveform | None]
+    """The waveform of each unit, float32 (samples, channels), finite, not all zero."""
+
     electrodes: list[NDArray[np.int64] | None]
+    """The electrode of each of its columns, where that is known."""
 
     @property
     def width(self) -> int:
@@ -92,14 +88,8 @@ class Templates:
     ) -> Iterator[str]:
         """Yield in words what a folder does not show of waveforms and channels.
 
-        Parameters
-        ----------
-        channels : Channels
-            The channels of the folder.
-        source : str
-            Where its templates come from.
-        read : sequence of dict
-            The attributes of each unit as they are read back.
+        `source` says where its templates come from, `read` the attributes of each unit
+        as they are read back.
         """
         if source == "placeholder":
             yield "templates are not known: flat placeholders"
@@ -266,3 +256,145 @@ def add_as_read(
             if channels is not None:
                 numbers = channels.numbers[where[order]]
                 row["waveform_channels"] = numbers.astype(np.int64)
+
+
+@attrs.frozen(eq=False)
+class FolderTemplates:
+    """The templates of a folder."""
+
+    data: NDArray[Any]
+    """The templates (templates, samples, columns), mapped from the disk."""
+
+    columns: NDArray[np.int64]
+    """The channel of each column, (templates, columns), -1 for one that is not used."""
+
+    unwhitening: NDArray[Any] | None
+    """The matrix (channels, channels) that undoes their whitening."""
+
+    placeholders: Collection[int] | None
+    """In a folder of spikelab, the templates of which nothing is known."""
+
+    def of_unit(self, mixture: Mapping[int, int]) -> tuple[int, Placed | None]:
+        """Return the peak channel of a unit, -1 for none, and its mean waveform.
+
+        `mixture` is the number of spikes of the unit by template.
+        """
+        known: list[tuple[int, Placed]] = []
+        peak = -1
+        # Phy shows a cluster on the channel of the template of most of its spikes.
+        for template in sorted(mixture, key=lambda t: (-mixture[t], t)):
+            waveform, where = self._unwhitened(template)
+            tells = bool(np.isfinite(waveform).all() and np.ptp(waveform, axis=0).any())
+            if self.placeholders is not None:
+                tells = template not in self.placeholders
+            if peak < 0 and waveform.size and (tells or self.placeholders is not None):
+                peak = int(where[np.argmax(np.ptp(waveform, axis=0))])
+            if tells:
+                known.append((mixture[template], (waveform, where)))
+        return peak, _mean(known)
+
+    def _unwhitened(self, template: int) -> Placed:
+        """Return a template as Phy shows it, and the channels of its columns."""
+        where = self.columns[template]
+        used = np.flatnonzero(where >= 0)
+        used = used[np.argsort(where[used], kind="stable")]
+        where = where[used]
+        waveform: Waveform = np.array(self.data[template][:, used], dtype=np.float32)
+        if self.unwhitening is not None:
+            loud = np.any(waveform, axis=0)
+            mixed = self.unwhitening[np.ix_(where[loud], where)]
+            waveform = (waveform[:, loud] @ mixed).astype(np.float32)
+        return waveform, where
+
+
+def _mean(known: list[tuple[int, Placed]]) -> Placed | None:
+    """Return the mean weighted by spikes, on all channels of any of the waveforms."""
+    if len(known) < 2:
+        return known[0][1] if known else None
+    n_spikes = sum(n for n, _ in known)
+    channels = np.unique(np.concatenate([where for _, (_, where) in known]))
+    mean = np.zeros((len(known[0][1][0]), len(channels)))
+    for n, (waveform, where) in known:
+        mean[:, np.searchsorted(channels, where)] += waveform * (n / n_spikes)
+    return mean.astype(np.float32), channels
+
+
+def read_templates(
+    folder: Path, n_channels: int | None, placeholders: Collection[int] | None
+) -> FolderTemplates | None:
+    """Return the templates of a folder, None if there are none, or they are damaged.
+
+    `n_channels` is the number of channels in the channel map.
+    """
+    with npy.leaving_out():
+        data = npy.read(folder / "templates.npy", ndim=3)
+        if not data.size:
+            return None
+        shape = (len(data), data.shape[2])
+        columns = np.broadcast_to(np.arange(shape[1]), shape)
+        for name in ("templates_ind.npy", "template_ind.npy"):
+            if (folder / name).exists():
+                columns = npy.read(folder / name, shape=shape).astype(np.int64)
+        n_all = n_channels or int(columns.max()) + 1
+        columns = np.where(columns < n_all, columns, -1)
+        unwhitening = None
+        path = folder / "whitening_mat_inv.npy"
+        if path.exists():
+            unwhitening = npy.read(path, shape=(n_all, n_all))
+            if not np.isfinite(unwhitening).all():
+                raise FormatError(f"{path} must hold finite numbers")
+            if np.array_equal(unwhitening, np.eye(n_all)):
+                unwhitening = None
+        return FolderTemplates(data, columns, unwhitening, placeholders)
+    return None
+
+
+def add_templates(
+    rows: Sequence[dict[str, Any]],
+    folder: Path,
+    facts: Facts,
+    units: Units,
+    electrodes: NDArray[np.int64] | None,
+) -> list[int]:
+    """Add the mean waveform of each unit; return their peak channels, -1 for none."""
+    found = read_templates(
+        folder,
+        None if electrodes is None else len(electrodes),
+        facts.placeholders if facts.format else None,
+    )
+    if found is None:
+        # Exporters that write no params.py write an entry for each cluster too.
+        tells = not (folder / PARAMS_FILE).exists()
+        return [i if tells else -1 for i in units.ids]
+    peaks = []
+    mixtures = _mixtures(folder, units, len(found.data))
+    for row, mixture in zip(rows, mixtures, strict=True):
+        peak, placed = found.of_unit(mixture)
+        peaks.append(peak)
+        if placed is None:
+            continue
+        row["waveform_mean"], where = placed
+        is_mapped = electrodes is None or bool(np.all(where < len(electrodes)))
+        if facts.waveform_channels and is_mapped:
+            numbers = where if electrodes is None else electrodes[where]
+            row["waveform_channels"] = np.array(numbers)
+    return peaks
+
+
+def _mixtures(folder: Path, units: Units, n_templates: int) -> list[dict[int, int]]:
+    """Return how many spikes of each unit have which template.
+
+    A unit without spikes, or a folder without ``spike_templates.npy``, has the template
+    that has the number of the cluster.
+    """
+    own = [{i: 1} if 0 <= i < n_templates else {} for i in units.ids]
+    found: list[dict[int, int]] = [{} for _ in own]
+    path = folder / "spike_templates.npy"
+    with npy.leaving_out():
+        used = npy.read_whole(path, len(units.clusters))
+        if used.size and not 0 <= used.min() <= used.max() < n_templates:
+            raise FormatError(f"{path} must hold templates from 0 to {n_templates - 1}")
+        if not np.array_equal(used, units.clusters):
+            for pair, count in npy.counted(units.rows * n_templates + used).items():
+                found[pair // n_templates][pair % n_templates] = count
+    return [counted or alone for counted, alone in zip(found, own, strict=True)]

@@ -1,6 +1,7 @@
 """What is known about the units, as the columns of ``cluster_*.tsv`` tables."""
 
 import re
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -8,9 +9,18 @@ from typing import Any
 import attrs
 import numpy as np
 
+from spikelab.errors import warn
 from spikelab.formats.phy import cluster_tables
-from spikelab.formats.phy.cluster_tables import TableColumn, as_text, guessed
-from spikelab.formats.phy.facts import SI_UNIT_ID
+from spikelab.formats.phy.cluster_tables import (
+    UNSORTED,
+    Table,
+    TableColumn,
+    are_same,
+    as_text,
+    guessed,
+)
+from spikelab.formats.phy.facts import SI_UNIT_ID, Facts
+from spikelab.formats.phy.spike_arrays import Units
 from spikelab.spikedata.differences import equal
 from spikelab.spikedata.unit_table import MISSING, Column, UnitTable
 
@@ -25,36 +35,33 @@ PHY_COLUMNS = ("id", "cluster_id", "n_spikes", "fr", "ch", "sh", "depth", "amp")
 _RENAMED = (*PHY_COLUMNS, "group", SI_UNIT_ID)
 """Attributes that are written as ``unit_<name>``."""
 
+_ID_COLUMNS = (SI_UNIT_ID, "unit_id")
+"""The columns by which other programs number the units."""
+
 _NAME = re.compile(r"[A-Za-z][\w .()/%+-]{,99}")
 
 
 @attrs.frozen
 class UnitColumns:
-    """The columns of a recording, and what they cannot hold.
-
-    Parameters
-    ----------
-    columns : list of TableColumn
-        The labels, the ids for SpikeInterface, and one or more for each attribute.
-    left_out : list
-        Attributes that have no form in a table.
-    renamed : list of str
-        Attributes that are written under another name, because Phy has a column of
-        their own.
-    bad_labels : list of str
-        Labels that Phy or neo cannot read.
-    unit_ids : list of int or str
-        The attribute ``unit_id`` of each unit when it is read.
-    id_key : str, optional
-        The attribute from which these come.
-    """
+    """The columns of a recording, and what they cannot hold."""
 
     columns: list[TableColumn]
+    """The labels, the ids for SpikeInterface, and one or more for each attribute."""
+
     left_out: list[Any]
+    """Attributes that have no form in a table."""
+
     renamed: list[str]
+    """Attributes under another name, because Phy has a column of their own."""
+
     bad_labels: list[str]
+    """Labels that Phy or neo cannot read."""
+
     unit_ids: list[Any]
+    """The attribute ``unit_id`` of each unit when it is read."""
+
     id_key: str | None
+    """The attribute from which these come."""
 
     def write(self, folder: Path, clusters: Sequence[int]) -> None:
         """Write each column as a table that lists every unit by its cluster."""
@@ -70,14 +77,8 @@ def unit_columns(
 ) -> UnitColumns:
     """Return the columns of a recording.
 
-    Parameters
-    ----------
-    table : UnitTable
-        What is known about the units.
-    cluster_ids : sequence of int, optional
-        Ids for SpikeInterface that the user gave.
-    taken : collection
-        Attributes that are written in another way.
+    `cluster_ids` are ids for SpikeInterface that the user gave, `taken` the attributes
+    that are written in another way.
     """
     labels, bad_labels = label_column(table)
     id_key, unit_ids, ids = _ids(table, cluster_ids)
@@ -211,6 +212,78 @@ def add_cells(
         for row, *texts in zip(rows, *axes, strict=True):
             if (place := _location(texts, container)) is not None:
                 row[attribute] = place
+
+
+def read_cells(
+    table: Table, facts: Facts, units: Units
+) -> list[tuple[TableColumn, list[str]]]:
+    """Return all columns with the cell of each unit, those that were exported first.
+
+    Phy drops the cells of silent units when it saves: theirs are the exported ones.
+    """
+    columns = {column.name: column for column in facts.columns}
+    for name in table:
+        if name not in (*_ID_COLUMNS, *columns):
+            columns[name] = TableColumn(name, name, "", ())
+    silent = {cluster for cluster, count in facts.counts.items() if not count}
+    found = []
+    for name, column in columns.items():
+        given, cells = table.get(name, {}), []
+        for cluster in units.ids:
+            exported = ""
+            if column.cells and cluster in units.exported:
+                exported = column.cells[units.exported[cluster]]
+            cell = given.get(cluster, exported if cluster in silent else "")
+            if cell == UNSORTED and column.kind == "label" and not exported:
+                cell = ""
+            cells.append(exported if are_same(cell, exported) else cell)
+        found.append((column, cells))
+    return found
+
+
+def read_ids(table: Table, facts: Facts, units: Units) -> list[Any]:
+    """Return the id of each unit; one that has none gets a new one.
+
+    No two units get the same: of halves of a cluster that was split, neither has the id
+    that Phy copied to both.
+    """
+    name = next((name for name in _ID_COLUMNS if name in table), "")
+    cells = table.get(name, {})
+    wanted = {i: _as_id(cells[i]) for i in units.ids if i in cells}
+    if facts.format is not None:
+        written = facts.column(SI_UNIT_ID)
+        numbers = map(_as_id, written.cells) if written else facts.cluster_ids
+        names = dict(zip(numbers, facts.unit_ids, strict=True))
+        wanted = {i: names.get(unit_id) for i, unit_id in wanted.items()}
+        wanted |= {i: facts.unit_ids[at] for i, at in units.exported.items()}
+    times = Counter(unit_id for unit_id in wanted.values() if unit_id is not None)
+    if twice := [unit_id for unit_id, n in times.items() if n > 1]:
+        warn(
+            f"unit_id {', '.join(map(str, twice[:10]))} stands for several clusters in "
+            f"the column {name}; they get new ids"
+        )
+    known = {
+        i: unit_id
+        for i, unit_id in wanted.items()
+        if unit_id is not None and (unit_id not in twice or i in units.exported)
+    }
+    used = set(known.values())
+    for i in units.ids:
+        if i not in known:
+            new = i
+            if new in used:
+                new = max([-1, *(u for u in used if isinstance(u, int))]) + 1
+            known[i] = str(new) if any(isinstance(u, str) for u in used) else new
+            used.add(known[i])
+    return [known[i] for i in units.ids]
+
+
+def _as_id(text: str) -> int | str | None:
+    """Return the id in a cell: an int, also of "3.0", or a str."""
+    number = cluster_tables.whole_number(text)
+    if number is not None:
+        return number
+    return None if text.strip().lower() in ("", "nan") else text
 
 
 def losses_of_cells(column: Column, read: Sequence[dict[str, Any]]) -> list[str]:
