@@ -6,9 +6,10 @@ from typing import Any
 
 import attrs
 import numpy as np
+from numpy.typing import NDArray
 
 from spikelab.spikedata.data_object import DataObject, data_class
-from spikelab.spikedata.spike_trains import BLOCK, SpikeTrains
+from spikelab.spikedata.spike_trains import BLOCK, CACHED, SpikeTrains
 from spikelab.spikedata.unit_table import MISSING, UnitTable
 
 LOADER_KEYS = ("source_file", "source_folder", "format")
@@ -186,8 +187,18 @@ def _compare_times(name: str, a: Any, b: Any, atol_ms: float) -> Iterator[Differ
     elif one.shape != two.shape:
         text = f"{name} differs: shape {one.shape} and {two.shape}"
         yield Difference((name,), text)
-    elif not np.allclose(one, two, rtol=0, atol=atol_ms, equal_nan=True):
+    elif not all(
+        np.allclose(a, b, rtol=0, atol=atol_ms, equal_nan=True)
+        for a, b in zip(_blocks(one), _blocks(two), strict=True)
+    ):
         yield Difference((name,), f"{name} differs: {_shown(a, b)}")
+
+
+def _blocks(times: NDArray[Any]) -> Iterator[NDArray[Any]]:
+    """Yield the parts of an array of times, so that no large one is copied whole."""
+    rows = np.atleast_1d(times)
+    for start in range(0, len(rows), CACHED):
+        yield rows[start : start + CACHED]
 
 
 def equal(a: Any, b: Any) -> bool:

@@ -7,10 +7,8 @@ import h5py
 from spikelab.formats.functions import spikedata_loader
 from spikelab.formats.hdf5.export import export_spikedata_to_hdf5
 from spikelab.formats.hdf5.export import read as read
-from spikelab.formats.hdf5.group import GroupWriter
-from spikelab.formats.hdf5.paired import PairedWriter
-from spikelab.formats.hdf5.ragged import RaggedWriter
 from spikelab.formats.hdf5.raster import RasterWriter
+from spikelab.formats.hdf5.styles import GroupWriter, PairedWriter, RaggedWriter
 
 __all__ = [
     "GroupWriter",

@@ -12,11 +12,9 @@ from spikelab.errors import FormatError, warn
 from spikelab.formats import h5
 from spikelab.formats.base import StrPath
 from spikelab.formats.functions import show_options
-from spikelab.formats.hdf5.group import GroupWriter
 from spikelab.formats.hdf5.object_reader import read_plain
-from spikelab.formats.hdf5.paired import PairedWriter
-from spikelab.formats.hdf5.ragged import RaggedWriter
 from spikelab.formats.hdf5.raster import RasterWriter
+from spikelab.formats.hdf5.styles import GroupWriter, PairedWriter, RaggedWriter
 from spikelab.formats.hdf5.writer import RAW_NAMES, HDF5Writer
 from spikelab.formats.reading import RecordingOptions
 from spikelab.spikedata.data_object import DATA_CLASSES, DataObject

@@ -2,7 +2,9 @@
 
 import abc
 import functools
+import math
 from collections.abc import Iterable, Mapping
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -28,8 +30,9 @@ from spikelab.spikedata.spikeslicestack import SpikeSliceStack
 RAW_NAMES = ("raw_dataset", "raw_time_dataset")
 """The options that name the raw voltages and their times."""
 
-_AS_READ = ("as read",)
-"""The path of losses that need not explain a difference, see ``_carried``."""
+MAPS_RAW: ContextVar[bool] = ContextVar("MAPS_RAW", default=False)
+"""Whether raw voltages are mapped into memory, not read: `verify` looks at them once."""
+
 
 _NAME = attrs.validators.optional(validate.is_dataset_name)
 
@@ -57,6 +60,7 @@ class HDF5Writer(FileWriter):
     """
 
     method: ClassVar[str] = "to_hdf5"
+    is_exact: ClassVar[bool] = True
     style: ClassVar[str]
     names: ClassVar[tuple[str, ...]]
     """The options that name what the style writes."""
@@ -82,6 +86,11 @@ class HDF5Writer(FileWriter):
             raise ValueError(f"{' and '.join(raw)} must be given together, got {raw}")
         names = {name: getattr(self, name) for name in self.names}
         validate.distinct(**names, **raw)
+
+    @property
+    def named(self) -> tuple[str, ...]:
+        """The names of what the style writes."""
+        return tuple(getattr(self, name) for name in self.names)
 
     @property
     def time_unit(self) -> str:
@@ -122,9 +131,9 @@ class HDF5Writer(FileWriter):
                 f"raw_data must be integers or floats, got dtype {sd.raw_data.dtype}"
             )
         if self.raw_time_unit == "samples":
-            if not np.all(np.isfinite(sd.raw_time)):
+            largest = max(abs(float(sd.raw_time.min())), abs(float(sd.raw_time.max())))
+            if not math.isfinite(largest):
                 raise ValueError("raw_time must be finite to be written as samples")
-            largest = float(np.abs(sd.raw_time).max())
             time_units.fits_int64("raw_time", largest, self.fs_Hz)
 
     def _writes_raw(self, sd: SpikeData) -> bool:
@@ -132,38 +141,33 @@ class HDF5Writer(FileWriter):
 
     def _losses(self, obj: DataObject) -> list[Loss]:
         recordings = recordings_of(obj)
-        held: dict[str, Any] = {}
-        if isinstance(obj, SpikeData):
-            held["neuron_attributes"] = obj.neuron_attributes
-            held["metadata"] = set(obj.metadata or ()) - set(LOADER_KEYS)
-        lost = [
-            Loss((name,), f"{name} (HDF5 styles hold spike trains only)")
-            for name, values in held.items()
-            if values
-        ]
-        if any(sd.raw_data.size and not self._writes_raw(sd) for sd in recordings):
-            lost.append(Loss(("raw_data",), "raw data (no raw_dataset was named)"))
         raw = [sd.raw_time for sd in recordings if self._writes_raw(sd)]
-        for dtype in sorted({str(t.dtype) for t in raw} - {"float64"}):
-            lost.append(Loss(_AS_READ, f"raw_time is {dtype} and becomes float64"))
+        lost = []
+        if isinstance(obj, SpikeData):
+            known = {
+                "neuron_attributes": obj.neuron_attributes,
+                "metadata": set(obj.metadata or ()) - set(LOADER_KEYS),
+            }
+            held = [name for name, values in known.items() if values]
+            lost += [f"{name} (HDF5 styles hold spike trains only)" for name in held]
+        if any(sd.raw_data.size and not self._writes_raw(sd) for sd in recordings):
+            lost.append("raw data (no raw_dataset was named)")
+        dtypes = sorted({str(times.dtype) for times in raw} - {"float64"})
+        lost += [f"raw_time is {dtype} and becomes float64" for dtype in dtypes]
         if ms := max(map(self._rounding_ms, recordings), default=0.0):
-            text = f"spike times are rounded by up to {ms:.3g} ms"
-            lost.append(Loss(_AS_READ, text))
-        if ms := max(map(self._raw_rounding_ms, raw), default=0.0):
-            lost.append(Loss(_AS_READ, f"raw_time is rounded by up to {ms:.3g} ms"))
-        return lost
+            lost.append(f"spike times are rounded by up to {ms:.3g} ms")
+        one_train = [SpikeTrains(np.asarray(t, np.float64), _ENDLESS) for t in raw]
+        moved = [self._moved_ms(train, self.raw_time_unit) for train in one_train]
+        if ms := max(moved, default=0.0):
+            lost.append(f"raw_time is rounded by up to {ms:.3g} ms")
+        return [Loss((), text) for text in lost]
 
     def _rounding_ms(self, sd: SpikeData) -> float:
         """Return how far the style moves a spike at most."""
-        return sd.spike_trains.rounding(
-            lambda t: time_units.there_and_back(t, self.time_unit, self.fs_Hz)
-        )
+        return self._moved_ms(sd.spike_trains, self.time_unit)
 
-    def _raw_rounding_ms(self, times: NDArray[Any]) -> float:
-        one_train = SpikeTrains.from_arrays([times])
-        return one_train.rounding(
-            lambda t: time_units.there_and_back(t, self.raw_time_unit, self.fs_Hz)
-        )
+    def _moved_ms(self, times: SpikeTrains, unit: str) -> float:
+        return times.rounding(lambda t: time_units.there_and_back(t, unit, self.fs_Hz))
 
     def _carried(self, obj: DataObject) -> DataObject:
         if isinstance(obj, SpikeData):
@@ -183,16 +187,23 @@ class HDF5Writer(FileWriter):
         if self._writes_raw(sd):
             times = np.asarray(sd.raw_time, dtype=np.float64)
             known["raw_data"] = sd.raw_data
-            known["raw_time"] = time_units.there_and_back(
-                times, self.raw_time_unit, self.fs_Hz
-            )
+            known["raw_time"] = self._there_and_back(times, self.raw_time_unit)
         train = self._in_window(self._train_as_read(sd), sd.start_time, sd.length)
         return SpikeData(train, start_time=sd.start_time, length=sd.length, **known)
 
     def _train_as_read(self, sd: SpikeData) -> SpikeTrains:
-        trains, unit, rate = sd.spike_trains, self.time_unit, self.fs_Hz
-        flat = time_units.there_and_back(trains.flat.copy(), unit, rate)
-        return SpikeTrains(flat, trains.ends)
+        trains = sd.spike_trains
+        return SpikeTrains(
+            self._there_and_back(trains.flat, self.time_unit), trains.ends
+        )
+
+    def _there_and_back(
+        self, times_ms: NDArray[np.float64], unit: str
+    ) -> NDArray[np.float64]:
+        """Return times as they come back; those in ms are the same."""
+        if unit == "ms":
+            return times_ms
+        return time_units.there_and_back(times_ms, unit, self.fs_Hz)
 
     def _in_window(
         self, train: SpikeTrains, start_ms: float, length_ms: float
@@ -217,15 +228,19 @@ class HDF5Writer(FileWriter):
         # The reader chooses among the styles, and imports them.
         from spikelab.formats.hdf5.export import read
 
-        return read(staged)
+        token = MAPS_RAW.set(True)
+        try:
+            return read(staged)
+        finally:
+            MAPS_RAW.reset(token)
 
     def _write_group(self, group: h5py.Group, sd: SpikeData) -> None:
         """Write a recording into an open group of a file."""
-        options = {name: getattr(self, name) for name in self.options()}
-        # h5py does not know numpy's str, nor fractions.
         group.attrs["style"] = self.style
-        for name, value in options.items():
+        for name in self.options():
+            value = getattr(self, name)
             if value is not None:
+                # h5py does not know numpy's str, nor fractions.
                 is_text = isinstance(value, str)
                 group.attrs[name] = str(value) if is_text else float(value)
         group.attrs["n_units"] = sd.N
@@ -243,9 +258,7 @@ class HDF5Writer(FileWriter):
         """Write times in ms as one dataset of times in `unit`."""
         dtype = time_units.dtype(unit)
         starts = range(0, len(times_ms), BLOCK)
-        blocks: Iterable[NDArray[Any]] = (
-            times_ms[start : start + BLOCK] for start in starts
-        )
+        blocks: Iterable[NDArray[Any]] = (times_ms[i : i + BLOCK] for i in starts)
         if unit != "ms":
             blocks = converted(
                 blocks,
@@ -289,6 +302,9 @@ class HDF5Writer(FileWriter):
         **known
             Further arguments of :class:`.SpikeData`.
         """
+        for name in ("start_time", "length_ms", "n_units"):
+            if isinstance(value := recorded.get(name), str):
+                raise FormatError(f"{name} must be a number, got {value!r:.80}")
         start = recorded.get("start_time") if start_ms is None else start_ms
         length = recorded.get("length_ms") if length_ms is None else length_ms
         train = self._read_train(group, recorded)
@@ -321,10 +337,16 @@ class HDF5Writer(FileWriter):
             # Arrays of a single zero, whatever their shape.
             raw = np.broadcast_to(np.zeros((), data.dtype), data.shape)
             return {"raw_data": raw, "raw_time": np.broadcast_to(0.0, raw.shape[-1:])}
-        return {
-            "raw_data": data[()],
-            "raw_time": self._read_times(group, raw_time, self.raw_time_unit),
-        }
+        if MAPS_RAW.get() and self.raw_time_unit == "ms":
+            times = h5.mapped(h5.dataset(group, raw_time))
+        else:
+            times = self._read_times(group, raw_time, self.raw_time_unit)
+        raw = h5.mapped(data) if MAPS_RAW.get() else data[()]
+        return {"raw_data": raw, "raw_time": times}
+
+
+_ENDLESS = np.zeros(0, np.int64)
+"""The ends of no trains, of times that are converted only."""
 
 
 def read_indices(group: h5py.Group, name: str) -> NDArray[Any]:

@@ -1,0 +1,165 @@
+"""The HDF5 styles ``ragged``, ``group`` and ``paired``: spike times as they are."""
+
+import re
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import h5py
+import numpy as np
+from attrs import field, frozen
+
+from spikelab.errors import FormatError
+from spikelab.formats import h5
+from spikelab.formats.hdf5.writer import HDF5Writer, read_indices
+from spikelab.spikedata.spike_trains import BLOCK, SpikeTrains
+from spikelab.spikedata.spikedata import SpikeData
+from spikelab.spikedata.time_units import TimeUnit, from_ms, is_time_unit
+from spikelab.validate import is_dataset_name
+
+_MOST_SILENT = 2**20
+"""Units that a file may have beyond one for each spike."""
+
+
+@frozen(kw_only=True)
+class RaggedWriter(HDF5Writer):
+    """Write ``spike_times`` (all units, one after another) and ``spike_times_index``.
+
+    The layout is the ragged column of NWB: ``spike_times`` of shape (spikes,), float64,
+    or int64 for samples; ``spike_times_index`` of shape (N,), int64, holds for each unit
+    the number of spikes up to its last.
+
+    Parameters
+    ----------
+    spike_times_dataset, spike_times_index_dataset : str
+        Names of the times (spikes,) and of their ends (N,), int64, of ``ragged``.
+    spike_times_unit : {"s", "ms", "samples"}
+        Time unit of ``ragged``. Times are float64; samples are int64, rounded.
+    """
+
+    style: ClassVar[str] = "ragged"
+    names: ClassVar = ("spike_times_dataset", "spike_times_index_dataset")
+    unit_option: ClassVar[str | None] = "spike_times_unit"
+
+    spike_times_dataset: str = field(default="spike_times", validator=is_dataset_name)
+    spike_times_index_dataset: str = field(
+        default="spike_times_index", validator=is_dataset_name
+    )
+    spike_times_unit: TimeUnit = field(default="s", validator=is_time_unit)
+
+    def _write_train(self, group: h5py.Group, sd: SpikeData) -> None:
+        times, index = self.named
+        self._write_times(group, times, sd.spike_trains.flat, self.time_unit)
+        group[index] = sd.spike_trains.ends
+
+    def _read_train(
+        self, group: h5py.Group, recorded: Mapping[str, Any]
+    ) -> SpikeTrains:
+        times, index = self.named
+        flat = self._read_times(group, times, self.time_unit)
+        return SpikeTrains.from_flat(flat, read_indices(group, index), index)
+
+
+@frozen(kw_only=True)
+class GroupWriter(HDF5Writer):
+    """Write a group that holds one dataset per unit, named ``0``, ``1``, ...
+
+    Each dataset has shape (spikes of the unit,) and is float64, or int64 for samples; a
+    silent unit has an empty one.
+
+    Parameters
+    ----------
+    group_per_unit : str
+        Name of the group with a dataset for each unit, which are named 0 to N - 1.
+    group_time_unit : {"s", "ms", "samples"}
+        Time unit of ``group``.
+    """
+
+    style: ClassVar[str] = "group"
+    names: ClassVar = ("group_per_unit",)
+    unit_option: ClassVar[str | None] = "group_time_unit"
+
+    group_per_unit: str = field(default="units", validator=is_dataset_name)
+    group_time_unit: TimeUnit = field(default="s", validator=is_time_unit)
+
+    def _write_train(self, group: h5py.Group, sd: SpikeData) -> None:
+        unit, rate = self.time_unit, self.fs_Hz
+        values = (from_ms(times, unit, rate) for times in sd.spike_trains)
+        per_unit = group.create_group(self.group_per_unit)
+        h5.write_small(per_unit, zip(map(str, range(sd.N)), values, strict=True))
+
+    def _read_train(
+        self, group: h5py.Group, recorded: Mapping[str, Any]
+    ) -> SpikeTrains:
+        per_unit = h5.member(group, self.group_per_unit)
+        if not isinstance(per_unit, h5py.Group):
+            raise FormatError(f"{self.group_per_unit} must be a group of datasets")
+        names = sorted(per_unit, key=_natural)
+        return SpikeTrains.from_arrays(
+            self._read_times(per_unit, name, self.time_unit) for name in names
+        )
+
+
+def _natural(name: str) -> list[tuple[int, str]]:
+    """Return a sort key that puts ``unit9`` before ``unit10``."""
+    parts = re.split(r"(\d+)", name)  # the numbers are at the odd places
+    parts[1::2] = [number.lstrip("0") for number in parts[1::2]]
+    return [(len(part) if i % 2 else -1, part) for i, part in enumerate(parts)]
+
+
+@frozen(kw_only=True)
+class PairedWriter(HDF5Writer):
+    """Write ``idces`` (the unit of each spike) and ``times`` (its time).
+
+    Both have shape (spikes,), unit after unit; ``idces`` is int32, ``times`` float64, or
+    int64 for samples. Silent units are known from the attribute ``n_units``.
+
+    Parameters
+    ----------
+    idces_dataset, times_dataset : str
+        Names of the units (spikes,), int32, and of the times of ``paired``.
+    times_unit : {"ms", "s", "samples"}
+        Time unit of ``paired``.
+    """
+
+    style: ClassVar[str] = "paired"
+    names: ClassVar = ("idces_dataset", "times_dataset")
+    unit_option: ClassVar[str | None] = "times_unit"
+
+    idces_dataset: str = field(default="idces", validator=is_dataset_name)
+    times_dataset: str = field(default="times", validator=is_dataset_name)
+    times_unit: TimeUnit = field(default="ms", validator=is_time_unit)
+
+    def _write_train(self, group: h5py.Group, sd: SpikeData) -> None:
+        trains, (idces, times) = sd.spike_trains, self.named
+        n_spikes = trains.n_spikes
+        blocks = (
+            trains.unit_indices(start, min(start + BLOCK, n_spikes), np.int32)
+            for start in range(0, n_spikes, BLOCK)
+        )
+        h5.write_blocks(group, idces, (n_spikes,), np.int32, blocks)
+        self._write_times(group, times, trains.flat, self.time_unit)
+
+    def _read_train(
+        self, group: h5py.Group, recorded: Mapping[str, Any]
+    ) -> SpikeTrains:
+        name, times_name = self.named
+        idces = read_indices(group, name)
+        times = self._read_times(group, times_name, self.time_unit)
+        if idces.shape != times.shape:
+            raise FormatError(
+                f"{name} and {times_name} must have the same length, "
+                f"got {idces.size} and {times.size}"
+            )
+        smallest, largest = (
+            (int(idces.min()), int(idces.max())) if idces.size else (0, -1)
+        )
+        n_units = recorded.get("n_units", largest + 1)
+        if not 0 <= smallest <= largest + 1 <= n_units:
+            raise FormatError(
+                f"{name} must lie in 0..{n_units - 1}, got {smallest} to {largest}"
+            )
+        if n_units > _MOST_SILENT + idces.size:
+            raise FormatError(
+                f"{name} must not claim {n_units} units for {idces.size} spikes"
+            )
+        return SpikeTrains.from_pairs(idces, times, int(n_units))
