@@ -17,7 +17,7 @@ from spikelab import SpikeData, load
 from spikelab.errors import LossError, VerificationError
 from spikelab.registry import FORMATS
 from spikelab.spikedata.differences import equal
-from spikelab.storage.publish import STAGED_SUFFIX
+from spikelab.storage.local import STAGED_SUFFIX
 
 
 def snapshot(folder):

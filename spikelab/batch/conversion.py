@@ -23,7 +23,7 @@ from spikelab.errors import (
 from spikelab.formats.base import recordings_of
 from spikelab.registry import FORMATS, Format, named_by
 from spikelab.spikedata.pairwise import PairwiseCompMatrix, PairwiseCompMatrixStack
-from spikelab.storage.publish import is_url
+from spikelab.storage.urls import is_url
 
 UNITS_TABLE = "units_table"
 """The option, of exporter and loader, that names a second file of a recording."""

@@ -16,7 +16,7 @@ from spikelab.batch.places import Places, State, StrPath
 from spikelab.batch.plan import planned, template_of
 from spikelab.batch.report import NAME, Report, conversion
 from spikelab.errors import MissingExtraError
-from spikelab.storage.publish import is_url
+from spikelab.storage.urls import is_url
 
 
 def convert_many(

@@ -10,9 +10,8 @@ from typing import Any
 
 import attrs
 
-from spikelab.storage.publish import is_url
 from spikelab.storage.store import store_at
-from spikelab.storage.urls import is_s3_url, located
+from spikelab.storage.urls import is_s3_url, is_url, located
 
 StrPath = str | os.PathLike[str]
 
@@ -67,7 +66,7 @@ def size_of(
     store = store_at("target", target, storage_options)
     if is_folder:
         return sum(entry.size for entry in store.entries().values())
-    return store.entry().size
+    return store.beginning(1)[1].size
 
 
 @attrs.define

@@ -15,7 +15,7 @@ from spikelab.batch.places import Places, StrPath, identity, resolved
 from spikelab.batch.table import Row, checked_rows
 from spikelab.errors import OptionError
 from spikelab.registry import FORMATS, Format, named_by
-from spikelab.storage.publish import is_url
+from spikelab.storage.urls import is_url
 
 _FIELDS = ("stem", "parent", "index")
 

@@ -14,7 +14,7 @@ from spikelab.batch.places import resolved
 from spikelab.errors import warn
 from spikelab.formats.nwb.session import NWBSession, NWBSubject
 from spikelab.registry import Format
-from spikelab.storage.publish import is_url
+from spikelab.storage.urls import is_url
 
 _CLASSES: dict[str, Any] = {"session": NWBSession, "subject": NWBSubject}
 """The options that several columns describe."""

@@ -18,7 +18,7 @@ from spikelab.batch.places import is_pattern, resolved
 from spikelab.batch.plan import in_folder, stem_of, template_of
 from spikelab.errors import OptionError
 from spikelab.registry import FORMATS
-from spikelab.storage.publish import is_url
+from spikelab.storage.urls import is_url
 
 _EXAMPLES = """\
 examples:

@@ -11,7 +11,7 @@ from spikelab.formats import *
 from spikelab.formats.phy.folder_reader import folder_of
 from spikelab.registry import recognised
 from spikelab.spikedata.data_object import DataObject
-from spikelab.storage.remote_file import readable
+from spikelab.storage.publish import readable
 from spikelab.storage.urls import without_secrets
 
 __all__ = ["load", *(name for name in dir() if name.startswith("load_"))]

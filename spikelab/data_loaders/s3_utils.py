@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from spikelab.storage.publish import publish, resolved
+from spikelab.storage.local import resolved
+from spikelab.storage.publish import publish
 from spikelab.storage.s3 import S3Store, with_credentials
 from spikelab.storage.store import check_progress, progress_bar
 from spikelab.storage.urls import is_s3_url, parse_s3_url
@@ -210,6 +211,6 @@ def ensure_local_file(
 
 
 def _download(store: S3Store, path: Path, progress: bool) -> None:
-    size = store.entry().size if progress else 0
+    size = store.beginning(1)[1].size if progress else 0
     with progress_bar(progress, "download", store.url, size) as moved:
         store.download(path, moved=moved)

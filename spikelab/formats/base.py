@@ -10,13 +10,14 @@ import attrs
 
 from spikelab import validate
 from spikelab.errors import FormatError, LossError, VerificationError, warn
-from spikelab.formats.protect import refuse_loss, would_be_lost
+from spikelab.formats.protect import would_be_lost
 from spikelab.registry import FORMATS
 from spikelab.spikedata.data_object import DataObject, data_class
 from spikelab.spikedata.differences import Difference, compare
 from spikelab.spikedata.spikedata import SpikeData
 from spikelab.spikedata.spikeslicestack import SpikeSliceStack
 from spikelab.storage.publish import publish
+from spikelab.storage.remote import Existing, RemoteFolder
 
 R = TypeVar("R")
 
@@ -131,14 +132,13 @@ class Writer(abc.ABC, Generic[R]):
         """
         plan = self._checked(obj)
         losses = self._checked_losses(obj, plan, on_losses)
-        if not self.overwrite:
-            refuse_loss(target, self._would_be_lost(target))
         with publish(
             target,
             self.storage_options,
             folder=self.is_folder,
             conflicting=self.conflicting,
             overwrite=self.overwrite,
+            lost=self._would_be_lost,
             progress=self.progress,
         ) as staged:
             self._write(plan, staged)
@@ -259,9 +259,9 @@ class Writer(abc.ABC, Generic[R]):
         """Return how far the format may move a time of `obj`, in ms."""
         return 0.0
 
-    def _would_be_lost(self, target: StrPath) -> list[str]:
-        """Return what `target` holds that no export wrote, in words."""
-        return would_be_lost(target, self.storage_options)
+    def _would_be_lost(self, existing: Existing) -> list[str]:
+        """Return what a target holds that no export wrote, in words."""
+        return [] if isinstance(existing, RemoteFolder) else would_be_lost(existing)
 
     @abc.abstractmethod
     def _losses(self, obj: Any) -> list[Loss]:

@@ -6,15 +6,12 @@ since; a file without these attributes is of another program, or of spikelab 0.1
 """
 
 import json
-import os
-from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import h5py
 
-from spikelab.storage.downloads import hdf5_file
-from spikelab.storage.publish import is_url
+from spikelab.storage.remote_file import RemoteFile
 
 MEMBERS = "members"
 """Attribute of the root: the names of all members, as JSON."""
@@ -24,9 +21,6 @@ _MANY = 2000
 
 _PUBLISHED = {"start_time", "length_ms"}
 """All root attributes of a file that spikelab 0.1.2 exported."""
-
-_SHOWN = 8
-"""Number of names in an error."""
 
 _HEADER = {
     *("file_create_date", "identifier", "session_description", "session_start_time"),
@@ -55,60 +49,29 @@ def record_members(file: h5py.File) -> None:
     file.attrs[MEMBERS] = json.dumps(_members(file))
 
 
-def refuse_loss(target: str | os.PathLike[str], lost: Iterable[str]) -> None:
-    """Raise FileExistsError that names what an export onto `target` would destroy."""
-    names = list(lost)
-    if names:
-        more = f" and {len(names) - _SHOWN} more" * (len(names) > _SHOWN)
-        raise FileExistsError(
-            f"{os.fspath(target)} holds what this export would not write again: "
-            f"{', '.join(names[:_SHOWN])}{more}; it is replaced with overwrite=True"
-        )
-
-
-def would_be_lost(
-    path: str | os.PathLike[str], storage_options: Mapping[str, Any] | None = None
-) -> list[str]:
+def would_be_lost(file: Path | RemoteFile) -> list[str]:
     """Return the names of what a file holds that no export of spikelab wrote.
 
     Parameters
     ----------
-    path : path or URL
+    file : Path or RemoteFile
         A file. One that is not there, or is not an HDF5 file, holds nothing of the
-        kind. Of a remote one only the blocks that are needed are fetched.
-    storage_options : mapping, optional
-        How a remote store is reached.
+        kind.
 
     Returns
     -------
     list of str
         Names of groups and datasets; empty if the file may be replaced.
     """
-    if is_url(path):
-        return _would_be_lost_remotely(path, storage_options)
-    local = Path(path).expanduser()
-    if not local.is_file() or not h5py.is_hdf5(local):
+    if isinstance(file, Path) and not (file.is_file() and h5py.is_hdf5(file)):
         return []
     try:
-        with h5py.File(local, "r") as file:
-            return _added(file)
+        with h5py.File(file, "r") as opened:
+            return _added(opened)
     except (OSError, RuntimeError, ValueError) as error:
+        if isinstance(file, RemoteFile) and file.error is not None:
+            raise file.error from None
         return [f"what cannot be examined ({error})"]
-
-
-def _would_be_lost_remotely(
-    url: str | os.PathLike[str], storage_options: Mapping[str, Any] | None
-) -> list[str]:
-    with hdf5_file(url, storage_options) as remote:
-        if remote is None:
-            return []
-        try:
-            with h5py.File(remote, "r") as file:
-                return _added(file)
-        except (OSError, RuntimeError, ValueError) as error:
-            if remote.error is not None:
-                raise remote.error from None
-            return [f"what cannot be examined ({error})"]
 
 
 def _members(file: h5py.File) -> list[str] | dict[str, int]:

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from spikelab.formats.base import FileWriter, Loss, OnLosses, StrPath, recordings_of
 from spikelab.formats.csv_text import fits
-from spikelab.formats.protect import refuse_loss
 from spikelab.formats.reading import build
 from spikelab.formats.units_table import OWN, UnitsTable
 from spikelab.spikedata import time_units
@@ -97,13 +96,17 @@ class TableWriter(FileWriter):
         if self.units_table is not None:
             targets.append(self.units_table)
             _check_different(target, self.units_table)
-        for path in () if self.overwrite else targets:
-            refuse_loss(path, self._would_be_lost(path))
         with contextlib.ExitStack() as files:
             # Published in the opposite order.
             staged = [
                 files.enter_context(
-                    publish(path, self.storage_options, progress=self.progress)
+                    publish(
+                        path,
+                        self.storage_options,
+                        overwrite=self.overwrite,
+                        lost=self._would_be_lost,
+                        progress=self.progress,
+                    )
                 )
                 for path in targets
             ]

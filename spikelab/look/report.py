@@ -23,7 +23,9 @@ from spikelab.look.plots import OKABE_ITO
 from spikelab.look.text import summary
 from spikelab.spikedata.data_object import DataObject, data_class
 from spikelab.spikedata.spikedata import SpikeData
-from spikelab.storage.publish import is_url, publish, resolved
+from spikelab.storage.local import resolved
+from spikelab.storage.publish import publish
+from spikelab.storage.urls import is_url
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

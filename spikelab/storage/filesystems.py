@@ -4,13 +4,14 @@ import contextlib
 import errno
 import secrets
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import attrs
 
 from spikelab.errors import MissingExtraError, TransferError
-from spikelab.storage.publish import STAGED_SUFFIX
+from spikelab.storage.local import STAGED_SUFFIX
 from spikelab.storage.store import Entry, Moved, Store, scrubbed
 from spikelab.storage.urls import shown, without_secrets
 
@@ -18,7 +19,9 @@ _FULL_DISK = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
 
 _SECRET = ("key", "secret", "token", "password", "credential", "connection_string")
 
-_TAGS = ("ETag", "etag", "md5Hash", "content_md5", "mtime", "updated", "last_modified")
+_TIMES = ("mtime", "LastModified", "last_modified", "updated", "created")
+
+_TAGS = ("ETag", "etag", "md5Hash", "content_md5", *_TIMES)
 
 
 @attrs.frozen
@@ -45,7 +48,7 @@ class FsspecStore(Store):
     @classmethod
     def at(
         cls, name: str, url: str, storage_options: Mapping[str, Any] | None = None
-    ) -> "FsspecStore":
+    ) -> Self:
         """Return the store for a URL, called `name` in errors.
 
         Raises
@@ -81,6 +84,16 @@ class FsspecStore(Store):
             raise TransferError(f"cannot reach {shown(url)}: {cause}") from None
         return cls(without_secrets(url), fs, path, hidden)
 
+    @property
+    def is_web(self) -> bool:  # type: ignore[override] # of a frozen class
+        """Whether it is an address of the web, which can only be read."""
+        return self.path.startswith(("http://", "https://"))
+
+    def inside(self, name: str) -> Self:
+        """Return the place of a file in this folder."""
+        url, path = (f"{text.rstrip('/')}/{name}" for text in (self.url, self.path))
+        return attrs.evolve(self, url=url, path=path)
+
     def check_target(self, *, is_folder: bool) -> None:
         """Raise for addresses of the web, and for a folder in the place of a file."""
         if self.is_web:
@@ -109,19 +122,15 @@ class FsspecStore(Store):
             if path.startswith(folder)
         }
 
-    def entry(self) -> Entry:
-        """Return size and tag of the file."""
+    def beginning(self, count: int) -> tuple[bytes, Entry]:
+        """Return the first bytes of the file; none if the store cannot send ranges."""
         with self._errors("read"):
             self.fs.invalidate_cache()
             info = self.fs.info(self.path)
             is_folder = self.url.endswith("/") and not self.is_web
             if info["type"] != "file" or is_folder:
                 raise FileNotFoundError
-        return _entry(info)
-
-    def beginning(self, count: int) -> tuple[bytes, Entry]:
-        """Return the first bytes of the file; none if the store cannot send ranges."""
-        entry = self.entry()
+        entry = _entry(info)
         if self.is_web and entry.size > count and not self._sends_ranges(entry.size):
             return b"", entry
         return self.read(0, min(count, entry.size)), entry
@@ -135,82 +144,75 @@ class FsspecStore(Store):
             except ValueError:
                 return False
 
+    def read(self, start: int, stop: int, tag: Any = None) -> bytes:
+        """Return a range of bytes of the file."""
+        with self._errors("read"):
+            return bytes(self.fs.cat_file(self.path, start=start, end=stop))
+
+    def download(
+        self, path: Path, *, tag: Any = None, moved: Moved | None = None
+    ) -> str | None:
+        """Read the file to a local one; it has no mark."""
+        with self._errors("read"):
+            self.fs.get_file(self.path, str(path))
+        if moved is not None:
+            moved(path.stat().st_size)
+        return None
+
     def upload(
-        self,
-        path: Path,
-        name: str = "",
-        *,
-        mark: str | None = None,
-        moved: Moved | None = None,
+        self, path: Path, *, mark: str | None = None, moved: Moved | None = None
     ) -> Any:
         """Write a local file under a temporary name, and rename it."""
-        target = self._place(name)
-        folder, _, last = target.rpartition("/")
+        folder, _, last = self.path.rpartition("/")
         staged = f"{folder}/.{last[:40]}.{secrets.token_hex(6)}{STAGED_SUFFIX}"
-        with self._errors("write", name):
+        with self._errors("write"):
             try:
                 try:
                     self.fs.put_file(str(path), staged)
                 except FileNotFoundError:
                     self.fs.makedirs(folder, exist_ok=True)
                     self.fs.put_file(str(path), staged)
-                self.fs.mv(staged, target)
+                self.fs.mv(staged, self.path)
             except BaseException:
                 with contextlib.suppress(Exception):  # it may not have come into being
                     self.fs.rm_file(staged)
                 raise
         if moved is not None:
             moved(path.stat().st_size)
-        return None
 
-    def download(
-        self, path: Path, name: str = "", *, moved: Moved | None = None
-    ) -> str | None:
-        """Read a file to a local one; it has no mark."""
-        if not name:
-            self.entry()
-        with self._errors("read", name):
-            self.fs.get_file(self._place(name), str(path))
-        if moved is not None:
-            moved(path.stat().st_size)
-        return None
-
-    def remove(self, names: list[str]) -> None:
-        """Remove files of this folder."""
+    def remove(self) -> None:
+        """Remove the file."""
         with self._errors("remove"):
-            for name in names:
-                self.fs.rm_file(self._place(name))
-
-    def read(self, start: int, stop: int, tag: Any = None) -> bytes:
-        """Return a range of bytes of the file."""
-        with self._errors("read"):
-            return bytes(self.fs.cat_file(self.path, start=start, end=stop))
-
-    @property
-    def is_web(self) -> bool:
-        """Whether it is an address of the web, which can only be read."""
-        return self.path.startswith(("http://", "https://"))
-
-    def _place(self, name: str) -> str:
-        return f"{self.path.rstrip('/')}/{name}" if name else self.path
+            self.fs.rm_file(self.path)
 
     @contextlib.contextmanager
-    def _errors(self, verb: str, name: str = "") -> Iterator[None]:
+    def _errors(self, verb: str) -> Iterator[None]:
         """Turn what a file system raises into an error that names URL and cause."""
-        url = f"{self.url.rstrip('/')}/{name}" if name else self.url
         try:
             yield
         except Exception as error:  # each file system has errors of its own
             # That of the web says so of everything that cannot be reached.
             cause = error.__cause__ if isinstance(error, FileNotFoundError) else error
             if cause is None or getattr(cause, "status", None) in (404, 410):
-                raise FileNotFoundError(errno.ENOENT, "no such file", url) from None
+                raise FileNotFoundError(
+                    errno.ENOENT, "no such file", self.url
+                ) from None
             if isinstance(error, OSError) and error.errno in _FULL_DISK:
                 raise
             text = scrubbed(self.secrets, str(cause) or type(cause).__name__)
-            raise TransferError(f"cannot {verb} {url}: {text}") from None
+            raise TransferError(f"cannot {verb} {self.url}: {text}") from None
 
 
 def _entry(info: Mapping[str, Any]) -> Entry:
-    """Return what fsspec tells of a file."""
-    return Entry(int(info.get("size") or 0), tuple(str(info.get(tag)) for tag in _TAGS))
+    """Return what fsspec tells of a file, under names that differ between stores."""
+    modified: Any = next((info[name] for name in _TIMES if info.get(name)), None)
+    with contextlib.suppress(ValueError):
+        if isinstance(modified, str):
+            modified = datetime.fromisoformat(modified)
+        elif isinstance(modified, int | float):
+            modified = datetime.fromtimestamp(modified, UTC)
+    return Entry(
+        int(info.get("size") or 0),
+        tuple(str(info.get(tag)) for tag in _TAGS),
+        modified if isinstance(modified, datetime) else None,
+    )

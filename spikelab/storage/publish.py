@@ -1,33 +1,18 @@
-"""All-or-nothing writing: bytes are staged, then published as a whole.
-
-A staged file or folder lies beside its target and is named
-``.<name>.<random>.spikelab-tmp``. If a process is killed it stays behind under that
-name; no reader takes it for data, and no later export meets it.
-"""
+"""Where exports go and files come from: the local disk, or a remote store."""
 
 import contextlib
-import errno
 import os
-import secrets
-import shutil
-import stat
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from spikelab import validate
-from spikelab.errors import IncompleteExportError
-from spikelab.storage import manifest as manifests
-from spikelab.storage.manifest import MANIFEST
-from spikelab.storage.urls import scheme_of, shown
+from spikelab.storage import local, remote
+from spikelab.storage.remote import Lost
+from spikelab.storage.remote_file import RemoteFile
+from spikelab.storage.store import check_progress, store_at
+from spikelab.storage.urls import is_url
 
-try:
-    import fcntl
-except ImportError:  # not on Windows: there, two exports at once are not kept apart
-    fcntl = None  # type: ignore[assignment] # a module
-
-STAGED_SUFFIX = ".spikelab-tmp"
-"""How the names of staged files and folders end."""
+_Source = str | os.PathLike[str]
 
 
 @contextlib.contextmanager
@@ -38,6 +23,7 @@ def publish(
     folder: bool = False,
     conflicting: Sequence[str] = (),
     overwrite: bool = False,
+    lost: Lost | None = None,
     progress: bool = False,
 ) -> Iterator[Path]:
     """Yield a path to write to; publish it as `target` if the block succeeds.
@@ -64,6 +50,11 @@ def publish(
         export; those of another program are removed with `overwrite` only.
     overwrite : bool
         Replace conflicting files of another program.
+    lost : callable, optional
+        Returns the names of what the target holds and this export would not write
+        again. It is called with the path of a local target, which may not exist, with
+        a :class:`.RemoteFile` for a remote HDF5 file, and with a
+        :class:`.RemoteFolder`.
     progress : bool
         Show a progress bar during an upload.
 
@@ -72,326 +63,78 @@ def publish(
     IsADirectoryError, NotADirectoryError, PermissionError
         If `target` is a folder (or is none), lies below a file, or may not be written.
     FileExistsError
-        If the folder holds conflicting files of another program.
+        If something would be lost, or the folder holds conflicting files of another
+        program.
     BlockingIOError
         If another export into the folder is under way.
     S3Error
         If an upload fails.
     """
-    if is_url(target, "folder" if folder else "filepath"):
-        from spikelab.storage import uploads
-
-        way = uploads.published_folder if folder else uploads.published_file
-        with way(target, storage_options, conflicting, overwrite, progress) as staged:
-            yield staged
-        return
-    published = _folder(target, conflicting, overwrite) if folder else _file(target)
-    with naming(target), published as staged:
+    name, lost = "folder" if folder else "filepath", None if overwrite else lost
+    if is_url(target, name):
+        check_progress(progress)
+        store = store_at(name, target, storage_options)
+        store.check_target(is_folder=folder)
+        published = (
+            remote.uploaded_folder(store, lost, conflicting, overwrite, progress)
+            if folder
+            else remote.uploaded_file(store, lost, progress)
+        )
+    else:
+        path = local.local_target(target, is_folder=folder)
+        local.refuse_loss(target, lost(path) if lost else ())
+        published = (
+            local.staged_folder(path, conflicting, overwrite)
+            if folder
+            else local.staged_file(path)
+        )
+    with local.naming(target), published as staged:
         yield staged
 
 
 @contextlib.contextmanager
-def local_copy(
-    source: str | os.PathLike[str],
+def readable(
+    source: _Source,
     storage_options: Mapping[str, Any] | None = None,
     *,
     name: str = "filepath",
     progress: bool = False,
-) -> Iterator[Path]:
-    """Yield a local path from which `source`, called `name` in errors, can be read.
+    whole: bool = False,
+) -> Iterator[Path | RemoteFile]:
+    """Yield what can be read in the place of `source`, called `name` in errors.
+
+    Of a remote HDF5 file this is a file object that fetches blocks as they are read,
+    unless `whole` is set. Everything else has a local path.
 
     Raises
     ------
     FileNotFoundError
         If there is no such file or folder.
     IncompleteExportError
-        If a folder was exported again while the block read it.
+        If a folder is not whole, or was exported again while the block read it.
     """
-    if is_url(source, name):
-        from spikelab.storage import downloads
-
-        with downloads.local_copy(source, storage_options, name, progress) as path:
+    if isinstance(source, RemoteFile):
+        yield source
+    elif is_url(source, name):
+        check_progress(progress)
+        store = store_at(name, source, storage_options)
+        with remote.readable(store, progress, whole=whole) as found:
+            yield found
+    else:
+        with local.unchanged(source, name) as path:
             yield path
-        return
-    path = resolved(name, source)
-    if not path.exists():
-        raise FileNotFoundError(errno.ENOENT, "no such file or folder", str(source))
-    if not path.is_dir():
-        validate.regular_file(path)
-        yield path
-        return
-    before, failed = identity(path / MANIFEST), None
-    try:
-        yield path
-    except (OSError, ValueError) as error:
-        failed = error
-    if identity(path / MANIFEST) != before:
-        raise IncompleteExportError(
-            f"{source} was exported again while it was read; load it again"
-        ) from failed
-    if failed is not None:
-        raise failed
-
-
-def is_url(target: str | os.PathLike[str], name: str = "filepath") -> bool:
-    """Return whether `target` is a URL.
-
-    Raises
-    ------
-    ValueError
-        If it is one that cannot be used; it is called `name` then.
-    """
-    is_path = isinstance(target, str | os.PathLike)
-    return is_path and ":/" in str(target) and scheme_of(name, target) is not None
-
-
-def resolved(name: str, target: str | os.PathLike[str]) -> Path:
-    """Return the local file or folder that `target` (called `name` in errors) names.
-
-    ``~`` is the home folder. Symbolic links are followed, so that an export through a
-    link replaces what it points to and not the link.
-    """
-    if not isinstance(target, str | os.PathLike):
-        raise TypeError(f"{name} must be a path, got {target!r}")
-    text = os.fspath(target)
-    if not text or "\0" in text:
-        raise ValueError(f"{name} must not be empty nor hold NUL, got {text!r}")
-    if is_url(target, name):
-        raise ValueError(f"{name} must be a local path, got {shown(target)}")
-    path = Path(os.path.realpath(Path(text).expanduser()))
-    if path.is_symlink():
-        raise OSError(errno.ELOOP, f"{name} must not be a link to itself", text)
-    return path
-
-
-def identity(file: Path) -> tuple[int, ...]:
-    """Return what changes when a file is replaced; nothing if there is none."""
-    try:
-        status = file.stat()
-    except FileNotFoundError:
-        return ()
-    return status.st_ino, status.st_size, status.st_mtime_ns
 
 
 @contextlib.contextmanager
-def naming(target: str | os.PathLike[str]) -> Iterator[None]:
-    """Let an operating-system error in the block name `target`.
-
-    A failed write names no file, and a temporary name tells the user nothing.
-    """
-    try:
-        yield
-    except OSError as error:
-        unnamed = error.filename is None or STAGED_SUFFIX in str(error.filename)
-        if error.errno is not None and unnamed:
-            error.filename = os.fspath(target)
-            if error.filename2 is not None:
-                del error.filename2
-        raise
-
-
-@contextlib.contextmanager
-def _file(target: str | os.PathLike[str]) -> Iterator[Path]:
-    """Yield a staged file, and rename it to `target`."""
-    path = resolved("filepath", target)
-    if path.is_dir() or os.fspath(target).endswith(("/", os.sep)):
-        text = "filepath must name a file, got a folder"
-        raise IsADirectoryError(errno.EISDIR, text, str(target))
-    if path.exists() and not path.is_file():
-        text = "filepath must name a regular file, got a device or pipe"
-        raise OSError(errno.EINVAL, text, str(target))
-    _check_writable(path)
-    with _new_folders(path.parent):
-        staged = _staging_path(path)
-        try:
-            # Claims the name, and tells early whether the folder may be written.
-            staged.touch(exist_ok=False)
-            yield staged
-            _flush(staged)
-            _keep_permissions(path, staged)
-            os.replace(staged, path)
-        finally:
-            with contextlib.suppress(OSError):
-                staged.unlink(missing_ok=True)
-    _flush(path.parent)
-
-
-@contextlib.contextmanager
-def _folder(
-    target: str | os.PathLike[str], conflicting: Sequence[str], overwrite: bool
+def local_copy(
+    source: _Source,
+    storage_options: Mapping[str, Any] | None = None,
+    *,
+    name: str = "filepath",
+    progress: bool = False,
 ) -> Iterator[Path]:
-    """Yield a staged folder, and rename it, or its entries, to `target`."""
-    path = resolved("folder", target)
-    if path.exists() and not path.is_dir():
-        text = "folder must name a folder, got a file"
-        raise NotADirectoryError(errno.ENOTDIR, text, str(target))
-    is_new = not path.exists()
-    with _new_folders(path.parent), _locked(path):
-        staged = _staging_path(path)
-        try:
-            staged.mkdir()
-            yield staged
-            for entry in staged.rglob("*"):
-                _flush(entry)
-            _flush(staged)
-            if is_new:
-                os.replace(staged, path)  # fails if the folder was made meanwhile
-            else:
-                _replace_entries(staged, path, conflicting, overwrite)
-        finally:
-            _remove(staged)
-    _flush(path.parent)
-
-
-def _staging_path(path: Path) -> Path:
-    """Return a free name beside a file, inside of a folder that exists.
-
-    The parent of such a folder may be read-only, or on another disk.
-    """
-    # A name may be as long as the file system allows, so not all of it fits.
-    name = f".{path.name[:40]}.{secrets.token_hex(6)}{STAGED_SUFFIX}"
-    return path / name if path.is_dir() else path.with_name(name)
-
-
-@contextlib.contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Refuse other exports into a folder that exists while the block runs."""
-    try:
-        descriptor = None if fcntl is None else os.open(folder, os.O_RDONLY)
-    except OSError:  # it does not exist, or may be written but not read
-        descriptor = None
-    if descriptor is None:
-        yield
-        return
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise BlockingIOError(
-                error.errno, "another export into this folder is under way", str(folder)
-            ) from None
-        except OSError:  # network file systems may not have locks of folders
-            pass
-        yield
-    finally:
-        # Closing is not enough: a process forked meanwhile has it open too.
-        with contextlib.suppress(OSError):
-            fcntl.flock(descriptor, fcntl.LOCK_UN)
-        os.close(descriptor)
-
-
-def _replace_entries(
-    staged: Path, path: Path, conflicting: Sequence[str], overwrite: bool
-) -> None:
-    """Exchange the entries of the earlier export in `path` for the staged ones."""
-    manifest = manifests.load_manifest(path)
-    in_manifest = set(manifest["files"]) if manifest else None
-    existing = {entry.name for entry in path.iterdir()}
-    matching = {e.name for pattern in conflicting for e in path.glob(pattern)}
-    new = {entry.name for entry in staged.iterdir()}
-    try:
-        old = sorted(
-            manifests.replaced_entries(existing, new, matching, in_manifest, overwrite)
-        )
-    except ValueError as error:
-        raise FileExistsError(errno.EEXIST, str(error), str(path)) from None
-    for name in (*old, MANIFEST):
-        for entry in (path / name, *(path / name).rglob("*")):
-            _check_writable(entry)
-    for entry in staged.rglob("*"):
-        _keep_permissions(path / entry.relative_to(staged), entry)
-    incomplete, backup = staged / f"incomplete-{MANIFEST}", _staging_path(path)
-    manifests.write_incomplete(incomplete, (in_manifest or set()) | new - {MANIFEST})
-    _flush(incomplete)
-    moves = [(path / n, backup / n) for n in old]
-    moves += [(staged / n, path / n) for n in sorted(new - {MANIFEST})]
-    backup.mkdir()
-    try:
-        if MANIFEST in existing:
-            shutil.copy2(path / MANIFEST, backup / MANIFEST)
-    except BaseException:
-        _remove(backup)
-        raise
-    _exchange(path, staged, backup, moves)
-
-
-def _exchange(
-    path: Path, staged: Path, backup: Path, moves: list[tuple[Path, Path]]
-) -> None:
-    """Make the moves between an incomplete and a complete manifest, or undo them."""
-    try:
-        os.replace(staged / f"incomplete-{MANIFEST}", path / MANIFEST)
-        _flush(path)
-        for source, target in moves:
-            os.replace(source, target)
-        _flush(path)
-        os.replace(staged / MANIFEST, path / MANIFEST)
-    except BaseException:
-        # If this fails too, the backup stays: the earlier export is in it.
-        for source, target in reversed(moves):
-            if os.path.lexists(target) and not os.path.lexists(source):
-                os.replace(target, source)
-        if (backup / MANIFEST).exists():
-            os.replace(backup / MANIFEST, path / MANIFEST)
-        else:
-            (path / MANIFEST).unlink(missing_ok=True)
-        _remove(backup)
-        raise
-    _flush(path)
-    _remove(backup)
-
-
-def _remove(folder: Path) -> None:
-    """Remove a folder and what is in it, also where that may not be written."""
-    for entry in (folder, *folder.rglob("*")):
-        if entry.is_dir() and not entry.is_symlink():
-            with contextlib.suppress(OSError):
-                entry.chmod(stat.S_IRWXU)
-    shutil.rmtree(folder, ignore_errors=True)
-
-
-def _check_writable(path: Path) -> None:
-    """Raise for a file that exists and is write-protected: a rename would not ask."""
-    if path.is_file() and not os.access(path, os.W_OK):
-        raise PermissionError(errno.EACCES, "it may not be written", str(path))
-
-
-def _keep_permissions(old: Path, new: Path) -> None:
-    """Give a staged file or folder the permissions of what it will replace."""
-    if old.exists():
-        new.chmod(stat.S_IMODE(old.stat().st_mode))
-
-
-@contextlib.contextmanager
-def _new_folders(parent: Path) -> Iterator[None]:
-    """Make missing folders for the block, and remove them again if it fails."""
-    missing = []
-    while not parent.exists():
-        missing.append(parent)
-        parent = parent.parent
-    if not parent.is_dir():
-        text = "the target's parent must be a folder, got a file"
-        raise NotADirectoryError(errno.ENOTDIR, text, str(parent))
-    try:
-        for folder in reversed(missing):
-            folder.mkdir(exist_ok=True)
-        yield
-    except BaseException:
-        for folder in missing:
-            with contextlib.suppress(OSError):
-                folder.rmdir()
-        raise
-
-
-def _flush(path: Path) -> None:
-    """Make sure that a file, or the names in a folder, are on the disk."""
-    is_folder = path.is_dir()
-    flags = os.O_RDWR if os.name == "nt" and not is_folder else os.O_RDONLY
-    # Not every file system can do that for a folder, and not every folder that may
-    # be written may be read.
-    with contextlib.suppress(OSError) if is_folder else contextlib.nullcontext():
-        descriptor = os.open(path, flags)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+    """Yield a local path from which `source` can be read, as :func:`readable` does."""
+    with readable(
+        source, storage_options, name=name, progress=progress, whole=True
+    ) as copy:
+        yield Path(copy)

@@ -1,14 +1,8 @@
 """A remote file of which only the blocks that are read are fetched."""
 
-import contextlib
 import io
-import os
-from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
-
-from spikelab.storage.publish import is_url, local_copy
 
 _BLOCK = 2**18
 """Bytes of a block, the least that is fetched."""
@@ -50,12 +44,12 @@ class RemoteFile(io.RawIOBase):
         self.url, self.size = url, size
         self.error: Exception | None = None
         self._fetch = fetch
-        self._blocks: OrderedDict[int, bytes] = OrderedDict()
         self._position = 0
+        self._blocks: dict[int, bytes] = {}
+        """Blocks by number, the one that was used last at the end."""
         self._next, self._ahead = -1, 1
-        whole = len(beginning) - (
-            len(beginning) % _BLOCK if len(beginning) < size else 0
-        )
+        n_bytes = len(beginning)
+        whole = n_bytes if n_bytes == size else n_bytes - n_bytes % _BLOCK
         self._keep(0, beginning[:whole])
 
     def __fspath__(self) -> str:
@@ -97,16 +91,13 @@ class RemoteFile(io.RawIOBase):
         return self._position - start
 
     def _block(self, number: int, last: int) -> bytes:
-        """Return a block, fetched together with those up to `last` that are missing."""
+        """Return a block, which is fetched together with those up to `last`."""
         if number not in self._blocks:
-            self._ahead = min(2 * self._ahead, _MOST_FETCHED)
-            if number != self._next:
-                self._ahead = 1
-            wanted = min(max(last - number + 1, self._ahead), _MOST_FETCHED)
-            end = number + 1
-            while end < number + wanted and end not in self._blocks:
-                end += 1
-            start, stop = number * _BLOCK, min(end * _BLOCK, self.size)
+            self._ahead = 2 * self._ahead if number == self._next else 1
+            self._next = number + min(
+                max(last - number + 1, self._ahead), _MOST_FETCHED
+            )
+            start, stop = number * _BLOCK, min(self._next * _BLOCK, self.size)
             try:
                 data = self._fetch(start, stop)
                 if len(data) != stop - start:
@@ -114,38 +105,12 @@ class RemoteFile(io.RawIOBase):
             except Exception as error:
                 self.error = self.error or error
                 raise
-            self._next = end
             self._keep(number, data)
-        self._blocks.move_to_end(number)
+        self._blocks[number] = self._blocks.pop(number)
         return self._blocks[number]
 
     def _keep(self, first: int, data: bytes) -> None:
         for start in range(0, len(data), _BLOCK):
             self._blocks[first + start // _BLOCK] = data[start : start + _BLOCK]
-        while len(self._blocks) > _KEPT:
-            self._blocks.popitem(last=False)
-
-
-@contextlib.contextmanager
-def readable(
-    source: str | os.PathLike[str],
-    storage_options: Mapping[str, Any] | None = None,
-    *,
-    name: str = "filepath",
-    progress: bool = False,
-) -> Iterator[Path | RemoteFile]:
-    """Yield what can be read in the place of `source`, called `name` in errors.
-
-    Of a remote HDF5 file this is a file object that fetches blocks as they are read.
-    Everything else has a local path, as from :func:`.local_copy`.
-    """
-    if isinstance(source, RemoteFile):
-        yield source
-    elif is_url(source, name):
-        from spikelab.storage import downloads
-
-        with downloads.readable(source, storage_options, name, progress) as found:
-            yield found
-    else:
-        with local_copy(source, name=name) as path:
-            yield path
+        for number in list(self._blocks)[:-_KEPT]:
+            del self._blocks[number]

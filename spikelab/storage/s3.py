@@ -3,55 +3,65 @@
 import contextlib
 import errno
 import os
-import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import attrs
 
 from spikelab.errors import S3Error
-from spikelab.storage.store import Entry, ForbiddenError, Moved, Store, scrubbed
+from spikelab.storage.store import (
+    LARGE,
+    Entry,
+    ForbiddenError,
+    Moved,
+    ReplacedError,
+    Store,
+    scrubbed,
+)
 from spikelab.storage.urls import Location, located
-
-_PART = 8 * 2**20
-"""Files of more bytes than this go in parts, several at a time."""
 
 _MARK = "spikelab-export"
 """The name of the mark among the metadata of an object."""
 
-_NO_OBJECT, _NO_BUCKET = {"404", "NoSuchKey", "NotFound"}, {"NoSuchBucket"}
+_NO_OBJECT = ("404", "NoSuchKey", "NotFound")
+_FORBIDDEN = ("403", "AccessDenied")
+_REPLACED = ("412", "PreconditionFailed")
+_EMPTY = ("416", "InvalidRange")
 
-_FORBIDDEN = {"403", "AccessDenied"}
 
-_REPLACED, _EMPTY = {"412", "PreconditionFailed"}, {"416", "InvalidRange"}
+def with_credentials(
+    storage_options: Mapping[str, Any] | None, **credentials: str | None
+) -> Mapping[str, Any] | None:
+    """Return the storage options with those of the credentials that are given."""
+    given = {name: value for name, value in credentials.items() if value is not None}
+    return {**(storage_options or {}), **given} if given else storage_options
+
+
+@attrs.frozen(eq=False)
+class _Connection:
+    """A boto3 client, what it was made of, and what must not appear in an error."""
+
+    origin: tuple[Any, ...]
+    client: Any
+    secrets: tuple[str, ...]
+
+
+_CONNECTIONS: list[_Connection] = []
+"""Those of this process that were made last; to make one takes 50 ms and more."""
+
+_MOST_CONNECTIONS = 16
 
 
 @attrs.frozen
 class S3Store(Store):
-    """One place in S3.
-
-    Parameters
-    ----------
-    location : Location
-        The bucket, and the key of an object or of a folder.
-    client : object
-        The boto3 client.
-    secrets : tuple of str
-        What must not appear in an error.
-    reached : set of str
-        Buckets that are known to exist.
-    """
+    """One place in S3: a location, and the connection by which it is reached."""
 
     location: Location
-    client: Any = attrs.field(repr=False)
-    secrets: tuple[str, ...] = attrs.field(repr=False)
-    reached: set[str] = attrs.field(repr=False)
+    connection: _Connection = attrs.field(repr=False)
 
     @classmethod
-    def at(
-        cls, url: str, storage_options: Mapping[str, Any] | None = None
-    ) -> "S3Store":
+    def at(cls, url: str, storage_options: Mapping[str, Any] | None = None) -> Self:
         """Return the store for an S3 URL.
 
         Parameters
@@ -74,49 +84,42 @@ class S3Store(Store):
         options = dict(storage_options or {})
         if location.region is not None:
             options.setdefault("region_name", location.region)
-        made = _client(location, options)
-        return cls(location, made.client, made.secrets, made.reached)
+        return cls(location, _connection(location, options))
 
     @property
     def url(self) -> str:  # type: ignore[override] # of a frozen class
         """The place as ``s3://bucket/key``."""
         return self.location.url
 
+    @property
+    def client(self) -> Any:
+        """The boto3 client."""
+        return self.connection.client
+
+    @property
+    def _named(self) -> dict[str, str]:
+        return {"Bucket": self.location.bucket, "Key": self.location.key}
+
+    def inside(self, name: str) -> Self:
+        """Return the place of an object in this folder."""
+        return attrs.evolve(self, location=self.location.inside(name))
+
     def check_target(self, *, is_folder: bool) -> None:
-        """Raise ValueError if the URL names no object, S3Error if there is no bucket."""
+        """Raise ValueError if the URL names no object."""
         key = self.location.key
         if not is_folder and (not key or key.endswith("/")):
             raise ValueError(
                 f"filepath must name an object in the bucket, got {self.url!r}"
             )
-        self.check_bucket()
-
-    def check_bucket(self) -> None:
-        """Raise S3Error if there is no such bucket, or it cannot be reached.
-
-        A bucket that may be written but not examined passes.
-        """
-        from botocore.exceptions import ClientError
-
-        if self.location.bucket in self.reached:
-            return
-        with self._errors("reach", self.location):
-            try:
-                self.client.head_bucket(Bucket=self.location.bucket)
-            except ClientError as error:
-                if _code(error) in _NO_OBJECT:
-                    raise _no_bucket(self.location) from None
-        self.reached.add(self.location.bucket)
 
     def entries(self) -> dict[str, Entry]:
         """Return the objects below this folder by their names."""
         prefix = self.location.inside("").key
-        with self._errors("list", self.location):
+        with self._errors("list"):
             pages = self.client.get_paginator("list_objects_v2").paginate(
                 Bucket=self.location.bucket, Prefix=prefix
             )
-            found = [entry for page in pages for entry in page.get("Contents", ())]
-        self.reached.add(self.location.bucket)
+            found = [item for page in pages for item in page.get("Contents", ())]
         return {
             item["Key"].removeprefix(prefix): Entry(
                 int(item["Size"]), item["ETag"], item["LastModified"]
@@ -126,215 +129,159 @@ class S3Store(Store):
             if not item["Key"].endswith("/")
         }
 
-    def entry(self) -> Entry:
-        """Return size and ETag of the object."""
-        with self._errors("read", self.location):
-            head = self.client.head_object(**self._named(""))
-            return Entry(head["ContentLength"], head["ETag"], head["LastModified"])
-
     def beginning(self, count: int) -> tuple[bytes, Entry]:
         """Return the first bytes of the object."""
         from botocore.exceptions import ClientError
 
         if not self.location.key:
             raise FileNotFoundError(errno.ENOENT, "a bucket is no object", self.url)
-        with self._errors("read", self.location):
+        with self._errors("read"):
             try:
-                answer = self.client.get_object(
-                    **self._named(""), Range=f"bytes=0-{count - 1}"
-                )
+                answer = self._get(Range=f"bytes=0-{count - 1}")
             except ClientError as error:
-                if _code(error) in _EMPTY:
+                if _answer(error)[0] in _EMPTY:
                     return b"", Entry(0, None)
                 raise
             with contextlib.closing(answer["Body"]) as body:
                 data = bytes(body.read())
             # "bytes 0-99/1234"; the whole object may come without it.
-            self.reached.add(self.location.bucket)
             size = answer.get("ContentRange", "").rpartition("/")[2] or len(data)
             return data, Entry(int(size), answer["ETag"], answer["LastModified"])
 
+    def read(self, start: int, stop: int, tag: Any = None) -> bytes:
+        """Return a range of bytes of the object, if it still has this ETag."""
+        with self._errors("read"):
+            answer = self._get(tag, Range=f"bytes={start}-{stop - 1}")
+            with contextlib.closing(answer["Body"]) as body:
+                return bytes(body.read())
+
+    def download(
+        self, path: Path, *, tag: Any = None, moved: Moved | None = None
+    ) -> str | None:
+        """Read the object to a file, and return its mark."""
+        from botocore.exceptions import BotoCoreError
+
+        with self._errors("read"):
+            answer = self._get(tag)
+            mark: str | None = answer.get("Metadata", {}).get(_MARK)
+            with contextlib.closing(answer["Body"]) as body:
+                if answer["ContentLength"] <= LARGE:
+                    with contextlib.suppress(BotoCoreError):  # it is tried again below
+                        path.write_bytes(body.read())
+                        if moved is not None:
+                            moved(answer["ContentLength"])
+                        return mark
+            bucket, key = self.location.bucket, self.location.key
+            self.client.download_file(bucket, key, str(path), Callback=moved)
+        return mark
+
+    def _get(self, tag: Any = None, **options: str) -> Any:
+        condition = {} if tag is None else {"IfMatch": tag}
+        return self.client.get_object(**self._named, **options, **condition)
+
     def upload(
-        self,
-        path: Path,
-        name: str = "",
-        *,
-        mark: str | None = None,
-        moved: Moved | None = None,
+        self, path: Path, *, mark: str | None = None, moved: Moved | None = None
     ) -> Any:
         """Write a local file, and return its ETag; the store compares its checksum."""
         metadata = {"Metadata": {_MARK: mark}} if mark else {}
-        target, size = self._place(name), path.stat().st_size
-        with self._errors("write", target):
-            if size > _PART:
+        size = path.stat().st_size
+        with self._errors("write"):
+            if size > LARGE:
+                bucket, key = self.location.bucket, self.location.key
                 self.client.upload_file(
-                    str(path),
-                    target.bucket,
-                    target.key,
-                    ExtraArgs=metadata,
-                    Callback=moved,
+                    str(path), bucket, key, ExtraArgs=metadata, Callback=moved
                 )
-                return self.client.head_object(**self._named(name))["ETag"]
+                return self.client.head_object(**self._named)["ETag"]
             with path.open("rb") as file:
-                answer = self.client.put_object(
-                    **self._named(name), Body=file, **metadata
-                )
+                answer = self.client.put_object(**self._named, Body=file, **metadata)
             if "ETag" not in answer:
                 raise ValueError("the store did not confirm it")
             if moved is not None:
                 moved(size)
             return answer["ETag"]
 
-    def download(
-        self, path: Path, name: str = "", *, moved: Moved | None = None
-    ) -> str | None:
-        """Read an object to a file, and return its mark."""
-        from botocore.exceptions import BotoCoreError
-
-        source = self._place(name)
-        with self._errors("read", source):
-            answer = self.client.get_object(**self._named(name))
-            mark: str | None = answer.get("Metadata", {}).get(_MARK)
-            with contextlib.closing(answer["Body"]) as body:
-                if answer["ContentLength"] <= _PART:
-                    with contextlib.suppress(BotoCoreError):  # it is tried again below
-                        path.write_bytes(body.read())
-                        if moved is not None:
-                            moved(answer["ContentLength"])
-                        return mark
-            self.client.download_file(
-                source.bucket, source.key, str(path), Callback=moved
-            )
-        return mark
-
-    def remove(self, names: list[str]) -> None:
-        """Remove objects of this folder."""
-        with self._errors("remove", self.location):
-            for name in names:
-                self.client.delete_object(**self._named(name))
-
-    def read(self, start: int, stop: int, tag: Any = None) -> bytes:
-        """Return a range of bytes of the object, if it still has this ETag."""
-        condition = {} if tag is None else {"IfMatch": tag}
-        with self._errors("read", self.location):
-            answer = self.client.get_object(
-                **self._named(""), Range=f"bytes={start}-{stop - 1}", **condition
-            )
-            with contextlib.closing(answer["Body"]) as body:
-                return bytes(body.read())
-
-    def _place(self, name: str) -> Location:
-        return self.location.inside(name) if name else self.location
-
-    def _named(self, name: str) -> dict[str, str]:
-        place = self._place(name)
-        return {"Bucket": place.bucket, "Key": place.key}
+    def remove(self) -> None:
+        """Remove the object."""
+        with self._errors("remove"):
+            self.client.delete_object(**self._named)
 
     @contextlib.contextmanager
-    def _errors(self, verb: str, location: Location) -> Iterator[None]:
+    def _errors(self, verb: str) -> Iterator[None]:
         """Turn what boto3 raises into an S3Error that names URL and cause."""
         from boto3.exceptions import Boto3Error
-        from botocore.exceptions import (
-            BotoCoreError,
-            ClientError,
-            NoCredentialsError,
-        )
+        from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
         from botocore.parsers import ResponseParserError
 
-        answers = (ResponseParserError, ValueError, LookupError)
+        # What answers may be no store: boto3 then fails in many ways.
+        odd = (ResponseParserError, ValueError, LookupError, RecursionError)
         try:
             yield
-        except RecursionError:
-            cause = "the store answers each request with a redirection"
-            raise S3Error(f"cannot {verb} {location.url}: {cause}") from None
-        except (Boto3Error, BotoCoreError, ClientError, *answers) as error:
-            code = _code(_root(error))
+        except (Boto3Error, BotoCoreError, ClientError, *odd) as error:
+            code, message = _answer(error)
             if code in _NO_OBJECT:
-                if code == "404":  # which may also mean that there is no bucket
-                    self.check_bucket()
-                self.reached.add(location.bucket)
                 raise FileNotFoundError(
-                    errno.ENOENT, "no such object", location.url
+                    errno.ENOENT, "no such object", self.url
                 ) from None
-            if code in _NO_BUCKET:
-                raise _no_bucket(location) from None
-            _forget(self.client)
-            cause = scrubbed(self.secrets, _cause(error))
-            if isinstance(error, NoCredentialsError):
+            if code == "NoSuchBucket":
+                bucket = self.location.bucket
+                raise S3Error(
+                    f"cannot reach {self.url}: there is no bucket {bucket!r}"
+                ) from None
+            # Credentials may have run out, and be renewed: a new client reads them.
+            with contextlib.suppress(ValueError):
+                _CONNECTIONS.remove(self.connection)
+            self.client.close()  # of its connections; those in use stay open
+            cause = scrubbed(self.connection.secrets, message)
+            if isinstance(error, RecursionError):
+                cause = "the store answers each request with a redirection"
+            elif isinstance(error, NoCredentialsError):
                 cause += "; storage_options={'anon': True} reads public buckets"
+            failure: type[S3Error] = S3Error
             if code in _REPLACED:
-                cause = "it was replaced while it was read"
-            failure = ForbiddenError if code in _FORBIDDEN else S3Error
-            raise failure(f"cannot {verb} {location.url}: {cause}") from None
+                cause, failure = "it was replaced while it was read", ReplacedError
+            elif code in _FORBIDDEN:
+                failure = ForbiddenError
+            raise failure(f"cannot {verb} {self.url}: {cause}") from None
 
 
-def with_credentials(
-    storage_options: Mapping[str, Any] | None, **credentials: str | None
-) -> Mapping[str, Any] | None:
-    """Return the storage options with those of the credentials that are given."""
-    given = {name: value for name, value in credentials.items() if value is not None}
-    return {**(storage_options or {}), **given} if given else storage_options
+def _answer(error: BaseException) -> tuple[str, str]:
+    """Return the code of the store's answer ("" if there is none), and what it means."""
+    from botocore.exceptions import ClientError
+
+    root: BaseException | None = error
+    while root is not None and not isinstance(root, ClientError):
+        root = root.__cause__ or root.__context__
+    if root is None:
+        return "", str(error)
+    found = root.response.get("Error", {})
+    code, text = str(found.get("Code", "")), found.get("Message", "")
+    return code, f"{text} ({code})" if text else code
 
 
-@attrs.frozen(eq=False)
-class _Made:
-    """A client, and what it was made of."""
-
-    origin: tuple[Any, ...]
-    client: Any
-    secrets: tuple[str, ...]
-    reached: set[str] = attrs.field(factory=set)
-
-
-_CLIENTS: list[_Made] = []
-"""The clients of this process; to make one takes 50 ms and more."""
-
-_MOST_CLIENTS = 16
-
-_LOCK = threading.Lock()
-
-
-def _client(location: Location, options: dict[str, Any]) -> _Made:
-    """Return the client for some options, which is made once in a process."""
+def _connection(location: Location, options: dict[str, Any]) -> _Connection:
+    """Return the connection for some options, which is made once in a process."""
     environment = {k: v for k, v in os.environ.items() if k.startswith("AWS_")}
-    origin = (environment, options)
-    with _LOCK:
-        for made in _CLIENTS:
-            if made.origin == origin:
-                return made
-        made = _Made(origin, *_new_client(location, dict(options)))
-        _CLIENTS.append(made)
-        del _CLIENTS[:-_MOST_CLIENTS]
-        return made
-
-
-def _start_afresh() -> None:
-    """Do not share connections with the process that this one was forked from."""
-    global _LOCK
-    _LOCK = threading.Lock()
-    _CLIENTS.clear()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_start_afresh)
-
-
-def _forget(client: Any) -> None:
-    """Make a new client next time: credentials may have run out."""
-    with _LOCK:
-        _CLIENTS[:] = [made for made in _CLIENTS if made.client is not client]
-    client.close()  # of its connections; those in use stay open
+    # A process that was forked must not share the connections of its parent.
+    origin = (os.getpid(), environment, options)
+    for made in tuple(_CONNECTIONS):
+        if made.origin == origin:
+            return made
+    made = _Connection(origin, *_new_client(location, dict(options)))
+    _CONNECTIONS.append(made)
+    del _CONNECTIONS[:-_MOST_CONNECTIONS]
+    return made
 
 
 def _new_client(
     location: Location, options: dict[str, Any]
 ) -> tuple[Any, tuple[str, ...]]:
+    """Return a boto3 client, and the credentials that it uses."""
     import boto3
     from botocore import UNSIGNED
     from botocore.config import Config
     from botocore.exceptions import BotoCoreError
 
-    given = [
+    secrets = [
         value
         for key, value in options.items()
         if str(key).startswith("aws_") and isinstance(value, str) and value
@@ -349,51 +296,16 @@ def _new_client(
             options["config"] = options.get("config", unsigned).merge(unsigned)
         client = session.client("s3", **options)
         # Credentials that are given go first, and others need not even work.
-        found = None if given or anonymous else session.get_credentials()
+        found = None if secrets or anonymous else session.get_credentials()
         if found is not None:
-            frozen = found.get_frozen_credentials()
-            keys = (frozen.access_key, frozen.secret_key, frozen.token)
-            given += filter(None, keys)
+            keys = found.get_frozen_credentials()
+            secrets += filter(None, (keys.access_key, keys.secret_key, keys.token))
     except (BotoCoreError, ValueError, OSError) as error:
-        cause = scrubbed(tuple(given), str(error))
+        cause = scrubbed(tuple(secrets), str(error))
         raise S3Error(f"cannot reach {location.url}: {cause}") from None
     except (AttributeError, TypeError) as error:
         raise TypeError(
             f"storage_options must be arguments of boto3.client: {error}"
         ) from None
-    if not all(secret.isprintable() and secret == secret.strip() for secret in given):
-        raise S3Error(
-            f"cannot reach {location.url}: the credentials begin or end with a space, "
-            "or hold the end of a line"
-        )
-    return client, tuple(given)
-
-
-def _root(error: BaseException) -> BaseException | None:
-    """Return the answer of the store that an error of boto3 goes back to."""
-    from botocore.exceptions import ClientError
-
-    root: BaseException | None = error
-    while root is not None and not isinstance(root, ClientError):
-        root = root.__cause__ or root.__context__
-    return root
-
-
-def _code(error: Any) -> str:
-    response = getattr(error, "response", None) or {}
-    return str(response.get("Error", {}).get("Code", ""))
-
-
-def _cause(error: BaseException) -> str:
-    """Return what went wrong, without the names of boto3's operations."""
-    root: Any = _root(error)
-    if root is None:
-        return str(error)
-    text, code = root.response.get("Error", {}).get("Message", ""), _code(root)
-    return f"{text} ({code})" if text else code
-
-
-def _no_bucket(location: Location) -> S3Error:
-    return S3Error(
-        f"cannot reach {location.url}: there is no bucket {location.bucket!r}"
-    )
+    # An error may show one that ends with a line in another way.
+    return client, tuple(secret.strip() for secret in secrets)

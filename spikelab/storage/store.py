@@ -1,4 +1,4 @@
-"""A remote store as exports and loaders see it: one file, or a folder of files."""
+"""A place in a remote store as exports and loaders see it: a file, or a folder."""
 
 import abc
 import contextlib
@@ -7,35 +7,31 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import attrs
 
 from spikelab.errors import MissingExtraError, S3Error
 from spikelab.storage.urls import scheme_of
 
-
-class ForbiddenError(S3Error):
-    """The store does not let this user do that."""
-
+LARGE = 8 * 2**20
+"""Files of more bytes than this are transferred one by one, each in several parts."""
 
 Moved = Callable[[int], Any]
 """Is called with the number of bytes that were just transferred."""
 
 
+class ForbiddenError(S3Error):
+    """The store does not let this user do that."""
+
+
+class ReplacedError(S3Error):
+    """A file was replaced since its size and tag were read."""
+
+
 @attrs.frozen
 class Entry:
-    """A remote file.
-
-    Parameters
-    ----------
-    size : int
-        Bytes.
-    tag : object
-        What changes when the file is replaced.
-    modified : datetime, optional
-        When the file was written, if the store says so.
-    """
+    """A remote file: its size in bytes, what changes when it is replaced, and when."""
 
     size: int
     tag: Any
@@ -45,18 +41,19 @@ class Entry:
 class Store(abc.ABC):
     """One place in a remote store: a file, or a folder of files.
 
-    In all methods `name` is that of a file relative to the folder; "" is the place
-    itself. What fails raises :class:`~spikelab.errors.S3Error` with the URL and the cause,
+    What fails raises :class:`~spikelab.errors.TransferError` with the URL and the cause,
     without secrets; a file that does not exist FileNotFoundError.
     """
 
     url: str
     """The place as errors show it, without secrets."""
 
-    @property
-    def is_web(self) -> bool:
-        """Whether it is an address of the web, which can only be read."""
-        return False
+    is_web: bool = False
+    """Whether it is an address of the web, which can only be read."""
+
+    @abc.abstractmethod
+    def inside(self, name: str) -> Self:
+        """Return the place of a file in this folder."""
 
     @abc.abstractmethod
     def check_target(self, *, is_folder: bool) -> None:
@@ -67,51 +64,35 @@ class Store(abc.ABC):
         """Return the files below this folder by their names, none if it is no folder."""
 
     @abc.abstractmethod
-    def entry(self) -> Entry:
-        """Return size and tag of the file."""
-
-    @abc.abstractmethod
     def beginning(self, count: int) -> tuple[bytes, Entry]:
         """Return the first bytes of the file, none if it must be read whole."""
 
     @abc.abstractmethod
-    def upload(
-        self,
-        path: Path,
-        name: str = "",
-        *,
-        mark: str | None = None,
-        moved: Moved | None = None,
-    ) -> Any:
-        """Write a local file, and return its tag, None if the store has no such.
-
-        It appears when all its bytes have arrived.
-
-        Parameters
-        ----------
-        path : Path
-            The local file.
-        name : str
-            Where it goes.
-        mark : str, optional
-            Is kept beside the bytes where the store can do that.
-        moved : callable, optional
-            Is told how many bytes were transferred.
-        """
+    def read(self, start: int, stop: int, tag: Any = None) -> bytes:
+        """Return a range of bytes of the file, if it still has this tag."""
 
     @abc.abstractmethod
     def download(
-        self, path: Path, name: str = "", *, moved: Moved | None = None
+        self, path: Path, *, tag: Any = None, moved: Moved | None = None
     ) -> str | None:
-        """Read a file to a local one, and return its mark, None if it has none."""
+        """Read the file to a local one, and return its mark, None if it has none.
+
+        Files that are not large are read only if they still have the tag.
+        """
 
     @abc.abstractmethod
-    def remove(self, names: list[str]) -> None:
-        """Remove files."""
+    def upload(
+        self, path: Path, *, mark: str | None = None, moved: Moved | None = None
+    ) -> Any:
+        """Write a local file, which appears when all its bytes have arrived.
+
+        Its mark is kept where the store can do that. The new tag is returned, None if
+        the store has no such.
+        """
 
     @abc.abstractmethod
-    def read(self, start: int, stop: int, tag: Any = None) -> bytes:
-        """Return a range of bytes of the file, if it still has this tag."""
+    def remove(self) -> None:
+        """Remove the file."""
 
 
 def store_at(
@@ -142,19 +123,15 @@ def progress_bar(
         yield None
         return
     name = url.rstrip("/").rpartition("/")[2]
-    with _tqdm()(
-        total=size, unit="B", unit_scale=True, desc=f"{action} {name}"
-    ) as shown:
+    tqdm = check_progress(is_shown)
+    with tqdm(total=size, unit="B", unit_scale=True, desc=f"{action} {name}") as shown:
         yield shown.update
 
 
-def check_progress(is_shown: bool) -> None:
-    """Raise MissingExtraError if a progress bar is wanted and tqdm is not installed."""
-    if is_shown:
-        _tqdm()
-
-
-def _tqdm() -> Any:
+def check_progress(is_shown: bool) -> Any:
+    """Return tqdm, or raise MissingExtraError, if a progress bar is wanted."""
+    if not is_shown:
+        return None
     try:
         from tqdm import tqdm
     except ImportError as error:

@@ -3,20 +3,22 @@
 import os
 import re
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 import attrs
 
 _BUCKET = r"[A-Za-z0-9][A-Za-z0-9._-]{1,62}"
 
-_HOST = re.compile(
-    rf"(?:(?P<bucket>{_BUCKET})\.)?"
+_S3 = re.compile(rf"(?is)s3://(?P<bucket>{_BUCKET})(?:/(?P<key>.*))?")
+
+_AMAZON = re.compile(
+    rf"(?i)https?://(?:(?P<bucket>{_BUCKET})\.)?"
     r"s3(?:-accelerate|-fips)?"
     r"(?:\.dualstack)?"
     r"(?:[.-](?P<region>[a-z]{2}(?:-[a-z]+)+-\d{1,2}))?"
-    r"\.amazonaws\.com(?:\.cn)?"
+    r"\.amazonaws\.com(?:\.cn)?(?:/(?P<path>[^?#]*))?"
 )
-"""Amazon's hosts for objects: of a bucket, or, without one, of all of them."""
+"""Amazon's addresses of objects: at the host of a bucket, or of all buckets."""
 
 _ANY_SCHEME = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]+):/")
 
@@ -119,6 +121,18 @@ def located(url: Any) -> Location:
     return found
 
 
+def is_url(target: str | os.PathLike[str], name: str = "filepath") -> bool:
+    """Return whether `target` is a URL.
+
+    Raises
+    ------
+    ValueError
+        If it is one that cannot be used; it is called `name` then.
+    """
+    is_path = isinstance(target, str | os.PathLike)
+    return is_path and ":/" in str(target) and scheme_of(name, target) is not None
+
+
 def scheme_of(name: str, target: str | os.PathLike[str]) -> str | None:
     """Return the scheme of a URL, ``s3`` for all forms of S3, None for a local path.
 
@@ -133,47 +147,30 @@ def scheme_of(name: str, target: str | os.PathLike[str]) -> str | None:
     if found is None:
         return None
     scheme = found["scheme"].lower()
+    problem = ""
     if "://" not in text:
-        if isinstance(target, os.PathLike) and scheme in _NO_FOLDERS:
-            raise ValueError(
-                f"{name} must be an S3 URL, or any other, as a string, not as a Path, "
-                f"got {shown(text)}"
-            )
-        return None
-    if is_s3_url(text):
+        if not isinstance(target, os.PathLike) or scheme not in _NO_FOLDERS:
+            return None
+        problem = "be an S3 URL, or any other, as a string, not as a Path"
+    elif is_s3_url(text):
         return "s3"
-    if scheme == "s3":
-        raise ValueError(
-            f"{name} must name a bucket of 3 to 63 letters, digits, dots and dashes, "
-            f"got {shown(text)}"
-        )
-    if "@" in text.partition("://")[2].partition("?")[0]:
-        raise ValueError(
-            f"{name} must not hold a user or password (give them as storage_options), "
-            f"got {shown(text)}"
-        )
+    elif scheme == "s3":
+        problem = "name a bucket of 3 to 63 letters, digits, dots and dashes"
+    elif "@" in text.partition("://")[2].partition("?")[0]:
+        problem = "not hold a user or password (give them as storage_options)"
+    if problem:
+        raise ValueError(f"{name} must {problem}, got {shown(text)}")
     return scheme
 
 
 def _location(url: str) -> Location | None:
-    scheme, _, rest = url.partition("://")
-    if scheme.lower() == "s3":
-        bucket, _, key = rest.partition("/")
-        return Location(bucket, key) if re.fullmatch(_BUCKET, bucket) else None
-    return _at_amazon(url) if scheme.lower() in ("https", "http") else None
-
-
-def _at_amazon(url: str) -> Location | None:
-    try:
-        parts = urlsplit(url)
-    except ValueError:  # brackets that hold no address
+    if found := _S3.fullmatch(url):
+        return Location(found["bucket"], found["key"] or "")
+    if not (found := _AMAZON.fullmatch(url)):
         return None
-    host = _HOST.fullmatch(parts.netloc.lower())
-    if host is None or parts.query or parts.fragment:
-        return None
-    bucket, path = host["bucket"], unquote(parts.path).removeprefix("/")
+    bucket, path = found["bucket"], unquote(found["path"] or "")
     if bucket is None:
         bucket, _, path = path.partition("/")
     if not re.fullmatch(_BUCKET, bucket):
         return None
-    return Location(bucket, path, host["region"])
+    return Location(bucket, path, found["region"])

@@ -16,7 +16,8 @@ from spikelab.formats import h5
 from spikelab.formats.hdf5.values import identical
 from spikelab.spikedata.data_object import DataObject
 from spikelab.spikedata.differences import differences, equal
-from spikelab.storage.publish import is_url, local_copy, publish
+from spikelab.storage.publish import local_copy, publish
+from spikelab.storage.urls import is_url
 from spikelab.workspace import file
 from spikelab.workspace.file import About, Item
 

@@ -9,7 +9,8 @@ from recordings import simulated
 from siblings import SIBLINGS
 
 from spikelab import AnalysisWorkspace, load
-from spikelab.formats.protect import record_members, refuse_loss, would_be_lost
+from spikelab.formats.protect import record_members, would_be_lost
+from spikelab.storage.local import refuse_loss
 
 
 @pytest.fixture

@@ -16,9 +16,10 @@ from contract import snapshot
 from stress.processes import ended, forked
 
 from spikelab.errors import FormatError, IncompleteExportError
-from spikelab.storage import publish as publishing
+from spikelab.storage import local
+from spikelab.storage.local import STAGED_SUFFIX
 from spikelab.storage.manifest import MANIFEST, read_manifest, write_manifest
-from spikelab.storage.publish import STAGED_SUFFIX, local_copy, publish
+from spikelab.storage.publish import local_copy, publish
 
 PATTERNS = ("*.npy", "params.py")
 
@@ -483,10 +484,10 @@ class TestFolder:
         def fail(descriptor, how):
             raise OSError(errno.ENOLCK, "no locks available")
 
-        monkeypatch.setattr(publishing.fcntl, "flock", fail)
+        monkeypatch.setattr(local.fcntl, "flock", fail)
         export(tmp_path, {"a.npy": "2"})
         assert texts(tmp_path) == {"a.npy": "2"}
-        monkeypatch.setattr(publishing, "fcntl", None)
+        monkeypatch.setattr(local, "fcntl", None)
         export(tmp_path, {"a.npy": "3"})
         assert texts(tmp_path) == {"a.npy": "3"}
 
@@ -538,7 +539,7 @@ class TestPaths:
     def test_a_url_is_no_local_path(self):
         """What takes paths only refuses it."""
         with pytest.raises(ValueError, match="report must be a local path, got 's3:"):
-            publishing.resolved("report", "s3://bucket/rows.csv")
+            local.resolved("report", "s3://bucket/rows.csv")
 
     def test_colons_and_slashes_in_local_names(self, tmp_path, monkeypatch):
         """A folder may be called like the drive of another system."""

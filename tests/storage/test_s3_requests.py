@@ -36,7 +36,7 @@ def bucket(server):
 @pytest.fixture
 def options(server, monkeypatch):
     """How the server is reached, with no client made yet."""
-    monkeypatch.setattr(s3, "_CLIENTS", [])
+    monkeypatch.setattr(s3, "_CONNECTIONS", [])
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "1700000000")
     return server.storage_options
 
@@ -92,13 +92,13 @@ def test_a_folder_takes_few_requests(method, server, bucket, options):
     with counted(options) as first:
         export(bare())
     n_files = files_of(server, bucket)
-    assert len(first) <= n_files + 2
+    assert len(first) <= n_files + 1
     with counted(options) as again:
         export(bare(seed=1))
-    assert len(again) <= n_files + 5
+    assert len(again) <= n_files + 3
     with counted(options) as loading:
         found = load(url, storage_options=options)
-    assert len(loading) <= n_files + 3
+    assert len(loading) <= n_files + 1
     assert_same_recording(found, bare(seed=1), 500 / 30_000)
     if method == "to_phy":
         assert max(len(first), len(again)) <= 16
@@ -180,10 +180,10 @@ def test_one_client_for_one_set_of_options(bucket, options):
                 range(8),
             )
         )
-    assert len(s3._CLIENTS) == 1
+    assert len(s3._CONNECTIONS) == 1
     other = {**options, "region_name": "eu-west-1"}
-    assert S3Store.at("s3://bucket/x", other).client is not s3._CLIENTS[0].client
-    assert len(s3._CLIENTS) == 2
+    assert S3Store.at("s3://bucket/x", other).client is not s3._CONNECTIONS[0].client
+    assert len(s3._CONNECTIONS) == 2
 
 
 def test_the_environment_makes_another_client(options, monkeypatch):
@@ -201,23 +201,24 @@ def test_a_client_that_failed_is_made_anew(bucket, options):
     for _ in range(2):
         with pytest.raises(S3Error, match="cannot"):
             load(f"s3://{bucket}/a.pkl", storage_options=wrong)
-        assert s3._CLIENTS == []
+        assert s3._CONNECTIONS == []
 
 
 def test_a_forked_process_makes_its_own(bucket, options):
     """It must not share the connections of its parent."""
     url = f"s3://{bucket}/a.pkl"
     bare().to_pickle(url, storage_options=options)
+    client = S3Store.at(url, options).client
     context = multiprocessing.get_context("fork")
     receiver, sender = context.Pipe(duplex=False)
 
     def child():
-        before = len(s3._CLIENTS)
-        sender.send((before, load(url, storage_options=options).N))
+        is_shared = S3Store.at(url, options).client is client
+        sender.send((is_shared, load(url, storage_options=options).N))
 
     process = context.Process(target=child)
     process.start()
-    assert receiver.recv() == (0, bare().N)
+    assert receiver.recv() == (False, bare().N)
     process.join(10)
     assert process.exitcode == 0
     assert load(url, storage_options=options).N == bare().N
@@ -227,7 +228,7 @@ def test_many_options_do_not_fill_the_memory(options):
     """The clients that were used last are kept."""
     for i in range(20):
         S3Store.at("s3://bucket/x", {**options, "region_name": f"eu-west-{i}"})
-    assert len(s3._CLIENTS) == 16
+    assert len(s3._CONNECTIONS) == 16
 
 
 # Public buckets.

@@ -9,7 +9,7 @@ from contract import snapshot
 from recordings import simulated
 
 from spikelab import SpikeData
-from spikelab.storage.publish import STAGED_SUFFIX
+from spikelab.storage.local import STAGED_SUFFIX
 
 FACTOR = 50 if os.environ.get("SPIKELAB_STRESS") else 1
 """How many times more is tried in the long run, ``tox -e stress``."""

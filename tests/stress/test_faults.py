@@ -13,7 +13,7 @@ from contract import files_limited_to, snapshot
 from stress.exports import EXPORTS, FACTOR, leftovers, recordings, visible
 from stress.processes import ended, forked
 
-from spikelab.storage.publish import STAGED_SUFFIX
+from spikelab.storage.local import STAGED_SUFFIX
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="needs POSIX")
 

@@ -20,7 +20,7 @@ from spikelab.formats.reading import RecordingOptions
 from spikelab.spikedata.data_object import DATA_CLASSES, DataObject
 from spikelab.spikedata.spikedata import SpikeData
 from spikelab.spikedata.time_units import TimeUnit
-from spikelab.storage.remote_file import readable
+from spikelab.storage.publish import readable
 
 Style = Literal["raster", "ragged", "group", "paired"]
 

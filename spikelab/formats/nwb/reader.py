@@ -23,7 +23,8 @@ from spikelab.formats.reading import RecordingOptions, build, errors_naming
 from spikelab.spikedata import time_units
 from spikelab.spikedata.data_object import DataObject
 from spikelab.spikedata.spikedata import SpikeData
-from spikelab.storage.remote_file import RemoteFile, readable
+from spikelab.storage.publish import readable
+from spikelab.storage.remote_file import RemoteFile
 
 PARTS: dict[str, type[Part[Any]]] = {
     "SpikeData": RecordingPart,

@@ -2,7 +2,7 @@
 
 import os
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +11,7 @@ from spikelab.formats.phy import cluster_tables, facts, npy
 from spikelab.formats.phy.cluster_tables import Table, are_same
 from spikelab.formats.phy.facts import HASHED, Facts, fingerprint
 from spikelab.storage.manifest import MANIFEST, load_manifest
-from spikelab.storage.store import store_at
-from spikelab.storage.uploads import is_untouched
+from spikelab.storage.remote import RemoteFolder
 
 _CACHES = (".phy", "whitening_mat_inv.npy")
 """What Phy writes when it opens a folder."""
@@ -48,28 +47,22 @@ def changes(folder: Path, conflicting: Sequence[str]) -> list[str]:
     return found
 
 
-def remote_changes(
-    url: str | os.PathLike[str],
-    storage_options: Mapping[str, Any] | None,
-    conflicting: Sequence[str],
-) -> list[str]:
+def remote_changes(remote: RemoteFolder, conflicting: Sequence[str]) -> list[str]:
     """Return what :func:`changes` does of a folder in a remote store.
 
     Of large files only the clusters are downloaded: of the others the size counts.
     """
-    store = store_at("folder", url, storage_options)
-    entries = store.entries()
-    if MANIFEST not in entries or is_untouched(store, entries):
+    if remote.in_manifest is None or remote.is_untouched:
         return []
     with tempfile.TemporaryDirectory(prefix="spikelab-") as name:
         folder = Path(name).resolve()
-        for file, entry in entries.items():
+        for file, entry in remote.entries.items():
             path = folder.joinpath(*file.split("/")).resolve()
             if not path.is_relative_to(folder):
                 continue
             path.parent.mkdir(parents=True, exist_ok=True)
             if entry.size <= HASHED or path.name == "spike_clusters.npy":
-                store.download(path, file)
+                remote.store.inside(file).download(path)
             else:
                 path.touch()
                 os.truncate(path, entry.size)

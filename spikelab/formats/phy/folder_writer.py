@@ -25,7 +25,7 @@ from spikelab.spikedata.differences import LOADER_KEYS, equal
 from spikelab.spikedata.spikedata import SpikeData
 from spikelab.spikedata.spikeslicestack import SpikeSliceStack
 from spikelab.spikedata.unit_table import UnitTable
-from spikelab.storage.publish import is_url, resolved
+from spikelab.storage.remote import Existing, RemoteFolder
 
 R = TypeVar("R")
 
@@ -287,11 +287,10 @@ class ClusterFolderWriter(Writer[R]):
         largest = max(plan.sd.spike_trains.largest_ms() for plan in plans)
         return time_units.rounding_ms(plans[0].facts.time_unit, self.fs_Hz, largest)
 
-    def _would_be_lost(self, target: StrPath) -> list[str]:
-        if is_url(target, "folder"):
-            options = self.storage_options
-            return curation.remote_changes(target, options, self.conflicting)
-        return curation.changes(resolved("folder", target), self.conflicting)
+    def _would_be_lost(self, existing: Existing) -> list[str]:
+        if isinstance(existing, RemoteFolder):
+            return curation.remote_changes(existing, self.conflicting)
+        return curation.changes(Path(existing), self.conflicting)
 
 
 def joined(folder: StrPath, name: str) -> str:

@@ -1,0 +1,329 @@
+"""Files and folders on the local disk, written as a whole.
+
+A staged file or folder lies beside its target and is named
+``.<name>.<random>.spikelab-tmp``. If a process is killed it stays behind under that
+name; no reader takes it for data, and no later export meets it.
+"""
+
+import contextlib
+import errno
+import os
+import secrets
+import shutil
+import stat
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from spikelab import validate
+from spikelab.errors import IncompleteExportError
+from spikelab.storage import manifest as manifests
+from spikelab.storage.manifest import MANIFEST
+from spikelab.storage.urls import is_url, shown
+
+try:
+    import fcntl
+except ImportError:  # not on Windows: there, two exports at once are not kept apart
+    fcntl = None  # type: ignore[assignment] # a module
+
+STAGED_SUFFIX = ".spikelab-tmp"
+"""How the names of staged files and folders end."""
+
+_SHOWN = 8
+"""Number of names in an error."""
+
+
+def resolved(name: str, target: str | os.PathLike[str]) -> Path:
+    """Return the local file or folder that `target` (called `name` in errors) names.
+
+    ``~`` is the home folder. Symbolic links are followed, so that an export through a
+    link replaces what it points to and not the link.
+    """
+    if not isinstance(target, str | os.PathLike):
+        raise TypeError(f"{name} must be a path, got {target!r}")
+    text = os.fspath(target)
+    if not text or "\0" in text:
+        raise ValueError(f"{name} must not be empty nor hold NUL, got {text!r}")
+    if is_url(target, name):
+        raise ValueError(f"{name} must be a local path, got {shown(target)}")
+    path = Path(os.path.realpath(Path(text).expanduser()))
+    if path.is_symlink():
+        raise OSError(errno.ELOOP, f"{name} must not be a link to itself", text)
+    return path
+
+
+def refuse_loss(target: str | os.PathLike[str], names: Iterable[str]) -> None:
+    """Raise FileExistsError that names what an export onto `target` would destroy."""
+    if found := list(names):
+        more = f" and {len(found) - _SHOWN} more" * (len(found) > _SHOWN)
+        raise FileExistsError(
+            f"{os.fspath(target)} holds what this export would not write again: "
+            f"{', '.join(found[:_SHOWN])}{more}; it is replaced with overwrite=True"
+        )
+
+
+@contextlib.contextmanager
+def naming(target: str | os.PathLike[str]) -> Iterator[None]:
+    """Let an operating-system error in the block name `target`.
+
+    A failed write names no file, and a temporary name tells the user nothing.
+    """
+    try:
+        yield
+    except OSError as error:
+        unnamed = error.filename is None or STAGED_SUFFIX in str(error.filename)
+        if error.errno is not None and unnamed:
+            error.filename = os.fspath(target)
+            if error.filename2 is not None:
+                del error.filename2
+        raise
+
+
+@contextlib.contextmanager
+def unchanged(source: str | os.PathLike[str], name: str) -> Iterator[Path]:
+    """Yield the path of `source`, called `name` in errors, for reading.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file or folder.
+    IncompleteExportError
+        If a folder was exported again while the block read it.
+    """
+    path = resolved(name, source)
+    if not path.exists():
+        raise FileNotFoundError(errno.ENOENT, "no such file or folder", str(source))
+    if not path.is_dir():
+        validate.regular_file(path)
+        yield path
+        return
+    before, failed = _identity(path / MANIFEST), None
+    try:
+        yield path
+    except (OSError, ValueError) as error:
+        failed = error
+    if _identity(path / MANIFEST) != before:
+        raise IncompleteExportError(
+            f"{source} was exported again while it was read; load it again"
+        ) from failed
+    if failed is not None:
+        raise failed
+
+
+def _identity(file: Path) -> tuple[int, ...]:
+    """Return what changes when a file is replaced; nothing if there is none."""
+    try:
+        status = file.stat()
+    except FileNotFoundError:
+        return ()
+    return status.st_ino, status.st_size, status.st_mtime_ns
+
+
+def local_target(target: str | os.PathLike[str], *, is_folder: bool) -> Path:
+    """Return the path of a local target, or raise if something else lies there."""
+    path = resolved("folder" if is_folder else "filepath", target)
+    if is_folder and path.exists() and not path.is_dir():
+        text = "folder must name a folder, got a file"
+        raise NotADirectoryError(errno.ENOTDIR, text, str(target))
+    if not is_folder:
+        if path.is_dir() or os.fspath(target).endswith(("/", os.sep)):
+            text = "filepath must name a file, got a folder"
+            raise IsADirectoryError(errno.EISDIR, text, str(target))
+        if path.exists() and not path.is_file():
+            text = "filepath must name a regular file, got a device or pipe"
+            raise OSError(errno.EINVAL, text, str(target))
+        _check_writable(path)
+    return path
+
+
+@contextlib.contextmanager
+def staged_file(path: Path) -> Iterator[Path]:
+    """Yield a staged file, and rename it to `path`."""
+    with _new_folders(path.parent):
+        staged = _staging_path(path)
+        try:
+            # Claims the name, and tells early whether the folder may be written.
+            staged.touch(exist_ok=False)
+            yield staged
+            _flush(staged)
+            _keep_permissions(path, staged)
+            os.replace(staged, path)
+        finally:
+            with contextlib.suppress(OSError):
+                staged.unlink(missing_ok=True)
+    _flush(path.parent)
+
+
+@contextlib.contextmanager
+def staged_folder(
+    path: Path, conflicting: Sequence[str], overwrite: bool
+) -> Iterator[Path]:
+    """Yield a staged folder, and rename it, or its entries, to `path`."""
+    is_new = not path.exists()
+    with _new_folders(path.parent), _locked(path):
+        staged = _staging_path(path)
+        try:
+            staged.mkdir()
+            yield staged
+            for entry in (*staged.rglob("*"), staged):
+                _flush(entry)
+            if is_new:
+                os.replace(staged, path)  # fails if the folder was made meanwhile
+            else:
+                _replace_entries(staged, path, conflicting, overwrite)
+        finally:
+            _remove(staged)
+    _flush(path.parent)
+
+
+def _staging_path(path: Path) -> Path:
+    """Return a free name beside a file, inside of a folder that exists.
+
+    The parent of such a folder may be read-only, or on another disk.
+    """
+    # A name may be as long as the file system allows, so not all of it fits.
+    name = f".{path.name[:40]}.{secrets.token_hex(6)}{STAGED_SUFFIX}"
+    return path / name if path.is_dir() else path.with_name(name)
+
+
+@contextlib.contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Refuse other exports into a folder that exists while the block runs."""
+    try:
+        descriptor = None if fcntl is None else os.open(folder, os.O_RDONLY)
+    except OSError:  # it does not exist, or may be written but not read
+        descriptor = None
+    if descriptor is None:
+        yield
+        return
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise BlockingIOError(
+                error.errno, "another export into this folder is under way", str(folder)
+            ) from None
+        except OSError:  # network file systems may not have locks of folders
+            pass
+        yield
+    finally:
+        # Closing is not enough: a process forked meanwhile has it open too.
+        with contextlib.suppress(OSError):
+            fcntl.flock(descriptor, fcntl.LOCK_UN)
+        os.close(descriptor)
+
+
+def _replace_entries(
+    staged: Path, path: Path, conflicting: Sequence[str], overwrite: bool
+) -> None:
+    """Exchange the entries of the earlier export in `path` for the staged ones."""
+    manifest = manifests.load_manifest(path)
+    in_manifest = set(manifest["files"]) if manifest else None
+    new = {entry.name for entry in staged.iterdir()}
+    try:
+        old = manifests.replaced_entries(
+            {entry.name for entry in path.iterdir()},
+            new,
+            {entry.name for pattern in conflicting for entry in path.glob(pattern)},
+            in_manifest,
+            overwrite,
+        )
+    except ValueError as error:
+        raise FileExistsError(errno.EEXIST, str(error), str(path)) from None
+    for name in (*old, MANIFEST):
+        for entry in (path / name, *(path / name).rglob("*")):
+            _check_writable(entry)
+    for entry in staged.rglob("*"):
+        _keep_permissions(path / entry.relative_to(staged), entry)
+    incomplete, backup = staged / f"incomplete-{MANIFEST}", _staging_path(path)
+    manifests.write_incomplete(incomplete, (in_manifest or set()) | new - {MANIFEST})
+    _flush(incomplete)
+    moves = [(path / n, backup / n) for n in sorted(old)]
+    moves += [(staged / n, path / n) for n in sorted(new - {MANIFEST})]
+    backup.mkdir()
+    try:
+        with contextlib.suppress(FileNotFoundError):
+            shutil.copy2(path / MANIFEST, backup / MANIFEST)
+    except BaseException:
+        _remove(backup)
+        raise
+    _exchange(path, staged, backup, moves)
+
+
+def _exchange(
+    path: Path, staged: Path, backup: Path, moves: list[tuple[Path, Path]]
+) -> None:
+    """Make the moves between an incomplete and a complete manifest, or undo them."""
+    try:
+        os.replace(staged / f"incomplete-{MANIFEST}", path / MANIFEST)
+        _flush(path)
+        for source, target in moves:
+            os.replace(source, target)
+        _flush(path)
+        os.replace(staged / MANIFEST, path / MANIFEST)
+    except BaseException:
+        # If this fails too, the backup stays: the earlier export is in it.
+        for source, target in reversed(moves):
+            if os.path.lexists(target) and not os.path.lexists(source):
+                os.replace(target, source)
+        if (backup / MANIFEST).exists():
+            os.replace(backup / MANIFEST, path / MANIFEST)
+        else:
+            (path / MANIFEST).unlink(missing_ok=True)
+        _remove(backup)
+        raise
+    _flush(path)
+    _remove(backup)
+
+
+def _remove(folder: Path) -> None:
+    """Remove a folder and what is in it, also where that may not be written."""
+    for entry in (folder, *folder.rglob("*")):
+        if entry.is_dir() and not entry.is_symlink():
+            with contextlib.suppress(OSError):
+                entry.chmod(stat.S_IRWXU)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _check_writable(path: Path) -> None:
+    """Raise for a file that exists and is write-protected: a rename would not ask."""
+    if path.is_file() and not os.access(path, os.W_OK):
+        raise PermissionError(errno.EACCES, "it may not be written", str(path))
+
+
+def _keep_permissions(old: Path, new: Path) -> None:
+    """Give a staged file or folder the permissions of what it will replace."""
+    if old.exists():
+        new.chmod(stat.S_IMODE(old.stat().st_mode))
+
+
+@contextlib.contextmanager
+def _new_folders(parent: Path) -> Iterator[None]:
+    """Make missing folders for the block, and remove them again if it fails."""
+    missing = [folder for folder in (parent, *parent.parents) if not folder.exists()]
+    existing = missing[-1].parent if missing else parent
+    if not existing.is_dir():
+        text = "the target's parent must be a folder, got a file"
+        raise NotADirectoryError(errno.ENOTDIR, text, str(existing))
+    try:
+        for folder in reversed(missing):
+            folder.mkdir(exist_ok=True)
+        yield
+    except BaseException:
+        for folder in missing:
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+        raise
+
+
+def _flush(path: Path) -> None:
+    """Make sure that a file, or the names in a folder, are on the disk."""
+    is_folder = path.is_dir()
+    flags = os.O_RDWR if os.name == "nt" and not is_folder else os.O_RDONLY
+    # Not every file system can do that for a folder, and not every folder that may
+    # be written may be read.
+    with contextlib.suppress(OSError) if is_folder else contextlib.nullcontext():
+        descriptor = os.open(path, flags)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
