@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 TIME_ZERO = "time_zero_ms"
 """Key of ``metadata``: where time 0 of a recording lies on the clock of its session."""
 
-_ABSOLUTE = (TIME_ZERO, "nwb_session")
-"""Keys of the metadata of a recording whose absolute time is known."""
+ABSOLUTE_TIME = (TIME_ZERO, "nwb_session")
+"""Keys of ``metadata`` that say when, in absolute time, a recording was made."""
 
 
 def window_times(recording: "SpikeData", start: Any, end: Any) -> tuple[float, float]:
@@ -87,8 +87,14 @@ def moved_metadata(metadata: Mapping[str, Any], zero: float) -> dict[str, Any]:
 
     Changed only where an absolute time is known, which stays the same.
     """
-    known = any(key in metadata for key in _ABSOLUTE)
-    return with_time_zero(metadata, zero) if known else dict(metadata)
+    if not knows_time(metadata):
+        return dict(metadata)
+    return with_time_zero(metadata, zero)
+
+
+def knows_time(metadata: Mapping[str, Any]) -> bool:
+    """Return whether the absolute time of a recording is known."""
+    return any(key in metadata for key in ABSOLUTE_TIME)
 
 
 def recording_metadata(stack: "SpikeSliceStack") -> dict[str, Any]:

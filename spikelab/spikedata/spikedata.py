@@ -240,7 +240,8 @@ class SpikeData(BridgeMixin, ArrayMixin, SpikeCounts):
     def concatenate_spike_data(self, sd: SpikeData) -> SpikeData:
         """Return the units of both recordings side by side, over the window of this one.
 
-        Of equal keys in metadata those of `sd` count; raw data is that of this one.
+        Of equal keys in metadata those of `sd` count, but for the absolute time, where
+        this one knows it; raw data is that of this one.
 
         Parameters
         ----------
@@ -268,6 +269,9 @@ class SpikeData(BridgeMixin, ArrayMixin, SpikeCounts):
             raise TypeError(f"sd must be a SpikeData, got {sd!r:.80}")
         if (sd.start_time, sd.length) != (self.start_time, self.length):
             sd = sd.subtime(self.start_time, self.start_time + self.length, shift_to=0)
+        is_known = cutting.knows_time(self.metadata)
+        time = cutting.ABSOLUTE_TIME if is_known else ()
+        theirs = {key: v for key, v in sd.metadata.items() if key not in time}
         rows, more = self.neuron_attributes, sd.neuron_attributes
         if (rows is None) != (more is None):
             warn(
@@ -277,7 +281,7 @@ class SpikeData(BridgeMixin, ArrayMixin, SpikeCounts):
         return self._replaced(
             train=[*self.train, *sd.train],
             neuron_attributes=None if rows is None or more is None else rows + more,
-            metadata={**self.metadata, **sd.metadata},
+            metadata={**self.metadata, **theirs},
         )
 
     def frames(self, length: float, overlap: float = 0) -> SpikeSliceStack:

@@ -29,6 +29,20 @@ def test_units_side_by_side():
     assert other.concatenate_spike_data(first).raw_data.size == 0
 
 
+def test_units_side_by_side_have_one_absolute_time():
+    """Session and time 0 are those of the first recording, if it knows either."""
+    session = {"nwb_session": {"session_id": "a"}}
+    first = recording([1.0], metadata={**session, "time_zero_ms": 50.0})
+    other = recording([2.0], metadata={"nwb_session": {}, "time_zero_ms": 7.0})
+    plain = recording([3.0], metadata={"k": 1})
+    both = first.concatenate_spike_data(other)
+    assert both.metadata == {**session, "time_zero_ms": 50.0}
+    both = recording([1.0], metadata=session).concatenate_spike_data(other)
+    assert both.metadata == session
+    both = plain.concatenate_spike_data(first)
+    assert both.metadata == {"k": 1, **session, "time_zero_ms": 50.0}
+
+
 def test_another_window_is_cut():
     """To that of the first; what it does not cover is an error."""
     first, longer = recording([1.0]), recording([2.0], [8.0, 20.0], length=30.0)

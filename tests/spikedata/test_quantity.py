@@ -127,6 +127,8 @@ def test_every_time_of_a_recording():
     pairs = SpikeData.from_idces_times([0, 1], np.array([1, 2]) * SECOND)
     assert spikes(pairs) == [[1000.0], [2000.0]]
     assert spikes(SpikeData.from_events([(0, SECOND)])) == [[1000.0]]
+    counted = SpikeData.from_raster([[0, 1]], SECOND)
+    assert (spikes(counted), counted.length) == ([[1500.0]], 2000.0)
 
 
 def test_quantities_and_neo():
