@@ -13,6 +13,7 @@ release = importlib.metadata.version("spikelab")
 
 extensions = [
     "examples",
+    "formats",
     "myst_nb",
     "numpydoc",
     "sphinx.ext.autodoc",

@@ -8,9 +8,10 @@ from typing import Any
 import attrs
 import numpy as np
 
+from spikelab.batch.options import options_of
 from spikelab.data_loaders.data_loaders import load
 from spikelab.errors import MissingExtraError
-from spikelab.registry import FORMATS
+from spikelab.registry import FORMATS, Format
 from spikelab.spikedata.differences import differences
 from spikelab.spikedata.spikedata import SpikeData
 
@@ -30,24 +31,38 @@ class Case:
     within_ms: float = 0.0
 
 
-CASES = (
-    Case("HDF5 ragged", "hdf5", "ragged.h5"),
-    Case("HDF5 group", "hdf5", "group.h5", {"style": "group"}),
-    Case("HDF5 paired", "hdf5", "paired.h5", {"style": "paired"}),
-    Case(
-        "HDF5 raster",
-        "hdf5",
-        "raster.h5",
-        {"style": "raster", "raster_bin_size_ms": BIN_SIZE_MS},
-        within_ms=BIN_SIZE_MS,
-    ),
-    Case("NWB", "nwb", "recording.nwb"),
-    Case("KiloSort", "kilosort", "kilosort", {"fs_Hz": FS_HZ}),
-    Case("Phy", "phy", "phy", {"fs_Hz": FS_HZ}),
-    Case("CSV", "csv", "spikes.csv", units_table="units.csv"),
-    Case("Parquet", "parquet", "spikes.parquet", units_table="units.parquet"),
-    Case("pickle", "pickle", "recording.pkl"),
-)
+_STYLES: dict[str, dict[str, Any]] = {
+    "ragged": {},
+    "group": {},
+    "paired": {},
+    "raster": {"raster_bin_size_ms": BIN_SIZE_MS},
+}
+"""The styles of HDF5, and what they need."""
+
+
+def _cases(entry: Format) -> Iterator[Case]:
+    """Yield the exports of a format: one, or one for each style."""
+    suffix = entry.suffixes[0] if entry.suffixes else ""
+    if entry.name == "hdf5":
+        for style, needed in _STYLES.items():
+            options = {"style": style, **needed}
+            within = needed.get("raster_bin_size_ms", 0.0)
+            title, target = f"hdf5 {style}", f"{style}{suffix}"
+            yield Case(title, "hdf5", target, options, within_ms=within)
+        return
+    known = options_of(entry)
+    rate = known.get("fs_Hz")
+    yield Case(
+        entry.name,
+        entry.name,
+        f"cells{suffix}" if suffix else entry.name,
+        {"fs_Hz": FS_HZ} if rate is not None and rate.required else {},
+        f"units{suffix}" if "units_table" in known else None,
+    )
+
+
+CASES = tuple(case for entry in FORMATS.values() for case in _cases(entry))
+"""What the demonstration writes: every format of the registry."""
 
 
 @attrs.frozen

@@ -133,6 +133,24 @@ def test_importing_loads_no_optional_package():
     assert done.stdout == "\n"
 
 
+def test_a_format_takes_three_lines_outside_of_its_module():
+    """As the page on the architecture says; the registry makes the rest."""
+    found = set()
+    for module in FILES.keys() - {"spikelab.formats.parquet", "spikelab.formats.arrow"}:
+        for node in ast.walk(ast.parse(FILES[module].read_text(encoding="utf-8"))):
+            names = [
+                getattr(node, key, "") for key in ("attr", "id", "module", "value")
+            ]
+            if any(re.fullmatch(r"(?i)[\w.]*parquet\w*", str(name)) for name in names):
+                found.add((module, node.lineno))
+    assert {module.removeprefix("spikelab.") for module, _ in found} == {
+        "formats",
+        "registry",
+        "spikedata.export_mixin",
+    }
+    assert len(found) == 3
+
+
 @pytest.mark.parametrize("module", SURFACE)
 def test_public_surface(module):
     """The names that the design fixes can be imported from where it says."""

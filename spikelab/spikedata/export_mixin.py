@@ -7,7 +7,7 @@ from spikelab.registry import FORMATS, Format
 if TYPE_CHECKING:
     from typing import Unpack
 
-    from spikelab.formats import csv, nwb, parquet, phy, pickle
+    from spikelab import formats
     from spikelab.formats.base import StrPath
     from spikelab.formats.functions import export_function
     from spikelab.formats.hdf5.export import ExportOptions, Style
@@ -41,12 +41,12 @@ class ExportMixin:
     """
 
     if TYPE_CHECKING:
-        to_csv = export_function(csv.CSVWriter, "to_csv")
-        to_kilosort = export_function(phy.KiloSortWriter, "to_kilosort")
-        to_nwb = export_function(nwb.NWBWriter, "to_nwb")
-        to_parquet = export_function(parquet.ParquetWriter, "to_parquet")
-        to_phy = export_function(phy.PhyWriter, "to_phy")
-        to_pickle = pickle.export_to_pickle
+        to_csv = export_function(formats.CSVWriter, "to_csv")
+        to_kilosort = export_function(formats.KiloSortWriter, "to_kilosort")
+        to_nwb = export_function(formats.NWBWriter, "to_nwb")
+        to_parquet = export_function(formats.ParquetWriter, "to_parquet")
+        to_phy = export_function(formats.PhyWriter, "to_phy")
+        to_pickle = formats.export_to_pickle
 
         def to_hdf5(  # noqa: D102 - the function that is found has the docstring
             self,
