@@ -71,39 +71,28 @@ class UnitsReader:
         """The id of each unit; 0 to N - 1 if the table has none."""
         if not has_link(self.table, "id"):
             return np.arange(len(self.trains))
-        found = self._member("id")
-        if found.dtype.kind not in "iu":
-            raise FormatError(f"{found.name} must hold integers, got {found.dtype}")
-        ids: NDArray[np.int64] = h5.dataset(self.table, "id")[()].astype(np.int64)
-        n_units = self.notes.get("n_units", len(ids))
-        if n_units != len(ids):
-            raise FormatError(
-                f"it must hold {n_units} units, as n_units says, got {len(ids)}"
-            )
-        return ids
+        return self._needed("id", "iu", "integers").astype(np.int64)
 
     @cached_property
     def trains(self) -> SpikeTrains:
         """The spike times in ms; no unit of a table without any has spikes."""
         name = self.times
         index = str(self.notes.get("spike_times_index_dataset", SPIKE_TIMES_INDEX))
-        has_index = has_link(self.table, index.split("/")[0])
-        has_ids = has_link(self.table, "id")
-        if not has_link(self.table, name.split("/")[0]):
-            if not has_ids:
-                raise FormatError(f"the units have no {name!r} and no 'id'")
-            if has_index or name in self._listed():
-                raise FormatError(f"the units must have the {name!r} that they list")
+        has_times, has_index, has_ids = (
+            has_link(self.table, n.split("/")[0]) for n in (name, index, "id")
+        )
+        if not has_times and not has_ids:
+            raise FormatError(f"the units have no {name!r} and no 'id'")
+        if not has_times and (has_index or name in self._listed()):
+            raise FormatError(f"the units must have the {name!r} that they list")
+        if not has_times:
             return SpikeTrains(np.empty(0), np.zeros(len(self.ids), dtype=np.int64))
-        found = self._member(name)
-        if found.ndim != 1 or found.dtype.kind not in "iuf":
-            raise FormatError(f"{name!r} must be 1-D and hold numbers, got {found!r}")
-        times = h5.dataset(self.table, name)[()].astype(np.float64, copy=False)
+        found = self._needed(name, "iuf", "numbers")
+        times: NDArray[np.float64] = found.astype(np.float64, copy=False)
         # In place: nobody else holds these seconds, and there may be gigabytes of them.
         times *= 1000.0
         if has_index:
-            self._member(index)
-            ends = h5.dataset(self.table, index)[()]
+            ends = self._needed(index, "iu", "integers")
         else:  # each unit has one spike, as NWB defines a column
             ends = np.arange(1, len(times) + 1)
         trains = SpikeTrains.from_flat(times, ends, f"{self.table.name}/{index}")
@@ -120,16 +109,19 @@ class UnitsReader:
             )
         return trains
 
-    def _member(self, name: str) -> h5py.Dataset:
-        """Return a dataset without which there are no units."""
+    def _needed(self, name: str, kinds: str, what: str) -> NDArray[Any]:
+        """Return the values of a dataset without which there are no units."""
         if not h5.has_member(self.table, name):
             raise FormatError(
                 f"{self.table.name}/{name} is a link that cannot be followed, or leads "
                 "out of the file"
             )
-        found = h5.member(self.table, name)
-        if not isinstance(found, h5py.Dataset):
-            raise FormatError(f"{found.name} must be a dataset, got a group")
+        try:
+            found: NDArray[Any] = h5.dataset(self.table, name, kinds=kinds)[()]
+        except FormatError as error:
+            raise FormatError(
+                f"{self.table.name}/{name} must be a 1-D dataset of {what}: {error}"
+            ) from error
         return found
 
     def window(
@@ -154,31 +146,26 @@ class UnitsReader:
 
     def _observed_ms(self) -> NDArray[np.float64]:
         """Return when the earliest observation starts and the latest ends, if known."""
-        if not h5.has_member(self.table, "obs_intervals"):
+        try:
+            times = h5.dataset(self.table, "obs_intervals", ndim=2)[()]
+        except FormatError:
             return np.empty(0)
-        data = h5.member(self.table, "obs_intervals")
-        if getattr(data, "ndim", 0) != 2 or data.dtype.kind not in "iuf":
-            return np.empty(0)
-        times = h5.dataset(self.table, "obs_intervals", ndim=2)[()]
         if not times.size or not np.all(np.isfinite(times)):
             return np.empty(0)
         return time_units.to_ms([times.min(), times.max()], "s", None)
 
     def sampling(self) -> dict[str, Any]:
         """Return, as metadata, sampling rate and unit of waveforms, where known."""
-        found: dict[str, Any] = {}
         waves, spikes = (
             h5.member(self.table, name).attrs if h5.has_member(self.table, name) else {}
             for name in (WAVEFORMS[0], self.times)
         )
-        rate = _positive(waves.get("sampling_rate"))
         resolution = _positive(spikes.get("resolution"))
-        if rate or resolution:
-            found["fs_Hz"] = 1.0 / resolution if resolution else rate
+        rate = 1.0 / resolution if resolution else _positive(waves.get("sampling_rate"))
         unit = waves.get("unit")
-        if isinstance(unit, str) and unit != UNKNOWN_UNIT:
-            found["waveform_unit"] = unit
-        return found
+        is_known = isinstance(unit, str) and unit != UNKNOWN_UNIT
+        found = {"fs_Hz": rate, "waveform_unit": unit if is_known else None}
+        return {key: value for key, value in found.items() if value is not None}
 
     def attributes(self) -> list[dict[str, Any]]:
         """Return what is known about each unit.
