@@ -1,6 +1,6 @@
 """The values of an attribute of all units, made into a column of a table."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -61,20 +61,18 @@ def stored_column(name: str, key: Any, given: Sequence[Any]) -> StoredColumn:
         raise UnstorableError("the key is not a text")
     _check_text(key)
     values = [_unwrapped(v) if isinstance(v, np.ndarray) else v for v in given]
-    leaves = _Leaves([v for v in values if v is not MISSING and v is not None])
-    gaps = np.array([v is MISSING or v is None for v in values], dtype=bool)
-    if leaves.kind in ("text", "truth values"):
-        # Among these, NaN says that there is no value, as pandas writes it.
-        gaps |= np.fromiter(map(is_nan, values), dtype=bool, count=len(values))
-    if gaps.all():
+    missing = {u: v for u, v in enumerate(values) if v is MISSING or v is None}
+    if nans := {u: v for u, v in enumerate(values) if is_nan(v)}:
+        others = [v for u, v in enumerate(values) if u not in missing | nans]
+        if _Leaves(map(_array, others)).kind in ("text", "truth values"):
+            # Among these, NaN says that there is no value, as pandas writes it.
+            missing |= nans
+    present = [v for u, v in enumerate(values) if u not in missing]
+    if not present:
         raise UnstorableError("no unit has a value")
-    present = [value for value, gap in zip(values, gaps, strict=True) if not gap]
+    gaps = np.isin(np.arange(len(values)), [*missing])
+    data, ends, value_dtype = _joined(list(map(_array, present)), gaps)
     types = set(map(type, present))
-    is_nested = any(issubclass(t, _NESTED) for t in types)
-    data, ends, value_dtype = (_of_arrays if is_nested else _of_scalars)(
-        present, leaves, gaps
-    )
-    missing = [value for value, gap in zip(values, gaps, strict=True) if gap]
     return StoredColumn(
         name=name,
         key=key,
@@ -82,7 +80,7 @@ def stored_column(name: str, key: Any, given: Sequence[Any]) -> StoredColumn:
         ends=ends,
         container=types.pop().__name__ if types in ({list}, {tuple}) else "",
         value_dtype=value_dtype,
-        missing=gap_note(missing, present),
+        missing=gap_note([*missing.values()], present),
     )
 
 
@@ -98,51 +96,47 @@ def gap_note(missing: Sequence[Any], present: Iterable[Any]) -> str:
 
 
 class _Leaves:
-    """The single values in the values of an attribute: their kind and their range.
+    """The single values in arrays: their types, their one kind, their range."""
 
-    NaN among the values themselves is of no kind.
-    """
-
-    def __init__(self, values: list[Any]) -> None:
-        leaves = list(_flat([v for v in values if not is_nan(v)]))
-        arrays = [leaf for leaf in leaves if isinstance(leaf, np.ndarray) and leaf.size]
-        scalars = [leaf for leaf in leaves if not isinstance(leaf, np.ndarray)]
-        self.types = set(map(type, scalars)) | {a.dtype.type for a in arrays}
-        integers = [int(i) for i in scalars if isinstance(i, int | np.integer)]
-        texts = [text for text in scalars if isinstance(text, str)]
+    def __init__(self, arrays: Iterable[NDArray[Any]]) -> None:
+        self.types: set[type] = set()
+        integers, texts = [0], [""]
         for array in arrays:
             if np.ma.is_masked(array):
                 raise UnstorableError("it holds masked values")
-            if array.dtype.kind in "iu":
-                integers += [int(array.min()), int(array.max())]
-            if array.dtype.kind == "U":
-                texts += array.ravel().tolist()
-        self.low, self.high = min([0, *integers]), max([0, *integers])
+            leaves = array.ravel().tolist() if array.dtype.kind in "OU" else []
+            if array.dtype == object:
+                self.types |= set(map(type, leaves))
+            elif array.size:
+                self.types.add(array.dtype.type)
+            if array.dtype.kind in "iu" and array.size:
+                leaves = [int(array.min()), int(array.max())]
+            integers += [int(n) for n in leaves if isinstance(n, int | np.integer)]
+            texts += [text for text in leaves if isinstance(text, str)]
+        self.low, self.high = min(integers), max(integers)
         self.kind = _kind(self.types)
         _check_text("".join(texts))
 
-    def dtype_of(self, arrays: Iterable[NDArray[Any]]) -> np.dtype[Any]:
-        """Return a dtype that holds the values of all arrays, integers exactly."""
-        dtype = np.result_type(*{array.dtype for array in arrays})
-        if self.kind == "text" or dtype.kind == "U":
+    def dtype(self) -> np.dtype[Any]:
+        """Return a dtype that holds all values, integers exactly."""
+        if self.kind == "text":
             return np.dtype(object)
-        has_floats = any(issubclass(kind, float | np.floating) for kind in self.types)
-        if self.kind == "numbers" and dtype.kind in "fO" and not has_floats:
-            return self._integer_dtype()
-        if dtype.kind not in "biuf" or dtype.itemsize > 8:
-            raise UnstorableError(f"it holds values of type {dtype}")
-        if dtype.kind == "f":
+        dtype = np.result_type(*map(np.dtype, self.types))
+        if any(issubclass(kind, float | np.floating) for kind in self.types):
+            if dtype.itemsize > 8:
+                raise UnstorableError(f"it holds values of type {dtype}")
             self.check_floats_hold()
-        return dtype
-
-    def _integer_dtype(self) -> np.dtype[Any]:
+            return dtype
         if max(-self.low, self.high) >= 2**64:
             raise UnstorableError("its integers are objects of more than 64 bits")
-        for dtype in (np.int64, np.uint64):
-            limits = np.iinfo(dtype)
-            if limits.min <= self.low and self.high <= limits.max:
-                return np.dtype(dtype)
+        for wide in (dtype, np.dtype(np.int64), np.dtype(np.uint64)):
+            if wide.kind == "b" or (wide.kind in "iu" and self._fit(wide)):
+                return wide
         raise UnstorableError("its integers do not fit in 64 bits together")
+
+    def _fit(self, dtype: np.dtype[Any]) -> bool:
+        limits = np.iinfo(dtype)
+        return limits.min <= self.low and self.high <= limits.max
 
     def check_floats_hold(self) -> None:
         """Raise if one of the integers is too large for a column of floats."""
@@ -150,21 +144,12 @@ class _Leaves:
             raise UnstorableError("its integers do not fit beside NaN or fractions")
 
 
-def _flat(values: Iterable[Any], depth: int = _MAX_NDIM) -> Iterator[Any]:
-    """Yield the scalars and arrays in lists and tuples."""
-    for value in values:
-        if not isinstance(value, list | tuple):
-            yield value
-        elif depth:
-            yield from _flat(value, depth - 1)
-        else:
-            raise UnstorableError(_DIMENSIONS)
-
-
 def _kind(types: Iterable[type]) -> str:
     """Return the one kind of values of these types, "" if there are none."""
     kinds = set()
     for found in types:
+        if issubclass(found, _NESTED):
+            raise UnstorableError("its lists are nested unevenly")
         names = [name for name, known in _KINDS.items() if issubclass(found, known)]
         if not names or found is np.timedelta64:
             raise UnstorableError(f"it holds values of type {found.__name__}")
@@ -174,39 +159,47 @@ def _kind(types: Iterable[type]) -> str:
     return kinds.pop() if kinds else ""
 
 
-def _of_scalars(present: list[Any], leaves: _Leaves, gaps: NDArray[np.bool_]) -> _Data:
-    if leaves.kind == "text":
-        # str() of an Enum is its name.
-        texts = [str.__str__(value) for value in present]
-        return _with_gaps(np.array(texts, dtype=object), leaves, gaps)
-    dtype = leaves.dtype_of([np.asarray(present)])
-    return _with_gaps(np.array(present, dtype=dtype), leaves, gaps)
+def _array(value: Any) -> NDArray[Any]:
+    """Return a value as an array, lists and scalars as an array of objects."""
+    if isinstance(value, np.ndarray):
+        return value
+    if isinstance(value, list | tuple):
+        try:
+            return np.array(value, dtype=object)
+        except ValueError as error:
+            raise UnstorableError("its lists are nested unevenly") from error
+    scalar = np.empty((), dtype=object)
+    scalar[()] = value
+    return scalar
 
 
-def _of_arrays(present: list[Any], leaves: _Leaves, gaps: NDArray[np.bool_]) -> _Data:
+def _joined(arrays: list[NDArray[Any]], gaps: NDArray[np.bool_]) -> _Data:
     """Return the values stacked if their shapes agree, else one after another."""
-    try:
-        arrays = [np.asarray(value) for value in present]
-    except ValueError as error:
-        raise UnstorableError("its lists are nested unevenly") from error
-    filled = [i for i, array in enumerate(arrays) if array.size]
-    ndims = {arrays[i].ndim for i in filled}
-    if len(ndims) > 1 or max(ndims, default=1) not in range(1, _MAX_NDIM + 1):
+    filled = [array for array in arrays if array.size]
+    n_empty, ndims = len(arrays) - len(filled), {array.ndim for array in filled}
+    if len(ndims) > 1 or max(ndims, default=1) > _MAX_NDIM or (n_empty and 0 in ndims):
         raise UnstorableError(_DIMENSIONS)
     if any(array.ndim > 1 and not array.size for array in arrays):
         raise UnstorableError("it holds arrays of several dimensions without values")
-    shapes = {arrays[i].shape for i in filled}
-    used = filled or [0]
-    dtype = leaves.dtype_of(arrays[i] for i in used)
-    # From the values: NumPy has made floats of integers of several types.
-    rows = [np.array(present[i], dtype=dtype) for i in used]
-    is_even = len(shapes) == 1 and len(filled) == len(present)
-    if is_even and (dtype.kind in "iuf" or not gaps.any()):
+    leaves = _Leaves(filled)
+    if filled:
+        dtype = leaves.dtype()
+    else:
+        dtypes = {array.dtype for array in arrays if array.dtype.kind in "biuf"}
+        dtype = np.result_type(*dtypes) if dtypes else np.dtype(np.float64)
+    if leaves.kind == "text":
+        # str() of an Enum is its name.
+        as_text = np.frompyfunc(str.__str__, 1, 1)
+        rows = [np.asarray(as_text(array), dtype=object) for array in filled]
+    else:
+        rows = [array.astype(dtype) for array in filled or arrays[:1]]
+    is_even = len({row.shape for row in rows}) == 1 and filled and not n_empty
+    if is_even and (not gaps.any() or dtype.kind in "iuf" or ndims == {0}):
         return _with_gaps(np.stack(rows), leaves, gaps)
-    if len({shape[1:] for shape in shapes}) > 1:
+    if len({row.shape[1:] for row in rows}) > 1:
         raise UnstorableError("its arrays differ in more than their length")
     lengths = np.zeros(len(gaps), dtype=np.int64)
-    lengths[~gaps] = [len(value) for value in present]
+    lengths[~gaps] = [len(array) for array in arrays]
     return np.concatenate(rows), np.cumsum(lengths), ""
 
 
