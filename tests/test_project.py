@@ -203,6 +203,14 @@ def test_everything_public_has_an_example(module):
     assert not lacking
 
 
+def test_the_page_of_spikedata_shows_every_method():
+    """They are listed there by what they are for."""
+    page = (PROJECT / "docs" / "api" / "spikedata.rst").read_text(encoding="utf-8")
+    names = {n for n in dir(spikelab.SpikeData) if not n.startswith("_")}
+    shown = set(re.findall(r"spikelab\.SpikeData\.(\w+)", page))
+    assert shown == names - {*NOT_SHOWN, "FIELDS"}
+
+
 def test_version():
     """The package says the version that is installed."""
     assert spikelab.__version__ == importlib.metadata.version("spikelab")
