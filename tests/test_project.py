@@ -64,7 +64,10 @@ SURFACE = {
     "spikelab.workspace": "AnalysisWorkspace",
 }
 
-NOT_SHOWN = ("arguments", "check_units", "options", "read_group", "time_unit")
+NOT_SHOWN = (
+    *("arguments", "check_units", "named", "options", "prepare", "read_group"),
+    "time_unit",
+)
 """Methods that the package itself uses, and the reference leaves out."""
 
 

@@ -34,6 +34,14 @@ class RaggedWriter(HDF5Writer):
         Names of the times (spikes,) and of their ends (N,), int64, of ``ragged``.
     spike_times_unit : {"s", "ms", "samples"}
         Time unit of ``ragged``. Times are float64; samples are int64, rounded.
+
+    Examples
+    --------
+    >>> from spikelab import SpikeData
+    >>> from spikelab.formats import RaggedWriter
+    >>> sd = SpikeData([[12.5, 430.0], []], length=1000.0)
+    >>> RaggedWriter(spike_times_unit="s").write(sd, "cells.h5")
+    'cells.h5'
     """
 
     style: ClassVar[str] = "ragged"
@@ -72,6 +80,14 @@ class GroupWriter(HDF5Writer):
         Name of the group with a dataset for each unit, which are named 0 to N - 1.
     group_time_unit : {"s", "ms", "samples"}
         Time unit of ``group``.
+
+    Examples
+    --------
+    >>> from spikelab import SpikeData
+    >>> from spikelab.formats import GroupWriter
+    >>> sd = SpikeData([[12.5, 430.0], []], length=1000.0)
+    >>> GroupWriter().write(sd, "group.h5")
+    'group.h5'
     """
 
     style: ClassVar[str] = "group"
@@ -119,6 +135,14 @@ class PairedWriter(HDF5Writer):
         Names of the units (spikes,), int32, and of the times of ``paired``.
     times_unit : {"ms", "s", "samples"}
         Time unit of ``paired``.
+
+    Examples
+    --------
+    >>> from spikelab import SpikeData
+    >>> from spikelab.formats import PairedWriter
+    >>> sd = SpikeData([[12.5, 430.0], []], length=1000.0)
+    >>> PairedWriter().write(sd, "paired.h5")
+    'paired.h5'
     """
 
     style: ClassVar[str] = "paired"
