@@ -119,6 +119,14 @@ class FormatContract:
             assert Path(path).exists()
             assert path.startswith(str(target))
 
+    def test_the_home_folder_stands_for_a_tilde(self, tmp_path, monkeypatch):
+        """What an export returns is the path that it wrote."""
+        monkeypatch.setenv("HOME", str(tmp_path))
+        written = self.export(simulated(), f"~/{self.target}")
+        for path in written if isinstance(written, tuple) else (written,):
+            assert Path(path).is_relative_to(tmp_path)
+            assert Path(path).exists()
+
     def test_an_earlier_export_is_replaced(self, tmp_path):
         """What is loaded after a second export is the second recording, alone."""
         self.export(simulated(seed=1, n_units=9), tmp_path / self.target)

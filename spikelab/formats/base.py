@@ -144,7 +144,7 @@ class Writer(abc.ABC, Generic[R]):
             self._write(plan, staged)
             if self.verify:
                 self._verify(plan, losses, lambda: self._read(staged))
-        return self._written(obj, target)
+        return self._written(obj, os.path.expanduser(target))  # noqa: PTH111 # str
 
     def check(self, obj: DataObject) -> None:
         """Raise if `obj` cannot be written with these options; touch no file.

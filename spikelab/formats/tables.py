@@ -117,7 +117,7 @@ class TableWriter(FileWriter):
                 self._finish(path, name)
             if self.verify:
                 self._verify(obj, [], lambda: self._read_back(obj, *staged))
-        return os.fspath(target)
+        return self._written(obj, os.path.expanduser(target))  # noqa: PTH111 # str
 
     def _write_units(self, sd: SpikeData, staged: Path) -> None:
         """Write the table of units."""
