@@ -190,13 +190,17 @@ class SpikeTrains(Sequence[NDArray[np.float64]]):
         self, start: int, stop: int, dtype: DTypeLike = np.intp
     ) -> NDArray[Any]:
         """Return the unit of each of the spikes ``flat[start:stop]``, as `dtype`."""
-        if stop <= start:
-            return np.empty(0, dtype=dtype)
+        return self.repeated(np.arange(len(self), dtype=dtype), start, stop)
+
+    def repeated(self, values: NDArray[Any], start: int, stop: int) -> NDArray[Any]:
+        """Return the value of its unit for each of the spikes ``flat[start:stop]``.
+
+        `values` holds one value per unit, shape (N,).
+        """
         first = int(np.searchsorted(self.ends, start, side="right"))
-        last = int(np.searchsorted(self.ends, stop, side="left"))
-        edges = np.clip(self.ends[first : last + 1], start, stop)
-        units = np.arange(first, last + 1, dtype=dtype)
-        return np.repeat(units, np.diff(edges, prepend=start))
+        last = int(np.searchsorted(self.ends, max(stop, start), side="left"))
+        edges = np.minimum(self.ends[first : last + 1], stop)
+        return np.repeat(values[first : last + 1], np.diff(edges, prepend=start))
 
     def sort(self) -> None:
         """Sort the spike times of each unit in place."""

@@ -212,7 +212,7 @@ class ClusterFolderWriter(Writer[R]):
     def _check_recording(self, sd: SpikeData, time_unit: str) -> None:
         """Raise ValueError if times or ids do not fit."""
         if time_unit == "samples":
-            largest = sd.spike_trains.largest_ms()
+            largest = max(abs(sd.start_time), abs(sd.start_time + sd.length))
             time_units.fits_int64("spike times", largest, self.fs_Hz)
         if self.cluster_ids is not None and len(self.cluster_ids) != sd.N:
             raise ValueError(

@@ -22,8 +22,8 @@ AMPLITUDES = "amplitudes"
 _Convert = Callable[[NDArray[np.float64]], NDArray[Any]]
 """A function that returns times in ms in the unit of the file."""
 
-_Stream = Iterator[tuple[NDArray[Any], NDArray[np.int64]]]
-"""Blocks of times in the unit of the file, and of the unit of each spike."""
+_Stream = Iterator[tuple[NDArray[Any], NDArray[Any]]]
+"""Blocks of times in the unit of the file, and of the cluster of each spike."""
 
 
 def write(
@@ -48,9 +48,16 @@ def write(
     clusters = np.array(ids, dtype=np.int32 if fits else np.int64)
     dtype = time_units.dtype(facts.time_unit)
 
+    converted = np.empty(CACHED, dtype=dtype)
+
     def convert(times: NDArray[np.float64]) -> NDArray[Any]:
-        converted = time_units.from_ms(times, facts.time_unit, facts.fs_Hz)
-        return converted - facts.first_sample if facts.first_sample else converted
+        out = converted[: len(times)] if len(times) <= CACHED else None
+        found = time_units.from_ms(times, facts.time_unit, facts.fs_Hz, out)
+        return (
+            np.subtract(found, facts.first_sample, out=found)
+            if facts.first_sample
+            else found
+        )
 
     ordered = _in_time_order if facts.spike_order == "time" else _in_unit_order
     with ExitStack() as files:
@@ -61,40 +68,43 @@ def write(
                 *((n, clusters.dtype) for n in (facts.spike_clusters_file, *copies)),
             ]
         ]
-        for times, units in ordered(trains, convert):
+        for times, of_spikes in ordered(trains, convert, clusters):
             append_times(times)
-            of_spikes = clusters[units]
             for append in appends:
                 append(of_spikes)
 
 
-def _in_unit_order(trains: SpikeTrains, convert: _Convert) -> _Stream:
+def _in_unit_order(
+    trains: SpikeTrains, convert: _Convert, clusters: NDArray[Any]
+) -> _Stream:
     """Yield the spikes unit after unit."""
-    for start, block in zip(
-        range(0, trains.n_spikes, CACHED), trains.blocks(CACHED), strict=True
-    ):
-        yield convert(block), trains.unit_indices(start, start + len(block))
+    for start in range(0, trains.n_spikes, CACHED):
+        block = trains.flat[start : start + CACHED]
+        yield convert(block), trains.repeated(clusters, start, start + len(block))
 
 
-def _in_time_order(trains: SpikeTrains, convert: _Convert) -> _Stream:
+def _in_time_order(
+    trains: SpikeTrains, convert: _Convert, clusters: NDArray[Any]
+) -> _Stream:
     """Yield the spikes chronologically, those at the same time by unit.
 
     Takes some 9 bytes a spike where sample and unit fit together into 64 bits, and at
     most 24 where not.
     """
     bits = max(len(trains) - 1, 1).bit_length()
-    low, high = convert(np.array(trains.extremes()))
+    low, high = convert(np.array(trains.extremes())).tolist()
     room = 2 ** (62 - bits)
-    if isinstance(low, np.integer) and -room < low and high < room:
-        return _by_packed_key(trains, convert, bits)
-    return _by_argsort(trains, convert)
+    if isinstance(low, int) and -room < low and high < room:
+        return _by_packed_key(trains, convert, clusters, bits)
+    return _by_argsort(trains, convert, clusters)
 
 
-def _by_packed_key(trains: SpikeTrains, convert: _Convert, bits: int) -> _Stream:
+def _by_packed_key(
+    trains: SpikeTrains, convert: _Convert, clusters: NDArray[Any], bits: int
+) -> _Stream:
     """Sort numbers that hold the sample in the high and the unit in the low bits."""
-    keys = np.empty(trains.n_spikes, dtype=np.int64)
-    start = 0
-    for times, units in _in_unit_order(trains, convert):
+    keys, start = np.empty(trains.n_spikes, dtype=np.int64), 0
+    for times, units in _in_unit_order(trains, convert, np.arange(len(trains))):
         part = keys[start : start + len(times)]
         np.left_shift(times, bits, out=part)
         part |= units
@@ -102,15 +112,18 @@ def _by_packed_key(trains: SpikeTrains, convert: _Convert, bits: int) -> _Stream
     keys.sort()  # equal keys are equal spikes, so no stable sort is needed
     for start in range(0, len(keys), CACHED):
         block = keys[start : start + CACHED]
-        yield block >> bits, block & ((1 << bits) - 1)
+        yield block >> bits, clusters[block & ((1 << bits) - 1)]
 
 
-def _by_argsort(trains: SpikeTrains, convert: _Convert) -> _Stream:
+def _by_argsort(
+    trains: SpikeTrains, convert: _Convert, clusters: NDArray[Any]
+) -> _Stream:
     flat = np.concatenate([convert(np.empty(0)), *map(convert, trains.blocks(BLOCK))])
     order = np.argsort(flat, kind="stable")
     for start in range(0, len(order), CACHED):
         block = order[start : start + CACHED]
-        yield flat[block], np.searchsorted(trains.ends, block, side="right")
+        units = np.searchsorted(trains.ends, block, side="right")
+        yield flat[block], clusters[units]
 
 
 def amplitudes_of(
