@@ -47,7 +47,8 @@ class DataObject(LookMixin, ExportMixin):
     def check(self) -> None:
         """Raise if the object was changed so that its constructor would refuse it.
 
-        Constructors end with it, exports begin with it.
+        Constructors end with it, exports begin with it. Spike times that were changed
+        are sorted; a list of arrays that was assigned to `train` becomes spike trains.
 
         Raises
         ------
@@ -66,6 +67,10 @@ class DataObject(LookMixin, ExportMixin):
             ...
         ValueError: length must not be negative, got -1.0
         """
+        self._check()
+
+    def _check(self) -> None:
+        """Raise as :meth:`check` says; each class has its own rules."""
         raise NotImplementedError
 
     def __eq__(self, other: object) -> bool:

@@ -51,20 +51,7 @@ class PairwiseCompMatrix(DataObject):
     def __post_init__(self) -> None:
         self.check()
 
-    def check(self) -> None:
-        """Raise if the parts do not fit together.
-
-        Examples
-        --------
-        >>> import numpy as np
-        >>> from spikelab import PairwiseCompMatrix
-        >>> comparison = PairwiseCompMatrix(np.eye(2))
-        >>> comparison.labels = ["CA1 0"]
-        >>> comparison.check()
-        Traceback (most recent call last):
-            ...
-        ValueError: labels must hold one entry per row (2), got 1
-        """
+    def _check(self) -> None:
         _check_values("matrix", self.matrix, "(n, n)", self.metadata)
         _check_count("labels", self.labels, len(self.matrix), "row")
 
@@ -113,20 +100,7 @@ class PairwiseCompMatrixStack(DataObject):
     def __post_init__(self) -> None:
         self.check()
 
-    def check(self) -> None:
-        """Raise if the parts do not fit together.
-
-        Examples
-        --------
-        >>> import numpy as np
-        >>> from spikelab import PairwiseCompMatrixStack
-        >>> stack = PairwiseCompMatrixStack(np.zeros((2, 2, 3)))
-        >>> stack.times = [(0.0, 5.0)]
-        >>> stack.check()
-        Traceback (most recent call last):
-            ...
-        ValueError: times must hold one entry per slice (3), got 1
-        """
+    def _check(self) -> None:
         _check_values("stack", self.stack, "(n, n, slices)", self.metadata)
         _check_count("labels", self.labels, len(self.stack), "row")
         _check_count("times", self.times, len(self), "slice")

@@ -35,16 +35,12 @@ class RateData(UnitObject):
 
     Attributes
     ----------
-    inst_Frate_data : ndarray, shape (N, T)
-        Rates, float64.
-    times : ndarray, shape (T,)
-        Times in ms.
-    rate_unit : str or None
-        Unit of the rates.
+    inst_Frate_data, times : ndarray
+        Rates, float64, shape (N, T), and their times in ms.
+    rate_unit, neuron_attributes
+        The arguments.
     N : int
         Number of units.
-    neuron_attributes : list of dict or None
-        One dictionary per unit.
 
     Raises
     ------
@@ -94,19 +90,7 @@ class RateData(UnitObject):
         )
         self.check()
 
-    def check(self) -> None:
-        """Raise if rates, times and attributes do not fit together.
-
-        Examples
-        --------
-        >>> from spikelab import RateData
-        >>> rates = RateData([[2.0, 4.0]], times=[0.0, 10.0])
-        >>> rates.times = rates.times[:1]
-        >>> rates.check()
-        Traceback (most recent call last):
-            ...
-        ValueError: times must hold one time per column of inst_Frate_data (2), got shape (1,)
-        """
+    def _check(self) -> None:
         rates, times = self.inst_Frate_data, self.times
         if not isinstance(rates, np.ndarray) or rates.dtype != np.float64:
             raise TypeError(

@@ -52,14 +52,12 @@ class RateSliceStack(SliceStack):
 
     Attributes
     ----------
-    step_size : float
-        Distance of the time bins in ms.
     event_stack : ndarray, shape (U, T, S)
         The rates.
     times : list of tuple
         Start and end of each window in ms.
-    neuron_attributes : list of dict or None
-        One dictionary per unit.
+    step_size, neuron_attributes
+        The arguments.
 
     Raises
     ------
@@ -128,20 +126,7 @@ class RateSliceStack(SliceStack):
         )
         self.check()
 
-    def check(self) -> None:
-        """Raise if rates, windows and attributes do not fit together.
-
-        Examples
-        --------
-        >>> import numpy as np
-        >>> from spikelab import RateSliceStack
-        >>> stack = RateSliceStack(event_matrix=np.ones((2, 5, 3)))
-        >>> stack.neuron_attributes = [{}]
-        >>> stack.check()
-        Traceback (most recent call last):
-            ...
-        ValueError: neuron_attributes must hold one dictionary per unit, got 1 for 2 units
-        """
+    def _check(self) -> None:
         self.step_size = validate.positive("step_size", self.step_size)
         found = windows.chosen_windows(self.times, None, None)
         self.event_stack, self.times = _from_matrix(

@@ -108,22 +108,7 @@ class SpikeData(BridgeMixin, ArrayMixin, SpikeCounts):
         )
         self.check()
 
-    def check(self) -> None:
-        """Raise if spikes, window, attributes or raw data do not fit together.
-
-        Spike times that were changed are sorted; a list of arrays that was assigned to
-        `train` becomes spike trains again.
-
-        Examples
-        --------
-        >>> from spikelab import SpikeData
-        >>> sd = SpikeData([[12.5, 430.0]], length=1000.0)
-        >>> sd.N = 2
-        >>> sd.check()
-        Traceback (most recent call last):
-            ...
-        ValueError: train must hold one array per unit, got 1 for N=2
-        """
+    def _check(self) -> None:
         trains = self.spike_trains
         self.train = trains
         self.start_time = finite_ms("start_time", self.start_time)

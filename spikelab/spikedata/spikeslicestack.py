@@ -30,7 +30,9 @@ class SpikeSliceStack(SliceStack):
 
     The slices of a recording hold the spikes from the start of the window up
     to, and without, its end. They start at 0 on their own clock, or, with
-    `time_peaks`, have the event at 0 and start before it.
+    `time_peaks`, have the event at 0 and start before it. If the absolute time of
+    the recording is known, ``metadata["time_zero_ms"]`` of each slice says where its
+    time 0 lies in the session.
 
     Parameters
     ----------
@@ -55,14 +57,12 @@ class SpikeSliceStack(SliceStack):
 
     Attributes
     ----------
-    spike_stack : list of SpikeData
-        The slices.
     times : list of tuple
         Start and end of each window in ms, on the clock of the recording.
     N : int
         Number of units.
-    neuron_attributes : list of dict or None
-        One dictionary per unit.
+    spike_stack, neuron_attributes : list
+        The slices, and what is known about each unit, or None.
 
     Raises
     ------
@@ -125,19 +125,7 @@ class SpikeSliceStack(SliceStack):
         )
         self.check()
 
-    def check(self) -> None:
-        """Raise if slices, windows and attributes do not fit together.
-
-        Examples
-        --------
-        >>> from spikelab import SpikeData
-        >>> stack = SpikeData([[12.5, 430.0]], length=1000.0).frames(500)
-        >>> stack.neuron_attributes = [{}, {}]
-        >>> stack.check()
-        Traceback (most recent call last):
-            ...
-        ValueError: neuron_attributes must hold one dictionary per unit, got 2 for 1 units
-        """
+    def _check(self) -> None:
         found = windows.chosen_windows(self.times, None, None, equal_lengths=False)
         self.spike_stack, self.times = _from_stack(self.spike_stack, found)
         for sd in self.spike_stack:
