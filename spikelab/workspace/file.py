@@ -12,14 +12,23 @@ from typing import Any
 
 import attrs
 import h5py
+from attrs.validators import instance_of
 
-from spikelab.errors import FormatError
+from spikelab.errors import FormatError, VerificationError
 from spikelab.formats import h5
 from spikelab.formats.hdf5 import layout
 from spikelab.formats.hdf5.object_reader import ObjectReader
 from spikelab.formats.hdf5.object_writer import ObjectWriter
-from spikelab.formats.hdf5.values import Tree, check_storable, read_json, write_json
-from spikelab.spikedata.data_object import DATA_CLASSES
+from spikelab.formats.hdf5.values import (
+    Tree,
+    check_storable,
+    identical,
+    read_json,
+    write_json,
+)
+from spikelab.spikedata.data_object import DATA_CLASSES, DataObject
+from spikelab.spikedata.differences import differences, equal
+from spikelab.workspace.items import Item
 
 _EXACT = "__exact__"
 _INDEX = "index"
@@ -28,33 +37,12 @@ _MOST_SLASHES = 8
 """In a name that spikelab 0.1.2 wrote as groups in groups."""
 
 
-def _as_str(text: Any) -> Any:
-    """Return a str of any class as a plain one: HDF5 knows no numpy.str_."""
-    return str.__str__(text) if isinstance(text, str) else text
-
-
-@attrs.frozen
-class Item:
-    """A named object and what is known about it."""
-
-    namespace: str = attrs.field(converter=_as_str)
-    key: str = attrs.field(converter=_as_str)
-    value: Any
-    created_at: float
-    note: str | None = attrs.field(converter=_as_str)
-
-    @property
-    def title(self) -> str:
-        """What errors call it."""
-        return f"{self.namespace!r} / {self.key!r}"
-
-
 @attrs.frozen
 class About:
     """What is known about a workspace as a whole."""
 
     workspace_id: str
-    name: str | None
+    name: str | None = attrs.field(validator=instance_of(str | None))
     created_at: float
 
 
@@ -62,11 +50,11 @@ class About:
 class _Entry:
     """An item of a file: its names, its group (None without), what that does not say."""
 
-    namespace: str
-    key: str
-    created_at: float
-    note: str | None
-    place: list[str] | None
+    namespace: str = attrs.field(validator=instance_of(str))
+    key: str = attrs.field(validator=instance_of(str))
+    created_at: float = attrs.field(converter=float)
+    note: str | None = attrs.field(validator=instance_of(str | None))
+    place: str | None = attrs.field(validator=instance_of(str | None))
     exact: Tree = None
 
 
@@ -100,25 +88,25 @@ def write(path: Path, about: About, items: list[Item]) -> None:
         apart = file.create_group(_EXACT)
         writer, entries = ObjectWriter(apart), []
         for item, place in zip(items, _places(items), strict=True):
-            link = "/".join(place)
-            exact = writer.write(file, link, item.value, item.title)
-            if link in file:
-                file[link].attrs["__created_at__"] = float(item.created_at)
+            exact = writer.write(file, place, item.value, item.title)
+            is_there = place in file
+            if is_there:
+                file[place].attrs["__created_at__"] = float(item.created_at)
                 if item.note is not None and h5.is_text(item.note):
-                    file[link].attrs["__note__"] = item.note
+                    file[place].attrs["__note__"] = item.note
             names = [item.namespace, item.key, item.created_at, item.note]
-            entries.append([*names, place if link in file else None, exact])
+            entries.append([*names, place if is_there else None, exact])
         write_json(apart, _INDEX, {"name": about.name, "items": entries})
 
 
-def _places(items: list[Item]) -> list[list[str]]:
-    """Return for each item the names of its two groups, which HDF5 must allow."""
+def _places(items: list[Item]) -> list[str]:
+    """Return for each item the path of its group, which HDF5 must allow."""
     namespaces = _links([item.namespace for item in items], reserved=_EXACT)
     keys = {
         namespace: _links([i.key for i in items if i.namespace == namespace])
         for namespace in namespaces
     }
-    return [[namespaces[i.namespace], keys[i.namespace][i.key]] for i in items]
+    return [f"{namespaces[i.namespace]}/{keys[i.namespace][i.key]}" for i in items]
 
 
 def _links(names: list[str], reserved: str = "") -> dict[str, str]:
@@ -157,6 +145,36 @@ def read(path: Path) -> tuple[About, list[Item]]:
         return about, [_item(file, entry) for entry in _entries(file, indexed)]
 
 
+def verify(staged: Path, about: About, items: list[Item]) -> None:
+    """Raise VerificationError if a file does not hold the workspace."""
+    try:
+        read_about, read_items = read(staged)
+    except FormatError as error:
+        raise VerificationError(
+            f"save: the staged file cannot be read, nothing was published: {error}"
+        ) from error
+    found = {(item.namespace, item.key): item for item in read_items}
+    wrong = [
+        item.title
+        for item in items
+        if not _same(item, found.get((item.namespace, item.key)))
+    ]
+    if wrong or read_about != about:
+        raise VerificationError(
+            "save: the staged file differs from the workspace, nothing was "
+            f"published: {', '.join(wrong) or 'its name'}"
+        )
+
+
+def _same(item: Item, read: Item | None) -> bool:
+    """Return whether an item came back with all that is known about it."""
+    if read is None or (read.created_at, read.note) != (item.created_at, item.note):
+        return False
+    if isinstance(item.value, DataObject):
+        return not differences(item.value, read.value)
+    return identical(item.value, read.value) or equal(item.value, read.value)
+
+
 def read_item(path: Path, namespace: str, key: str) -> Any:
     """Return one object from a file, and read no other.
 
@@ -166,8 +184,7 @@ def read_item(path: Path, namespace: str, key: str) -> Any:
         If the workspace has no such object.
     """
     with h5.opened(path) as file:
-        _, indexed = _head(file)
-        for entry in _entries(file, indexed):
+        for entry in _entries(file, _head(file)[1]):
             if (entry.namespace, entry.key) == (namespace, key):
                 return _item(file, entry).value
     raise KeyError(f"{path} has no {namespace!r} / {key!r}")
@@ -182,27 +199,18 @@ def _head(file: h5py.File) -> tuple[About, list[_Entry]]:
     name = attributes.get("__workspace_name__") or None
     if isinstance(name, int | float):  # spikelab 0.1.2 writes what it is given
         name = str(name)
-    created_at = attributes.get("__created_at__", 0.0)
     indexed = []
-    if h5.has_member(file, _EXACT):
-        index = read_json(h5.member(file, _EXACT), _INDEX)
-        try:
+    try:
+        if h5.has_member(file, _EXACT):
+            index = read_json(h5.member(file, _EXACT), _INDEX)
             name, items = index["name"], index["items"]
-            indexed = [_entry(*stored) for stored in items]
-        except (LookupError, TypeError, ValueError) as error:
-            raise FormatError(f"its index of items is damaged: {error}") from error
-    if not isinstance(name, str | None) or isinstance(created_at, str):
-        raise FormatError("it does not say its name or age")
-    return About(identity, name, float(created_at)), indexed
-
-
-def _entry(
-    namespace: Any, key: Any, created_at: Any, note: Any, place: Any, exact: Tree
-) -> _Entry:
-    named = [namespace, key, note or "", *(place or ["", ""])]
-    if len(named) != 5 or not all(isinstance(name, str) for name in named):
-        raise TypeError("names must be strings")
-    return _Entry(namespace, key, float(created_at), note, place, exact)
+            indexed = [_Entry(*stored) for stored in items]
+        created_at = float(attributes.get("__created_at__", 0.0))
+        return About(identity, name, created_at), indexed
+    except (LookupError, TypeError, ValueError) as error:
+        raise FormatError(
+            f"its name, age or index of items is damaged: {error}"
+        ) from error
 
 
 def _entries(file: h5py.File, indexed: list[_Entry]) -> list[_Entry]:
@@ -210,24 +218,21 @@ def _entries(file: h5py.File, indexed: list[_Entry]) -> list[_Entry]:
 
     A program that does not know the index may have removed or replaced groups.
     """
-    groups = {tuple(entry.place or ()): entry for entry in _in_groups(file)}
-    known = []
-    for entry in indexed:
-        place = tuple(entry.place or ())
-        if not place:
-            known.append(entry)
-        elif place in groups and groups[place].created_at == entry.created_at:
-            known.append(entry)
-            del groups[place]
-    return known + list(groups.values())
-
-
-def _in_groups(file: h5py.File) -> Iterator[_Entry]:
-    """Yield the items that the groups themselves say."""
+    groups = {}
     for namespace in file:
         group = h5.member(file, namespace)
         if namespace != _EXACT and isinstance(group, h5py.Group):
-            yield from _in_namespace(namespace, group, _MOST_SLASHES)
+            for entry in _in_namespace(namespace, group, _MOST_SLASHES):
+                groups[entry.place] = entry
+    known = []
+    for entry in indexed:
+        there = groups.get(entry.place)
+        if entry.place is None:
+            known.append(entry)
+        elif there is not None and there.created_at == entry.created_at:
+            known.append(entry)
+            del groups[entry.place]
+    return known + list(groups.values())
 
 
 def _in_namespace(namespace: str, group: h5py.Group, slashes: int) -> Iterator[_Entry]:
@@ -244,14 +249,12 @@ def _in_namespace(namespace: str, group: h5py.Group, slashes: int) -> Iterator[_
             key,
             float(created_at) if isinstance(created_at, float) else 0.0,
             note if isinstance(note, str) else None,
-            [namespace, key],
+            f"{namespace}/{key}",
         )
 
 
 def _item(file: h5py.File, entry: _Entry) -> Item:
     apart = h5.member(file, _EXACT) if h5.has_member(file, _EXACT) else None
-    group = None
-    if entry.place is not None:
-        group = h5.member(h5.member(file, entry.place[0]), entry.place[1])
+    group = None if entry.place is None else h5.member(file, entry.place)
     value = ObjectReader(apart).read(group, entry.exact)
     return Item(entry.namespace, entry.key, value, entry.created_at, entry.note)

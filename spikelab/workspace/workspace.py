@@ -7,24 +7,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import attrs
-import numpy as np
-
 from spikelab import validate
-from spikelab.errors import FormatError, VerificationError, warn
 from spikelab.formats import h5
-from spikelab.formats.hdf5.values import identical
-from spikelab.spikedata.data_object import DataObject
-from spikelab.spikedata.differences import differences, equal
 from spikelab.storage.publish import local_copy, publish
 from spikelab.storage.urls import is_url
 from spikelab.workspace import file
-from spikelab.workspace.file import About, Item
+from spikelab.workspace.file import About
+from spikelab.workspace.items import NamedObjects
 
 _SUFFIX = ".h5"
 
 
-class AnalysisWorkspace:
+class AnalysisWorkspace(NamedObjects):
     """Named objects in namespaces, which are saved in one HDF5 file.
 
     An object is any of the six data classes, a NumPy array, or a dictionary, and
@@ -57,258 +51,10 @@ class AnalysisWorkspace:
     """
 
     def __init__(self, name: str | None = None) -> None:
+        super().__init__()
         self.workspace_id = str(uuid.uuid4())
         self.name = name
         self.created_at = time.time()
-        self._items: dict[str, dict[str, Item]] = {}
-
-    def store(
-        self, namespace: str, key: str, obj: Any, note: str | None = None
-    ) -> None:
-        """Keep an object under a name; one that has the name is replaced.
-
-        Parameters
-        ----------
-        namespace, key : str
-            The name: any text, slashes and dots included.
-        obj : object
-            Whether it can be saved is checked when it is saved.
-        note : str, optional
-            A remark.
-
-        Examples
-        --------
-        >>> from spikelab import AnalysisWorkspace
-        >>> workspace = AnalysisWorkspace()
-        >>> workspace.store("day 1", "rates", {"Hz": [2.0, 0.5]}, note="of the night")
-        >>> workspace.get("day 1", "rates")
-        {'Hz': [2.0, 0.5]}
-        """
-        self._put(Item(namespace, key, obj, time.time(), note))
-
-    def _put(self, item: Item) -> None:
-        self._items.setdefault(item.namespace, {})[item.key] = item
-
-    def _find(self, namespace: str, key: str) -> Item | None:
-        return self._items.get(namespace, {}).get(key)
-
-    def get(self, namespace: str, key: str) -> Any:
-        """Return the object of this name, None if there is none.
-
-        Examples
-        --------
-        >>> from spikelab import AnalysisWorkspace
-        >>> workspace = AnalysisWorkspace()
-        >>> workspace.store("day 1", "rates", {"Hz": [2.0, 0.5]})
-        >>> workspace.get("day 1", "rates")
-        {'Hz': [2.0, 0.5]}
-        """
-        found = self._find(namespace, key)
-        return None if found is None else found.value
-
-    def get_info(self, namespace: str, key: str) -> dict[str, Any] | None:
-        """Return what is known about an object, None if there is none.
-
-        Returns
-        -------
-        dict
-            ``type``, ``created_at`` (seconds since 1970), ``note`` if it has
-            one, and its size: ``shape`` (and ``dtype``), or ``N``, ``length_ms``
-            and ``start_time``, or ``N_slices``, ``N_units`` and ``length_ms``.
-
-        Examples
-        --------
-        >>> from spikelab import AnalysisWorkspace
-        >>> workspace = AnalysisWorkspace()
-        >>> workspace.store("day 1", "rates", {"Hz": [2.0, 0.5]}, note="of the night")
-        >>> workspace.get_info("day 1", "rates")["note"]
-        'of the night'
-        """
-        found = self._find(namespace, key)
-        return None if found is None else _info(found)
-
-    def describe(self) -> dict[str, dict[str, dict[str, Any]]]:
-        """Return what is known about every object, by namespace and key.
-
-        Examples
-        --------
-        >>> from spikelab import AnalysisWorkspace
-        >>> workspace = AnalysisWorkspace()
-        >>> workspace.store("day 1", "rates", {"Hz": [2.0, 0.5]})
-        >>> workspace.describe()["day 1"]["rates"]["type"]
-        'dict'
-        """
-        return {
-            namespace: {key: _info(item) for key, item in keys.items()}
-            for namespace, keys in self._items.items()
-        }
-
-    def list_keys(
-        self, namespace: str | None = None
-    ) -> dict[str, list[str]] | list[str]:
-        """Return the keys of a namespace, or those of each by its name.
-
-        Examples
-        --------
-        >>> from spikelab import AnalysisWorkspace
-        >>> workspace = AnalysisWorkspace()
-        >>> workspace.store("day 1", "rates", {"Hz": [2.0, 0.5]})
-        >>> workspace.list_keys()
-        {'day 1': ['rates']}
-        """
-        if namespace is not None:
-            return list(self._items.get(namespace, {}))
-        return {name: list(keys) for name, keys in self._items.items()}
-
-    def list_namespaces(self) -> list[str]:
-        """Return the names of the namespaces.
-
-        Examples
-        --------
-        >>> from spikelab import AnalysisWorkspace
-        >>> workspace = AnalysisWorkspace()
-        >>> workspace.store("day 1", "rates", {"Hz": [2.0, 0.5]})
-        >>> workspace.list_namespaces()
-        ['day 1']
-        """
-        return list(self._items)
-
-    def rename(
-        self, namespace: str, old_key: str, new_key: str, overwrite: bool = False
-    ) -> bool:
-        """Give an object another key.
-
-        Returns
-        -------
-        bool
-            False, with a UserWarning, if the key is taken and `overwrite` is not
-            given.
-
-        Raises
-        ------
-        KeyError
-            If there is no such object.
-
-        Examples
-        --------
-        >>> from spikelab import AnalysisWorkspace
-        >>> workspace = AnalysisWorkspace()
-        >>> workspace.store("day 1", "rates", {"Hz": [2.0, 0.5]})
-        >>> workspace.rename("day 1", "rates", "mean rates")
-        True
-        """
-        found = self._require(namespace, old_key)
-        if new_key in self._items[namespace] and not overwrite:
-            warn(
-                f"{namespace!r} / {old_key!r} keeps its key, because {new_key!r} is "
-                "taken; overwrite=True replaces that object",
-            )
-            return False
-        del self._items[namespace][old_key]
-        self._put(attrs.evolve(found, key=new_key))
-        return True
-
-    def add_note(self, namespace: str, key: str, note: str) -> None:
-        """Set the note of an object.
-
-        Raises
-        ------
-        KeyError
-            If there is no such object.
-
-        Examples
-        --------
-        >>> from spikelab import AnalysisWorkspace
-        >>> workspace = AnalysisWorkspace()
-        >>> workspace.store("day 1", "rates", {"Hz": [2.0, 0.5]})
-        >>> workspace.add_note("day 1", "rates", "of the night")
-        """
-        self._put(attrs.evolve(self._require(namespace, key), note=note))
-
-    def delete(self, namespace: str, key: str | None = None) -> None:
-        """Forget an object, or a whole namespace.
-
-        Raises
-        ------
-        KeyError
-            If there is no such object or namespace.
-
-        Examples
-        --------
-        >>> from spikelab import AnalysisWorkspace
-        >>> workspace = AnalysisWorkspace()
-        >>> workspace.store("day 1", "rates", {"Hz": [2.0, 0.5]})
-        >>> workspace.delete("day 1", "rates")
-        >>> workspace.list_keys()
-        {}
-        """
-        if key is None:
-            self._require_namespace(namespace)
-        else:
-            self._require(namespace, key)
-            del self._items[namespace][key]
-        if key is None or not self._items[namespace]:
-            del self._items[namespace]
-
-    def _require_namespace(self, namespace: str) -> None:
-        if namespace not in self._items:
-            raise KeyError(f"the workspace has no namespace {namespace!r}")
-
-    def _require(self, namespace: str, key: str) -> Item:
-        self._require_namespace(namespace)
-        found = self._find(namespace, key)
-        if found is None:
-            raise KeyError(f"the workspace has no {namespace!r} / {key!r}")
-        return found
-
-    def merge_from(
-        self, other: "AnalysisWorkspace", overwrite: bool = False
-    ) -> dict[str, Any]:
-        """Take the objects of another workspace, with their notes.
-
-        Parameters
-        ----------
-        other : AnalysisWorkspace
-            Where they come from; the objects are shared.
-        overwrite : bool
-            Replace objects that have the same name, instead of skipping them.
-
-        Returns
-        -------
-        dict
-            ``merged`` and ``skipped``, how many, and ``skipped_keys``, a list of
-            (namespace, key).
-
-        Examples
-        --------
-        >>> from spikelab import AnalysisWorkspace
-        >>> here, there = AnalysisWorkspace(), AnalysisWorkspace()
-        >>> there.store("day 2", "rates", {"Hz": [2.0, 0.5]})
-        >>> here.merge_from(there)
-        {'merged': 1, 'skipped': 0, 'skipped_keys': []}
-        """
-        if not isinstance(other, AnalysisWorkspace):
-            raise TypeError(f"other must be an AnalysisWorkspace, got {other!r:.80}")
-        skipped, merged = [], 0
-        for item in other._all_items():
-            if self._find(item.namespace, item.key) and not overwrite:
-                skipped.append((item.namespace, item.key))
-                continue
-            self._put(attrs.evolve(item, created_at=time.time()))
-            merged += 1
-        return {"merged": merged, "skipped": len(skipped), "skipped_keys": skipped}
-
-    @staticmethod
-    def comparison_namespace(*namespaces: str) -> str:
-        """Return the name for a namespace of comparisons between others.
-
-        Examples
-        --------
-        >>> from spikelab import AnalysisWorkspace
-        >>> AnalysisWorkspace.comparison_namespace("day 1", "day 2")
-        'C_day 1_day 2'
-        """
-        return "_".join(["C", *namespaces])
 
     def save(
         self,
@@ -365,7 +111,7 @@ class AnalysisWorkspace:
         with publish(target, storage_options, progress=progress) as staged:
             file.write(staged, about, items)
             if verify:
-                _verify(staged, about, items)
+                file.verify(staged, about, items)
         return target
 
     def _about(self) -> About:
@@ -379,9 +125,6 @@ class AnalysisWorkspace:
         name = None if self.name is None else str(self.name)
         created_at = validate.finite("created_at", self.created_at)
         return About(str(self.workspace_id), name, created_at)
-
-    def _all_items(self) -> list[Item]:
-        return [item for keys in self._items.values() for item in keys.values()]
 
     @classmethod
     def load(
@@ -476,36 +219,6 @@ class AnalysisWorkspace:
         )
 
 
-def _info(item: Item) -> dict[str, Any]:
-    """Return what is known about an object."""
-    info = {**_description(item.value), "created_at": item.created_at}
-    return info if item.note is None else {**info, "note": item.note}
-
-
-def _description(obj: Any) -> dict[str, Any]:
-    """Return the type and the size of an object."""
-    kind = type(obj).__name__
-    sizes: dict[str, Any] = {}
-    array = {
-        "ndarray": lambda: obj,
-        "memmap": lambda: obj,
-        "RateData": lambda: obj.inst_Frate_data,
-        "RateSliceStack": lambda: obj.event_stack,
-        "PairwiseCompMatrix": lambda: obj.matrix,
-        "PairwiseCompMatrixStack": lambda: obj.stack,
-    }.get(kind)
-    if array is not None:
-        sizes["shape"] = list(array().shape)
-    if isinstance(obj, np.ndarray):
-        sizes["dtype"] = str(obj.dtype)
-    if kind == "SpikeData":
-        sizes = {"N": obj.N, "length_ms": obj.length, "start_time": obj.start_time}
-    if kind == "SpikeSliceStack":
-        length = float(obj.spike_stack[0].length)
-        sizes = {"N_slices": len(obj), "N_units": obj.N, "length_ms": length}
-    return {"type": kind, **sizes}
-
-
 def _with_suffix(path: str | os.PathLike[str]) -> str:
     if not isinstance(path, str | os.PathLike):
         raise TypeError(f"path must be a path or S3 URL, got {path!r}")
@@ -522,32 +235,3 @@ def _found(path: str | os.PathLike[str]) -> str:
     if is_url(target):
         return target
     return next((name for name in candidates if Path(name).is_file()), target)
-
-
-def _verify(staged: Path, about: About, items: list[Item]) -> None:
-    try:
-        read_about, read_items = file.read(staged)
-    except FormatError as error:
-        raise VerificationError(
-            f"save: the staged file cannot be read, nothing was published: {error}"
-        ) from error
-    read = {(item.namespace, item.key): item for item in read_items}
-    wrong = [
-        item.title
-        for item in items
-        if not _same(item, read.get((item.namespace, item.key)))
-    ]
-    if wrong or read_about != about:
-        raise VerificationError(
-            "save: the staged file differs from the workspace, nothing was "
-            f"published: {', '.join(wrong) or 'its name'}"
-        )
-
-
-def _same(item: Item, read: Item | None) -> bool:
-    """Return whether an item came back with all that is known about it."""
-    if read is None or (read.created_at, read.note) != (item.created_at, item.note):
-        return False
-    if isinstance(item.value, DataObject):
-        return not differences(item.value, read.value)
-    return identical(item.value, read.value) or equal(item.value, read.value)
