@@ -1,7 +1,7 @@
-"""Validators of options: each error names the parameter, the rule and the value.
+"""Checks of options: each error names the parameter, the rule and the value.
 
-The functions with the signature ``(instance, attribute, value)`` are attrs
-validators; the others are called with the name of the parameter.
+A check is called with the name of the parameter and its value. The names that begin
+with ``is_`` are the same checks as attrs validators.
 """
 
 import itertools
@@ -9,7 +9,7 @@ import math
 import numbers
 import operator
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -68,34 +68,11 @@ def unmasked(name: str, value: Any) -> None:
         )
 
 
-def is_positive(instance: Any, attribute: "attrs.Attribute[Any]", value: Any) -> None:
-    """Validate a number that must be positive and finite."""
-    positive(attribute.name, value)
-
-
-def is_finite(instance: Any, attribute: "attrs.Attribute[Any]", value: Any) -> None:
-    """Validate a number that must be finite."""
-    finite(attribute.name, value)
-
-
-def is_not_negative(
-    instance: Any, attribute: "attrs.Attribute[Any]", value: Any
-) -> None:
-    """Validate a finite number that may be zero, but not less."""
-    not_negative(attribute.name, value)
-
-
-def is_mapping(instance: Any, attribute: "attrs.Attribute[Any]", value: Any) -> None:
-    """Validate a dictionary."""
+def mapping(name: str, value: Any) -> Mapping[Any, Any]:
+    """Return `value`, or raise if it is no mapping."""
     if not isinstance(value, Mapping):
-        raise TypeError(f"{attribute.name} must be a mapping, got {value!r:.80}")
-
-
-def is_dataset_name(
-    instance: Any, attribute: "attrs.Attribute[Any]", value: Any
-) -> None:
-    """Validate the name of a dataset or group inside an HDF5 file."""
-    dataset_name(attribute.name, value)
+        raise TypeError(f"{name} must be a mapping, got {value!r:.80}")
+    return value
 
 
 def dataset_name(name: str, value: Any) -> str:
@@ -129,11 +106,6 @@ def distinct(**names: str | None) -> None:
             )
 
 
-def is_file_name(instance: Any, attribute: "attrs.Attribute[Any]", value: Any) -> None:
-    """Validate the name of a file inside an exported folder."""
-    file_name(attribute.name, value)
-
-
 def file_name(name: str, value: Any) -> str:
     """Return `value`, or raise if it is not a plain file name inside a folder."""
     if not isinstance(value, str):
@@ -149,19 +121,38 @@ def regular_file(path: Path) -> None:
         raise FormatError(f"{path} must be a regular file")
 
 
-def is_flag(instance: Any, attribute: "attrs.Attribute[Any]", value: Any) -> None:
-    """Validate an option that is either on or off."""
+def flag(name: str, value: Any) -> bool:
+    """Return `value`, or raise if it is neither True nor False."""
     if not isinstance(value, bool):
-        raise TypeError(f"{attribute.name} must be True or False, got {value!r}")
+        raise TypeError(f"{name} must be True or False, got {value!r}")
+    return value
+
+
+def validator(check: Callable[[str, Any], Any]) -> Any:
+    """Return a check as an attrs validator."""
+
+    def validate(instance: Any, attribute: "attrs.Attribute[Any]", value: Any) -> None:
+        check(attribute.name, value)
+
+    return validate
 
 
 def is_optional_instance(cls: type) -> Any:
     """Return a validator for an option that is None or an instance of `cls`."""
 
-    def validate(instance: Any, attribute: "attrs.Attribute[Any]", value: Any) -> None:
+    def optional(name: str, value: Any) -> None:
         if value is not None and not isinstance(value, cls):
             raise TypeError(
-                f"{attribute.name} must be a {cls.__name__} or None, got {value!r:.80}"
+                f"{name} must be a {cls.__name__} or None, got {value!r:.80}"
             )
 
-    return validate
+    return validator(optional)
+
+
+is_positive = validator(positive)
+is_finite = validator(finite)
+is_not_negative = validator(not_negative)
+is_mapping = validator(mapping)
+is_dataset_name = validator(dataset_name)
+is_file_name = validator(file_name)
+is_flag = validator(flag)

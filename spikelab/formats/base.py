@@ -3,6 +3,7 @@
 import abc
 import os
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, ClassVar, Generic, TypeVar
 
@@ -132,15 +133,7 @@ class Writer(abc.ABC, Generic[R]):
         """
         plan = self._checked(obj)
         losses = self._checked_losses(obj, plan, on_losses)
-        with publish(
-            target,
-            self.storage_options,
-            folder=self.is_folder,
-            conflicting=self.conflicting,
-            overwrite=self.overwrite,
-            lost=self._would_be_lost,
-            progress=self.progress,
-        ) as staged:
+        with self._published(target) as staged:
             self._write(plan, staged)
             if self.verify:
                 self._verify(plan, losses, lambda: self._read(staged))
@@ -258,6 +251,18 @@ class Writer(abc.ABC, Generic[R]):
     def _atol_ms(self, obj: Any) -> float:
         """Return how far the format may move a time of `obj`, in ms."""
         return 0.0
+
+    def _published(self, target: StrPath) -> AbstractContextManager[Path]:
+        """Return a context that gives a path to write to and puts it in place."""
+        return publish(
+            target,
+            self.storage_options,
+            folder=self.is_folder,
+            conflicting=self.conflicting,
+            overwrite=self.overwrite,
+            lost=self._would_be_lost,
+            progress=self.progress,
+        )
 
     def _would_be_lost(self, existing: Existing) -> list[str]:
         """Return what a target holds that no export wrote, in words."""

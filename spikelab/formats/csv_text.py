@@ -232,25 +232,19 @@ def _with_gaps(
     This is what other programs make of a table with NaN; it takes ten times as long.
     """
     arrays: list[NDArray[Any]] = []
-    try:
-        for place, dtype in zip(places, dtypes, strict=True):
-            values = [_number(row[place]) for row in table]
-            array = np.array(values, dtype=np.float64)
-            is_whole = np.array_equal(array, np.rint(array))
-            if dtype is np.int64 and not (is_whole and np.all(abs(array) < 2.0**63)):
-                raise ValueError(cause)
-            arrays.append(array.astype(dtype))
-    except (ValueError, LookupError, OverflowError, TypeError) as error:
-        raise FormatError(f"it does not hold numbers: {cause:.200}") from error
+    for place, dtype in zip(places, dtypes, strict=True):
+        try:
+            # Quotes make no number a str.
+            cells = [row[place] for row in table]
+            array = values(
+                [inferred(c.strip()) if type(c) is str else c for c in cells]
+            )
+            is_whole = array.dtype.kind == "i" or (
+                np.array_equal(array, np.rint(array)) and np.all(abs(array) < 2.0**63)
+            )
+            if array.dtype.kind == "b" or (dtype is np.int64 and not is_whole):
+                raise FormatError(cause)
+        except (LookupError, FormatError) as error:
+            raise FormatError(f"it does not hold numbers: {cause:.200}") from error
+        arrays.append(array.astype(dtype))
     return arrays
-
-
-def _number(value: Any) -> float:
-    """Return the number in a cell, NaN if it is empty; quotes make no number a str."""
-    if isinstance(value, str):
-        value = inferred(value.strip())
-    if value is None:
-        return math.nan
-    if isinstance(value, bool | str):
-        raise TypeError(f"{value!r} is not a number")
-    return float(value)

@@ -25,7 +25,6 @@ from spikelab.spikedata.spikedata import SpikeData
 from spikelab.spikedata.spikeslicestack import SpikeSliceStack
 from spikelab.spikedata.time_units import TimeUnit
 from spikelab.spikedata.unit_table import UnitTable
-from spikelab.storage.publish import publish
 from spikelab.storage.urls import is_s3_url, located
 
 Columns = list[tuple[str, NDArray[Any]]]
@@ -98,18 +97,7 @@ class TableWriter(FileWriter):
             _check_different(target, self.units_table)
         with contextlib.ExitStack() as files:
             # Published in the opposite order.
-            staged = [
-                files.enter_context(
-                    publish(
-                        path,
-                        self.storage_options,
-                        overwrite=self.overwrite,
-                        lost=self._would_be_lost,
-                        progress=self.progress,
-                    )
-                )
-                for path in targets
-            ]
+            staged = [files.enter_context(self._published(path)) for path in targets]
             self._write(obj, staged[0])
             if isinstance(obj, SpikeData) and self.units_table is not None:
                 self._write_units(obj, staged[1])
