@@ -74,14 +74,14 @@ def read(
     validate.regular_file(path)
     try:
         with path.open("rb") as file, warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of headers by Python 2
+            warnings.simplefilter("ignore")  # of headers by Python 2, of huge shapes
             read_header = _HEADERS[np.lib.format.read_magic(file)]
             extents, is_fortran, dtype = read_header(file)
             start = file.tell()
-        is_array = dtype.kind in "iuf" and min(extents, default=0) >= 0
-        if is_array:
-            order: Any = "F" if is_fortran else "C"
-            array: NDArray[Any] = np.memmap(path, dtype, "r", start, extents, order)
+            is_array = dtype.kind in "iuf" and min(extents, default=0) >= 0
+            if is_array:
+                order: Any = "F" if is_fortran else "C"
+                array: NDArray[Any] = np.memmap(path, dtype, "r", start, extents, order)
     except FileNotFoundError:
         raise
     except (
