@@ -65,17 +65,6 @@ CASES = tuple(case for entry in FORMATS.values() for case in _cases(entry))
 """What the demonstration writes: every format of the registry."""
 
 
-@attrs.frozen
-class Outcome:
-    """What became of one export."""
-
-    case: Case
-    n_bytes: int
-    seconds: float
-    result: str
-    passed: bool
-
-
 def simulated(
     n_units: int = 20, length_ms: float = 10_000.0, seed: int = 0
 ) -> SpikeData:
@@ -96,8 +85,15 @@ def simulated(
     )
 
 
-def run(folder: Path) -> Iterator[Outcome]:
-    """Write the recording into `folder` in every format, and read each back."""
+def run(folder: Path) -> Iterator[tuple[Case, int, float, str, bool]]:
+    """Write the recording into `folder` in every format, and read each back.
+
+    Yields
+    ------
+    tuple
+        The case, the size in bytes, the seconds, in words how exact it is, and whether
+        that is right.
+    """
     sd = simulated()
     for case in CASES:
         table: dict[str, Any] = {}
@@ -113,7 +109,9 @@ def run(folder: Path) -> Iterator[Outcome]:
         except Exception as error:  # one format that fails must not hide the others
             result, passed = f"{type(error).__name__}: {error}", False
         seconds = time.perf_counter() - began
-        yield Outcome(case, _size(target), seconds, result, passed)
+        files = target.rglob("*") if target.is_dir() else [target]
+        n_bytes = sum(file.stat().st_size for file in files if file.is_file())
+        yield case, n_bytes, seconds, result, passed
 
 
 def _compared(sd: SpikeData, read: Any, within_ms: float) -> tuple[str, bool]:
@@ -129,8 +127,3 @@ def _compared(sd: SpikeData, read: Any, within_ms: float) -> tuple[str, bool]:
     allowed = max(within_ms, float(np.spacing(sd.length)))
     wrong = differences(bare, found, atol_ms=allowed)
     return ("; ".join(wrong), False) if wrong else (f"within {allowed:.2g} ms", True)
-
-
-def _size(target: Path) -> int:
-    files = target.rglob("*") if target.is_dir() else [target]
-    return sum(file.stat().st_size for file in files if file.is_file())

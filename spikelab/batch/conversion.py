@@ -32,7 +32,7 @@ _WITHOUT_EFFECT = (*PRIVATE, "progress", "overwrite")
 """How options begin that do not change what is in a file."""
 
 _MOST_LOSSES = 100
-"""A row holds no more losses than this, so that it stays small."""
+"""A row holds no more losses than this, of 1,000 letters, so that it stays small."""
 
 
 @attrs.frozen
@@ -233,7 +233,7 @@ def convert_job(job: Job, folder: str = "", attempt: str = "") -> Outcome:
         job.target,
         "failed" if failure else "written",
         seconds=round(time.perf_counter() - began, 6),
-        losses=_bounded([*lost, *others]),
+        losses=[text[:1000] for text in dict.fromkeys([*lost, *others])][:_MOST_LOSSES],
         error=described(failure) if failure else None,
         **numbers,
     )
@@ -322,13 +322,6 @@ def _numbers(obj: Any) -> dict[str, int]:
         return {"n_units": len(next(iter(obj.arguments().values()))), "n_spikes": 0}
     trains = [recording.spike_trains for recording in recordings_of(obj)]
     return {"n_units": int(obj.N), "n_spikes": sum(len(t.flat) for t in trains)}
-
-
-def _bounded(texts: list[str]) -> list[str]:
-    """Return the distinct texts, so many and so long that a row stays small."""
-    distinct = [text[:1000] for text in dict.fromkeys(texts)]
-    more = len(distinct) - _MOST_LOSSES
-    return [*distinct[:_MOST_LOSSES], *([f"and {more} more"] if more > 0 else [])]
 
 
 def _portable(error: Exception) -> Exception:

@@ -65,7 +65,9 @@ def planned(
             "parent": path.parent.name,
             "index": index,
         }
-        job = attrs.evolve(pattern, options={**pattern.options, **row.options})
+        job = pattern
+        if row.options:
+            job = attrs.evolve(job, options={**job.options, **row.options})
         jobs.append(job.renamed(row.source, partial(_filled, names | row.names, row)))
     return _without_clashes(jobs)
 

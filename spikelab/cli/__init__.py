@@ -14,7 +14,7 @@ from spikelab import demo
 from spikelab.batch.options import suggestion
 from spikelab.cli import convert as cli_convert
 from spikelab.errors import OptionError
-from spikelab.storage.urls import is_s3_url
+from spikelab.storage.publish import is_url
 
 
 class _Parser(argparse.ArgumentParser):
@@ -29,8 +29,7 @@ class _Parser(argparse.ArgumentParser):
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         """Parse arguments; for an unknown one, name the option that may be meant."""
-        texts = sys.argv[1:] if args is None else args
-        dashed = [_dashed(text) for text in texts]
+        dashed = [_dashed(text) for text in (sys.argv[1:] if args is None else args)]
         found, unknown = super().parse_known_args(dashed, namespace)
         if unknown:
             flags = [text.split("=")[0] for text in unknown if text.startswith("-")]
@@ -50,16 +49,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # As Ctrl-C does, so that nothing is left behind.
         signal.signal(signal.SIGTERM, signal.default_int_handler)
     with warnings.catch_warnings():
-        warnings.showwarning = _show_warning
+        warnings.showwarning = lambda message, *_, **__: _say("warning", message)
         try:
             status: int = options.run(options)
         except KeyboardInterrupt:
-            return _fail("interrupted", 130)
+            _say("error", "interrupted")
+            return 130
         except OptionError as error:
-            flag = cli_convert.flag(error.option)
-            return _fail(f"{flag} {error.problem}", 2)
+            _say("error", f"{cli_convert.flag(error.option)} {error.problem}")
+            return 2
         except Exception as error:  # whatever went wrong, a user gets one line
-            return _fail(str(error) or type(error).__name__, 1)
+            _say("error", str(error) or type(error).__name__)
+            return 1
     return status
 
 
@@ -69,13 +70,8 @@ def _dashed(text: str) -> str:
     return name.replace("_", "-") + equals + value if name[:2] == "--" else text
 
 
-def _fail(message: str, status: int) -> int:
-    print(f"spikelab: error: {' '.join(message.split())}", file=sys.stderr)
-    return status
-
-
-def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
-    print(f"spikelab: warning: {' '.join(str(message).split())}", file=sys.stderr)
+def _say(kind: str, message: object) -> None:
+    print(f"spikelab: {kind}: {' '.join(str(message).split())}", file=sys.stderr)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -83,27 +79,23 @@ def _parser() -> argparse.ArgumentParser:
         prog="spikelab",
         description="Take spike-sorted data into the files that other tools read.",
     )
-    parser.add_argument(
-        "--version", action="version", version=f"spikelab {version('spikelab')}"
-    )
+    about = f"spikelab {version('spikelab')}"
+    parser.add_argument("--version", action="version", version=about)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    cli_convert.add_arguments(
-        commands.add_parser("convert", help="write files in another format")
-    )
-    _add_show(commands.add_parser("show", help="print what a file or folder holds"))
-    _add_demo(
-        commands.add_parser("demo", help="try every format on a simulated recording")
-    )
+    converting = commands.add_parser("convert", help="write files in another format")
+    cli_convert.add_arguments(converting)
+    showing = commands.add_parser("show", help="print what a file or folder holds")
+    text = "file, folder, URL, or the report of a batch"
+    showing.add_argument("source", metavar="SOURCE", help=text)
+    text = "write a page with tables and pictures, of a report one line per recording"
+    showing.add_argument("--html", metavar="FILE", help=text)
+    cli_convert.add_storage_options(showing)
+    showing.set_defaults(run=_show)
+    text = "try every format on a simulated recording"
+    trying = commands.add_parser("demo", help=text)
+    trying.add_argument("folder", metavar="DIR", help="where to write")
+    trying.set_defaults(run=_demo)
     return parser
-
-
-def _add_show(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("source", metavar="SOURCE", help="file, folder or URL")
-    parser.add_argument(
-        "--html", metavar="FILE", help="write a page with tables and pictures"
-    )
-    cli_convert.add_storage_options(parser)
-    parser.set_defaults(run=_show)
 
 
 def _show(options: argparse.Namespace) -> int:
@@ -113,23 +105,17 @@ def _show(options: argparse.Namespace) -> int:
     return status
 
 
-def _add_demo(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("folder", metavar="DIR", help="where to write")
-    parser.set_defaults(run=_demo)
-
-
 def _demo(options: argparse.Namespace) -> int:
     row = "{:<12}  {:<13}  {:>9}  {:>8}  {}"
-    print(row.format("format", "file", "bytes", "time", "read back"))
-    passed = True
-    if is_s3_url(options.folder):
+    if is_url(options.folder):
         raise ValueError(f"DIR must be a folder of this machine, got {options.folder}")
-    for outcome in demo.run(Path(options.folder).expanduser()):
-        passed &= outcome.passed
-        milliseconds = f"{outcome.seconds * 1000:.0f} ms"
-        result = outcome.result if outcome.passed else f"FAILED: {outcome.result}"
-        case = outcome.case
-        print(
-            row.format(case.title, case.target, outcome.n_bytes, milliseconds, result)
-        )
-    return 0 if passed else 1
+    print(row.format("format", "file", "bytes", "time", "read back"))
+    status = 0
+    for case, n_bytes, seconds, result, passed in demo.run(
+        Path(options.folder).expanduser()
+    ):
+        shown = result if passed else f"FAILED: {result}"
+        time = f"{seconds * 1000:.0f} ms"
+        print(row.format(case.title, case.target, n_bytes, time, shown))
+        status |= not passed
+    return status
