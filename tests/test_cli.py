@@ -193,6 +193,9 @@ def test_many_recordings_are_one_command(tmp_path):
     assert last == "3 written, 0 kept, 0 failed; report: out/spikelab-conversions.jsonl"
     again = run("convert", "*.pkl", "out/{stem}.h5", cwd=tmp_path)
     assert again.stdout.splitlines()[-1].startswith("0 written, 3 kept, 0 failed")
+    lost = "tcp://127.0.0.1:9"
+    idle = run("convert", "*.pkl", "out/{stem}.h5", "--dask", lost, cwd=tmp_path)
+    assert idle.stdout == again.stdout, idle.stderr
     anew = run("convert", "*.pkl", "out/{stem}.h5", "--no-resume", cwd=tmp_path)
     assert anew.stdout.splitlines()[-1].startswith("3 written, 0 kept, 0 failed")
 
@@ -237,6 +240,20 @@ def test_show_prints_what_a_file_holds(tmp_path):
     assert run("show", cwd=tmp_path).returncode == 2
 
 
+@pytest.mark.parametrize("suffix", ["jsonl", "csv"])
+def test_show_makes_the_index_of_a_batch(suffix, tmp_path):
+    """From a report of either kind; another CSV file is shown as what it is."""
+    SpikeData([[1.0, 2.0]], length=10.0).to_csv(tmp_path / "x.csv")
+    report = f"rows.{suffix}"
+    run("convert", "x.csv", "{stem}.h5", "--report", report, cwd=tmp_path)
+    done = run("show", report, "--html", "index.html", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines()[1] == "written  x.h5  1 units, 2 spikes"
+    html = (tmp_path / "index.html").read_text(encoding="utf-8")
+    assert html.count('href="x.h5"') == 1
+    assert "Spikes      2" in run("show", "x.csv", cwd=tmp_path).stdout
+
+
 def test_session_facts_come_from_json_files(tmp_path):
     """What only the user knows about an NWB session is given as a file."""
     simulated().to_pickle(tmp_path / "x.pkl")
@@ -261,6 +278,7 @@ def test_options_of_all_formats_are_in_the_help():
             flag = f"--{name.replace('_', '-')}"
             assert len(re.findall(rf"^  {flag}\b(?!-)", text, re.MULTILINE)) == 1, flag
     assert "aws" not in text
+    assert not re.search(r":\w+:|`", text)
     assert text.count("\n  spikelab convert ") == 2
     names = [name for entry in FORMATS.values() for name in options_of(entry)]
     own = [

@@ -8,8 +8,9 @@ import pytest
 from recordings import assert_same_recording, simulated
 
 import spikelab
-from spikelab import SpikeData, convert, load
+from spikelab import SpikeData, convert, convert_many, load
 from spikelab.errors import LossError, OptionError
+from spikelab.formats.base import Writer
 
 
 def plain(**options):
@@ -68,6 +69,27 @@ def test_each_loss_is_warned_of_once(tmp_path):
     assert any("neuron_attributes" in text for text in texts)
     assert any("metadata" in text for text in texts)
     assert len(set(texts)) == len(texts)
+
+
+@pytest.mark.parametrize("name", ["a.h5", "a.csv", "a.nwb"])
+def test_losses_are_found_once(name, tmp_path, monkeypatch):
+    """For the warnings, the row of a batch, and to compare what is read back."""
+    source = simulated().to_pickle(tmp_path / "a.pkl")
+    found = []
+    every = Writer._all_losses
+
+    def counted(self, *args):
+        found.append(self.method)
+        return every(self, *args)
+
+    monkeypatch.setattr(Writer, "_all_losses", counted)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        convert(source, tmp_path / name)
+    assert len(found) == 1
+    (row,) = convert_many(source, tmp_path / f"out/{name}", resume=False)
+    assert len(found) == 2
+    assert row.losses
 
 
 def test_the_only_copy_is_not_replaced_if_part_of_it_would_be_lost(tmp_path):

@@ -30,6 +30,14 @@ def conversion(row: Mapping[str, Any], **changes: Any) -> Conversion:
     return Conversion(**{name: row[name] for name in _FIELDS} | changes)
 
 
+def is_report(path: str) -> bool:
+    """Return whether a path is named as a report, or holds the header of a CSV one."""
+    if not path.lower().endswith(".csv") or not Path(path).is_file():
+        return path.lower().endswith(".jsonl")
+    with Path(path).open("rb") as file:
+        return file.readline(1000).strip() == ",".join(_COLUMNS).encode()
+
+
 class Report:
     """A file to which a row is appended for each recording that is done.
 

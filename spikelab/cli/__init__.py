@@ -14,7 +14,7 @@ from spikelab import demo
 from spikelab.batch.options import suggestion
 from spikelab.cli import convert as cli_convert
 from spikelab.errors import OptionError
-from spikelab.storage.publish import is_url
+from spikelab.storage.urls import is_url
 
 
 class _Parser(argparse.ArgumentParser):

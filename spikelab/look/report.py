@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import attrs
 import numpy as np
 
 from spikelab.errors import MissingExtraError
@@ -89,13 +88,14 @@ def show(
       1     0       0
     0
     """
+    from spikelab.batch.report import is_report
     from spikelab.data_loaders.data_loaders import load
 
     name = os.fspath(source)
     try:
         if html is not None and (fault := _wrong_page(source, html)):
             return _fail(fault, 2)
-        if name.endswith(".jsonl"):
+        if is_report(name):
             rows = _last_rows(name)
             _print("\n".join([name, *map(_line, rows)]))
             page = pages.conversions_page(rows, _folder(html)) if html else ""
@@ -114,14 +114,12 @@ def show(
 
 def _last_rows(report: str) -> "list[Conversion]":
     """Return the last row of each target in the report of a batch."""
-    from spikelab.batch import Conversion
-    from spikelab.batch.report import Report
+    from spikelab.batch.report import Report, conversion
 
     if not Path(report).expanduser().exists():
         raise FileNotFoundError(errno.ENOENT, "no such report", report)
     rows = {row["target"]: row for row in Report(report).rows()}
-    names = attrs.fields_dict(Conversion)
-    return [Conversion(**{name: row[name] for name in names}) for row in rows.values()]
+    return [conversion(row) for row in rows.values()]
 
 
 def _line(row: "Conversion") -> str:
