@@ -331,9 +331,16 @@ class BridgeMixin:
         """Add the units to an NWB file that is open in pynwb, and return the file.
 
         Attributes become columns of its units table, waveforms the standard's own ones.
-        Electrodes that are there are matched by id; without a table of electrodes one
-        is added. The file, extended in place, is written as the user likes:
-        ``NWBHDF5IO("session.nwb", "a")``, ``NWBZarrIO``, or neuroconv.
+        Write the file afterwards with the object that it was opened with, such as
+        ``NWBHDF5IO("session.nwb", "a")`` or ``NWBZarrIO``.
+
+        Parameters
+        ----------
+        nwbfile : pynwb.NWBFile
+            The open file. Electrodes that are there are matched by id; if there is no
+            table of electrodes, one is added. Its times count from the start of the
+            session, where time 0 of the recording lies, or later by
+            ``metadata["time_zero_ms"]``.
 
         Raises
         ------
@@ -342,6 +349,11 @@ class BridgeMixin:
         ValueError
             If the file has units, or a table of electrodes that lacks one of ours;
             nothing is then added.
+
+        Warns
+        -----
+        UserWarning
+            If an attribute of the units is left out or gets another name.
 
         Examples
         --------

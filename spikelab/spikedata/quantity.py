@@ -27,7 +27,7 @@ def in_ms(name: str, value: Any) -> Any:
 
 def finite_ms(name: str, value: Any) -> float:
     """Return a time in ms as a float, or raise if it is not one finite time."""
-    return validate.finite(name, in_ms(name, value))
+    return validate.finite(name, in_unit(name, value, "ms"))
 
 
 def in_unit(name: str, value: Any, unit: Unit) -> Any:
@@ -37,7 +37,8 @@ def in_unit(name: str, value: Any, unit: Unit) -> Any:
         if any(map(has_unit, set(map(type, value)))):
             return [in_unit(name, item, unit) for item in value]
         return value
-    if not has_unit(type(value)) and not _is_timedelta_array(value):
+    is_plain = type(value) in (float, int)
+    if is_plain or not (has_unit(type(value)) or _is_timedelta_array(value)):
         return value
     try:
         converted = np.asarray(_converted(value, unit), dtype=np.float64)

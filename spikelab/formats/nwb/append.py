@@ -37,38 +37,7 @@ if TYPE_CHECKING:
 
 
 def add_to_nwbfile(sd: SpikeData, nwbfile: "NWBFile") -> "NWBFile":
-    """Add the units of a recording to an open NWB file, as whole columns.
-
-    Write the file afterwards with the object that it was opened with, such as
-    ``NWBHDF5IO("session.nwb", "a")`` or ``NWBZarrIO``.
-
-    Parameters
-    ----------
-    sd : SpikeData
-        The recording. Its time 0 is the start of the session, later by
-        ``metadata["time_zero_ms"]``.
-    nwbfile : pynwb.NWBFile
-        The open file. If it has a table of electrodes, those of the units are found
-        there by their ids; if it has none, one is added.
-
-    Returns
-    -------
-    pynwb.NWBFile
-        `nwbfile`.
-
-    Raises
-    ------
-    ValueError
-        If the file has units, or its table of electrodes lacks one of ours; nothing
-        is added then.
-    MissingExtraError
-        If pynwb is not installed.
-
-    Warns
-    -----
-    UserWarning
-        If an attribute of the units is left out or gets another name.
-    """
+    """Add units to an open file as whole columns; see ``SpikeData.add_to_nwbfile``."""
     try:
         from pynwb.misc import Units
     except ImportError as error:
