@@ -176,12 +176,12 @@ def _array(value: Any) -> NDArray[Any]:
 def _joined(arrays: list[NDArray[Any]], gaps: NDArray[np.bool_]) -> _Data:
     """Return the values stacked if their shapes agree, else one after another."""
     filled = [array for array in arrays if array.size]
+    leaves = _Leaves(filled)
     n_empty, ndims = len(arrays) - len(filled), {array.ndim for array in filled}
     if len(ndims) > 1 or max(ndims, default=1) > _MAX_NDIM or (n_empty and 0 in ndims):
         raise UnstorableError(_DIMENSIONS)
     if any(array.ndim > 1 and not array.size for array in arrays):
         raise UnstorableError("it holds arrays of several dimensions without values")
-    leaves = _Leaves(filled)
     if filled:
         dtype = leaves.dtype()
     else:
