@@ -8,7 +8,7 @@ from siblings import VALUES as VALUES_OF_ANY_KIND
 
 from spikelab import SpikeData
 from spikelab.formats import NWBWriter
-from spikelab.formats.nwb.column_names import RESERVED
+from spikelab.formats.nwb.packing import RESERVED
 from spikelab.formats.nwb.units import unit_facts
 from spikelab.spikedata.differences import equal as same
 from spikelab.spikedata.unit_table import MISSING, UnitTable

@@ -12,11 +12,8 @@ from spikelab.formats import h5
 from spikelab.formats.base import StrPath
 from spikelab.formats.functions import spikedata_loader
 from spikelab.formats.nwb import schema
-from spikelab.formats.nwb.comparisons import MatrixPart, MatrixStackPart
+from spikelab.formats.nwb.derived import DERIVED
 from spikelab.formats.nwb.header import read_header
-from spikelab.formats.nwb.parts import Part, RecordingPart
-from spikelab.formats.nwb.rates import RateSlicesPart, RatesPart
-from spikelab.formats.nwb.slices import SpikeSlicesPart
 from spikelab.formats.nwb.units import FACTS, SPIKE_TIMES, SPIKE_TIMES_INDEX
 from spikelab.formats.nwb.units_reader import UnitsReader
 from spikelab.formats.reading import RecordingOptions, build, errors_naming
@@ -25,16 +22,6 @@ from spikelab.spikedata.data_object import DataObject
 from spikelab.spikedata.spikedata import SpikeData
 from spikelab.storage.publish import readable
 from spikelab.storage.remote_file import RemoteFile
-
-PARTS: dict[str, type[Part[Any]]] = {
-    "SpikeData": RecordingPart,
-    "SpikeSliceStack": SpikeSlicesPart,
-    "RateData": RatesPart,
-    "RateSliceStack": RateSlicesPart,
-    "PairwiseCompMatrix": MatrixPart,
-    "PairwiseCompMatrixStack": MatrixStackPart,
-}
-"""How an object of each data class lies in a file."""
 
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 _ZARR = (".zattrs", ".zmetadata", "zarr.json")
@@ -167,8 +154,8 @@ def _object(
     if not own and version is not None:
         notes = {}  # those of other programs mean something else
     header = read_header(file, notes)
-    part = PARTS.get(str(notes.get("kind"))) if own and group is None else None
-    if part is not None and not issubclass(part, RecordingPart | SpikeSlicesPart):
+    part = DERIVED.get(str(notes.get("kind"))) if own and group is None else None
+    if part is not None:
         known = None
         if h5.has_member(file, FACTS):
             known = UnitsReader(h5.member(file, FACTS), own=True).attributes()

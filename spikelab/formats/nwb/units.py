@@ -33,8 +33,11 @@ UNKNOWN_UNIT = "unknown"
 _UNIT_NAMES = "unit_name"
 """A column that SpikeInterface takes for the ids of the units."""
 
-_SYNONYMS = ("template", "avg_waveform")
-"""Attributes that hold the mean waveform of a unit that has no ``waveform_mean``."""
+_KEYS = {
+    WAVEFORMS[0]: (WAVEFORMS[0], "template", "avg_waveform"),
+    WAVEFORMS[1]: (WAVEFORMS[1],),
+}
+"""The attributes that hold waveforms, the first that a unit has counts."""
 
 
 @attrs.frozen(eq=False)
@@ -145,7 +148,8 @@ def unit_facts(
     which the units do not say it.
     """
     ids, numbered = _row_ids(table)
-    waveforms = _waveform_columns(table)
+    found = [_waveform_column(name, keys, table) for name, keys in _KEYS.items()]
+    waveforms = [column for column in found if column is not None]
     elsewhere = {"unit_id"} if numbered else set()
     elsewhere |= {column.key for column in waveforms}
     names = [] if table.is_id(_UNIT_NAMES) else [_UNIT_NAMES]
@@ -181,60 +185,55 @@ def _row_ids(table: UnitTable) -> tuple[NDArray[np.int64], bool]:
     return np.array([next(others) for _ in range(n_units)], dtype=np.int64), False
 
 
-def _waveform_columns(table: UnitTable) -> list[StoredColumn]:
-    """Return the columns ``waveform_mean`` and ``waveform_sd``, if units have any.
-
-    Their data have shape (N, samples) or (N, samples, channels), with NaN where a unit
-    has no waveform, or a smaller one than others. A synonym that all units use is the
-    key of its column.
-    """
-    columns = []
-    for name in WAVEFORMS:
-        keys = (name, *_SYNONYMS) if name == WAVEFORMS[0] else (name,)
-        if not any(key in table.columns for key in keys):
-            continue
-        found = [_waveform(row, keys) for row in table.rows]
-        used = {key for key, wave in found if wave is not None}
-        if used:
-            key = used.pop() if len(used) == 1 else name
-            waves = [wave for _, wave in found]
-            columns.append(_waveform_column(name, key, waves, table))
-    return columns
-
-
-def _waveform(row: Any, keys: Sequence[str]) -> tuple[str, NDArray[Any] | None]:
-    """Return the first of `keys` under which a unit has a waveform, and that."""
-    for key in keys:
-        try:
-            wave = np.asarray(row.get(key))
-        except ValueError:  # lists nested unevenly
-            continue
-        is_real = wave.dtype.kind in "iuf" and wave.dtype.itemsize <= 8
-        if is_real and wave.ndim in (1, 2) and wave.size and not np.ma.is_masked(wave):
-            return key, wave
-    return keys[0], None
-
-
 def _waveform_column(
-    name: str, key: str, waves: list[NDArray[Any] | None], table: UnitTable
-) -> StoredColumn:
-    known = [wave for wave in waves if wave is not None]
-    dtype = np.result_type(np.float32, *{wave.dtype for wave in known})
-    ndim = max(wave.ndim for wave in known)
-    shapes = [(*wave.shape, 1)[:ndim] for wave in known]
-    data = np.full((len(waves), *np.max(shapes, axis=0)), np.nan, dtype=dtype)
-    filled = [unit for unit, wave in enumerate(waves) if wave is not None]
-    for unit, wave, shape in zip(filled, known, shapes, strict=True):
-        data[unit][tuple(map(slice, shape))] = wave.reshape(shape)
-    rows = zip(table.rows, waves, strict=True)
-    missing = [row.get(key, MISSING) for row, wave in rows if wave is None]
+    name: str, keys: Sequence[str], table: UnitTable
+) -> StoredColumn | None:
+    """Return a column of waveforms, None if no unit has one under one of `keys`.
+
+    Its data have shape (N, samples) or (N, samples, channels), with NaN where a unit
+    has no waveform, or a smaller one than others. A synonym that all units use is the
+    key of the column.
+    """
+    waves, used = {}, set()
+    for unit, row in enumerate(table.rows):
+        for key in keys:
+            if (wave := _waveform(row.get(key))) is not None:
+                waves[unit] = wave
+                used.add(key)
+                break
+    if not waves:
+        return None
+    key = used.pop() if len(used) == 1 else name
+    dtype = np.result_type(np.float32, *{wave.dtype for wave in waves.values()})
+    ndim = max(wave.ndim for wave in waves.values())
+    shapes = {unit: (*wave.shape, 1)[:ndim] for unit, wave in waves.items()}
+    largest = np.max([*shapes.values()], axis=0)
+    data = np.full((len(table), *largest), np.nan, dtype=dtype)
+    for unit, shape in shapes.items():
+        data[unit][tuple(map(slice, shape))] = waves[unit].reshape(shape)
+    missing = [
+        row.get(key, MISSING) for u, row in enumerate(table.rows) if u not in waves
+    ]
     return StoredColumn(
         name=name,
         key=key,
         data=data,
-        missing=gap_note(missing, known),
-        padded=len(set(shapes)) > 1,
+        missing=gap_note(missing, waves.values()),
+        padded=len(set(shapes.values())) > 1,
     )
+
+
+def _waveform(value: Any) -> NDArray[Any] | None:
+    """Return a value as an array of samples (and channels), None if it is none."""
+    try:
+        wave = np.asarray(value)
+    except ValueError:  # lists nested unevenly
+        return None
+    is_real = wave.dtype.kind in "iuf" and wave.dtype.itemsize <= 8
+    is_wave = (
+        is_real and wave.ndim in (1, 2) and wave.size and not np.ma.is_masked(wave)
+    )
+    return wave if is_wave else None
 
 
 def write_spikes(

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from spikelab.errors import FormatError, warn
 from spikelab.formats import h5
 from spikelab.formats.nwb import schema
-from spikelab.formats.nwb.column_names import STRUCTURE
 from spikelab.formats.nwb.columns import WAVEFORMS, StoredColumn, has_link, read_column
 from spikelab.formats.nwb.electrodes import attributes_of, read_electrodes
+from spikelab.formats.nwb.packing import STRUCTURE
 from spikelab.formats.nwb.units import SPIKE_TIMES, SPIKE_TIMES_INDEX, UNKNOWN_UNIT
 from spikelab.spikedata import time_units
 from spikelab.spikedata.spike_trains import SpikeTrains

@@ -12,12 +12,12 @@ from spikelab.formats import h5, protect
 from spikelab.formats.base import FileWriter, Loss
 from spikelab.formats.functions import export_function
 from spikelab.formats.nwb import schema
-from spikelab.formats.nwb.column_names import STRUCTURE
+from spikelab.formats.nwb.derived import DERIVED
 from spikelab.formats.nwb.header import Header, header_of
-from spikelab.formats.nwb.parts import Part, RecordingPart
-from spikelab.formats.nwb.reader import PARTS, read
+from spikelab.formats.nwb.packing import STRUCTURE
+from spikelab.formats.nwb.reader import read
 from spikelab.formats.nwb.session import NWBSession, NWBSubject
-from spikelab.formats.nwb.slices import SpikeSlicesPart
+from spikelab.formats.nwb.spikes import Part, RecordingPart, SpikeSlicesPart
 from spikelab.formats.nwb.units import (
     FACTS,
     SPIKE_TIMES,
@@ -31,6 +31,13 @@ from spikelab.spikedata import time_units
 from spikelab.spikedata.data_object import DataObject, data_class
 from spikelab.spikedata.spikedata import SpikeData
 from spikelab.spikedata.unit_table import UnitTable
+
+_PARTS: dict[str, type[Part[Any]]] = {
+    "SpikeData": RecordingPart,
+    "SpikeSliceStack": SpikeSlicesPart,
+    **DERIVED,
+}
+"""How an object of each data class lies in a file."""
 
 _NAMES = ("group", "spike_times_dataset", "spike_times_index_dataset")
 """Options that name parts of the file."""
@@ -54,14 +61,11 @@ class Plan:
         Session, subject and time 0.
     units : UnitFacts or None
         What is known about the units, None if nothing is and there are no spikes.
-    own_names : dict of str
-        The options that give parts of the file another name than NWB does.
     """
 
     part: Part[Any]
     header: Header
     units: UnitFacts | None
-    own_names: dict[str, str]
 
     @property
     def class_name(self) -> str:
@@ -197,29 +201,30 @@ class NWBWriter(FileWriter):
             )
 
     def _prepared(self, obj: DataObject) -> Plan:
-        part = PARTS[data_class(obj).__name__](obj)
-        table = None
+        part = _PARTS[data_class(obj).__name__](obj)
+        units = None
         if part.recording is not None:
-            table = part.recording.unit_table
+            units = self._facts(part.recording.unit_table)
         elif (known := getattr(obj, "neuron_attributes", None)) is not None:
-            table = UnitTable(known, len(known))
+            units = self._facts(UnitTable(known, len(known)))
+        header = header_of(part.metadata, self.session, self.subject, self.fs_Hz)
+        return Plan(part=part, header=header, units=units)
+
+    def _facts(self, table: UnitTable) -> UnitFacts:
         taken = [self.spike_times_dataset, self.spike_times_index_dataset]
         area = self.session.electrode_location if self.session else None
-        return Plan(
-            part=part,
-            header=header_of(part.metadata, self.session, self.subject, self.fs_Hz),
-            units=None
-            if table is None
-            else unit_facts(table, [name.split("/")[0] for name in taken], area),
-            own_names={
-                field.name: getattr(self, field.name)
-                for field in attrs.fields(NWBWriter)
-                if field.name in _NAMES and getattr(self, field.name) != field.default
-            },
+        return unit_facts(table, [name.split("/")[0] for name in taken], area)
+
+    def _own_names(self) -> dict[str, str]:
+        """Return the options that give another name than NWB does."""
+        fields, names = (
+            attrs.fields_dict(NWBWriter),
+            {n: getattr(self, n) for n in _NAMES},
         )
+        return {n: v for n, v in names.items() if v != fields[n].default}
 
     def _cautions(self, plan: Plan) -> Iterator[str]:
-        recording, names = plan.part.recording, plan.own_names
+        recording, names = plan.part.recording, self._own_names()
         if plan.units is not None and (said := plan.units.cautions()):
             yield f"neuron_attributes in NWB: {said}"
         if refused := plan.header.refused:
@@ -257,13 +262,13 @@ class NWBWriter(FileWriter):
         return part.recording
 
     def _atol_ms(self, plan: Plan) -> float:
-        part, largest = plan.part, [0.0]
-        if part.recording is not None:
-            largest.append(part.recording.spike_trains.largest_ms())
-        if not isinstance(part, RecordingPart):
-            times: Any = getattr(part.obj, "times", None)
-            largest.extend(np.abs(np.ravel([] if times is None else times)))
-        return time_units.rounding_ms("s", None, float(max(largest)))
+        recording = plan.part.recording
+        largest = 0.0 if recording is None else recording.spike_trains.largest_ms()
+        if recording is not plan.part.obj:
+            times: Any = getattr(plan.part.obj, "times", None)
+            times = np.empty(0) if times is None else np.asarray(times, dtype=float)
+            largest = max(largest, float(np.abs(times).max(initial=0.0)))
+        return time_units.rounding_ms("s", None, largest)
 
     def _write(self, plan: Plan, staged: Path) -> None:
         part, units, header = plan.part, plan.units, plan.header
@@ -271,7 +276,7 @@ class NWBWriter(FileWriter):
             header.write(file)
             file.attrs.update({"creator": schema.CREATOR, "kind": plan.class_name})
             if part.recording is not None and units is not None:
-                file.attrs.update({"n_units": part.recording.N, **plan.own_names})
+                file.attrs.update({"n_units": part.recording.N, **self._own_names()})
                 times, ends = self.spike_times_dataset, self.spike_times_index_dataset
                 is_column = "/" not in times and ends == f"{times}_index"
                 spikes = [times] * is_column + ["obs_intervals"]
