@@ -16,7 +16,7 @@ from spikelab.formats.reading import build
 from spikelab.formats.units_table import OWN, UnitsTable
 from spikelab.spikedata import time_units
 from spikelab.spikedata.data_object import DataObject, data_class
-from spikelab.spikedata.differences import compare
+from spikelab.spikedata.differences import NOT_LOST, compare
 from spikelab.spikedata.pairwise import PairwiseCompMatrix, PairwiseCompMatrixStack
 from spikelab.spikedata.ratedata import RateData
 from spikelab.spikedata.rateslicestack import RateSliceStack
@@ -276,6 +276,8 @@ class TableWriter(FileWriter):
         if name == "labels":
             found = type(getattr(obj, name)).__name__
             return f"labels as {found} (they come back as a list)"
+        if name == "metadata" and path[1] in NOT_LOST:
+            return ""
         if name in _REASONS:
             return _REASONS[name]
         array = getattr(obj, name)

@@ -15,6 +15,12 @@ from spikelab.spikedata.unit_table import MISSING, UnitTable
 LOADER_KEYS = ("source_file", "source_folder", "format")
 """Keys of ``metadata`` that loaders add; they are not part of the data."""
 
+NOT_LOST = (*LOADER_KEYS, "source_format", "cluster_ids")
+"""Keys of ``metadata`` that are no loss where they are left out: they tell of the source.
+
+The ids of clusters are the attribute ``unit_id``.
+"""
+
 _TIMES = ("start_time", "length", "raw_time", "times", "step_size")
 """Attributes that hold times in ms, beside the spike times."""
 

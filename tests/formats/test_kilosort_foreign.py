@@ -18,6 +18,7 @@ from sorted_folders import (
 
 from spikelab import SpikeData, load, load_spikedata_from_kilosort
 from spikelab.errors import FormatError
+from spikelab.registry import FORMATS
 
 
 class TestTables:
@@ -342,6 +343,19 @@ class TestSmallThings:
         sorted_folder(tmp_path / "ks")
         with pytest.raises(FileNotFoundError):
             load(tmp_path / "ks" / "spike_tmies.npy")
+
+
+@pytest.mark.parametrize("name", ["nwb", "hdf5", "csv", "parquet", "phy", "kilosort"])
+def test_what_the_loader_noted_of_the_source_is_no_loss(name, tmp_path):
+    """Every user would be warned of it; what the user added is one."""
+    folder = sorted_folder(tmp_path / "ks", spike_clusters__npy=CLUSTERS + 4)
+    sd = load(folder)
+    needs_rate = FORMATS[name].export_name.endswith(("phy", "kilosort"))
+    writer = FORMATS[name].writer(**({"fs_Hz": 30_000.0} if needs_rate else {}))
+    fs_Hz = sd.metadata.pop("fs_Hz")
+    assert not [line for line in writer.losses(sd) if "metadata" in line]
+    sd.metadata.update(fs_Hz=fs_Hz, day="Monday")
+    assert [line for line in writer.losses(sd) if "metadata" in line]
 
 
 def test_a_unit_whose_spikes_are_not_in_order(tmp_path):

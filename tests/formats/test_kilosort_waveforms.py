@@ -296,6 +296,13 @@ class TestWriting:
             sd.to_phy(tmp_path / "phy", fs_Hz=FS, verify=True)
         assert not (tmp_path / "phy" / "amplitudes.npy").exists()
 
+    def test_amplitudes_of_a_part(self, tmp_path):
+        """They are those of the spikes that are left, of the units that are left."""
+        folder = sorted_folder(tmp_path / "ks", amplitudes__npy=np.arange(6.0))
+        part = load(folder).subset([0, 2]).subtime(0.0, 4.5)
+        found = written_again(part, tmp_path / "phy")
+        assert [a.tolist() for a in known(found, "amplitudes")] == [[0, 3], [2]]
+
     def test_raw_averages_come_back(self, tmp_path):
         """They are what is known of the waveforms."""
         raw = RNG.normal(size=(3, 3000)).astype(np.float32)

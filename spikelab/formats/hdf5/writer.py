@@ -22,7 +22,7 @@ from spikelab.formats.hdf5.parts import SLICES
 from spikelab.formats.reading import READS_RAW, build
 from spikelab.spikedata import time_units
 from spikelab.spikedata.data_object import DataObject
-from spikelab.spikedata.differences import LOADER_KEYS
+from spikelab.spikedata.differences import NOT_LOST
 from spikelab.spikedata.spike_trains import BLOCK, SpikeTrains, converted
 from spikelab.spikedata.spikedata import SpikeData
 from spikelab.spikedata.spikeslicestack import SpikeSliceStack
@@ -146,7 +146,7 @@ class HDF5Writer(FileWriter):
         if isinstance(obj, SpikeData):
             known = {
                 "neuron_attributes": obj.neuron_attributes,
-                "metadata": set(obj.metadata or ()) - set(LOADER_KEYS),
+                "metadata": set(obj.metadata or ()) - set(NOT_LOST),
             }
             held = [name for name, values in known.items() if values]
             lost += [f"{name} (HDF5 styles hold spike trains only)" for name in held]

@@ -20,7 +20,7 @@ from spikelab.formats.base import Loss
 from spikelab.formats.nwb import schema
 from spikelab.formats.nwb.session import NWBFacts, NWBSession, NWBSubject, iso_time
 from spikelab.spikedata.cutting import TIME_ZERO
-from spikelab.spikedata.differences import LOADER_KEYS, equal
+from spikelab.spikedata.differences import LOADER_KEYS, NOT_LOST, equal
 from spikelab.spikedata.unit_table import MISSING
 
 _PLACEHOLDER = "1970-01-01T00:00:00+00:00"
@@ -79,10 +79,10 @@ class Header:
         """Yield which of the metadata of an object do not come back, or are added."""
         back = self.metadata()
         lost = [key for key in metadata if key not in {*back, *LOADER_KEYS}]
-        names = ", ".join(map(repr, lost))
-        for i, key in enumerate(lost):
-            text = f"metadata (NWB has no place for {names})" if i == 0 else ""
-            yield Loss(("metadata", key), text)
+        named = [key for key in lost if key not in NOT_LOST]
+        text = f"metadata (NWB has no place for {', '.join(map(repr, named))})"
+        for key in lost:
+            yield Loss(("metadata", key), text if named[:1] == [key] else "")
         for key, value in back.items():
             given = metadata.get(key, MISSING)
             if not equal(given, value):

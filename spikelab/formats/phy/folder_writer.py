@@ -21,7 +21,7 @@ from spikelab.formats.phy.unit_columns import (
 )
 from spikelab.spikedata import time_units
 from spikelab.spikedata.data_object import DataObject
-from spikelab.spikedata.differences import LOADER_KEYS, equal
+from spikelab.spikedata.differences import NOT_LOST, equal
 from spikelab.spikedata.spikedata import SpikeData
 from spikelab.spikedata.spikeslicestack import SpikeSliceStack
 from spikelab.spikedata.unit_table import UnitTable
@@ -96,7 +96,7 @@ class Plan(abc.ABC):
         yield from self.attribute_losses(self.rows())
         carried = self._metadata()
         for key, value in (sd.metadata or {}).items():
-            if key not in LOADER_KEYS and not equal(value, carried.get(key)):
+            if key not in NOT_LOST and not equal(value, carried.get(key)):
                 yield "metadata"
                 break
         yield from self.raw_losses()
