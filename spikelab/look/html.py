@@ -84,7 +84,10 @@ def conversions_page(rows: "Iterable[Conversion]", folder: Path) -> str:
         shown = ["" if number is None else str(number) for number in numbers]
         lines.append((*cells, *shown, notes))
     table = _table(lines, (*header, "losses and errors"))
-    return _page(f"{len(listed)} recordings", f"<p>{', '.join(counts)}</p>{table}")
+    # On a phone, texts would be narrower than a word.
+    style = "<style>.spikelab td:last-child{min-width:20em}</style>"
+    text = f"<p>{', '.join(counts)}</p>"
+    return _page(f"{len(listed)} recordings", style + text + table)
 
 
 class _Html(str):
