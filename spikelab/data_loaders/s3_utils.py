@@ -69,10 +69,10 @@ def upload_to_s3(
     """
     options = with_credentials(
         storage_options,
-        aws_access_key_id=aws_access_key_id,
-        aws_secret_access_key=aws_secret_access_key,
-        aws_session_token=aws_session_token,
-        region_name=region_name,
+        aws_access_key_id,
+        aws_secret_access_key,
+        aws_session_token,
+        region_name,
     )
     parse_s3_url(s3_url)
     check_progress(progress)
@@ -131,10 +131,10 @@ def download_from_s3(
     """
     options = with_credentials(
         storage_options,
-        aws_access_key_id=aws_access_key_id,
-        aws_secret_access_key=aws_secret_access_key,
-        aws_session_token=aws_session_token,
-        region_name=region_name,
+        aws_access_key_id,
+        aws_secret_access_key,
+        aws_session_token,
+        region_name,
     )
     _, key = parse_s3_url(url)
     check_progress(progress)

@@ -21,7 +21,7 @@ from spikelab.formats.unpickler import Unpickler
 from spikelab.spikedata.data_object import DATA_CLASSES, DataObject
 from spikelab.spikedata.spike_trains import SpikeTrains
 from spikelab.storage.publish import local_copy
-from spikelab.storage.s3 import with_credentials
+from spikelab.storage.s3 import CREDENTIALS, with_credentials
 from spikelab.storage.urls import is_s3_url, shown
 
 __all__ = [
@@ -237,10 +237,9 @@ class Credentials:
 
 def _with_credentials(options: Mapping[str, Any]) -> dict[str, Any]:
     """Return options whose credentials are part of `storage_options`."""
-    names = CredentialKeywords.__annotations__
-    found = {name: value for name, value in options.items() if name not in names}
-    keys = {name: options.get(name) for name in names}
-    found["storage_options"] = with_credentials(found.get("storage_options"), **keys)
+    found = {k: value for k, value in options.items() if k not in CREDENTIALS}
+    keys = [options.get(name) for name in CREDENTIALS]
+    found["storage_options"] = with_credentials(found.get("storage_options"), *keys)
     return found
 
 

@@ -21,6 +21,12 @@ from spikelab.storage.store import (
 )
 from spikelab.storage.urls import Location, located
 
+CREDENTIALS = (
+    *("aws_access_key_id", "aws_secret_access_key", "aws_session_token"),
+    "region_name",
+)
+"""Options that functions of spikelab 0.1.2 take one by one."""
+
 _MARK = "spikelab-export"
 """The name of the mark among the metadata of an object."""
 
@@ -31,10 +37,11 @@ _EMPTY = ("416", "InvalidRange")
 
 
 def with_credentials(
-    storage_options: Mapping[str, Any] | None, **credentials: str | None
+    storage_options: Mapping[str, Any] | None, *credentials: str | None
 ) -> Mapping[str, Any] | None:
-    """Return the storage options with those of the credentials that are given."""
-    given = {name: value for name, value in credentials.items() if value is not None}
+    """Return the storage options with those of the `CREDENTIALS` that are given."""
+    pairs = zip(CREDENTIALS, credentials, strict=True)
+    given = {name: value for name, value in pairs if value is not None}
     return {**(storage_options or {}), **given} if given else storage_options
 
 
