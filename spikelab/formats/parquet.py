@@ -294,17 +294,17 @@ def _of_array(table: Any, kind: str, about: Mapping[str, Any]) -> DataObject:
     if len(shape) != len(axes) or any(type(n) is not int or n < 0 for n in shape):
         raise FormatError(f"its metadata say the shape {shape!r:.80}")
     in_rows = [shape[axis] for axis in axes]
-    columns = [column.to_numpy() for column in table.columns]
-    if len(axes) == 3:
+    if kind == "PairwiseCompMatrix":
+        columns = [column.to_numpy() for column in table.columns[1:]]
+        values = np.array(columns, dtype=about["dtype"]).T
+    else:
+        numbers, values = (table.columns[i].to_numpy() for i in (0, -1))
         rows = in_rows[1] * in_rows[2]
         expected = np.repeat(np.arange(in_rows[0] if rows else 0), rows)
-        if not np.array_equal(columns[0], expected):
+        if not np.array_equal(numbers, expected):
             raise FormatError(
                 "its rows must be in the order in which they were written"
             )
-        values = columns[-1]
-    else:
-        values = np.array(columns[1:], dtype=about["dtype"]).T
     if values.size != np.prod(shape, dtype=object):
         raise FormatError(f"its values do not have the shape {shape}")
     array = values.reshape(in_rows).transpose(np.argsort(axes))

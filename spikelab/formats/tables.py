@@ -250,14 +250,14 @@ class TableWriter(FileWriter):
         raise NotImplementedError
 
     def _losses(self, obj: DataObject) -> list[Loss]:
-        shift = max(
-            (t.rounding(self._there_and_back) for t in _times_of(obj)), default=0
-        )
-        text = f"times are rounded by up to {shift:.3g} ms"
-        losses = [Loss(("time_unit",), text)] if shift else []
+        def there_and_back(times_ms: NDArray[Any]) -> NDArray[Any]:
+            return time_units.there_and_back(times_ms, self.time_unit, self.fs_Hz)
+
+        shift = max((t.rounding(there_and_back) for t in _times_of(obj)), default=0)
+        rounded = [f"times are rounded by up to {shift:.3g} ms"] if shift else []
         found = compare(obj, self._carried(obj))
         texts = dict.fromkeys(self._reason(obj, d.path) for d in found)
-        return losses + [Loss((), text) for text in texts]
+        return [Loss((), text) for text in (*rounded, *texts)]
 
     def _reason(self, obj: DataObject, path: tuple[Any, ...]) -> str:
         """Return in words what the table does not carry at a place of an object."""
@@ -271,8 +271,8 @@ class TableWriter(FileWriter):
             if isinstance(obj, SpikeData):
                 return f"{name} (no units_table)"
             is_stack = isinstance(obj, SpikeSliceStack | RateSliceStack)
-            what = "a stack has no table of units" if is_stack else "values only"
-            return f"{name} ({what})"
+            what = "a stack has no table of units"
+            return f"{name} ({what if is_stack else 'the table holds values only'})"
         if name == "labels":
             found = type(getattr(obj, name)).__name__
             return f"labels as {found} (they come back as a list)"
@@ -289,13 +289,10 @@ class TableWriter(FileWriter):
         row = table.rows[unit]
         if key not in row:  # it is there instead of another one
             return ""
-        if not has_column(key):
-            is_name = isinstance(key, str) and fits(key)
-            return (
-                "the table has a column of this name for itself"
-                if is_name
-                else "the name of a column is a str"
-            )
+        if not isinstance(key, str) or not fits(key):
+            return "the name of a column is a str"
+        if key in OWN:
+            return "the table has a column of this name for itself"
         if row[key] is None:
             return f"None is {self.missing}, as if the attribute were missing"
         return self.cells
@@ -308,9 +305,6 @@ class TableWriter(FileWriter):
         """Return times in ms as they stand in the file."""
         times = np.asarray(times_ms, dtype=np.float64)
         return time_units.from_ms(times, self.time_unit, self.fs_Hz)
-
-    def _there_and_back(self, times_ms: NDArray[Any]) -> NDArray[Any]:
-        return time_units.there_and_back(times_ms, self.time_unit, self.fs_Hz)
 
 
 def has_column(key: Any) -> bool:
@@ -333,7 +327,8 @@ def window_of(sd: SpikeData) -> dict[str, Any]:
 
 def _bare(sd: SpikeData) -> SpikeData:
     """Return the spikes and the window of a recording."""
-    return UnitsTable(**window_of(sd)).recording(sd.spike_trains)
+    trains = SpikeTrains(sd.spike_trains.flat, sd.spike_trains.ends)
+    return UnitsTable(**window_of(sd)).recording(trains)
 
 
 def _repeated(number: int, count: int) -> NDArray[np.int32]:
