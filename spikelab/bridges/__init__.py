@@ -9,21 +9,9 @@ __all__ = ["library"]
 
 
 def library(name: str, feature: str, extra: str) -> Any:
-    """Import and return a package of an extra.
+    """Import and return a package, such as ``spikeinterface.core``, of an extra.
 
-    Parameters
-    ----------
-    name : str
-        What to import, such as ``"spikeinterface.core"``.
-    feature : str
-        What needs it, for the error.
-    extra : str
-        The extra that installs it.
-
-    Raises
-    ------
-    MissingExtraError
-        If it is not installed.
+    Raises MissingExtraError, which says that `feature` needs it, if it is not installed.
     """
     try:
         return importlib.import_module(name)

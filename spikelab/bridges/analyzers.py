@@ -15,71 +15,43 @@ METRICS = ("quality_metrics", "template_metrics")
 def describe(analyzer: Any, attributes: list[dict[str, Any]]) -> dict[str, Any]:
     """Add metrics, templates, electrodes and locations to the attributes of units.
 
-    Electrodes and locations that the sorting knows stay.
-
-    Parameters
-    ----------
-    analyzer : SortingAnalyzer
-        What was computed.
-    attributes : list of dict
-        One dictionary per unit, extended in place.
-
-    Returns
-    -------
-    dict
-        Metadata of the recording: ``waveform_unit``, and ``channel_ids`` where they are
-        no integers, so that electrodes are positions among them.
+    Electrodes and locations that the sorting knows stay. Returns metadata of the
+    recording: ``waveform_unit``, and ``channel_ids`` where they are no integers, so that
+    electrodes are positions among them.
     """
     for name in METRICS:
         if analyzer.has_extension(name):
             table = analyzer.get_extension(name).get_data().loc[analyzer.unit_ids]
             columns = {key: table[key].to_numpy() for key in table.columns}
-            _update(attributes, as_attributes(columns, len(attributes)))
-    electrodes, metadata = _electrodes(np.asarray(analyzer.channel_ids))
+            found = as_attributes(columns, len(attributes))
+            for row, known in zip(attributes, found, strict=True):
+                row.update(known)
+    metadata: dict[str, Any] = {}
+    channels = np.asarray(analyzer.channel_ids)
+    try:
+        electrodes = channels.astype(np.int64)
+    except ValueError:  # names
+        metadata["channel_ids"] = channels.tolist()
+        electrodes = np.arange(len(channels), dtype=np.int64)
     peaks: list[int | None] = [None] * len(attributes)
     if analyzer.has_extension("templates"):
-        metadata |= _waveform_unit(analyzer)
+        # Called return_scaled before 0.103.
+        scaled = getattr(analyzer, "return_scaled", False)
+        if getattr(analyzer, "return_in_uV", scaled):
+            metadata["waveform_unit"] = "uV"
         data = analyzer.get_extension("templates").data
-        peaks = _add_waveforms(attributes, data, electrodes)
+        for name, key in (("average", "waveform_mean"), ("std", "waveform_sd")):
+            for row, waveform in zip(attributes, data.get(name, ()), strict=False):
+                row[key] = np.asarray(waveform, dtype=np.float32)
+                row["waveform_channels"] = electrodes.copy()
+        peaks = [_peak(waveform) for waveform in data.get("average", ())] or peaks
     _place(analyzer, attributes, electrodes, peaks)
     return metadata
 
 
-def _update(attributes: list[dict[str, Any]], more: list[dict[str, Any]]) -> None:
-    for row, known in zip(attributes, more, strict=True):
-        row.update(known)
-
-
-def _electrodes(channel_ids: NDArray[Any]) -> tuple[NDArray[np.int64], dict[str, Any]]:
-    """Return the number of each channel: its id, or its position if that is a name."""
-    try:
-        return channel_ids.astype(np.int64), {}
-    except ValueError:
-        names = {"channel_ids": channel_ids.tolist()}
-        return np.arange(len(channel_ids), dtype=np.int64), names
-
-
-def _waveform_unit(analyzer: Any) -> dict[str, Any]:
-    # Called return_scaled before 0.103.
-    scaled = getattr(analyzer, "return_in_uV", getattr(analyzer, "return_scaled", None))
-    return {"waveform_unit": "uV"} if scaled else {}
-
-
-def _add_waveforms(
-    attributes: list[dict[str, Any]], data: Any, electrodes: NDArray[np.int64]
-) -> list[int | None]:
-    """Add mean and sd of the waveforms; return the channel with the largest of each."""
-    for name, key in (("average", "waveform_mean"), ("std", "waveform_sd")):
-        for row, waveform in zip(attributes, data.get(name, ()), strict=False):
-            row[key] = np.asarray(waveform, dtype=np.float32)
-            row["waveform_channels"] = electrodes.copy()
-    if "average" not in data:
-        return [None] * len(attributes)
-    return [_peak(np.ptp(waveform, axis=0)) for waveform in data["average"]]
-
-
-def _peak(amplitudes: NDArray[Any]) -> int | None:
+def _peak(waveform: NDArray[Any]) -> int | None:
     """Return the channel with the largest amplitude, None for NaN or zeros."""
+    amplitudes = np.ptp(waveform, axis=0)
     return int(np.argmax(amplitudes)) if np.max(amplitudes) > 0 else None
 
 

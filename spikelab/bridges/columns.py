@@ -16,19 +16,9 @@ LISTS = ("location", "electrode")
 def as_array(column: Column, missing_text: str | None = None) -> NDArray[Any]:
     """Return an attribute of all units as an array with one row per unit.
 
-    Parameters
-    ----------
-    column : Column
-        The attribute.
-    missing_text : str, optional
-        What stands for a missing value among strings; by default a column of strings
-        with missing ones is an array of objects.
-
-    Returns
-    -------
-    ndarray
-        bool, int, float or str if all values are that; missing numbers are NaN. Else
-        objects, None for missing ones.
+    It is of bool, int, float or str if all values are that; missing numbers are NaN,
+    missing strings are `missing_text`. Else, and where this does not say what is
+    missing, it holds objects, None for missing ones.
     """
     known, kind = column.known, column.kind
     values = [known.get(unit) for unit in range(len(column.values))]

@@ -23,15 +23,8 @@ def n_bins(length_ms: float, bin_size_ms: float, origin_ms: float = 0.0) -> int:
     """Return how many bins cover `length_ms`: rounded up, float drift apart.
 
     A length that is a whole number of bins but for rounding, as in
-    ``(0.1 + 0.2) / 0.1``, or as the difference of two times far from 0, does
-    not get a bin more.
-
-    Parameters
-    ----------
-    length_ms, bin_size_ms : float
-        What is to be covered, and with what.
-    origin_ms : float
-        Where the first bin begins: far from 0, times are rounded more coarsely.
+    ``(0.1 + 0.2) / 0.1``, does not get a bin more. Far from 0, where bins begin at
+    `origin_ms`, times are rounded more coarsely.
     """
     ratio = length_ms / bin_size_ms
     largest = max(abs(origin_ms), abs(origin_ms + length_ms))
@@ -79,17 +72,10 @@ def counts(
 def spread(
     raster: NDArray[Any], origin_ms: float, bin_size_ms: float
 ) -> list[NDArray[np.float64]]:
-    """Return spike times that have these counts: k spikes divide their bin evenly.
+    """Return the sorted spike times of each unit, in ms, that have these counts.
 
-    Parameters
-    ----------
-    raster : ndarray, shape (units, bins)
-        Counts; what is not positive is no spike.
-
-    Returns
-    -------
-    list of ndarray
-        Sorted spike times of each unit in ms.
+    `raster` has shape (units, bins); what is not positive is no spike. The k spikes of
+    a bin divide it evenly.
     """
     rows = ((row, np.flatnonzero(row > 0)) for row in raster)
     return [placed(bins, row[bins], origin_ms, bin_size_ms) for row, bins in rows]

@@ -53,17 +53,9 @@ def cut(
 ) -> dict[str, Any]:
     """Return the arguments of the part from `first` up to, and without, `last`.
 
-    Parameters
-    ----------
-    recording : SpikeData
-        What to cut from.
-    first, last : float
-        The window on the clock of `recording`, in ms.
-    zero : float
-        The time on that clock that becomes 0.
-    window : tuple, optional
-        Start and length of the part on the new clock, if they are known without
-        rounding; rounding moves no spike out of it.
+    `zero` is the time, on the clock of `recording`, that becomes 0; `window` are start
+    and length of the part on its own clock, if they are known without rounding.
+    Rounding moves no spike out of it.
     """
     start_time, length = window or (first - zero, last - first)
     spikes = [slice(*t.searchsorted((first, last))) for t in recording.train]

@@ -48,12 +48,8 @@ class SpikeTrains(Sequence[NDArray[np.float64]]):
     def from_arrays(cls, arrays: Iterable[ArrayLike]) -> Self:
         """Copy the spike times of each unit into one flat array.
 
-        Raises
-        ------
-        TypeError
-            If the spike times of a unit are not real numbers, or are masked.
-        ValueError
-            If the spike times of a unit are not 1-D.
+        Raises TypeError if those of a unit are not real numbers, or are masked, and
+        ValueError if they are not 1-D.
         """
         checked = [_spike_times(unit, times) for unit, times in enumerate(arrays)]
         counts = np.fromiter(map(len, checked), dtype=np.int64, count=len(checked))
@@ -62,21 +58,10 @@ class SpikeTrains(Sequence[NDArray[np.float64]]):
 
     @classmethod
     def from_flat(cls, flat: NDArray[Any], ends: ArrayLike, name: str) -> Self:
-        """Return the spike trains that a file holds in flat form.
+        """Return the spike trains that a file holds in flat form, not copied.
 
-        Parameters
-        ----------
-        flat : ndarray, shape (n_spikes,)
-            All spike times, unit after unit; not copied.
-        ends : array-like of int, shape (N,)
-            Where the spikes of each unit end.
-        name : str
-            What errors call `ends`.
-
-        Raises
-        ------
-        FormatError
-            If `ends` decreases, or does not end at the number of spikes.
+        Raises FormatError, which calls them `name`, if `ends` decrease, or do not end at
+        the number of spikes.
         """
         edges = np.asarray(ends)
         if edges.ndim != 1 or (edges.size and edges.dtype.kind not in "iu"):
@@ -98,14 +83,7 @@ class SpikeTrains(Sequence[NDArray[np.float64]]):
     def from_pairs(cls, units: ArrayLike, times: NDArray[Any], n_units: int) -> Self:
         """Sort parallel arrays of units and times into one train per unit.
 
-        Parameters
-        ----------
-        units : array-like of int, shape (n_spikes,)
-            Unit of each spike, 0 to ``n_units - 1``, in any order.
-        times : ndarray, shape (n_spikes,)
-            Time of each spike; those of a unit keep their order.
-        n_units : int
-            Number of units.
+        `units` are 0 to ``n_units - 1``, in any order; the times of a unit keep theirs.
         """
         indices = np.asarray(units)
         if np.any(indices[1:] < indices[:-1]):

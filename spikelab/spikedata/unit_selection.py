@@ -17,21 +17,7 @@ def select_units(
     by: str | None,
     preserve_order: bool,
 ) -> list[int]:
-    """Return the indices of the chosen units, each once.
-
-    Parameters
-    ----------
-    units : int, iterable of int, or attribute value(s) if `by` is given
-        The choice. A boolean mask of all units is taken as a mask.
-    n_units : int
-        Number of units to choose from.
-    neuron_attributes : list of dict or None
-        The attributes, for `by`.
-    by : str or None
-        Choose the units whose attribute of this name is among `units`.
-    preserve_order : bool
-        Keep the order of `units` instead of sorting.
-    """
+    """Return the indices of the chosen units, each once; see :meth:`UnitObject.subset`."""
     if by is None:
         unique = dict.fromkeys(as_indices("units", units, n_units))
         return list(unique) if preserve_order else sorted(unique)
