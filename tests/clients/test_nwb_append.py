@@ -180,6 +180,9 @@ def test_spikes_keep_their_time_of_day():
     add_to_nwbfile(sd, file)
     assert file.units.get_unit_spike_times(0).tolist() == [1.0]
     assert file.units.get_unit_obs_intervals(0).tolist() == [[-1.0, 3.0]]
+    sd = SpikeData([[3000.0]], metadata={"time_zero_ms": "noon"})
+    file = add_to_nwbfile(sd, new_session())
+    assert file.units.get_unit_spike_times(0).tolist() == [3.0]
 
 
 def test_attributes_that_make_no_column_are_named():

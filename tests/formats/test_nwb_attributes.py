@@ -1,30 +1,35 @@
-"""Attributes of units become columns and attributes again."""
+"""Attributes of units become columns of a file and attributes again."""
 
+import warnings
+
+import h5py
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from siblings import VALUES as VALUES_OF_ANY_KIND
 
-from spikelab import SpikeData
+from spikelab import SpikeData, load
 from spikelab.formats import NWBWriter
-from spikelab.formats.nwb.packing import RESERVED
-from spikelab.formats.nwb.units import unit_facts
 from spikelab.spikedata.differences import equal as same
-from spikelab.spikedata.unit_table import MISSING, UnitTable
+
+RANDOM = settings(max_examples=40)
+
+SPECIAL = (
+    *("id", "spike_times", "electrodes", "obs_intervals", "x_index", "waveform_mean"),
+    *("description", "colnames", "columns", "name", "rate", "items", "get", "copy"),
+)
+"""Names of columns that mean something else to a reader."""
 
 
-def columns_of(units):
-    """The columns of a table of units, and what is left out."""
-    return unit_facts(UnitTable(units, len(units)))
-
-
-def to_attributes(columns, units):
-    """Give the units what the columns hold."""
-    for column in columns:
-        for unit, value in zip(units, column.values(), strict=True):
-            if value is not MISSING:
-                unit[column.key] = value
+def read_back(units, folder):
+    """What one unit per dictionary is known by after an export, beside its number."""
+    sd = SpikeData([[]] * len(units), length=1.0, neuron_attributes=units)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        sd.to_nwb(folder / "a.nwb", verify=True)
+    found = load(folder / "a.nwb").neuron_attributes or []
+    return [{k: v for k, v in unit.items() if k != "unit_id"} for unit in found]
 
 
 def losses(units):
@@ -66,41 +71,36 @@ def attributes(draw):
 
 
 @given(units=attributes())
-def test_attributes_of_one_kind_come_back(units):
+@RANDOM
+def test_attributes_of_one_kind_come_back(units, tmp_path):
     """With their types, and missing where they were."""
-    columns = columns_of(units)
-    assert not columns.left_out
     assert not losses(units)
-    found = [{} for _ in units]
-    to_attributes(columns.columns, found)
-    for wanted, got in zip(units, found, strict=True):
-        assert same(dict(sorted(wanted.items())), dict(sorted(got.items())))
+    assert same(read_back(units, tmp_path), units)
 
 
-@given(
-    keys=st.lists(TEXT | st.sampled_from(sorted(RESERVED)), unique=True, max_size=20)
-)
-def test_names_are_unique_and_safe(keys):
+@given(keys=st.lists(TEXT | st.sampled_from(SPECIAL), unique=True, max_size=20))
+@RANDOM
+def test_names_are_unique_and_safe(keys, tmp_path):
     """Whatever the keys are."""
-    names = [column.name for column in columns_of([dict.fromkeys(keys, 1)]).columns]
-    assert len(set(names)) == len(keys)
-    for name in names:
-        assert name not in RESERVED
+    read_back([dict.fromkeys(keys, 1)], tmp_path)
+    with h5py.File(tmp_path / "a.nwb") as file:
+        names = list(file["units"].attrs["colnames"])
+    assert names[:2] == ["spike_times", "obs_intervals"]
+    assert len(set(names)) == 2 + len(keys)
+    for name in names[2:]:
+        assert name not in SPECIAL
         assert name.isidentifier()
         assert not name.endswith("_index")
 
 
-def test_a_missing_value_that_looks_like_another_is_said():
+def test_a_missing_value_that_looks_like_another_is_said(tmp_path):
     """NaN for nothing cannot be told from NaN for a measured NaN."""
     units = [{"a": np.nan, "b": "x"}, {"a": 1.0}, {"b": None}]
-    columns = columns_of(units)
     assert losses(units) == [
         f"which units lack neuron_attributes[{key!r}] (NaN or empty in the file)"
         for key in "ab"
     ]
-    found = [{}, {}, {}]
-    to_attributes(columns.columns, found)
-    assert found[2]["b"] == ""
+    assert read_back(units, tmp_path)[2]["b"] == ""
 
 
 WIDE = st.integers(-(2**63) - 1, 2**64) | st.integers(-1, 1)
@@ -137,38 +137,36 @@ def integers_in(value):
     shape=st.sampled_from([*SHAPES.values()]),
     gap=st.booleans(),
 )
-def test_integers_come_back_as_the_same_integers(numbers, shape, gap):
+@RANDOM
+def test_integers_come_back_as_the_same_integers(numbers, shape, gap, tmp_path):
     """Of whatever types they are; else the key is left out."""
-    units = [{"n": shape(row)} for row in numbers] + [{}] * gap
-    columns = columns_of(units)
-    if columns.left_out:
-        flat = [
-            abs(n) for unit in units[: len(numbers)] for n in integers_in(unit["n"])
-        ]
+    units = [{"n": shape(row)} for row in numbers]
+    found = read_back(units + [{}] * gap, tmp_path)
+    if not any(found):
+        flat = [abs(n) for unit in units for n in integers_in(unit["n"])]
         assert max(flat) > 2**53
         return
-    found = columns.columns[0].values()[: len(numbers)]
     for unit, got in zip(units, found, strict=False):
-        assert all(isinstance(n, int) for n in integers_in(got))
-        assert integers_in(got) == integers_in(unit["n"])
+        assert all(isinstance(n, int) for n in integers_in(got["n"]))
+        assert integers_in(got["n"]) == integers_in(unit["n"])
 
 
 def test_integers_that_no_type_holds_are_left_out():
     """Floats would round them."""
-    columns = columns_of([{"n": 2**64 - 1, "m": [1]}, {"n": -1, "m": [2**60, 0.5]}])
-    assert columns.left_out == {
-        "n": "its integers do not fit in 64 bits together",
-        "m": "its integers do not fit beside NaN or fractions",
-    }
+    units = [{"n": 2**64 - 1, "m": [1]}, {"n": -1, "m": [2**60, 0.5]}]
+    assert losses(units) == [
+        "neuron_attributes['n'] (its integers do not fit in 64 bits together)",
+        "neuron_attributes['m'] (its integers do not fit beside NaN or fractions)",
+    ]
 
 
 @pytest.mark.parametrize("present", [["a", "b"], [True, False]], ids=str)
 @pytest.mark.parametrize("nan", [np.nan, np.float32("nan"), np.array(np.nan)], ids=repr)
-def test_nan_among_texts_or_truth_values_is_a_missing_value(present, nan):
+def test_nan_among_texts_or_truth_values_is_a_missing_value(present, nan, tmp_path):
     """As pandas says that there is none; it comes back."""
-    columns = columns_of([{"a": v} for v in (present[0], nan, present[1])])
-    assert not columns.left_out
-    assert same(columns.columns[0].values(), [present[0], float("nan"), present[1]])
+    values = [present[0], nan, present[1]]
+    found = read_back([{"a": value} for value in values], tmp_path)
+    assert same([u["a"] for u in found], [present[0], float("nan"), present[1]])
 
 
 @pytest.mark.parametrize(
@@ -183,10 +181,10 @@ def test_nan_that_cannot_be_told_apart_is_said(values):
 @given(
     units=st.lists(st.dictionaries(st.text(max_size=3), VALUES_OF_ANY_KIND), max_size=4)
 )
-def test_any_values_are_stored_or_named(units):
-    """Nothing is dropped without a word, and what is stored is as long as the units."""
-    columns = columns_of(units)
-    keys = {key for unit in units for key in unit}
-    assert {c.key for c in columns.columns} | set(columns.left_out) == keys
-    for column in columns.columns:
-        assert len(column.values()) == len(units)
+@RANDOM
+def test_any_values_are_stored_or_named(units, tmp_path):
+    """Nothing is dropped without a word."""
+    found = {key for unit in read_back(units, tmp_path) for key in unit}
+    lost = losses(units)
+    for key in {key for unit in units for key in unit} - found:
+        assert any(f"neuron_attributes[{key!r}]" in line for line in lost)

@@ -223,13 +223,26 @@ def test_a_part_tells_the_true_time(tmp_path):
     assert abs(seen - true) < timedelta(milliseconds=1)
 
 
-def test_time_zero_of_another_program(tmp_path):
-    """The reference of all times may be later than the start of the session."""
+@pytest.mark.parametrize("zero_ms", [7250.0, -1500.0])
+def test_time_zero_of_another_program(zero_ms, tmp_path):
+    """The reference of all times may differ from the start; it is written again."""
     path = simulated().to_nwb(tmp_path / "a.nwb", session=SESSION)
+    reference = datetime.fromisoformat(START) + timedelta(milliseconds=zero_ms)
     with h5py.File(path, "r+") as file:
         del file["timestamps_reference_time"], file.attrs["creator"]
-        file["timestamps_reference_time"] = "2024-05-17T12:03:07.250Z"
-    assert load(path).metadata["time_zero_ms"] == 7250.0
+        file["timestamps_reference_time"] = reference.astimezone(UTC).isoformat()
+    sd = load(path)
+    assert sd.metadata["time_zero_ms"] == zero_ms
+    for obj, moved in (
+        (sd, 0.0),
+        (sd.subtime(400.0, 900.0), 400.0),
+        (sd.frames(500.0), 0.0),
+        (sd.frames(500.0).spike_stack[1], 500.0),
+    ):
+        found = header(obj.to_nwb(tmp_path / "b.nwb", verify=True))
+        true = reference + timedelta(milliseconds=moved)
+        assert datetime.fromisoformat(found["timestamps_reference_time"]) == true
+        assert found["session_start_time"] == START
 
 
 @pytest.mark.parametrize("zero", ["noon", 1e300, True, None])

@@ -28,7 +28,6 @@ from spikelab.formats.nwb.units import (
     observed_ms,
     unit_facts,
 )
-from spikelab.spikedata.cutting import TIME_ZERO
 from spikelab.spikedata.spikedata import SpikeData
 from spikelab.storage.publish import publish
 
@@ -48,15 +47,14 @@ def add_to_nwbfile(sd: SpikeData, nwbfile: "NWBFile") -> "NWBFile":
             f"nwbfile must have no units yet, got a table of {len(nwbfile.units)}"
         )
     facts, header = unit_facts(sd.unit_table), header_of(sd.metadata)
-    electrodes = facts.electrodes
-    rows = None
-    if electrodes is not None:
-        rows = _rows(electrodes, nwbfile.electrodes)
+    electrodes, table = facts.electrodes, nwbfile.electrodes
+    rows = None if electrodes is None else _rows(electrodes, table)
     if said := facts.cautions():
         warn(f"neuron_attributes in NWB: {said}")
-    columns = _spikes(sd, nwbfile)
+    later = nwbfile.timestamps_reference_time - nwbfile.session_start_time
+    columns = _spikes(sd, header.time_zero_ms - later / timedelta(milliseconds=1))
     if electrodes is not None:
-        if nwbfile.electrodes is None:
+        if table is None:
             _add_electrodes(electrodes, nwbfile)
         what, table = "Rows of the electrodes table.", nwbfile.electrodes
         columns += _column("electrodes", what, rows, electrodes.ends, table=table)
@@ -143,10 +141,8 @@ def _rows(electrodes: Electrodes, table: Any) -> NDArray[np.int64]:
     return rows[electrodes.rows]
 
 
-def _spikes(sd: SpikeData, nwbfile: "NWBFile") -> list[Any]:
-    """Return spikes and window, on the clock of the session, as columns of pynwb."""
-    later = nwbfile.timestamps_reference_time - nwbfile.session_start_time
-    zero_ms = sd.metadata.get(TIME_ZERO, 0.0) - later / timedelta(milliseconds=1)
+def _spikes(sd: SpikeData, zero_ms: float) -> list[Any]:
+    """Return spikes and window as columns; time 0 becomes `zero_ms`."""
     trains = sd.spike_trains
     seconds = (trains.flat + zero_ms) / 1000.0 if zero_ms else trains.flat / 1000.0
     windows = np.repeat([observed_ms(sd)], sd.N, axis=0)

@@ -194,9 +194,10 @@ def _waveform_column(
     has no waveform, or a smaller one than others. A synonym that all units use is the
     key of the column.
     """
+    known = [key for key in keys if key in table.columns]
     waves, used = {}, set()
     for unit, row in enumerate(table.rows):
-        for key in keys:
+        for key in known:
             if (wave := _waveform(row.get(key))) is not None:
                 waves[unit] = wave
                 used.add(key)
