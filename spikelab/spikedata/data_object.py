@@ -1,5 +1,6 @@
 """What the six data classes have in common."""
 
+import inspect
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Self
 
@@ -28,10 +29,17 @@ class DataObject(LookMixin, ExportMixin):
     FIELDS: ClassVar[Mapping[str, str]] = {}
     """For each argument of the constructor, the attribute that holds it."""
 
+    __signature__: ClassVar[inspect.Signature]
+
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if "FIELDS" in vars(cls):
             DATA_CLASSES[cls.__name__] = cls
+        if "__init__" in vars(cls):
+            # What `help` shows first; the types are in the docstring, in words.
+            _, *shown = inspect.signature(vars(cls)["__init__"]).parameters.values()
+            untyped = [p.replace(annotation=inspect.Parameter.empty) for p in shown]
+            cls.__signature__ = inspect.Signature(untyped)
 
     def arguments(self) -> dict[str, Any]:
         """Return the constructor's arguments that make an equal object."""
