@@ -197,8 +197,9 @@ def _found(group: h5py.Group, name: str, links: int = _MOST_LINKS) -> Any:
 def listed(group: h5py.Group) -> str:
     """Return in words which datasets a group holds."""
     names: list[str] = []
+    # h5py gives names that are not UTF-8 as bytes.
     group.visititems(
-        lambda name, item: names.append(name) if hasattr(item, "shape") else None
+        lambda name, item: names.append(str(name)) if hasattr(item, "shape") else None
     )
     more = ", ..." if len(names) > _MOST_NAMED else ""
     return f"its datasets are {', '.join(names[:_MOST_NAMED]) or 'none'}{more}"

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from recordings import simulated
 
+import spikelab
 from spikelab import (
     AnalysisWorkspace,
     SpikeData,
@@ -276,6 +277,19 @@ def test_objects_in_npy_are_not_unpickled(name, folder):
     with refused_or_left_out(name, name):
         load_spikedata_from_kilosort(folder, fs_Hz=30_000.0)
     assert not touched.exists()
+
+
+def test_names_of_datasets_that_are_no_text(tmp_path):
+    """They stand in the error as bytes."""
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file[b"\xff"] = np.arange(3.0)
+        file["times"] = np.arange(3.0)
+    with pytest.raises(FormatError, match=r"its datasets are .*xff"):
+        spikelab.load_spikedata_from_hdf5(
+            tmp_path / "a.h5",
+            spike_times_dataset="spike_times",
+            spike_times_index_dataset="spike_times_index",
+        )
 
 
 def npy(header, data=b""):
