@@ -355,6 +355,7 @@ def write_blocks(
     for block in blocks:
         created[position : position + len(block)] = block
         position += len(block)
+        del block  # or it stays in memory beside the next one
     return created
 
 
@@ -370,11 +371,14 @@ def write_small(group: h5py.Group, arrays: Iterable[tuple[str, NDArray[Any]]]) -
 
 
 def write_array(group: h5py.Group, name: str, array: NDArray[Any]) -> None:
-    """Write an array in blocks.
+    """Write an array without a copy of it in memory.
 
-    The blocks of a memory-mapped file follow its own order, so that it is read once from
-    front to back.
+    HDF5 writes an array in C order as it lies. Of any other, blocks are copied; those
+    of a memory-mapped file in its own order, so that it is read once from front to back.
     """
+    if array.flags.c_contiguous:
+        group.create_dataset(name, data=array)
+        return
     created = group.create_dataset(name, shape=array.shape, dtype=array.dtype)
     axes = list(range(array.ndim))
     if isinstance(array, np.memmap):

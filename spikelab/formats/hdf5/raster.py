@@ -7,7 +7,7 @@ import math
 import os
 import zlib
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from typing import Any, ClassVar
 
@@ -21,13 +21,13 @@ from spikelab.errors import FormatError
 from spikelab.formats import h5
 from spikelab.formats.hdf5.writer import HDF5Writer
 from spikelab.spikedata import binning
-from spikelab.spikedata.spike_trains import BLOCK, SpikeTrains
+from spikelab.spikedata.spike_trains import BLOCK, CACHED, SpikeTrains
 from spikelab.spikedata.spikedata import SpikeData
 
 _CHUNK = (16, 65536)
 """Units and bins of a chunk: about a megabyte, and few chunks in a long raster."""
 
-_MOST_SPIKES = 2**17
+_MOST_SPIKES = 2**16
 """Spikes of some units that are put into chunks at a time."""
 
 _MOST_IN_BIN = 2**31
@@ -36,6 +36,9 @@ _GZIP_LEVEL = 1
 
 _WORKERS = min(os.cpu_count() or 1, 8)
 """Threads that compress chunks; one writes what they have done, in order."""
+
+_Corner = tuple[int, int]
+"""The first unit and the first bin of a chunk."""
 
 _Counts = tuple[NDArray[np.int64], NDArray[np.int64]]
 """The bins of a unit that hold spikes, and how many."""
@@ -125,15 +128,14 @@ class RasterWriter(HDF5Writer):
         return binning.n_bins(sd.length, self._size, sd.start_time)
 
     def _write_train(self, group: h5py.Group, sd: SpikeData) -> None:
-        bins = self._bins(sd)
-        shape = (min(_CHUNK[0], sd.N), min(_CHUNK[1], bins))
+        n_bins = self._bins(sd)
+        shape = (min(_CHUNK[0], sd.N), min(_CHUNK[1], n_bins))
+        bins = _Bins(sd.start_time, self._size, n_bins, shape[1])
         empty = 0 in shape
-        chunks = functools.partial(self._chunks, sd, shape)
-        largest = 0 if empty else max((c.largest for c in chunks()), default=0)
         raster = group.create_dataset(
             self.raster_dataset,
-            shape=(sd.N, bins),
-            dtype=np.min_scalar_type(largest),
+            shape=(sd.N, n_bins),
+            dtype=_smallest_dtype(sd.spike_trains, bins),
             chunks=None if empty else shape,
             compression=None if empty else "gzip",
             compression_opts=None if empty else _GZIP_LEVEL,
@@ -144,38 +146,8 @@ class RasterWriter(HDF5Writer):
             return
         pack = functools.partial(_packed, shape=shape, dtype=raster.dtype)
         with ThreadPoolExecutor(_WORKERS) as pool:
-            for chunk, packed in _in_order(pool, pack, chunks()):
-                raster.id.write_direct_chunk((chunk.row, chunk.column), packed)
-
-    def _chunks(self, sd: SpikeData, shape: tuple[int, int]) -> Iterator["_Chunk"]:
-        """Yield the chunks that hold a spike, stripe after stripe of units."""
-        height, width = shape
-        bins = self._bins(sd)
-
-        def bin_of(times: NDArray[np.float64]) -> NDArray[np.int64]:
-            return binning.bin_indices(times - sd.start_time, self._size, bins)
-
-        def part(
-            row: int, stripe: Sequence[NDArray[np.float64]], first: int, last: int
-        ) -> Iterator[_Chunk]:
-            """Yield the chunks of some units from one column of chunks to another."""
-            counts = [len(times) for times in stripe]
-            if sum(counts) > _MOST_SPIKES and last - first > 1:
-                middle = (first + last) // 2
-                cuts = [_first_from(t, middle * width, bin_of) for t in stripe]
-                halves = zip(
-                    *((t[:i], t[i:]) for t, i in zip(stripe, cuts, strict=True)),
-                    strict=True,
-                )
-                yield from part(row, next(halves), first, middle)
-                yield from part(row, next(halves), middle, last)
-            elif any(counts):
-                rows = np.repeat(np.arange(len(counts), dtype=np.int32), counts)
-                yield from _of_spikes(row, rows, bin_of(np.concatenate(stripe)), shape)
-
-        for row in range(0, sd.N, height):
-            stripe = sd.spike_trains[row : row + height]
-            yield from part(row, stripe, 0, -(-bins // width))
+            for corner, packed in _in_order(pool, pack, _chunks(sd, bins, shape[0])):
+                raster.id.write_direct_chunk(corner, packed)
 
     def _dataset(self, group: h5py.Group) -> h5py.Dataset:
         return h5.dataset(
@@ -257,70 +229,103 @@ def _nonzero(
 
 
 @attrs.frozen
-class _Chunk:
-    """Where a chunk begins, and the spikes of its bins: their places in it, and counts."""
+class _Bins:
+    """The bins of a raster, and the columns of chunks, `width` bins each."""
 
-    row: int
-    column: int
-    places: NDArray[np.int32]
-    counts: NDArray[Any]
+    start_ms: float
+    size_ms: float
+    n_bins: int
+    width: int
 
-    @property
-    def largest(self) -> int:
-        """The most spikes in a bin."""
-        return int(self.counts.max())
+    def of(self, times: NDArray[np.float64]) -> NDArray[np.int64]:
+        """Return the bin of each time."""
+        return binning.bin_indices(times - self.start_ms, self.size_ms, self.n_bins)
 
-
-def _first_from(
-    times: NDArray[np.float64],
-    first_bin: int,
-    bin_of: Callable[[NDArray[np.float64]], NDArray[np.int64]],
-) -> int:
-    """Return the position of the first of ascending times that is in a bin or later."""
-    return bisect.bisect_left(
-        range(len(times)), first_bin, key=lambda i: int(bin_of(times[i : i + 1])[0])
-    )
+    def first_from(self, times: NDArray[np.float64], column: int) -> int:
+        """Return the position of the first of ascending times from a column on."""
+        return bisect.bisect_left(
+            range(len(times)),
+            column * self.width,
+            key=lambda i: int(self.of(times[i : i + 1])[0]),
+        )
 
 
-def _of_spikes(
-    row: int,
-    rows: NDArray[np.int32],
-    bins: NDArray[np.int64],
-    shape: tuple[int, int],
-) -> Iterator[_Chunk]:
-    """Yield the chunks from a row on that hold spikes, given by their rows and bins."""
-    height, width = shape
-    size = height * width
-    places = bins // width
-    places *= size - width  # within a row, bins go on counting
-    places += bins
-    places += rows * width
-    places, counts = np.unique(places, return_counts=True)
-    counts = counts.astype(np.min_scalar_type(counts.max()))  # some chunks are pending
-    numbers, firsts = np.unique(places // size, return_index=True)
-    lasts = np.append(firsts[1:], places.size)
-    for number, first, last in zip(numbers.tolist(), firsts, lasts, strict=True):
-        part = slice(first, last)
-        inside = (places[part] - number * size).astype(np.int32)
-        yield _Chunk(row, number * width, inside, counts[part])
+def _smallest_dtype(trains: SpikeTrains, bins: _Bins) -> DTypeLike:
+    """Return the smallest unsigned integers that hold the spikes of every bin."""
+    for dtype in (np.uint8, np.uint16):
+        most = int(np.iinfo(dtype).max)
+        if not any(_exceeds(times, most, bins) for times in trains):
+            return dtype
+    return np.uint32
 
 
-def _packed(chunk: _Chunk, shape: tuple[int, int], dtype: DTypeLike) -> bytes:
+def _exceeds(times: NDArray[np.float64], most: int, bins: _Bins) -> bool:
+    """Return whether a bin holds more than `most` of ascending times."""
+    for start in range(0, len(times) - most, CACHED):
+        later = times[start + most : start + most + CACHED]
+        # With the one so many before it, a spike is one too many in a bin.
+        if np.any(bins.of(times[start : start + len(later)]) == bins.of(later)):
+            return True
+    return False
+
+
+def _chunks(
+    sd: SpikeData, bins: _Bins, height: int
+) -> Iterator[tuple[_Corner, NDArray[np.int32]]]:
+    """Yield the corners of the chunks that hold spikes, and where in each those lie."""
+    n_columns = -(-bins.n_bins // bins.width)
+    for row in range(0, sd.N, height):
+        for part in _parts(sd.spike_trains[row : row + height], 0, n_columns, bins):
+            counts = [len(times) for times in part]
+            columns, places = (
+                np.empty(sum(counts), np.int64),
+                np.empty(sum(counts), np.int32),
+            )
+            for i, (times, end) in enumerate(zip(part, np.cumsum(counts), strict=True)):
+                here = slice(end - len(times), end)
+                columns[here], inside = np.divmod(bins.of(times), bins.width)
+                places[here] = inside + i * bins.width
+            for column in np.unique(columns).tolist():
+                yield (row, column * bins.width), places[columns == column]
+
+
+def _parts(
+    stripe: list[NDArray[np.float64]], first: int, last: int, bins: _Bins
+) -> Iterator[list[NDArray[np.float64]]]:
+    """Divide the trains of some units between columns, so that each part has few spikes."""
+    n_spikes = sum(map(len, stripe))
+    if n_spikes <= _MOST_SPIKES or last - first == 1:
+        if n_spikes:
+            yield stripe
+        return
+    middle = (first + last) // 2
+    cuts = [bins.first_from(times, middle) for times in stripe]
+    before = [times[:cut] for times, cut in zip(stripe, cuts, strict=True)]
+    after = [times[cut:] for times, cut in zip(stripe, cuts, strict=True)]
+    yield from _parts(before, first, middle, bins)
+    yield from _parts(after, middle, last, bins)
+
+
+def _packed(
+    places: NDArray[np.int32], shape: tuple[int, int], dtype: DTypeLike
+) -> bytes:
     """Return the bytes of a chunk as HDF5's gzip filter would store them."""
     counts = np.zeros(shape[0] * shape[1], dtype=dtype)
-    counts[chunk.places] = chunk.counts
+    np.add.at(counts, places, 1)
     # Rasters are runs of zeros: this strategy makes a third of the bytes.
     packer = zlib.compressobj(_GZIP_LEVEL, strategy=zlib.Z_RLE)
     return packer.compress(counts.data) + packer.flush()
 
 
 def _in_order(
-    pool: Executor, pack: Callable[[_Chunk], bytes], chunks: Iterable[_Chunk]
-) -> Iterator[tuple[_Chunk, bytes]]:
+    pool: Executor,
+    pack: Callable[[NDArray[np.int32]], bytes],
+    chunks: Iterable[tuple[_Corner, NDArray[np.int32]]],
+) -> Iterator[tuple[_Corner, bytes]]:
     """Yield each chunk with what `pack` makes of it, a few being worked on ahead."""
-    pending: deque[tuple[_Chunk, Future[bytes]]] = deque()
-    for chunk in chunks:
-        pending.append((chunk, pool.submit(pack, chunk)))
+    pending: deque[tuple[_Corner, Future[bytes]]] = deque()
+    for corner, places in chunks:
+        pending.append((corner, pool.submit(pack, places)))
         if len(pending) > _WORKERS:
             done, packed = pending.popleft()
             yield done, packed.result()

@@ -16,6 +16,9 @@ from spikelab.spikedata.spikedata import SpikeData
 from spikelab.spikedata.time_units import TimeUnit, from_ms, is_time_unit
 from spikelab.validate import is_dataset_name
 
+_INDICES = 2 * BLOCK
+"""Indices of 32 bits that are written at a time: as many bytes as of other numbers."""
+
 _MOST_SILENT = 2**20
 """Units that a file may have beyond one for each spike."""
 
@@ -157,8 +160,8 @@ class PairedWriter(HDF5Writer):
         trains, (idces, times) = sd.spike_trains, self.named
         n_spikes = trains.n_spikes
         blocks = (
-            trains.unit_indices(start, min(start + BLOCK, n_spikes), np.int32)
-            for start in range(0, n_spikes, BLOCK)
+            trains.unit_indices(start, min(start + _INDICES, n_spikes), np.int32)
+            for start in range(0, n_spikes, _INDICES)
         )
         h5.write_blocks(group, idces, (n_spikes,), np.int32, blocks)
         self._write_times(group, times, trains.flat, self.time_unit)

@@ -3,7 +3,7 @@
 import abc
 import functools
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, ClassVar
@@ -257,14 +257,15 @@ class HDF5Writer(FileWriter):
     ) -> None:
         """Write times in ms as one dataset of times in `unit`."""
         dtype = time_units.dtype(unit)
+        if unit == "ms" and times_ms.dtype == dtype:
+            h5.write_array(group, name, times_ms)
+            return
         starts = range(0, len(times_ms), BLOCK)
-        blocks: Iterable[NDArray[Any]] = (times_ms[i : i + BLOCK] for i in starts)
-        if unit != "ms":
-            blocks = converted(
-                blocks,
-                lambda times, out: time_units.from_ms(times, unit, self.fs_Hz, out),
-                dtype,
-            )
+        blocks = converted(
+            (times_ms[start : start + BLOCK] for start in starts),
+            lambda times, out: time_units.from_ms(times, unit, self.fs_Hz, out),
+            dtype,
+        )
         h5.write_blocks(group, name, times_ms.shape, dtype, blocks)
 
     def _read_times(
