@@ -59,12 +59,12 @@ def cut(
     """
     start_time, length = window or (first - zero, last - first)
     spikes = [slice(*t.searchsorted((first, last))) for t in recording.train]
-    train = [t[part] - zero for t, part in zip(recording.train, spikes, strict=True)]
+    parts = [t[part] for t, part in zip(recording.train, spikes, strict=True)]
+    flat = np.concatenate([np.empty(0), *parts]) - zero
+    trains = SpikeTrains(flat, np.cumsum(list(map(len, parts)), dtype=np.int64))
     samples = _inside(recording.raw_time, first, last)
     return {
-        "train": SpikeTrains.from_arrays(train).moved_into(
-            start_time, length, _slack(first, last, zero)
-        ),
+        "train": trains.moved_into(start_time, length, _slack(first, last, zero)),
         "start_time": start_time,
         "length": length,
         "neuron_attributes": _cut_attributes(recording, spikes),
@@ -198,7 +198,8 @@ def _joined_attributes(recording: "SpikeData", following: "SpikeData") -> Attrib
     rows, more = recording.neuron_attributes, following.neuron_attributes
     if not rows or not more:
         return rows or more
-    keys = [key for key in _per_spike(recording) if key in _per_spike(following)]
+    also = _per_spike(following)
+    keys = [key for key in _per_spike(recording) if key in also]
     if not keys:
         return rows
     joined_rows = []
