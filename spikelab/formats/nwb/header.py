@@ -26,10 +26,13 @@ from spikelab.spikedata.unit_table import MISSING
 _PLACEHOLDER = "1970-01-01T00:00:00+00:00"
 """Written as the start of a session of which the start is not known."""
 
-PLACEHOLDER_DESCRIPTION = (
+_PLACEHOLDER_DESCRIPTION = (
     "Exported by spikelab without a description of the session. The session start "
     "time 1970-01-01T00:00:00+00:00 is a placeholder, the true one is not known."
 )
+
+_REFERENCE = "timestamps_reference_time"
+"""What all times in a file count from."""
 
 _NOT_CARRIED = ("identifier", "electrode_location")
 """Fields of a session that are not read: another file has another identifier."""
@@ -96,10 +99,10 @@ class Header:
             file.create_group(name)
         start = self.session.get("session_start_time", _PLACEHOLDER)
         root = {
-            "session_description": PLACEHOLDER_DESCRIPTION,
+            "session_description": _PLACEHOLDER_DESCRIPTION,
             "session_start_time": start,
             **self.session,
-            "timestamps_reference_time": _later(start, self.time_zero_ms) or start,
+            _REFERENCE: _later(start, self.time_zero_ms) or start,
         }
         root.pop("electrode_location", None)
         for name, value in root.items():
@@ -207,21 +210,20 @@ def read_header(file: h5py.File, notes: Mapping[str, Any]) -> Header:
     fields of session or subject that our classes refuse; they are left out.
     """
     names = {f.name for f in attrs.fields(NWBSession)} - {*_NOT_CARRIED}
-    about = _texts(file, "/", names & schema.MEMBERS)
+    about = _texts(file, "/", names & schema.MEMBERS | {_REFERENCE})
+    zero = _time_zero(about.pop(_REFERENCE, None), about.get("session_start_time"))
     about |= _texts(file, "general", names - schema.MEMBERS)
     found = _texts(file, "general/subject", {f.name for f in attrs.fields(NWBSubject)})
     session, refused = NWBSession.valid_fields(about)
     animal, wrong = NWBSubject.valid_fields(found)
     if refused + wrong:
         warn(f"session and subject are read without: {'; '.join(refused + wrong)}")
-    start = session.get("session_start_time")
-    zero = notes.get(TIME_ZERO, _time_zero(file, about.get("session_start_time")))
-    if start == _PLACEHOLDER:
+    if session.get("session_start_time") == _PLACEHOLDER:
         del session["session_start_time"]
-    if session.get("session_description") == PLACEHOLDER_DESCRIPTION:
+    if session.get("session_description") == _PLACEHOLDER_DESCRIPTION:
         del session["session_description"]
-    rate = _number(notes.get("fs_Hz"))
-    return Header(session, animal, rate, _number(zero) or 0.0)
+    rate, zero = _number(notes.get("fs_Hz")), _number(notes.get(TIME_ZERO, zero)) or 0.0
+    return Header(session, animal, rate, zero)
 
 
 def _texts(file: h5py.File, place: str, names: set[str]) -> dict[str, Any]:
@@ -243,12 +245,10 @@ def _texts(file: h5py.File, place: str, names: set[str]) -> dict[str, Any]:
     return found
 
 
-def _time_zero(file: h5py.File, start: Any) -> float:
+def _time_zero(reference: Any, start: Any) -> float:
     """Return how far the reference of all times lies after the start, in ms."""
-    reference = _texts(file, "/", {"timestamps_reference_time"})
     try:
-        later = datetime.fromisoformat(*reference.values())
-        moved = later - datetime.fromisoformat(start)
+        moved = datetime.fromisoformat(reference) - datetime.fromisoformat(start)
     except (TypeError, ValueError):
         return 0.0
     return moved / timedelta(milliseconds=1)

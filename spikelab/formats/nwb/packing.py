@@ -28,33 +28,16 @@ _Data = tuple[NDArray[Any], NDArray[np.int64] | None, str]
 
 
 STRUCTURE = frozenset(
-    {
-        "id",
-        "spike_times",
-        "spike_times_index",
-        "obs_intervals",
-        "obs_intervals_index",
-        "electrodes",
-        "electrodes_index",
-    }
+    {"id", "spike_times", "spike_times_index", "obs_intervals", "obs_intervals_index"}
+    | {"electrodes", "electrodes_index"}
 )
 """Members of the Units table that carry the spikes, the window and the electrodes."""
 
-_SCHEMA = frozenset(
-    {
-        "electrode_group",
-        "electrode_group_index",
-        "waveform_mean",
-        "waveform_mean_index",
-        "waveform_sd",
-        "waveform_sd_index",
-        "waveforms",
-        "waveforms_index",
-        "waveforms_index_index",
-    }
-)
-"""Columns to which the NWB schema gives a type and a unit of its own."""
-
+# To these the NWB schema gives a type and a unit of its own.
+_SCHEMA = """
+    electrode_group electrode_group_index waveform_mean waveform_mean_index waveform_sd
+    waveform_sd_index waveforms waveforms_index waveforms_index_index
+"""
 # A column of one of these names makes the reader warn or fail, because it
 # would hide an attribute of the object that the reader returns.
 _PYNWB = """
@@ -77,7 +60,7 @@ _PYNAPPLE = """
     time_support to_tsd trial_count update value_from values
 """
 
-RESERVED = STRUCTURE | _SCHEMA | {*_PYNWB.split(), *_PYNAPPLE.split()}
+_RESERVED = STRUCTURE | {*(_SCHEMA + _PYNWB + _PYNAPPLE).split()}
 
 
 class UnstorableError(ValueError):
@@ -94,11 +77,11 @@ def packed(
     used, elsewhere = set(taken), set(without)
     keys = [key for key in table.columns if key not in elsewhere]
     # A key that can be a name keeps it, whatever other keys are changed into.
-    kept = {k for k in keys if isinstance(k, str) and safe(k, used) == k}
+    kept = {k for k in keys if isinstance(k, str) and _safe(k, used) == k}
     used |= kept
     columns, left_out = [], {}
     for key in keys:
-        name = key if key in kept else safe(str(key), used)
+        name = key if key in kept else _safe(str(key), used)
         used.add(name)
         try:
             columns.append(stored_column(name, key, table.columns[key].values))
@@ -107,7 +90,7 @@ def packed(
     return columns, left_out
 
 
-def safe(key: str, taken: Iterable[str]) -> str:
+def _safe(key: str, taken: Iterable[str]) -> str:
     """Return `key`, or the nearest name that readers take and that is not in `taken`.
 
     What cannot be in an identifier becomes an underscore, underscores at the
@@ -118,7 +101,7 @@ def safe(key: str, taken: Iterable[str]) -> str:
     name = "".join(letters).lstrip("_") or "attribute"
     if not name[0].isidentifier():
         name = f"unit_{name}"
-    if name in RESERVED or name.endswith("_index"):
+    if name in _RESERVED or name.endswith("_index"):
         name += "_"
     used = set(taken)
     while name in used:
