@@ -47,6 +47,14 @@ def test_mean_and_deviation_are_columns(tmp_path):
     assert {lost for lost in NWBWriter().losses(sd) if "waveform" in lost} == set()
 
 
+@pytest.mark.parametrize("known", [{}, {"waveform_mean": MEAN}], ids=["none", "one"])
+def test_the_unit_of_waveforms_comes_back(known, tmp_path):
+    """Also where no unit has a waveform, as in a part of a recording."""
+    sd = recording(known, metadata={"waveform_unit": "uV"})
+    sd.to_nwb(tmp_path / "a.nwb", verify=True, strict=True)
+    assert load(tmp_path / "a.nwb").metadata["waveform_unit"] == "uV"
+
+
 def test_waveforms_of_several_shapes_are_filled_up(tmp_path):
     """And come back as they were."""
     waves = [MEAN, MEAN[:4, :1], np.full((2, 3), np.nan), MEAN[0]]

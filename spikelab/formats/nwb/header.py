@@ -37,6 +37,9 @@ _REFERENCE = "timestamps_reference_time"
 _NOT_CARRIED = ("identifier", "electrode_location")
 """Fields of a session that are not read: another file has another identifier."""
 
+_AT_ROOT = ("fs_Hz", TIME_ZERO, "waveform_unit")
+"""Metadata that are attributes of the root in our files."""
+
 _NAMESPACE = UUID("6f1f1c0e-3b0a-5d5c-9a53-0d6f6f3c2c11")
 """Makes the identifiers of files differ from other hashes of the same text."""
 
@@ -113,9 +116,8 @@ class Header:
             subject = schema.typed(file.create_group("general/subject"), "Subject")
             for name, value in self.subject.items():
                 subject[name] = value
-        for name, number in (("fs_Hz", self.fs_Hz), (TIME_ZERO, self.time_zero_ms)):
-            if number:
-                file.attrs[name] = number
+        known = self.metadata()
+        file.attrs.update({name: known[name] for name in _AT_ROOT if name in known})
 
     def finish(self, file: h5py.File, path: Path) -> None:
         """Write what differs from file to file: its identifier and the creation date.
@@ -222,8 +224,13 @@ def read_header(file: h5py.File, notes: Mapping[str, Any]) -> Header:
         del session["session_start_time"]
     if session.get("session_description") == _PLACEHOLDER_DESCRIPTION:
         del session["session_description"]
-    rate, zero = _number(notes.get("fs_Hz")), _number(notes.get(TIME_ZERO, zero)) or 0.0
-    return Header(session, animal, rate, zero)
+    return Header(
+        session=session,
+        subject=animal,
+        fs_Hz=_number(notes.get("fs_Hz")),
+        time_zero_ms=_number(notes.get(TIME_ZERO, zero)) or 0.0,
+        waveform_unit=notes.get("waveform_unit"),
+    )
 
 
 def _texts(file: h5py.File, place: str, names: set[str]) -> dict[str, Any]:
