@@ -39,6 +39,7 @@ def extra_bytes(export):
         ("to_nwb", {}),
         ("to_kilosort", {"fs_Hz": 30_000}),
         ("to_pickle", {}),
+        ("to_parquet", {}),
     ],
     ids=str,
 )

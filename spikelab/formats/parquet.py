@@ -97,7 +97,7 @@ class ParquetWriter(TableWriter):
     method: ClassVar[str] = "to_parquet"
     title: ClassVar[str] = "Parquet"
     rows: ClassVar[int] = 2**17  # a unit is read from the few groups that hold it
-    values: ClassVar[int] = 2**22  # 32 MB as float64
+    values: ClassVar[int] = 2**22  # of columns that are not copied
     missing: ClassVar[str] = "null"
     cells: ClassVar[str] = (
         "a column holds bool, int64, float64, str, or lists of one of these"

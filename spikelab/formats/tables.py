@@ -64,9 +64,9 @@ class TableWriter(FileWriter):
     title: ClassVar[str]
     """What errors call the format."""
     rows: ClassVar[int]
-    """Number of rows of spikes in a block."""
+    """Number of rows in a block, of spikes and of stacks."""
     values: ClassVar[int]
-    """Number of values in a block of another table."""
+    """Number of values in a block of a table with a column for each unit."""
     missing: ClassVar[str]
     """What a cell without a value is."""
     cells: ClassVar[str]
@@ -156,7 +156,7 @@ class TableWriter(FileWriter):
                 for columns in self._spikes(sd, time):
                     yield [("slice", _repeated(i, len(columns[0][1]))), *columns]
         elif isinstance(obj, RateData):
-            for part in self._parts(len(obj.times), obj.N + 1):
+            for part in _parts(len(obj.times), self.values // (obj.N + 1)):
                 rates = enumerate(obj.inst_Frate_data[:, part])
                 times = self._in_unit(obj.times[part])
                 yield [(time, times), *((f"unit_{unit}", row) for unit, row in rates)]
@@ -164,7 +164,7 @@ class TableWriter(FileWriter):
             yield from self._rate_slices(obj, time)
         elif isinstance(obj, PairwiseCompMatrix):
             edge, names = self._names(obj)
-            for part in self._parts(len(names), len(names) + 1):
+            for part in _parts(len(names), self.values // (len(names) + 1)):
                 values = zip(names.tolist(), obj.matrix[part].T, strict=True)
                 yield [(edge, names[part]), *values]
         elif isinstance(obj, PairwiseCompMatrixStack):
@@ -183,7 +183,7 @@ class TableWriter(FileWriter):
         n_units, n_bins, _ = stack.event_stack.shape
         units = np.arange(n_units, dtype=np.int32)
         for i, starts in enumerate(_bin_starts(stack)):
-            for part in self._parts(n_bins, n_units):
+            for part in _parts(n_bins, self.rows // max(n_units, 1)):
                 times, rates = starts[part], stack.event_stack[:, part, i].T.ravel()
                 yield [
                     ("slice", _repeated(i, len(rates))),
@@ -196,7 +196,7 @@ class TableWriter(FileWriter):
         """Yield the values of each window and pair of units."""
         _, names = self._names(stack)
         for i in range(max(len(stack), 1)):
-            for part in self._parts(len(names), len(names)):
+            for part in _parts(len(names), self.rows // max(len(names), 1)):
                 values = stack.stack[part, :, i : i + 1].ravel()
                 pairs = (
                     np.repeat(names[part], len(names)),
@@ -209,12 +209,6 @@ class TableWriter(FileWriter):
                     *(("window", window), ("row", row), ("column", column)),
                     ("value", values),
                 ]
-
-    def _parts(self, n_rows: int, width: int) -> Iterator[slice]:
-        """Yield the slices of rows that make a block each, at least one."""
-        step = max(self.values // max(width, 1), 1)
-        for first in range(0, max(n_rows, 1), step):
-            yield slice(first, first + step)
 
     def _names(
         self, pcm: PairwiseCompMatrix | PairwiseCompMatrixStack
@@ -329,6 +323,12 @@ def _bare(sd: SpikeData) -> SpikeData:
     """Return the spikes and the window of a recording."""
     trains = SpikeTrains(sd.spike_trains.flat, sd.spike_trains.ends)
     return UnitsTable(**window_of(sd)).recording(trains)
+
+
+def _parts(n_rows: int, step: int) -> Iterator[slice]:
+    """Yield the slices of rows that make a block each, at least one."""
+    for first in range(0, max(n_rows, 1), max(step, 1)):
+        yield slice(first, first + max(step, 1))
 
 
 def _repeated(number: int, count: int) -> NDArray[np.int32]:
