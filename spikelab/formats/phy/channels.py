@@ -151,7 +151,7 @@ def read(
     """
     electrodes = positions = None
     with npy.leaving_out():
-        electrodes = npy.read_whole(folder / map_file)
+        electrodes = npy.read_whole(folder / map_file).astype(np.int64)
     with npy.leaving_out():
         path = folder / positions_file
         found = npy.read(path, ndim=2)

@@ -12,6 +12,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from spikelab import validate
 from spikelab.errors import FormatError, warn
+from spikelab.spikedata.spike_trains import BLOCK
 
 _HEADERS = {
     (1, 0): np.lib.format.read_array_header_1_0,
@@ -117,8 +118,8 @@ def read_column(path: Path, n_rows: int | None = None) -> NDArray[Any]:
     return array.reshape(-1)
 
 
-def read_whole(path: Path, n_rows: int | None = None) -> NDArray[np.int64]:
-    """Return a 1-D array of whole numbers as int64.
+def read_whole(path: Path, n_rows: int | None = None) -> NDArray[Any]:
+    """Return a 1-D array of whole numbers: signed ones as they are, others as int64.
 
     Raises
     ------
@@ -127,7 +128,7 @@ def read_whole(path: Path, n_rows: int | None = None) -> NDArray[np.int64]:
     """
     values = read_column(path, n_rows)
     if values.dtype.kind == "i":
-        return values.astype(np.int64, copy=False)
+        return values  # mapped from the disk
     limit = 2.0**63
     if values.size and not (values.min() >= -limit and values.max() < limit):
         raise FormatError(f"{path} must hold int64 numbers, got {values.max()}")
@@ -148,10 +149,13 @@ def leaving_out() -> Iterator[None]:
         warn(f"left out: {error}")
 
 
-def counted(clusters: NDArray[np.int64]) -> dict[int, int]:
+def counted(clusters: NDArray[Any]) -> dict[int, int]:
     """Return how often each number stands in an array, without sorting small ones."""
     if clusters.size and 0 <= clusters.min() <= clusters.max() < 2**22:
-        counts = np.bincount(clusters)
+        n_ids = int(clusters.max()) + 1
+        counts, step = np.zeros(n_ids, dtype=np.int64), max(BLOCK, n_ids)
+        for start in range(0, len(clusters), step):  # each is converted to int64
+            counts += np.bincount(clusters[start : start + step], minlength=n_ids)
         ids = np.flatnonzero(counts)
         counts = counts[ids]
     else:

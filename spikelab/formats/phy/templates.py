@@ -395,6 +395,7 @@ def _mixtures(folder: Path, units: Units, n_templates: int) -> list[dict[int, in
         if used.size and not 0 <= used.min() <= used.max() < n_templates:
             raise FormatError(f"{path} must hold templates from 0 to {n_templates - 1}")
         if not np.array_equal(used, units.clusters):
-            for pair, count in npy.counted(units.rows * n_templates + used).items():
+            pairs = units.rows.astype(np.int64) * n_templates + used
+            for pair, count in npy.counted(pairs).items():
                 found[pair // n_templates][pair % n_templates] = count
     return [counted or alone for counted, alone in zip(found, own, strict=True)]
