@@ -3,7 +3,7 @@
 import functools
 import inspect
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Concatenate, ParamSpec, TypeVar, get_type_hints
 
 import attrs
@@ -144,7 +144,7 @@ def show_options(
         descriptions, which replace ``{options}`` in the docstring of the function, are
         theirs.
     only_none : bool
-        Let the default of each option be None.
+        Let the default of each option be None, but of those that all functions have.
     """
     names = sorted(options.__annotations__, key=_COMMON.__contains__)
     fields = {
@@ -157,7 +157,8 @@ def show_options(
         default, hint = None, hints[name]
         if name in fields:
             default, hint = fields[name].default, fields[name].type
-        if only_none or default is attrs.NOTHING:
+        is_none = only_none and name not in _COMMON
+        if is_none or default is attrs.NOTHING:
             default, hint = None, hint | None
         kind = inspect.Parameter.KEYWORD_ONLY
         shown = inspect.Parameter(name, kind, default=default, annotation=hint)
@@ -172,8 +173,9 @@ def show_options(
     shows.__doc__ = (inspect.getdoc(function) or "").replace("{options}", text)
 
 
-def _described(writers: Iterable[type], fields: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the descriptions of fields in the docstrings of their classes, each once."""
+def _described(writers: Iterable[type], fields: Mapping[str, Any]) -> Iterable[str]:
+    """Return the descriptions of fields, each once, the one of the simplest class."""
+    found = {}
     aliases = {field.alias: name for name, field in fields.items()}
     classes = dict.fromkeys(c for w in writers for c in w.__mro__)
     for cls in sorted(classes, key=lambda c: -len(c.__mro__)):
@@ -181,7 +183,8 @@ def _described(writers: Iterable[type], fields: Mapping[str, Any]) -> Iterator[s
             names, _, rest = block.partition(" : ")
             known = [aliases[name] for name in names.split(", ") if name in aliases]
             if known:
-                yield f"{', '.join(known)} : {rest}"
+                found[names] = f"{', '.join(known)} : {rest}"
+    return found.values()
 
 
 def spikedata_loader(

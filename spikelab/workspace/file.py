@@ -28,6 +28,7 @@ from spikelab.formats.hdf5.values import (
 )
 from spikelab.spikedata.data_object import DATA_CLASSES, DataObject
 from spikelab.spikedata.differences import differences, equal
+from spikelab.storage.remote_file import RemoteFile
 from spikelab.workspace.items import Item
 
 _EXACT = "__exact__"
@@ -175,7 +176,7 @@ def _same(item: Item, read: Item | None) -> bool:
     return identical(item.value, read.value) or equal(item.value, read.value)
 
 
-def read_item(path: Path, namespace: str, key: str) -> Any:
+def read_item(path: Path | RemoteFile, namespace: str, key: str) -> Any:
     """Return one object from a file, and read no other.
 
     Raises

@@ -9,7 +9,7 @@ from typing import Any
 
 from spikelab import validate
 from spikelab.formats import h5
-from spikelab.storage.publish import local_copy, publish
+from spikelab.storage.publish import local_copy, publish, readable
 from spikelab.storage.urls import is_url
 from spikelab.workspace import file
 from spikelab.workspace.file import About
@@ -207,8 +207,8 @@ class AnalysisWorkspace(NamedObjects):
         >>> AnalysisWorkspace.load_item(workspace.save("analysis"), "day 1", "rates")
         {'Hz': [2.0, 0.5]}
         """
-        with local_copy(_found(path), storage_options, progress=progress) as local:
-            return file.read_item(local, namespace, key)
+        with readable(_found(path), storage_options, progress=progress) as source:
+            return file.read_item(source, namespace, key)
 
     def __repr__(self) -> str:
         count = sum(map(len, self._items.values()))

@@ -2,6 +2,7 @@
 
 import os
 
+import numpy as np
 import pytest
 from s3_server import S3Server
 from siblings import assert_same_object, assert_same_workspace, filled, recording
@@ -47,7 +48,10 @@ def test_a_workspace_goes_to_s3_and_back(server):
 def test_a_progress_bar_is_shown_on_request(server, capsys):
     """While the file comes and goes."""
     url, options = f"s3://{server.bucket('bars')}/w.h5", server.storage_options
-    filled().save(url, storage_options=options, progress=True)
+    workspace = filled()
+    # A small file has come with the first look at it.
+    workspace.store("arrays", "noise", np.random.default_rng(0).random(500_000))
+    workspace.save(url, storage_options=options, progress=True)
     assert "upload w.h5: 100%" in capsys.readouterr().err
     AnalysisWorkspace.load(url, storage_options=options, progress=True)
     assert "download w.h5: 100%" in capsys.readouterr().err

@@ -16,7 +16,7 @@ from spikelab.formats.hdf5.object_reader import read_plain
 from spikelab.formats.hdf5.raster import RasterWriter
 from spikelab.formats.hdf5.styles import GroupWriter, PairedWriter, RaggedWriter
 from spikelab.formats.hdf5.writer import RAW_NAMES, HDF5Writer
-from spikelab.formats.reading import RecordingOptions
+from spikelab.formats.reading import RecordingKeywords, RecordingOptions
 from spikelab.spikedata.data_object import DATA_CLASSES, DataObject
 from spikelab.spikedata.spikedata import SpikeData
 from spikelab.spikedata.time_units import TimeUnit
@@ -61,6 +61,10 @@ class ExportOptions(LayoutOptions[Never], total=False):
     storage_options: Mapping[str, Any] | None
     progress: bool
     overwrite: bool
+
+
+class ReadOptions(LayoutOptions[None], RecordingKeywords, total=False):
+    """The options of the reader."""
 
 
 _FIELDS: dict[str, "attrs.Attribute[Any]"] = {
@@ -155,61 +159,39 @@ def export_spikedata_to_hdf5(
 
 def _writer(style: Style = "ragged", **options: Unpack[ExportOptions]) -> HDF5Writer:
     """Return a writer with the options of the export function."""
-    given = cast(dict[str, Any], options)
-    writer = _writer_class(style)
-    common = {name: v for name, v in given.items() if name not in _FIELDS}
-    own = {n: f.default for n, f in writer.options().items()}
-    own = {n: None if v is attrs.NOTHING else v for n, v in own.items()}
-    others = []
-    for name in given.keys() & _FIELDS.keys():
-        if name in own:
-            own[name] = given[name]
-            continue
-        _check(name, given[name])
-        if given[name] not in (None, _FIELDS[name].default):
-            others.append(name)
-    if others:
+    writer_class = _writer_class(style)
+    own = writer_class.options()
+    given = {name: None for name, f in own.items() if f.default is attrs.NOTHING}
+    given.update(cast(dict[str, Any], options))
+    others = {n: given.pop(n) for n in _FIELDS.keys() & given.keys() - own.keys()}
+    for name, value in others.items():
+        _check(name, value)
+    useless = [n for n, v in others.items() if v not in (None, _FIELDS[n].default)]
+    if useless:
         warn(
-            f"without effect in style {writer.style!r}, because of another style: "
-            f"{', '.join(sorted(others))}"
+            f"without effect in style {writer_class.style!r}, because of another "
+            f"style: {', '.join(sorted(useless))}"
         )
-    return _made(writer, own, **common)
+    return _made(writer_class, given)
 
 
 export_spikedata_to_hdf5.writer = _writer  # type: ignore[attr-defined] # of any function
 
 
-def read(
-    filepath: StrPath,
-    *,
-    length_ms: float | None = None,
-    start_time_ms: float | None = None,
-    metadata: Mapping[str, Any] | None = None,
-    storage_options: Mapping[str, Any] | None = None,
-    progress: bool = False,
-    **options: Unpack[LayoutOptions[None]],
-) -> DataObject:
+def read(filepath: StrPath, **options: Unpack[ReadOptions]) -> DataObject:
     """Read spike trains, or another data object, from a generic HDF5 file.
 
     A file that spikelab wrote says itself how it is laid out. For any other one, name the
     datasets of one style; a raster also needs `raster_bin_size_ms`. What is given here
-    goes before what the file says, whether of the style or of the window. Times are in
-    seconds if neither says otherwise. Vectors may have two dimensions, and whole numbers
+    goes before what the file says, whether of the style or of the window; a window that
+    neither says goes from 0, or the first spike if that is negative, to the last spike.
+    Times are in seconds if neither says otherwise. Vectors may have two dimensions, and whole numbers
     be doubles, as MATLAB stores them.
 
     Parameters
     ----------
     filepath : path or S3 URL
         The file.
-    length_ms, start_time_ms : float, optional
-        The recording window in ms. If it is not known, it goes from 0, or the first
-        spike if that is negative, to the last spike.
-    metadata : mapping, optional
-        Metadata of the recording; ``source_file`` is added.
-    storage_options : mapping, optional
-        Arguments of ``boto3.client("s3", ...)`` for an S3 URL.
-    progress : bool
-        Show a progress bar during a download.
     {options}
 
     Returns
@@ -233,16 +215,15 @@ def read(
     >>> load_spikedata_from_hdf5(sd.to_hdf5("cells.h5"))
     SpikeData(N=2, spikes=2, window=0.0 to 1000.0 ms)
     """
-    recording = RecordingOptions(
-        start_time_ms=start_time_ms, length_ms=length_ms, metadata=metadata
-    )
-    given = {name: value for name, value in options.items() if value is not None}
-    if unexpected := given.keys() - _FIELDS.keys():
-        raise TypeError(f"unexpected keyword argument {min(unexpected)!r}")
-    layout = {name: _of_reader(name, value) for name, value in given.items()}
+    given = cast(dict[str, Any], options)
+    layout = {n: given.pop(n) for n in _FIELDS.keys() & given.keys()}
+    recording = RecordingOptions(**given)
+    layout = {n: _of_reader(n, v) for n, v in layout.items() if v is not None}
     read_group = functools.partial(_read_group, _named_style(layout), layout)
     with (
-        readable(filepath, storage_options, progress=progress) as path,
+        readable(
+            filepath, recording.storage_options, progress=recording.progress
+        ) as path,
         h5.opened(path) as file,
     ):
         recorded = h5.scalar_attributes(file)
@@ -252,8 +233,8 @@ def read(
             found = read_group(
                 file,
                 recorded,
-                start_ms=start_time_ms,
-                length_ms=length_ms,
+                start_ms=recording.start_time_ms,
+                length_ms=recording.length_ms,
                 metadata=recording.metadata_with({}, source_file=os.fspath(filepath)),
             )
     recording.refuse_unless_recording(found)
@@ -268,13 +249,10 @@ def _writer_class(style: Any) -> type[HDF5Writer]:
     return writer
 
 
-def _made(
-    writer: type[HDF5Writer], options: Mapping[str, Any], **common: Any
-) -> HDF5Writer:
-    """Return a writer with those of `options` that are its own."""
-    fields = writer.options().items()
-    own = {str(f.alias): options[name] for name, f in fields if name in options}
-    return writer(**own, **common)
+def _made(writer: type[HDF5Writer], options: Mapping[str, Any]) -> HDF5Writer:
+    """Return a writer with these options, by the names of the export function."""
+    aliases = {name: str(f.alias) for name, f in writer.options().items()}
+    return writer(**{aliases.get(name, name): v for name, v in options.items()})
 
 
 def _check(name: str, value: Any) -> None:
@@ -317,12 +295,14 @@ def _read_group(
         writer_class = _writer_class(chosen)
         if writer_class is RasterWriter and "raster_bin_size_ms" not in recorded:
             name = {**recorded, **options}.get("raster_dataset", "raster")
-            said = h5.scalar_attributes(h5.member(group, name))
-            recorded["raster_bin_size_ms"] = said.get("bin_size_ms")
-        writer = _made(writer_class, {**_UNKNOWN_UNITS, **recorded, **options})
+            raster = h5.scalar_attributes(h5.member(group, name))
+            recorded["raster_bin_size_ms"] = raster.get("bin_size_ms")
+        said = {**_UNKNOWN_UNITS, **recorded, **options}
+        own = writer_class.options().keys()
+        writer = _made(writer_class, {n: v for n, v in said.items() if n in own})
     except (TypeError, ValueError) as error:
         raise FormatError(str(error)) from error
-    if useless := options.keys() - writer_class.options().keys():
+    if useless := options.keys() - own:
         warn(
             f"without effect, because the file is of style {writer.style!r}: "
             f"{', '.join(sorted(useless))}"
@@ -353,4 +333,4 @@ _NAMES = {*(name for w in STYLES.values() for name in w.names), *RAW_NAMES}
 _OTHERS = DATA_CLASSES.keys() - {"SpikeData"}
 
 show_options(export_spikedata_to_hdf5, ExportOptions, list(STYLES.values()))
-show_options(read, LayoutOptions, list(STYLES.values()), only_none=True)
+show_options(read, ReadOptions, [*STYLES.values(), RecordingOptions], only_none=True)
