@@ -14,7 +14,7 @@ from spikelab.formats.base import Loss
 from spikelab.formats.nwb import schema
 from spikelab.formats.nwb.columns import StoredColumn, read_column
 from spikelab.formats.nwb.packing import UnstorableError, stored_column
-from spikelab.formats.nwb.spikes import O, Part, rounding_losses, windows_ms
+from spikelab.formats.nwb.spikes import O, Plan, rounding_losses, windows_ms
 from spikelab.formats.reading import build
 from spikelab.spikedata.data_object import DataObject
 from spikelab.spikedata.differences import equal
@@ -36,7 +36,7 @@ _NO_WINDOWS = -1
 """Number of windows of a stack that does not know them."""
 
 
-class DerivedPart(Part[O]):
+class DerivedPlan(Plan[O]):
     """How an object without spikes is written and read.
 
     Attributes
@@ -64,7 +64,7 @@ class DerivedPart(Part[O]):
         """Return the object, from a file, what is known about its units, and metadata."""
 
 
-class RatesPart(DerivedPart[RateData]):
+class RatesPlan(DerivedPlan[RateData]):
     """One series for all times."""
 
     array = "inst_Frate_data"
@@ -113,7 +113,7 @@ class RatesPart(DerivedPart[RateData]):
         )
 
 
-class RateSlicesPart(DerivedPart[RateSliceStack]):
+class RateSlicesPlan(DerivedPlan[RateSliceStack]):
     """One series, window after window, and a trial for each window."""
 
     array = "event_stack"
@@ -218,7 +218,7 @@ def _read_series(file: h5py.File) -> tuple[NDArray[Any], h5py.Group]:
     return data[()], data.parent
 
 
-class MatrixPart(DerivedPart[Comparison]):
+class MatrixPlan(DerivedPlan[Comparison]):
     """Each row holds a unit's label, and its values for all units and windows.
 
     Attributes
@@ -304,7 +304,7 @@ class MatrixPart(DerivedPart[Comparison]):
         return build(cls.data_class, **arguments)
 
 
-class MatrixStackPart(MatrixPart):
+class MatrixStackPlan(MatrixPlan):
     """The same with one layer for each window."""
 
     data_class = PairwiseCompMatrixStack
@@ -323,10 +323,10 @@ def _labels(labels: Sequence[Any] | None) -> StoredColumn | None:
     return None
 
 
-DERIVED: dict[str, type[DerivedPart[Any]]] = {
-    "RateData": RatesPart,
-    "RateSliceStack": RateSlicesPart,
-    "PairwiseCompMatrix": MatrixPart,
-    "PairwiseCompMatrixStack": MatrixStackPart,
+DERIVED: dict[str, type[DerivedPlan[Any]]] = {
+    "RateData": RatesPlan,
+    "RateSliceStack": RateSlicesPlan,
+    "PairwiseCompMatrix": MatrixPlan,
+    "PairwiseCompMatrixStack": MatrixStackPlan,
 }
 """The classes without spikes."""

@@ -154,12 +154,12 @@ def _object(
     if not own and version is not None:
         notes = {}  # those of other programs mean something else
     header = read_header(file, notes)
-    part = DERIVED.get(str(notes.get("kind"))) if own and group is None else None
-    if part is not None:
+    plan = DERIVED.get(str(notes.get("kind"))) if own and group is None else None
+    if plan is not None:
         known = None
         if h5.has_member(file, FACTS):
             known = UnitsReader(h5.member(file, FACTS), own=True).attributes()
-        obj = part.read(file, known, header.metadata())
+        obj = plan.read(file, known, header.metadata())
         options.refuse_unless_recording(obj)
         return obj
     units = UnitsReader.of(file, group, notes, own=own)

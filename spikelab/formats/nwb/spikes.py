@@ -1,4 +1,4 @@
-"""Objects with spikes in NWB: recordings, and slices as the recording they cover."""
+"""What NWB files hold of objects, computed once: recordings, and slices of them."""
 
 import abc
 from collections.abc import Iterator, Mapping
@@ -10,9 +10,11 @@ from numpy.typing import NDArray
 
 from spikelab.formats.base import Loss
 from spikelab.formats.nwb import schema
+from spikelab.formats.nwb.header import Header
+from spikelab.formats.nwb.units import UnitFacts
 from spikelab.spikedata import time_units
 from spikelab.spikedata.cutting import recording_metadata
-from spikelab.spikedata.data_object import DataObject
+from spikelab.spikedata.data_object import DataObject, data_class
 from spikelab.spikedata.spike_trains import SpikeTrains
 from spikelab.spikedata.spikedata import SpikeData
 from spikelab.spikedata.spikeslicestack import SpikeSliceStack
@@ -25,26 +27,33 @@ _SAME_MS = 1e-6
 O = TypeVar("O", bound=DataObject)  # noqa: E741
 
 
-class Part(abc.ABC, Generic[O]):
-    """How an object of one data class is written, and what of it is lost.
+class Plan(abc.ABC, Generic[O]):
+    """All that a file of one object will hold, for checks, losses and writing.
 
-    Units, their attributes and metadata are the same for all classes. Making one raises
-    ValueError if the object holds what NWB cannot.
+    Making one raises ValueError if the object holds what NWB cannot.
 
     Attributes
     ----------
     obj : data object
         The object.
+    name : str
+        Name of its data class.
     metadata : mapping
         What is known about the recording that it is, or comes from.
     recording : SpikeData or None
         Its spikes, None if it has none.
+    header : Header
+        Session, subject and time 0.
+    units : UnitFacts or None
+        What is known about its units, None if nothing is and there are no spikes.
     """
 
+    header: Header
     recording: SpikeData | None = None
+    units: UnitFacts | None = None
 
     def __init__(self, obj: O) -> None:
-        self.obj = obj
+        self.obj, self.name = obj, data_class(obj).__name__
         self.metadata: Mapping[Any, Any] = getattr(obj, "metadata", None) or {}
 
     @abc.abstractmethod
@@ -56,7 +65,7 @@ class Part(abc.ABC, Generic[O]):
         """Write all but header, units and spikes."""
 
 
-class RecordingPart(Part[SpikeData]):
+class RecordingPlan(Plan[SpikeData]):
     """Spike trains: the Units table holds them all, the root the window in ms."""
 
     def __init__(self, obj: SpikeData) -> None:
@@ -107,7 +116,7 @@ def windows_ms(times: Any) -> NDArray[np.float64]:
     return windows
 
 
-class SpikeSlicesPart(Part[SpikeSliceStack]):
+class SpikeSlicesPlan(Plan[SpikeSliceStack]):
     """Spikes on the clock of the recording, each once, and a trial for each window.
 
     Attributes

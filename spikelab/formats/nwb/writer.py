@@ -13,11 +13,11 @@ from spikelab.formats.base import FileWriter, Loss
 from spikelab.formats.functions import export_function
 from spikelab.formats.nwb import schema
 from spikelab.formats.nwb.derived import DERIVED
-from spikelab.formats.nwb.header import Header, header_of
+from spikelab.formats.nwb.header import header_of
 from spikelab.formats.nwb.packing import STRUCTURE
 from spikelab.formats.nwb.reader import read
 from spikelab.formats.nwb.session import NWBSession, NWBSubject
-from spikelab.formats.nwb.spikes import Part, RecordingPart, SpikeSlicesPart
+from spikelab.formats.nwb.spikes import Plan, RecordingPlan, SpikeSlicesPlan
 from spikelab.formats.nwb.units import (
     FACTS,
     SPIKE_TIMES,
@@ -32,9 +32,9 @@ from spikelab.spikedata.data_object import DataObject, data_class
 from spikelab.spikedata.spikedata import SpikeData
 from spikelab.spikedata.unit_table import UnitTable
 
-_PARTS: dict[str, type[Part[Any]]] = {
-    "SpikeData": RecordingPart,
-    "SpikeSliceStack": SpikeSlicesPart,
+_PLANS: dict[str, type[Plan[Any]]] = {
+    "SpikeData": RecordingPlan,
+    "SpikeSliceStack": SpikeSlicesPlan,
     **DERIVED,
 }
 """How an object of each data class lies in a file."""
@@ -47,30 +47,6 @@ _OTHERS = STRUCTURE - {SPIKE_TIMES, SPIKE_TIMES_INDEX} | {"colnames"}
 
 _WINDOWS = "windows"
 """Key of the metadata in which the windows of slices are compared."""
-
-
-@attrs.frozen(eq=False)
-class Plan:
-    """All that a file of one object will hold, for checks, losses and writing.
-
-    Parameters
-    ----------
-    part : Part
-        What the data class of the object has its own place for.
-    header : Header
-        Session, subject and time 0.
-    units : UnitFacts or None
-        What is known about the units, None if nothing is and there are no spikes.
-    """
-
-    part: Part[Any]
-    header: Header
-    units: UnitFacts | None
-
-    @property
-    def class_name(self) -> str:
-        """Name of the data class."""
-        return data_class(self.part.obj).__name__
 
 
 @attrs.frozen(kw_only=True)
@@ -200,15 +176,14 @@ class NWBWriter(FileWriter):
                 f"got {born} and {self.session.session_start_time}"
             )
 
-    def _prepared(self, obj: DataObject) -> Plan:
-        part = _PARTS[data_class(obj).__name__](obj)
-        units = None
-        if part.recording is not None:
-            units = self._facts(part.recording.unit_table)
+    def _prepared(self, obj: DataObject) -> Plan[Any]:
+        plan = _PLANS[data_class(obj).__name__](obj)
+        plan.header = header_of(plan.metadata, self.session, self.subject, self.fs_Hz)
+        if plan.recording is not None:
+            plan.units = self._facts(plan.recording.unit_table)
         elif (known := getattr(obj, "neuron_attributes", None)) is not None:
-            units = self._facts(UnitTable(known, len(known)))
-        header = header_of(part.metadata, self.session, self.subject, self.fs_Hz)
-        return Plan(part=part, header=header, units=units)
+            plan.units = self._facts(UnitTable(known, len(known)))
+        return plan
 
     def _facts(self, table: UnitTable) -> UnitFacts:
         taken = [self.spike_times_dataset, self.spike_times_index_dataset]
@@ -223,14 +198,14 @@ class NWBWriter(FileWriter):
         )
         return {n: v for n, v in names.items() if v != fields[n].default}
 
-    def _cautions(self, plan: Plan) -> Iterator[str]:
-        recording, names = plan.part.recording, self._own_names()
+    def _cautions(self, plan: Plan[Any]) -> Iterator[str]:
+        recording, names = plan.recording, self._own_names()
         if plan.units is not None and (said := plan.units.cautions()):
             yield f"neuron_attributes in NWB: {said}"
         if refused := plan.header.refused:
             yield f"session and subject are written without: {'; '.join(refused)}"
         if recording is None and names:
-            yield f"{', '.join(names)} has no meaning for a {plan.class_name}"
+            yield f"{', '.join(names)} has no meaning for a {plan.name}"
         elif names:
             times, ends = self.spike_times_dataset, self.spike_times_index_dataset
             yield (
@@ -247,46 +222,46 @@ class NWBWriter(FileWriter):
                 f"(start_time is {recording.start_time} ms)"
             )
 
-    def _losses(self, plan: Plan) -> list[Loss]:
+    def _losses(self, plan: Plan[Any]) -> list[Loss]:
         lost = [] if plan.units is None else list(plan.units.losses())
-        if "metadata" in data_class(plan.part.obj).FIELDS:
-            lost += plan.header.losses(plan.part.metadata)
-        return lost + list(plan.part.losses())
+        if "metadata" in data_class(plan.obj).FIELDS:
+            lost += plan.header.losses(plan.metadata)
+        return lost + list(plan.losses())
 
-    def _carried(self, plan: Plan) -> DataObject:
-        part: Part[DataObject] = plan.part
-        if not isinstance(part, SpikeSlicesPart):
-            return part.obj
-        windows = time_units.there_and_back(part.windows, "s", None)
-        part.recording.metadata = {**plan.header.metadata(), _WINDOWS: windows}
-        return part.recording
+    def _carried(self, plan: Plan[Any]) -> DataObject:
+        carried: DataObject = plan.obj
+        if isinstance(plan, SpikeSlicesPlan):
+            carried = plan.recording
+            windows = time_units.there_and_back(plan.windows, "s", None)
+            carried.metadata = {**plan.header.metadata(), _WINDOWS: windows}
+        return carried
 
-    def _atol_ms(self, plan: Plan) -> float:
-        recording = plan.part.recording
+    def _atol_ms(self, plan: Plan[Any]) -> float:
+        recording = plan.recording
         largest = 0.0 if recording is None else recording.spike_trains.largest_ms()
-        if recording is not plan.part.obj:
-            times: Any = getattr(plan.part.obj, "times", None)
+        if recording is not plan.obj:
+            times: Any = getattr(plan.obj, "times", None)
             times = np.empty(0) if times is None else np.asarray(times, dtype=float)
             largest = max(largest, float(np.abs(times).max(initial=0.0)))
         return time_units.rounding_ms("s", None, largest)
 
-    def _write(self, plan: Plan, staged: Path) -> None:
-        part, units, header = plan.part, plan.units, plan.header
+    def _write(self, plan: Plan[Any], staged: Path) -> None:
+        recording, units, header = plan.recording, plan.units, plan.header
         with h5.created(staged) as file:
             header.write(file)
-            file.attrs.update({"creator": schema.CREATOR, "kind": plan.class_name})
-            if part.recording is not None and units is not None:
-                file.attrs.update({"n_units": part.recording.N, **self._own_names()})
+            file.attrs.update({"creator": schema.CREATOR, "kind": plan.name})
+            if recording is not None and units is not None:
+                file.attrs.update({"n_units": recording.N, **self._own_names()})
                 times, ends = self.spike_times_dataset, self.spike_times_index_dataset
                 is_column = "/" not in times and ends == f"{times}_index"
                 spikes = [times] * is_column + ["obs_intervals"]
                 table = units.write(file, self.group, spikes)
-                write_spikes(table, part.recording, times, ends, header.fs_Hz)
+                write_spikes(table, recording, times, ends, header.fs_Hz)
                 describe_waveforms(table, header.fs_Hz, header.waveform_unit)
             elif units is not None:
                 schema.module(file)
                 units.write(file, FACTS)
-            part.write(file)
+            plan.write(file)
             header.finish(file, staged)
             protect.record_members(file)
 
