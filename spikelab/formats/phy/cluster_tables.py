@@ -153,12 +153,8 @@ def read_table(path: Path) -> Table:
     """Return the columns of a table, whose delimiter is a tab, a comma or a semicolon.
 
     Rows whose id is no whole number, or that are not UTF-8, are left out; one warning
-    names all of them. Rows of blanks count for nothing.
-
-    Raises
-    ------
-    FormatError
-        If the file is no table, or has no column ``cluster_id`` or ``id``.
+    names all of them. Rows of blanks count for nothing. Raises FormatError for a file
+    that is no table, or has no column ``cluster_id`` or ``id``.
     """
     validate.regular_file(path)
     try:

@@ -21,14 +21,8 @@ def changes(folder: Path, conflicting: Sequence[str]) -> list[str]:
     """Return the names of what was changed in a folder since spikelab exported it.
 
     That Phy opened the folder changes nothing, nor that it saved tables which hold the
-    same for all clusters that have spikes.
-
-    Parameters
-    ----------
-    folder : Path
-        The folder. One without a complete manifest holds nothing of the kind.
-    conflicting : sequence of str
-        Glob patterns of files that an export removes.
+    same for all clusters that have spikes. A folder without a complete manifest holds
+    nothing of the kind. `conflicting` are glob patterns of files that an export removes.
     """
     manifest = load_manifest(folder) if folder.is_dir() else None
     if manifest is None or not manifest["complete"]:

@@ -108,7 +108,7 @@ class Facts:
     waveform_channels: bool = True
 
     def __attrs_post_init__(self) -> None:
-        """Check that there is one value per unit, and that counts can be added."""
+        """Check that there is one value per unit, and that ids differ."""
         per_unit = [("unit_ids", self.unit_ids), ("spike_counts", self.spike_counts)]
         per_unit += [(f"columns {c.name!r}", c.cells) for c in self.columns]
         for name, values in per_unit:
@@ -130,22 +130,14 @@ class Facts:
         """Return the exported column of this name, None if there is none."""
         return next((c for c in self.columns if c.name == name), None)
 
-    def write(self, folder: Path) -> None:
-        """Write the facts as the manifest that completes a folder."""
-        about = {**attrs.asdict(self), "n_units": len(self.cluster_ids)}
+    def write(self, folder: Path, **more: Any) -> None:
+        """Write the facts, and `more`, as the manifest that completes a folder."""
+        about = {**attrs.asdict(self), "n_units": len(self.cluster_ids), **more}
         write_manifest(folder, {**about, "fingerprints": fingerprints(folder)})
 
 
 def read(folder: Path) -> Facts:
-    """Return the facts about a folder; of another program's, nothing is known.
-
-    Raises
-    ------
-    IncompleteExportError
-        If an export into the folder was interrupted.
-    FormatError
-        If the folder was exported in another format, or the manifest is damaged.
-    """
+    """Return the facts about a folder; of another program's, nothing is known."""
     manifest = read_manifest(folder)
     return Facts() if manifest is None else parsed(manifest, folder / MANIFEST)
 

@@ -32,21 +32,16 @@ R = TypeVar("R")
 
 @attrs.frozen(eq=False, kw_only=True)
 class Plan(abc.ABC):
-    """What a folder will hold of a recording.
-
-    Parameters
-    ----------
-    sd : SpikeData
-        The recording.
-    table : UnitTable
-        What is known about its units.
-    facts : Facts
-        What ``spikelab.json`` will say.
-    """
+    """What a folder will hold of a recording."""
 
     sd: SpikeData
+    """The recording."""
+
     table: UnitTable
+    """What is known about its units."""
+
     facts: Facts
+    """What ``spikelab.json`` will say."""
 
     @abc.abstractmethod
     def write(self, folder: Path) -> None:
@@ -77,16 +72,11 @@ class Plan(abc.ABC):
     def losses(self) -> Iterator[str]:
         """Yield in words what is lost of the recording."""
         sd, unit = self.sd, self.facts.time_unit
-        moved = sd.spike_trains.rounding(
-            lambda times: time_units.there_and_back(times, unit, self.facts.fs_Hz)
-        )
-        if moved > 4 * np.spacing(sd.spike_trains.largest_ms()):
+        trains, fs_Hz = sd.spike_trains, self.facts.fs_Hz
+        moved = trains.rounding(lambda t: time_units.there_and_back(t, unit, fs_Hz))
+        if moved > 4 * np.spacing(trains.largest_ms()):
             yield f"spike times are rounded to {unit}, by up to {moved:.3g} ms"
-        together = n_together(
-            sd.spike_trains,
-            lambda times: time_units.from_ms(times, unit, self.facts.fs_Hz),
-        )
-        if together:
+        if together := n_together(trains, lambda t: time_units.from_ms(t, unit, fs_Hz)):
             yield f"{together} spikes fall on the same sample as the spike before them"
         if sd.start_time != 0:
             yield (
@@ -135,18 +125,13 @@ class Plan(abc.ABC):
 
 @attrs.frozen(eq=False)
 class Folders:
-    """What an export will hold.
-
-    Parameters
-    ----------
-    obj : SpikeData or SpikeSliceStack
-        The object.
-    plans : dict of Plan
-        The recording under "", or each slice under the name of its folder.
-    """
+    """What an export will hold."""
 
     obj: DataObject
+    """The recording, or the stack."""
+
     plans: dict[str, Plan]
+    """The recording under "", or each slice under the name of its folder."""
 
 
 def _integers(value: Any) -> Any:
@@ -156,10 +141,9 @@ def _integers(value: Any) -> Any:
     if isinstance(value, str | bytes) or not isinstance(value, Sequence | np.ndarray):
         raise TypeError(f"cluster_ids must be a sequence of integers, got {value!r}")
     for item in value:
-        if isinstance(item, bool) or not isinstance(item, int | np.integer):
-            raise TypeError(f"cluster_ids must be integers, got {item!r}")
-        if not -(2**63) <= item < 2**63:
-            raise ValueError(f"cluster_ids must fit into int64, got {item}")
+        is_integer = isinstance(item, int | np.integer) and not isinstance(item, bool)
+        if not is_integer or not -(2**63) <= item < 2**63:
+            raise TypeError(f"cluster_ids must be int64 integers, got {item!r}")
     found = tuple(int(item) for item in value)
     if len(set(found)) != len(found):
         twice = next(item for item in found if found.count(item) > 1)

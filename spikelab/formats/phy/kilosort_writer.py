@@ -35,15 +35,10 @@ def _is_order(instance: Any, attribute: "attrs.Attribute[str]", value: Any) -> N
 
 @attrs.frozen(eq=False, kw_only=True)
 class KiloSortPlan(Plan):
-    """What a KiloSort folder will hold of a recording.
-
-    Parameters
-    ----------
-    opens_elsewhere : bool
-        Whether ``params.py`` and ``cluster_group.tsv`` are written.
-    """
+    """What a KiloSort folder will hold of a recording."""
 
     opens_elsewhere: bool
+    """Whether ``params.py`` and ``cluster_group.tsv`` are written."""
 
     def write(self, folder: Path) -> None:
         """Write all files, ``spikelab.json`` last."""

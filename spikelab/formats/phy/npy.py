@@ -56,21 +56,13 @@ def read(
 
     Nothing is unpickled, and a size that the file does not have is not believed.
 
-    Parameters
-    ----------
-    path : Path
-        The file.
-    ndim : int, optional
-        Required number of dimensions.
-    shape : tuple of int, optional
-        Required shape.
-
     Raises
     ------
     FileNotFoundError
         If there is no such file.
     FormatError
-        If the file is not a ``.npy`` file, is cut short, or holds something else.
+        If the file is not a ``.npy`` file, is cut short, or holds something else, or an
+        array of another number of dimensions or shape.
     """
     validate.regular_file(path)
     try:
@@ -103,13 +95,7 @@ def read(
 
 
 def read_column(path: Path, n_rows: int | None = None) -> NDArray[Any]:
-    """Return a 1-D array; one of shape (n, 1) or (1, n) is taken as (n,).
-
-    Raises
-    ------
-    FormatError
-        As :func:`read`, and if the array has another shape.
-    """
+    """Return a 1-D array; one of shape (n, 1) or (1, n) is taken as (n,)."""
     array = read(path)
     is_column = array.ndim and array.size == max(array.shape)
     if (array.size and not is_column) or n_rows not in (None, array.size):
@@ -121,10 +107,7 @@ def read_column(path: Path, n_rows: int | None = None) -> NDArray[Any]:
 def read_whole(path: Path, n_rows: int | None = None) -> NDArray[Any]:
     """Return a 1-D array of whole numbers: signed ones as they are, others as int64.
 
-    Raises
-    ------
-    FormatError
-        As :func:`read_column`, and for fractions, NaN and numbers beyond int64.
+    Raises FormatError for fractions, NaN and numbers beyond int64.
     """
     values = read_column(path, n_rows)
     if values.dtype.kind == "i":

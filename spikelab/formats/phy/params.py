@@ -82,10 +82,7 @@ def read_params(folder: Path) -> dict[str, Any]:
 def read_sample_rate(folder: Path) -> float | None:
     """Return the ``sample_rate`` in ``params.py``, None if none is found.
 
-    Raises
-    ------
-    FormatError
-        If the rate is not a positive number.
+    Raises FormatError for one that is not a positive number.
     """
     values = read_params(folder)
     if "sample_rate" not in values:

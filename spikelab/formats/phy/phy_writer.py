@@ -27,33 +27,28 @@ from spikelab.spikedata.spikeslicestack import SpikeSliceStack
 
 @attrs.frozen(eq=False, kw_only=True)
 class PhyPlan(Plan):
-    """What a Phy folder will hold of a recording.
-
-    Parameters
-    ----------
-    raw : Raw or None
-        The raw data, if they are sampled as the spikes are.
-    writes_raw : bool
-        Whether they are written.
-    templates : Templates
-        The mean waveforms in the attributes.
-    channels : Channels
-        The channels.
-    amplitudes : list of ndarray or None
-        Amplitude of each spike of each unit, if all are known.
-    columns : UnitColumns
-        What stands in tables.
-    in_arrays : list
-        The attributes that stand in arrays.
-    """
+    """What a Phy folder will hold of a recording."""
 
     raw: Raw | None
+    """The raw data, if they are sampled as the spikes are."""
+
     writes_raw: bool
+    """Whether they are written."""
+
     templates: Templates
+    """The mean waveforms in the attributes."""
+
     channels: Channels
+    """The channels."""
+
     amplitudes: list[NDArray[Any]] | None
+    """Amplitude of each spike of each unit, if all are known."""
+
     columns: UnitColumns
+    """What stands in tables."""
+
     in_arrays: list[Any]
+    """The attributes that stand in arrays."""
 
     def write(self, folder: Path) -> None:
         """Write all files, ``spikelab.json`` last."""
@@ -78,7 +73,7 @@ class PhyPlan(Plan):
             dtype="int16" if raw is None else raw.dtype,
         )
         flat = [i for i, w in zip(clusters, waveforms, strict=True) if w is None]
-        attrs.evolve(known, placeholders=flat).write(folder)
+        known.write(folder, placeholders=flat)
 
     def _waveforms(self) -> list[Placed | None]:
         """Return the template of each unit and the channels of its columns."""

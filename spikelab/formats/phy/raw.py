@@ -20,21 +20,16 @@ _KEPT = ("int16", "uint16", "float32")
 
 @attrs.frozen(eq=False)
 class Raw:
-    """Raw data that are sampled evenly at the sampling rate of the spikes.
-
-    Parameters
-    ----------
-    data : ndarray, shape (channels, samples)
-        The voltages, never copied as a whole.
-    first_sample : int
-        Sample number of the first of them.
-    fs_Hz : float
-        Sampling rate.
-    """
+    """Raw data that are sampled evenly at the sampling rate of the spikes."""
 
     data: NDArray[Any]
+    """The voltages (channels, samples), never copied as a whole."""
+
     first_sample: int
+    """Sample number of the first of them."""
+
     fs_Hz: float
+    """Sampling rate."""
 
     @property
     def dtype(self) -> str:
@@ -88,10 +83,7 @@ def n_channels(sd: SpikeData) -> int:
 def raw_of(sd: SpikeData, fs_Hz: float) -> Raw:
     """Return the raw data of a recording.
 
-    Raises
-    ------
-    ValueError
-        If there are none, or they are not sampled evenly at `fs_Hz`.
+    Raises ValueError if there are none, or they are not sampled evenly at `fs_Hz`.
     """
     data, times = np.asanyarray(sd.raw_data), np.asarray(sd.raw_time)
     if not data.size:

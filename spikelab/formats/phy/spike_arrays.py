@@ -29,19 +29,10 @@ _Stream = Iterator[tuple[NDArray[Any], NDArray[Any]]]
 def write(
     folder: Path, trains: SpikeTrains, facts: Facts, copies: Sequence[str] = ()
 ) -> None:
-    """Write the time and the cluster of each spike.
+    """Write the time and the cluster of each spike, the clusters also as `copies`.
 
-    Parameters
-    ----------
-    folder : Path
-        The staged folder.
-    trains : SpikeTrains
-        The spikes.
-    facts : Facts
-        File names, order, time unit and clusters. In chronological order, spikes at the
-        same time stand in the order of the units.
-    copies : sequence of str
-        Names of further files with the clusters.
+    `facts` say file names, order, time unit and clusters. In chronological order, spikes
+    at the same time stand in the order of the units.
     """
     ids, shape = facts.cluster_ids, (trains.n_spikes,)
     fits = min(ids, default=0) >= -(2**31) and max(ids, default=0) < 2**31
@@ -210,13 +201,7 @@ class Units:
 
 
 def read(folder: Path, facts: Facts) -> Units:
-    """Return the units: those of the export that are still there, then others.
-
-    Raises
-    ------
-    FileNotFoundError, FormatError
-        If there are no such arrays, or they hold no spikes.
-    """
+    """Return the units: those of the export that are still there, then others."""
     path = folder / facts.spike_times_file
     samples = npy.read_column(path)
     name = facts.spike_clusters_file

@@ -86,10 +86,9 @@ class Templates:
     def losses(
         self, channels: Channels, source: str, read: Sequence[dict[str, Any]]
     ) -> Iterator[str]:
-        """Yield in words what a folder does not show of waveforms and channels.
+        """Yield in words what is lost of waveforms, which come from `source`.
 
-        `source` says where its templates come from, `read` the attributes of each unit
-        as they are read back.
+        `read` are the attributes of each unit as they are read back.
         """
         if source == "placeholder":
             yield "templates are not known: flat placeholders"

@@ -236,7 +236,8 @@ def read_cells(
             cell = given.get(cluster, exported if cluster in silent else "")
             if cell == UNSORTED and column.kind == "label" and not exported:
                 cell = ""
-            cells.append(exported if are_same(cell, exported) else cell)
+            is_same = cell == exported or are_same(cell, exported)
+            cells.append(exported if is_same else cell)
         found.append((column, cells))
     return found
 
