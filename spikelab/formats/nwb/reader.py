@@ -1,22 +1,26 @@
 """The reader of NWB files, of spikelab and of other programs."""
 
 import os
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import h5py
 
 from spikelab.errors import FormatError
 from spikelab.formats import h5
 from spikelab.formats.base import StrPath
-from spikelab.formats.functions import spikedata_loader
+from spikelab.formats.functions import show_options, spikedata_loader
 from spikelab.formats.nwb import schema
 from spikelab.formats.nwb.derived import DERIVED
 from spikelab.formats.nwb.header import read_header
 from spikelab.formats.nwb.units import FACTS, SPIKE_TIMES, SPIKE_TIMES_INDEX
 from spikelab.formats.nwb.units_reader import UnitsReader
-from spikelab.formats.reading import RecordingOptions, build, errors_naming
+from spikelab.formats.reading import (
+    RecordingKeywords,
+    RecordingOptions,
+    build,
+    errors_naming,
+)
 from spikelab.spikedata import time_units
 from spikelab.spikedata.data_object import DataObject
 from spikelab.spikedata.spikedata import SpikeData
@@ -59,11 +63,7 @@ def read(
     *,
     prefer_pynwb: bool = True,
     group: str | None = None,
-    length_ms: float | None = None,
-    start_time_ms: float | None = None,
-    metadata: Mapping[str, Any] | None = None,
-    storage_options: Mapping[str, Any] | None = None,
-    progress: bool = False,
+    **options: Unpack[RecordingKeywords],
 ) -> DataObject:
     """Read the units of an NWB file, or the rates or comparison that spikelab wrote.
 
@@ -71,6 +71,11 @@ def read(
     of the Units table. In files of other programs it also holds the id of its electrode
     as ``electrode``, that electrode's coordinates as ``location``, and its brain area as
     ``brain_area``; of a unit with several electrodes the ids as a list, and no location.
+
+    The recording window is in attributes of the file, or in the intervals in which the
+    units were observed; otherwise it goes from 0, or the first spike if that is negative,
+    to the last spike. The metadata hold ``format`` and what the file says: ``fs_Hz``,
+    ``nwb_session``, ``nwb_subject``, ``time_zero_ms``.
 
     Parameters
     ----------
@@ -82,18 +87,7 @@ def read(
     group : str, optional
         Name of the units table in the file, such as ``"processing/ecephys/units"``; by
         default the one that NWB has for units, or that spikelab wrote.
-    length_ms, start_time_ms : float, optional
-        The recording window in ms. By default what the file says: its
-        attributes, or the intervals in which the units were observed; if it
-        says nothing, from 0, or the first spike if that is negative, to the
-        last spike.
-    metadata : mapping, optional
-        Metadata of the recording. Added are ``source_file``, ``format``, and what the
-        file says: ``fs_Hz``, ``nwb_session``, ``nwb_subject``, ``time_zero_ms``.
-    storage_options : mapping, optional
-        Arguments of ``boto3.client("s3", ...)`` for an S3 URL.
-    progress : bool
-        Show a progress bar during a download.
+    {options}
 
     Returns
     -------
@@ -120,12 +114,10 @@ def read(
     >>> load_spikedata_from_nwb(sd.to_nwb("cells.nwb"))
     SpikeData(N=2, spikes=2, window=0.0 to 1000.0 ms)
     """
-    options = RecordingOptions(
-        start_time_ms=start_time_ms, length_ms=length_ms, metadata=metadata
-    )
+    given = RecordingOptions(**options)
     with (
         errors_naming(filepath),
-        readable(filepath, storage_options, progress=progress) as path,
+        readable(filepath, given.storage_options, progress=given.progress) as path,
     ):
         if isinstance(path, Path) and path.is_dir() and _is_zarr(path):
             raise FormatError(
@@ -133,9 +125,10 @@ def read(
                 "hdmf_zarr's NWBZarrIO and pynwb's NWBHDF5IO convert it"
             )
         with h5.opened(path) as file:
-            return _object(file, group, options, os.fspath(filepath))
+            return _object(file, group, given, os.fspath(filepath))
 
 
+show_options(read, RecordingKeywords, [RecordingOptions])
 load_spikedata_from_nwb = spikedata_loader(read, "load_spikedata_from_nwb")
 
 
