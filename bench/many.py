@@ -20,13 +20,14 @@ N_COMPARED = 200
 """Recordings of which the batch is compared with bare exports."""
 
 _DRIVER = """
-import json, resource, sys, time
+import json, pathlib, re, sys, time
 from spikelab.cli import main
-began = time.perf_counter()
+began, used = time.perf_counter(), time.process_time()
 main(sys.argv[1:])
-own = resource.getrusage(resource.RUSAGE_SELF)
-seconds = time.perf_counter() - began
-print(json.dumps([seconds, own.ru_utime + own.ru_stime, own.ru_maxrss / 1000]))
+seconds, used = time.perf_counter() - began, time.process_time() - used
+status = pathlib.Path("/proc/self/status").read_text()
+peak = int(re.search(r"VmHWM:\\s*(\\d+)", status)[1]) / 1000
+print(json.dumps([seconds, used, peak]))
 """
 
 
@@ -80,7 +81,7 @@ def _line(folder: Path, count: int) -> list[str]:
 
 
 def _run(folder: Path) -> Any:
-    """Return seconds, processor seconds of the driver, and its memory in MB."""
+    """Return seconds, processor seconds of the driver, and its largest memory in MB."""
     command = [sys.executable, "-c", _DRIVER, "convert", str(folder / "in" / "*.pkl")]
     command += [str(folder / "out/"), "--to", "hdf5", "--jobs", "2"]
     done = subprocess.run(command, check=True, capture_output=True, text=True)

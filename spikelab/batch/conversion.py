@@ -79,6 +79,14 @@ Outcome = tuple[Conversion, Exception | None]
 """What a worker sends back: the row, and the error of a failure."""
 
 
+def _verified(options: Mapping[str, Any]) -> Mapping[str, Any]:
+    return options if "verify" in options else {"verify": True, **options}
+
+
+def _or_none_given(options: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    return options or {}
+
+
 @attrs.frozen
 class Job:
     """Names and options of a conversion, as they are sent to a worker.
@@ -89,8 +97,8 @@ class Job:
     source: str
     target: str
     to: str
-    options: Mapping[str, Any]
-    source_options: Mapping[str, Any]
+    options: Mapping[str, Any] = attrs.field(converter=_verified)
+    source_options: Mapping[str, Any] = attrs.field(converter=_or_none_given)
     storage_options: Mapping[str, Any] | None = attrs.field(default=None, repr=False)
 
     def renamed(self, source: str, name: Callable[[str], str]) -> "Job":
@@ -178,16 +186,9 @@ def convert(
     >>> spikelab.convert(sd.to_pickle("cells.pkl"), "cells.h5")
     'cells.h5'
     """
-    entry, options = format_of(target, to), {"verify": True, **options}
-    check_options(entry, options)
-    job = Job(
-        resolved(source),
-        resolved(target),
-        entry.name,
-        options,
-        source_options or {},
-        storage_options,
-    )
+    entry, names = format_of(target, to), (resolved(source), resolved(target))
+    job = Job(*names, entry.name, options, source_options, storage_options)
+    check_options(entry, job.options)
     with collected_warnings(shown=True) as warned:
 
         def warn_of(lost: list[str]) -> None:

@@ -28,20 +28,12 @@ def run_jobs(
     executor: Executor | None,
     record: Callable[[Job, Outcome], None],
 ) -> None:
-    """Do jobs on an executor, in this process if there is none.
+    """Do jobs on an executor, in this process if there is none; `record` each result.
 
     If a pool breaks, the jobs that were lost with it are tried once more at the end, one
-    by one, so that a recording that kills its worker costs itself alone.
-
-    Parameters
-    ----------
-    jobs : iterable of Job
-        What to do; taken as the executor gets on, :data:`WINDOW` jobs ahead.
-    executor : Executor, optional
-        Who does it.
-    record : function
-        Called with each job and what became of it. If it raises, as after Ctrl-C, no
-        further job begins, those at work are recorded, and the error is raised.
+    by one, so that a recording that kills its worker costs itself alone. If `record`
+    raises, or after Ctrl-C, no further job begins, those at work are recorded, and the
+    error is raised.
     """
     if executor is None:
         for job in jobs:
@@ -52,14 +44,16 @@ def run_jobs(
     with crew.interrupted_between_jobs():
         try:
             for job, future in crew.done(jobs, getattr(executor, "window", WINDOW)):
-                if _is_suspect(future):
+                error = not future.cancelled() and future.exception()
+                if isinstance(error, BrokenExecutor):
                     suspects.append(job)
                 else:
                     record(job, _outcome(job, future))
             for job, future in crew.done(suspects, 1):
                 record(job, _outcome(job, future))
         except BaseException:
-            crew.cancel()
+            for future in list(crew.jobs):
+                future.cancel()
             for job, future in crew.done((), 0):
                 if not future.cancelled() and future.exception() is None:
                     with contextlib.suppress(Exception):  # the first error is raised
@@ -73,7 +67,7 @@ class _Crew:
     def __init__(self, executor: Executor) -> None:
         self._executor = executor
         self._folder = str(Path.cwd())
-        self._jobs: dict[Future[Outcome], Job] = {}
+        self.jobs: dict[Future[Outcome], Job] = {}
         # A future that is done, or None for Ctrl-C.
         self._done: queue.SimpleQueue[Future[Outcome] | None] = queue.SimpleQueue()
 
@@ -99,20 +93,15 @@ class _Crew:
         """Hand out jobs, `window` at a time, and yield each when it is done."""
         waiting = iter(jobs)
         while True:
-            while len(self._jobs) < window and (job := next(waiting, None)):
+            while len(self.jobs) < window and (job := next(waiting, None)):
                 future = self._submitted(job)
-                self._jobs[future] = job
+                self.jobs[future] = job
                 future.add_done_callback(self._done.put)
-            if not self._jobs:
+            if not self.jobs:
                 return
             if (done := self._done.get()) is None:
                 raise KeyboardInterrupt
-            yield self._jobs.pop(done), done
-
-    def cancel(self) -> None:
-        """Begin no further job."""
-        for future in list(self._jobs):
-            future.cancel()
+            yield self.jobs.pop(done), done
 
     def _submitted(self, job: Job) -> "Future[Outcome]":
         attempt = secrets.token_hex(8)
@@ -122,11 +111,6 @@ class _Crew:
             refused: Future[Outcome] = Future()
             refused.set_exception(error)
             return refused
-
-
-def _is_suspect(future: "Future[Outcome]") -> bool:
-    is_done = not future.cancelled()
-    return is_done and isinstance(future.exception(), BrokenExecutor)
 
 
 def _outcome(job: Job, future: "Future[Outcome]") -> Outcome:

@@ -113,10 +113,7 @@ def convert_many(
             f"client.get_executor()), got {executor!r:.80}"
         )
     entry, template = template_of(target, to)
-    options = {"verify": True, **options}
-    pattern = Job(
-        "", template, entry.name, options, source_options or {}, storage_options
-    )
+    pattern = Job("", template, entry.name, options, source_options, storage_options)
     batch = Batch.of(sources, pattern, table=table, report=report, resume=resume)
     rows: dict[str, Conversion] = {}
     with progress_bar(len(batch.jobs), progress) as (advance, _):

@@ -28,14 +28,8 @@ def planned(
 ) -> dict[str, Job]:
     """Return the jobs of a batch by the identity of their targets, in order.
 
-    Parameters
-    ----------
-    sources, table
-        As for :func:`spikelab.convert_many`, which says what is raised.
-    pattern : Job
-        What they have in common, with templates as names.
-    places : Places
-        Where patterns are looked up.
+    `pattern` is what they have in common, with templates as names. What is raised stands
+    in :func:`spikelab.convert_many`.
     """
     entry = FORMATS[pattern.to]
     check_options(entry, pattern.options)

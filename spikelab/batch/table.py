@@ -70,16 +70,8 @@ def checked_rows(
 ) -> list[Row]:
     """Return the rows of a table, checked as if each file were to be written.
 
-    Parameters
-    ----------
-    table : path, DataFrame or sequence of mapping
-        One row per recording; see :func:`spikelab.convert_many`.
-    entry : Format
-        What will be written.
-    common : mapping
-        Options of all recordings; those of a row go before.
-    fields : set of str
-        Fields of the target's template.
+    `common` are options of all recordings, before which those of a row go, and `fields`
+    those of the target's template.
 
     Raises
     ------
@@ -96,12 +88,11 @@ def checked_rows(
     of_classes = [name for names in columns.values() for name in names]
     single = {name: known[name] for name in known if name not in of_classes}
     _check_columns(cells, entry, ["source", *of_classes, *single, *fields])
-    rows = []
-    for number, given in enumerate(cells, start=1):
-        row = _located(number, given)
+    rows = [_located(number, given) for number, given in enumerate(cells, start=1)]
+    for row in rows:
         row.options.update(_options(row, single))
         for name, names in columns.items():
-            own = {column: given[column] for column in names if column in given}
+            own = {column: row.names[column] for column in names if column in row.names}
             # A session's id alone, say, may be there for the name of the file only.
             if own.keys() - fields:
                 row.options[name] = _described(row, name, own, common.get(name))
@@ -109,7 +100,6 @@ def checked_rows(
             check_options(entry, {**common, **row.options})
         except (TypeError, ValueError) as error:
             raise ValueError(f"{row}: {error}") from None
-        rows.append(row)
     return rows
 
 

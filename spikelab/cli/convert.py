@@ -39,12 +39,8 @@ def flag(name: str) -> str:
 
 def add_storage_options(parser: Any) -> None:
     """Add the option that says how a store is reached."""
-    parser.add_argument(
-        "--storage-options",
-        type=_argument(json_object),
-        metavar="JSON",
-        help="how to reach S3 or another store, such as '{\"anon\": true}'",
-    )
+    text = "how to reach S3 or another store, such as '{\"anon\": true}'"
+    _add(parser, "--storage-options", "JSON", text, json_object)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -60,48 +56,33 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "file or folder, or for several a folder or a template, whose fields are "
         "{stem}, {parent}, {index} and the columns of the table",
     )
-    parser.add_argument(
-        "--to",
-        choices=FORMATS,
-        metavar="FORMAT",
-        help=f"one of {', '.join(FORMATS)}; by default what the name TARGET says",
-    )
-    parser.add_argument(
-        "--source-options",
-        type=_argument(json_object),
-        metavar="JSON",
-        help="arguments of the loader, for a SOURCE that does not say all itself",
-    )
+    text = f"one of {', '.join(FORMATS)}; by default what the name TARGET says"
+    parser.add_argument("--to", choices=FORMATS, metavar="FORMAT", help=text)
+    text = "arguments of the loader, for a SOURCE that does not say all itself"
+    _add(parser, "--source-options", "JSON", text, json_object)
     add_storage_options(parser)
-    _add_batch_options(parser.add_argument_group("many recordings"))
+    many = parser.add_argument_group("many recordings")
+    where = many.add_mutually_exclusive_group()
+    _add(where, "--jobs", "N", "convert N at a time", _count)
+    _add(where, "--dask", "ADDRESS", "convert on the Dask cluster at ADDRESS")
+    text = (
+        "one row per recording: its source, fields of session and subject, options, "
+        "and names for TARGET; without SOURCE, all of its rows"
+    )
+    _add(many, "--table", "FILE.csv", text)
+    _add(
+        many, "--report", "FILE", "append a row per recording to FILE (.jsonl or .csv)"
+    )
+    text = "write also what the report says is written and unchanged"
+    many.add_argument("--no-resume", action="store_true", help=text)
     _add_format_options(parser)
     parser.set_defaults(run=_convert)
 
 
-def _add_batch_options(group: Any) -> None:
-    where = group.add_mutually_exclusive_group()
-    where.add_argument(
-        "--jobs", type=_argument(_count), metavar="N", help="convert N at a time"
-    )
-    where.add_argument(
-        "--dask", metavar="ADDRESS", help="convert on the Dask cluster at ADDRESS"
-    )
-    group.add_argument(
-        "--table",
-        metavar="FILE.csv",
-        help="one row per recording: its source, fields of session and subject, "
-        "options, and names for TARGET; without SOURCE, all of its rows",
-    )
-    group.add_argument(
-        "--report",
-        metavar="FILE",
-        help="append a row per recording to FILE (.jsonl or .csv)",
-    )
-    group.add_argument(
-        "--no-resume",
-        action="store_true",
-        help="write also what the report says is written and unchanged",
-    )
+def _add(
+    group: Any, name: str, metavar: str, text: str, parse: Callable[[str], Any] = str
+) -> None:
+    group.add_argument(name, metavar=metavar, help=text, type=_argument(parse))
 
 
 def _add_format_options(parser: argparse.ArgumentParser) -> None:
@@ -183,15 +164,8 @@ def _convert(options: argparse.Namespace) -> int:
         entry, template = format_of(target, options.to), target
     else:
         entry, template = template_of(target, options.to)
-    pattern = Job(
-        "",
-        template,
-        entry.name,
-        {"verify": True, **given},
-        options.source_options or {},
-        storage_options,
-    )
-    return _run(sources, pattern, options)
+    others = (options.source_options, storage_options)
+    return _run(sources, Job("", template, entry.name, given, *others), options)
 
 
 def _target_of_one(source: str, target: str, to: str | None) -> str:
