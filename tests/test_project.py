@@ -206,6 +206,15 @@ def test_everything_public_has_an_example(module):
     assert not lacking
 
 
+@pytest.mark.parametrize("method", ["csv", "hdf5", "kilosort", "nwb", "parquet", "phy"])
+def test_an_option_is_described_once(method):
+    """Also one that a writer shares with its base."""
+    text = inspect.getdoc(getattr(spikelab.SpikeData, f"to_{method}"))
+    parameters = text.split("Parameters\n---")[1].split("Returns\n---")[0]
+    names = re.findall(r"\w+", " ".join(re.findall(r"(?m)^(\S.*) : ", parameters)))
+    assert len(names) == len(set(names))
+
+
 def test_the_page_of_spikedata_shows_every_method():
     """They are listed there by what they are for."""
     page = (PROJECT / "docs" / "api" / "spikedata.rst").read_text(encoding="utf-8")

@@ -146,8 +146,8 @@ def convert(
 ) -> Any:
     """Write a file or folder in another format.
 
-    What the target cannot hold is warned of, one warning for each loss. The file is
-    read back and compared before it is published, unless ``verify=False`` is given.
+    A warning names each thing that the target cannot hold. The new file is read back
+    and compared before it replaces an earlier one, unless ``verify=False`` is given.
 
     Parameters
     ----------
@@ -156,14 +156,14 @@ def convert(
     target : path or URL
         What to write.
     to : str, optional
-        Name of the format, such as ``"nwb"``; by default the suffix of `target` says it.
+        Name of the format, such as ``"nwb"``; by default from the suffix of `target`.
     source_options : mapping, optional
         Arguments of the loader.
     storage_options : mapping, optional
         How to reach S3 or another store: arguments of :func:`spikelab.load`.
     **options
-        Arguments of the exporter. ``fs_Hz`` comes from the source where it knows it.
-        ``append=True`` adds the units to an NWB file that is there.
+        Arguments of the exporter. By default ``fs_Hz`` is that of the source, if it is
+        known. ``append=True`` adds the units to an existing NWB file.
 
     Returns
     -------

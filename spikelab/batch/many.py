@@ -38,8 +38,8 @@ def convert_many(
 
     Everything that can be checked without loading a recording is checked before the
     first file is written. Then each recording is loaded, written, read back and compared
-    (unless ``verify=False``), and its row is appended to the report. A recording that
-    fails stops no other.
+    (unless ``verify=False``), and its row is appended to the report. If one recording
+    fails, the others are still converted.
 
     Parameters
     ----------
@@ -58,13 +58,14 @@ def convert_many(
         :class:`~spikelab.formats.NWBSession` and :class:`~spikelab.formats.NWBSubject`,
         options of the exporter, and fields of the template. An empty cell is not given.
     executor : concurrent.futures.Executor, optional
-        Who does it: processes, threads, or the cluster of ``Client.get_executor()`` of
-        Dask. Paths and options are sent to it, never data. By default this process.
+        What runs the conversions: processes, threads, or a Dask cluster
+        (``Client.get_executor()``). Only paths and options are sent to it. By default
+        they run in this process, one after the other.
     resume : bool
         Keep a target that is there and that the report says was written from the same
         source (by size and modification time) with the same options.
     report : path, optional
-        Where the rows go, ``.jsonl`` or ``.csv``; by default
+        The file of the rows, ``.jsonl`` or ``.csv``; by default
         ``spikelab-conversions.jsonl`` in the folder of local targets, in the working
         folder for others.
     on_error : {"record", "raise"}

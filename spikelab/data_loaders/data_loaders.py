@@ -29,8 +29,8 @@ def load(
     Parameters
     ----------
     path : path or URL, or what an export returned
-        What to load. The format is recognised by what it holds. ``params.py`` and the
-        arrays of a KiloSort or Phy folder, and a tuple of them, stand for the folder.
+        What to load. The format is recognised from the content. ``params.py``, or an
+        array of a KiloSort or Phy folder, loads the folder.
     storage_options : mapping, optional
         Arguments of ``boto3.client("s3", ...)`` for an S3 URL, of the file system of
         fsspec for another.
@@ -49,8 +49,7 @@ def load(
     FileNotFoundError
         If there is no such file or folder.
     FormatError
-        If the format is not one of those, or the file does not hold what its
-        format promises.
+        If the format is unknown, or the file is damaged or incomplete.
 
     Examples
     --------

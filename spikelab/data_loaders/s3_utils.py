@@ -103,6 +103,11 @@ def upload_to_s3(
         If there is no such file.
     S3Error
         If the upload fails; an object that was there is then still there.
+
+    Examples
+    --------
+    >>> upload_to_s3("cells.nwb", "s3://bucket/cells.nwb")  # doctest: +SKIP
+    's3://bucket/cells.nwb'
     """
     parse_s3_url(s3_url)
     check_progress(progress)
@@ -145,6 +150,11 @@ def download_from_s3(
         If there is no such object.
     S3Error
         If the download fails; a file that was there is then still there.
+
+    Examples
+    --------
+    >>> download_from_s3("s3://bucket/cells.nwb", "cells.nwb")  # doctest: +SKIP
+    'cells.nwb'
     """
     _, key = parse_s3_url(url)
     check_progress(progress)
@@ -191,6 +201,10 @@ def ensure_local_file(
         If there is no such file or object.
     S3Error
         If the download fails.
+
+    Examples
+    --------
+    >>> path, is_temporary = ensure_local_file("s3://bucket/cells.nwb")  # doctest: +SKIP
     """
     if is_s3_url(file_path_or_url):
         url = os.fspath(file_path_or_url)

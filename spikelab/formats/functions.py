@@ -98,15 +98,17 @@ def _document(writer: type[Writer[Any]], returns: str) -> str:
     """Return the docstring of an export function, made from those of its writer."""
     texts = [_sections(cls) for cls in writer.__mro__ if "__attrs_attrs__" in vars(cls)]
     own = dict(texts[0])
-    parameters = [
-        "sd : data object\n    What to write.",
-        _FOLDER if writer.is_folder else _FILE,
-        *(text["Parameters"] for text in texts if "Parameters" in text),
-    ]
+    options: dict[str, str] = {}
+    for text in texts:
+        for option in re.split(r"\n(?=\S)", text.get("Parameters", "")):
+            # What the writer says of an option comes before what its base says.
+            options.setdefault(option.partition(" : ")[0], option)
+    target = _FOLDER if writer.is_folder else _FILE
+    first = ["sd : data object\n    What to write.", target]
     summary = own.pop("")
     own.pop("Parameters", None)
     sections = {
-        "Parameters": "\n".join(parameters),
+        "Parameters": "\n".join([*first, *filter(None, options.values())]),
         "Returns": returns,
         "Raises": _RAISES,
         **own,
