@@ -218,17 +218,10 @@ def _replace_entries(
     """Exchange the entries of the earlier export in `path` for the staged ones."""
     manifest = manifests.load_manifest(path)
     in_manifest = set(manifest["files"]) if manifest else None
-    new = {entry.name for entry in staged.iterdir()}
-    try:
-        old = manifests.replaced_entries(
-            {entry.name for entry in path.iterdir()},
-            new,
-            {entry.name for pattern in conflicting for entry in path.glob(pattern)},
-            in_manifest,
-            overwrite,
-        )
-    except ValueError as error:
-        raise FileExistsError(errno.EEXIST, str(error), str(path)) from None
+    existing, new = ({entry.name for entry in f.iterdir()} for f in (path, staged))
+    old = manifests.replaced_entries(
+        str(path), existing, new, in_manifest, conflicting, overwrite
+    )
     for name in (*old, MANIFEST):
         for entry in (path / name, *(path / name).rglob("*")):
             _check_writable(entry)

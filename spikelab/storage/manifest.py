@@ -1,5 +1,7 @@
 """The file of an exported folder that is written last and lists the others."""
 
+import errno
+import fnmatch
 import json
 from collections.abc import Iterable
 from collections.abc import Set as AbstractSet
@@ -12,43 +14,49 @@ from spikelab.errors import FormatError, IncompleteExportError
 MANIFEST = "spikelab.json"
 """Its name."""
 
-PLAIN = ("spike_times.npy", "spike_clusters.npy")
+_PLAIN = {"spike_times.npy", "spike_clusters.npy"}
 """The arrays of a KiloSort export without a manifest, as spikelab 0.1.2 made it."""
 
 
 def replaced_entries(
-    existing: AbstractSet[str],
-    new: AbstractSet[str],
-    conflicting: AbstractSet[str],
+    folder: str,
+    existing: Iterable[str],
+    new: Iterable[str],
     in_manifest: AbstractSet[str] | None,
-    overwrite: bool = False,
+    patterns: Iterable[str],
+    overwrite: bool,
 ) -> set[str]:
     """Return which entries of a folder an export replaces or removes.
 
     Parameters
     ----------
-    existing, new : set of str
+    folder : str
+        The folder, for the error.
+    existing, new : iterable of str
         Entries of the folder, and of the export.
-    conflicting : set of str
-        Entries that programs would read together with the exported ones.
     in_manifest : set of str, optional
         What the manifest of an earlier export lists; None if there is none.
+    patterns : iterable of str
+        What programs would read together with the exported entries.
     overwrite : bool
         Replace what belongs to another program, too.
 
     Raises
     ------
-    ValueError
+    FileExistsError
         If one of them belongs to another program; the message lists those.
     """
-    found = set(existing) & (new | conflicting | (in_manifest or set())) - {MANIFEST}
-    own = set(PLAIN) if in_manifest is None else in_manifest | conflicting
+    names = set(existing) - {MANIFEST}
+    conflicting = {n for pattern in patterns for n in fnmatch.filter(names, pattern)}
+    found = names & {*new, *conflicting, *(in_manifest or ())}
+    own = _PLAIN if in_manifest is None else in_manifest | conflicting
     if (foreign := found - own) and not overwrite:
-        raise ValueError(
+        text = (
             "folder holds files of another program that would contradict or be "
             f"replaced by this export ({', '.join(sorted(foreign))}); "
             "name an empty folder, or replace them with overwrite=True"
         )
+        raise FileExistsError(errno.EEXIST, text, folder)
     return found
 
 

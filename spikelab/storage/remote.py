@@ -2,7 +2,6 @@
 
 import contextlib
 import errno
-import fnmatch
 import functools
 import hashlib
 import secrets
@@ -82,24 +81,6 @@ class RemoteFolder:
         tags = {name: entry.tag for name, entry in self.entries.items()}
         return self.mark is not None and self.mark.partition("-")[2] == _digest(tags)
 
-    def _removed_by(
-        self, new: set[str], conflicting: Sequence[str], overwrite: bool
-    ) -> list[str]:
-        """Return the files that an export of the files `new` removes."""
-        entries = set(map(_top_of, self.entries))
-        matching = {
-            entry
-            for entry in entries
-            if any(fnmatch.fnmatchcase(entry, pattern) for pattern in conflicting)
-        }
-        try:
-            replaced = replaced_entries(
-                entries, set(map(_top_of, new)), matching, self.in_manifest, overwrite
-            )
-        except ValueError as error:
-            raise FileExistsError(errno.EEXIST, str(error), self.store.url) from None
-        return [n for n in self.entries if _top_of(n) in replaced and n not in new]
-
     def replace(
         self, staged: Path, conflicting: Sequence[str], overwrite: bool, progress: bool
     ) -> None:
@@ -109,7 +90,15 @@ class RemoteFolder:
         """
         files = [path for path in sorted(staged.rglob("*")) if path.is_file()]
         new = {path.relative_to(staged).as_posix(): path for path in files}
-        removed = self._removed_by(set(new), conflicting, overwrite)
+        replaced = replaced_entries(
+            self.store.url,
+            map(_top_of, self.entries),
+            map(_top_of, new),
+            self.in_manifest,
+            conflicting,
+            overwrite,
+        )
+        removed = {n for n in self.entries if _top_of(n) in replaced} - new.keys()
         sizes = {name: path.stat().st_size for name, path in new.items()}
         # Two exports at once may leave files of both: their marks show it.
         mark, manifest = secrets.token_hex(8), new.pop(MANIFEST)
@@ -130,8 +119,8 @@ class RemoteFolder:
             for name in removed:
                 self.store.inside(name).remove()
                 del tags[name]
-            mark = f"{mark}-{_digest(tags)}"
-            self.store.inside(MANIFEST).upload(manifest, mark=mark, moved=moved)
+            final = f"{mark}-{_digest(tags)}"
+            self.store.inside(MANIFEST).upload(manifest, mark=final, moved=moved)
 
 
 Existing = Path | RemoteFile | RemoteFolder
