@@ -373,33 +373,15 @@ def write_small(group: h5py.Group, arrays: Iterable[tuple[str, NDArray[Any]]]) -
 def write_array(group: h5py.Group, name: str, array: NDArray[Any]) -> None:
     """Write an array without a copy of it in memory.
 
-    HDF5 writes an array in C order as it lies. Of any other, blocks are copied; those
-    of a memory-mapped file in its own order, so that it is read once from front to back.
+    HDF5 writes an array in C order as it lies. Of any other, blocks are copied: parts
+    along its longest axis, which of raw voltages is the one of time.
     """
     if array.flags.c_contiguous:
         group.create_dataset(name, data=array)
         return
     created = group.create_dataset(name, shape=array.shape, dtype=array.dtype)
-    axes = list(range(array.ndim))
-    if isinstance(array, np.memmap):
-        axes.sort(key=lambda axis: -abs(array.strides[axis]))
-    for region in _regions(array, axes, (slice(None),) * array.ndim):
+    axis = int(np.argmax(array.shape))
+    step = max(8 * BLOCK * array.shape[axis] // array.nbytes, 1)
+    for start in range(0, array.shape[axis], step):
+        region = (*[slice(None)] * axis, slice(start, start + step))
         created[region] = array[region]
-
-
-def _regions(
-    array: NDArray[Any], axes: Sequence[int], region: tuple[slice, ...]
-) -> Iterator[tuple[slice, ...]]:
-    """Yield the parts of `region` of a block each, divided along the first of `axes`."""
-    if not axes:
-        yield region
-        return
-    slow, *fast = axes
-    size = array.shape[slow]
-    row = math.prod(array.shape[axis] for axis in fast) * array.itemsize
-    step = max(8 * BLOCK // max(row, 1), 1)
-    for start in range(0, size, step):
-        part = slice(start, min(start + step, size))
-        inner = (*region[:slow], part, *region[slow + 1 :])
-        # Of a row that is larger than a block, parts are written.
-        yield from _regions(array, fast if row > 8 * BLOCK else (), inner)

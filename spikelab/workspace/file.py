@@ -21,7 +21,6 @@ from spikelab.formats.hdf5.object_reader import ObjectReader
 from spikelab.formats.hdf5.object_writer import ObjectWriter
 from spikelab.formats.hdf5.values import (
     Tree,
-    check_storable,
     identical,
     read_json,
     write_json,
@@ -60,7 +59,7 @@ class _Entry:
 
 
 def check(items: list[Item]) -> None:
-    """Raise TypeError or ValueError, with its name, for an item that cannot be stored."""
+    """Raise TypeError for an item that is of no known class, or has no proper name."""
     for item in items:
         for name, value in (("namespace", item.namespace), ("key", item.key)):
             if not isinstance(value, str):
@@ -76,11 +75,16 @@ def check(items: list[Item]) -> None:
                 f"dictionary (of which the values may be more) to be saved, "
                 f"got {type(item.value).__name__}"
             )
-        check_storable(item.value, item.title)
 
 
 def write(path: Path, about: About, items: list[Item]) -> None:
-    """Write the checked items of a workspace to a new file."""
+    """Write the checked items of a workspace to a new file.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a part of one cannot be stored. The error names it.
+    """
     with h5.created(path) as file:
         name = about.name or ""
         file.attrs["__workspace_id__"] = about.workspace_id
@@ -89,7 +93,12 @@ def write(path: Path, about: About, items: list[Item]) -> None:
         apart = file.create_group(_EXACT)
         writer, entries = ObjectWriter(apart), []
         for item, place in zip(items, _places(items), strict=True):
-            exact = writer.write(file, place, item.value, item.title)
+            try:
+                exact = writer.write(file, place, item.value, item.title)
+            except RecursionError:
+                raise TypeError(
+                    f"{item.title} must not hold itself or nest so deep"
+                ) from None
             is_there = place in file
             if is_there:
                 file[place].attrs["__created_at__"] = float(item.created_at)

@@ -545,7 +545,7 @@ def test_a_slice_that_was_changed_is_refused_by_name(tmp_path):
     workspace, stack = AnalysisWorkspace(), spike_slices()
     stack.spike_stack[1].mine = 1
     workspace.store("n", "k", stack)
-    with pytest.raises(ValueError, match=r"'spike_stack'\]\[1\] .* 'mine' is not"):
+    with pytest.raises(ValueError, match=r"'k'\.spike_stack\[1\] .* 'mine' is not"):
         workspace.save(tmp_path / "w")
 
 

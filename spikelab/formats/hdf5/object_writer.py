@@ -22,6 +22,7 @@ from spikelab.formats.hdf5.parts import EXACT, PARTS, SLICES, UNITS, VALUE, Part
 from spikelab.formats.hdf5.values import (
     Encoder,
     Tree,
+    check_object,
     check_storable,
     identical,
     write_json,
@@ -38,7 +39,7 @@ from spikelab.spikedata.unit_table import MISSING, UnitTable
 
 
 class ObjectWriter(Encoder):
-    """Writes values that :func:`check_storable` has passed into an open file.
+    """Writes values into an open file; what cannot be stored raises as it is reached.
 
     Parameters
     ----------
@@ -130,6 +131,8 @@ class ObjectWriter(Encoder):
         With `is_plain`, the group has the names of files that ``to_hdf5`` writes, and
         the spikes of slices are left to the writer of their style.
         """
+        if not is_plain:  # else it was checked before
+            check_object(obj, name)
         cls = data_class(obj).__name__
         group.attrs["__type__"] = cls
         exact: dict[str, Tree] = {}
@@ -155,7 +158,9 @@ class ObjectWriter(Encoder):
             group.attrs["N"] = obj.N
             inner = group.create_group("spike_stack")
             exact[SLICES] = [
-                self._write_parts(inner.create_group(str(i)), sd, name)
+                self._write_parts(
+                    inner.create_group(str(i)), sd, f"{name}.spike_stack[{i}]"
+                )
                 for i, sd in enumerate(obj)
             ]
         if isinstance(obj, UnitObject) and obj.neuron_attributes is not None:

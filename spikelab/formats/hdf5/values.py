@@ -61,6 +61,19 @@ def check_storable(value: Any, name: str) -> None:
         raise TypeError(f"{name} must not hold itself or nest so deep") from None
 
 
+def check_object(obj: DataObject, name: str) -> None:
+    """Raise ValueError for a data object that would not come back as it is."""
+    try:
+        obj.check()
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name} cannot be stored: {error}") from error
+    if added := set(vars(obj)) - {*type(obj).FIELDS.values(), "N"}:
+        raise ValueError(
+            f"{name} cannot be stored: {min(added)!r} is not an attribute of a "
+            f"{type(obj).__name__}"
+        )
+
+
 class Encoder:
     """Makes trees of values. Arrays and data objects, which it keeps nowhere, have none.
 
@@ -73,17 +86,8 @@ class Encoder:
 
     def encode_object(self, obj: DataObject, name: str) -> Tree:
         """Keep a data object, and return its tree."""
-        try:
-            obj.check()
-        except (TypeError, ValueError) as error:
-            raise ValueError(f"{name} cannot be stored: {error}") from error
-        fields = type(obj).FIELDS.values()
-        if added := set(vars(obj)) - {*fields, "N"}:
-            raise ValueError(
-                f"{name} cannot be stored: {min(added)!r} is not an attribute of a "
-                f"{type(obj).__name__}"
-            )
-        for field in fields:
+        check_object(obj, name)
+        for field in type(obj).FIELDS.values():
             if field != "train":
                 self.encode(getattr(obj, field), f"{name}[{field!r}]")
 
