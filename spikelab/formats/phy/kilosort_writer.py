@@ -21,7 +21,7 @@ from spikelab.spikedata.spikedata import SpikeData
 from spikelab.spikedata.spikeslicestack import SpikeSliceStack
 from spikelab.spikedata.time_units import TimeUnit
 from spikelab.spikedata.unit_table import ELECTRODE_KEYS
-from spikelab.storage.manifest import MANIFEST
+from spikelab.storage.manifest import MANIFEST, PLAIN
 
 SpikeOrder = Literal["unit", "time"]
 
@@ -146,15 +146,20 @@ class KiloSortWriter(ClusterFolderWriter[tuple[str, str]]):
     )
     spike_order: SpikeOrder = attrs.field(default="unit", validator=_is_order)
 
+    @property
+    def _names(self) -> dict[str, str]:
+        """The names of the two arrays, by option."""
+        names = ("spike_times_file", "spike_clusters_file")
+        return {name: getattr(self, name) for name in names}
+
     def __attrs_post_init__(self) -> None:
         """Check that no file is named twice, and that others can take the ids."""
         # File systems without case would mix them up.
-        names = [self.spike_times_file.lower(), self.spike_clusters_file.lower()]
+        names = [name.lower() for name in self._names.values()]
         if names[0] == names[1] or set(names) & set(_OWN_FILES):
             raise ValueError(
-                "spike_times_file and spike_clusters_file must differ, and differ "
-                f"from {_OWN_FILES}, got {self.spike_times_file!r} and "
-                f"{self.spike_clusters_file!r}"
+                f"{' and '.join(self._names)} must differ, and differ from "
+                f"{_OWN_FILES}, got {' and '.join(map(repr, self._names.values()))}"
             )
         if self.spike_order == "time":
             self._check_small_ids()
@@ -163,12 +168,11 @@ class KiloSortWriter(ClusterFolderWriter[tuple[str, str]]):
         self._check_recording(sd, self.time_unit)
         table = sd.unit_table
         clusters = range(sd.N) if self.cluster_ids is None else self.cluster_ids
-        files = (self.spike_times_file, self.spike_clusters_file)
         # Whether readers that look for params.py would read the folder right.
         opens_elsewhere = (
             self.spike_order == "time"
             and self.time_unit == "samples"
-            and files == ("spike_times.npy", "spike_clusters.npy")
+            and tuple(self._names.values()) == PLAIN
         )
         facts = self._facts(
             sd,
@@ -176,9 +180,8 @@ class KiloSortWriter(ClusterFolderWriter[tuple[str, str]]):
             time_unit=self.time_unit,
             unit_ids=clusters,
             spike_order=self.spike_order,
-            spike_times_file=files[0],
-            spike_clusters_file=files[1],
             columns=[label_column(table)[0]] if opens_elsewhere and sd.N else [],
+            **self._names,
         )
         return KiloSortPlan(
             sd=sd, table=table, facts=facts, opens_elsewhere=opens_elsewhere
@@ -187,10 +190,8 @@ class KiloSortWriter(ClusterFolderWriter[tuple[str, str]]):
     def _written(self, obj: DataObject, target: StrPath) -> tuple[str, str]:
         if isinstance(obj, SpikeSliceStack):
             return joined(target, stacks.WINDOWS_FILE), os.fspath(target)
-        return (
-            joined(target, self.spike_times_file),
-            joined(target, self.spike_clusters_file),
-        )
+        times, clusters = self._names.values()
+        return joined(target, times), joined(target, clusters)
 
 
 export_spikedata_to_kilosort = export_function(

@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from spikelab import validate
 from spikelab.formats.base import StrPath
 from spikelab.formats.functions import export_function
-from spikelab.formats.phy import facts, spike_arrays, stacks, templates
 from spikelab.formats.phy import raw as raw_data
+from spikelab.formats.phy import spike_arrays, stacks, templates
 from spikelab.formats.phy.channels import Channels, channels_of
+from spikelab.formats.phy.facts import read as read_facts
 from spikelab.formats.phy.folder_writer import ClusterFolderWriter, Plan, joined
 from spikelab.formats.phy.params import PARAMS_FILE, write_params
 from spikelab.formats.phy.raw import RAW_FILE, Raw
@@ -248,46 +249,47 @@ class PhyWriter(ClusterFolderWriter[str]):
                 f"spike times must be two or more, got {trains.n_spikes}: "
                 "Phy cannot open a folder with fewer than two spikes"
             )
-        table, raw, n_raw = sd.unit_table, self._raw(sd), raw_data.n_channels(sd)
+        table, raw = sd.unit_table, self._raw(sd)
+        n_raw = raw_data.n_channels(sd)
         known = templates.templates_of(table, n_raw)
         source = "placeholder" if raw is None else "raw_data"
         source = source if known.column is None else "neuron_attributes"
-        channels = channels_of(
-            table,
-            n_raw if self.raw_data or source == "raw_data" else 0,
-            known.width,
-            known.listed,
-        )
+        uses_raw = self.raw_data or source == "raw_data"
         amplitudes = spike_arrays.amplitudes_of(table, trains.counts)
-        in_arrays = [] if known.column is None else [known.column.key]
-        in_arrays += ["waveform_channels"] if known.listed else []
+        in_arrays = known.keys
         in_arrays += [] if amplitudes is None else [spike_arrays.AMPLITUDES]
         columns = unit_columns(table, self.cluster_ids, in_arrays)
-        start = time_units.from_ms(np.array([sd.start_time]), "samples", self.fs_Hz)
-        first_sample = min(int(start[0]), 0)
-        if raw is not None and self.raw_data:
-            first_sample = raw.first_sample
+        facts = self._facts(
+            sd,
+            _clusters(trains.counts),
+            unit_ids=columns.unit_ids,
+            spike_order="time",
+            first_sample=self._first_sample(sd, raw),
+            columns=columns.columns,
+            templates=source,
+            waveform_channels=bool(known.listed or source == "raw_data"),
+        )
         return PhyPlan(
             sd=sd,
             table=table,
-            facts=self._facts(
-                sd,
-                _clusters(trains.counts),
-                unit_ids=columns.unit_ids,
-                spike_order="time",
-                first_sample=first_sample,
-                columns=columns.columns,
-                templates=source,
-                waveform_channels=bool(known.listed or source == "raw_data"),
-            ),
+            facts=facts,
             raw=raw,
             writes_raw=self.raw_data,
             templates=known,
-            channels=channels,
+            channels=channels_of(
+                table, n_raw if uses_raw else 0, known.width, known.listed
+            ),
             amplitudes=amplitudes,
             columns=columns,
             in_arrays=in_arrays,
         )
+
+    def _first_sample(self, sd: SpikeData, raw: Raw | None) -> int:
+        """Return the sample number that becomes 0."""
+        if raw is not None and self.raw_data:
+            return raw.first_sample
+        start = time_units.from_ms(np.array([sd.start_time]), "samples", self.fs_Hz)
+        return min(int(start[0]), 0)
 
     def _raw(self, sd: SpikeData) -> Raw | None:
         """Return the raw data, None if they are not sampled as the spikes are.
@@ -311,7 +313,7 @@ class PhyWriter(ClusterFolderWriter[str]):
         # The loader leaves raw data where they are; verify compares them too.
         folders = stacks.recordings_by_folder(read)
         slices = [
-            raw_data.with_raw(sd, staged / name, facts.read(staged / name).first_sample)
+            raw_data.with_raw(sd, staged / name, read_facts(staged / name).first_sample)
             for name, sd in folders.items()
         ]
         if not isinstance(read, SpikeSliceStack):

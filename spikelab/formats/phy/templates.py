@@ -56,6 +56,12 @@ class Templates:
         return max((w.shape[1] for w in self.waveforms if w is not None), default=1)
 
     @property
+    def keys(self) -> list[Any]:
+        """The attributes that hold them, and the electrodes of their columns."""
+        keys = [] if self.column is None else [self.column.key]
+        return [*keys, "waveform_channels"] if self.listed else keys
+
+    @property
     def listed(self) -> list[NDArray[np.int64]]:
         """The electrodes that are known."""
         return [electrodes for electrodes in self.electrodes if electrodes is not None]
@@ -86,10 +92,7 @@ class Templates:
     def losses(
         self, channels: Channels, source: str, read: Sequence[dict[str, Any]]
     ) -> Iterator[str]:
-        """Yield in words what is lost of waveforms, which come from `source`.
-
-        `read` are the attributes of each unit as they are read back.
-        """
+        """Yield in words what is lost of the waveforms; `read` are read back."""
         if source == "placeholder":
             yield "templates are not known: flat placeholders"
         if self.column is not None:
@@ -273,15 +276,12 @@ class FolderTemplates:
     placeholders: Collection[int] | None
     """In a folder of spikelab, the templates of which nothing is known."""
 
-    def of_unit(self, mixture: Mapping[int, int]) -> tuple[int, Placed | None]:
-        """Return the peak channel of a unit, -1 for none, and its mean waveform.
-
-        `mixture` is the number of spikes of the unit by template.
-        """
+    def of_unit(self, n_spikes: Mapping[int, int]) -> tuple[int, Placed | None]:
+        """Return the peak channel, -1 for none, and the mean waveform of a unit."""
         known: list[tuple[int, Placed]] = []
         peak = -1
         # Phy shows a cluster on the channel of the template of most of its spikes.
-        for template in sorted(mixture, key=lambda t: (-mixture[t], t)):
+        for template in sorted(n_spikes, key=lambda t: (-n_spikes[t], t)):
             waveform, where = self._unwhitened(template)
             tells = bool(np.isfinite(waveform).all() and np.ptp(waveform, axis=0).any())
             if self.placeholders is not None:
@@ -289,7 +289,7 @@ class FolderTemplates:
             if peak < 0 and waveform.size and (tells or self.placeholders is not None):
                 peak = int(where[np.argmax(np.ptp(waveform, axis=0))])
             if tells:
-                known.append((mixture[template], (waveform, where)))
+                known.append((n_spikes[template], (waveform, where)))
         return peak, _mean(known)
 
     def _unwhitened(self, template: int) -> Placed:
@@ -321,10 +321,7 @@ def _mean(known: list[tuple[int, Placed]]) -> Placed | None:
 def read_templates(
     folder: Path, n_channels: int | None, placeholders: Collection[int] | None
 ) -> FolderTemplates | None:
-    """Return the templates of a folder, None if there are none, or they are damaged.
-
-    `n_channels` is the number of channels in the channel map.
-    """
+    """Return the templates of a folder, None if there are none, or they are damaged."""
     with npy.leaving_out():
         data = npy.read(folder / "templates.npy", ndim=3)
         if not data.size:
