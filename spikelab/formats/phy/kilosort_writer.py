@@ -21,9 +21,14 @@ from spikelab.spikedata.spikedata import SpikeData
 from spikelab.spikedata.spikeslicestack import SpikeSliceStack
 from spikelab.spikedata.time_units import TimeUnit
 from spikelab.spikedata.unit_table import ELECTRODE_KEYS
-from spikelab.storage.manifest import MANIFEST, PLAIN
+from spikelab.storage.manifest import MANIFEST
 
 SpikeOrder = Literal["unit", "time"]
+
+_STANDARD_NAMES = {
+    "spike_times_file": "spike_times.npy",
+    "spike_clusters_file": "spike_clusters.npy",
+}
 
 _OWN_FILES = (MANIFEST, "channel_map.npy", GROUP_FILE, PARAMS_FILE)
 
@@ -149,8 +154,7 @@ class KiloSortWriter(ClusterFolderWriter[tuple[str, str]]):
     @property
     def _names(self) -> dict[str, str]:
         """The names of the two arrays, by option."""
-        names = ("spike_times_file", "spike_clusters_file")
-        return {name: getattr(self, name) for name in names}
+        return {name: getattr(self, name) for name in _STANDARD_NAMES}
 
     def __attrs_post_init__(self) -> None:
         """Check that no file is named twice, and that others can take the ids."""
@@ -172,7 +176,7 @@ class KiloSortWriter(ClusterFolderWriter[tuple[str, str]]):
         opens_elsewhere = (
             self.spike_order == "time"
             and self.time_unit == "samples"
-            and tuple(self._names.values()) == PLAIN
+            and self._names == _STANDARD_NAMES
         )
         facts = self._facts(
             sd,
