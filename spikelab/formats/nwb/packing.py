@@ -1,5 +1,6 @@
 """The values of an attribute of all units, made into a column of a table."""
 
+import itertools
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -8,7 +9,7 @@ from numpy.typing import NDArray
 
 from spikelab.formats import h5
 from spikelab.formats.nwb.columns import StoredColumn, looks_missing
-from spikelab.spikedata.unit_table import MISSING, UnitTable, is_nan
+from spikelab.spikedata.unit_table import MISSING, UnitTable
 
 _MAX_NDIM = 3
 """Dimensions of one unit's array; a column has one more, and NWB allows four."""
@@ -116,9 +117,10 @@ def stored_column(name: str, key: Any, given: Sequence[Any]) -> StoredColumn:
     _check_text(key)
     values = [_unwrapped(v) if isinstance(v, np.ndarray) else v for v in given]
     missing = {u: v for u, v in enumerate(values) if v is MISSING or v is None}
-    if nans := {u: v for u, v in enumerate(values) if is_nan(v)}:
+    floats = {u: v for u, v in enumerate(values) if isinstance(v, float | np.floating)}
+    if nans := {unit: value for unit, value in floats.items() if value != value}:
         others = [v for u, v in enumerate(values) if u not in missing | nans]
-        if _Leaves(map(_array, others)).kind in ("text", "truth values"):
+        if _Leaves(list(map(_array, others))).kind in ("text", "truth values"):
             # Among these, NaN says that there is no value, as pandas writes it.
             missing |= nans
     present = [v for u, v in enumerate(values) if u not in missing]
@@ -152,24 +154,20 @@ def gap_note(missing: Sequence[Any], present: Iterable[Any]) -> str:
 class _Leaves:
     """The single values in arrays: their types, their one kind, their range."""
 
-    def __init__(self, arrays: Iterable[NDArray[Any]]) -> None:
-        self.types: set[type] = set()
-        integers, texts = [0], [""]
-        for array in arrays:
-            if np.ma.is_masked(array):
-                raise UnstorableError("it holds masked values")
-            leaves = array.ravel().tolist() if array.dtype.kind in "OU" else []
-            if array.dtype == object:
-                self.types |= set(map(type, leaves))
-            elif array.size:
-                self.types.add(array.dtype.type)
-            if array.dtype.kind in "iu" and array.size:
-                leaves = [int(array.min()), int(array.max())]
-            integers += [int(n) for n in leaves if isinstance(n, int | np.integer)]
-            texts += [text for text in leaves if isinstance(text, str)]
-        self.low, self.high = min(integers), max(integers)
+    def __init__(self, arrays: Sequence[NDArray[Any]]) -> None:
+        if any(map(np.ma.is_masked, arrays)):
+            raise UnstorableError("it holds masked values")
+        in_objects = [a.ravel().tolist() for a in arrays if a.dtype.kind in "OU"]
+        leaves = list(itertools.chain.from_iterable(in_objects))
+        others = [a for a in arrays if a.dtype.kind not in "OU" and a.size]
+        self.types = set(map(type, leaves)) | {a.dtype.type for a in others}
         self.kind = _kind(self.types)
-        _check_text("".join(texts))
+        integers = [int(n) for n in leaves if isinstance(n, int | np.integer)]
+        for array in others:
+            if array.dtype.kind in "iu":
+                integers += [int(array.min()), int(array.max())]
+        self.low, self.high = min([0, *integers]), max([0, *integers])
+        _check_text("".join(text for text in leaves if isinstance(text, str)))
 
     def dtype(self) -> np.dtype[Any]:
         """Return a dtype that holds all values, integers exactly."""
