@@ -12,7 +12,7 @@ import attrs
 
 from spikelab.batch.conversion import Conversion, Job, Outcome
 from spikelab.batch.executors import run_jobs
-from spikelab.batch.places import Places, State, StrPath
+from spikelab.batch.places import Places, State, StrPath, identity
 from spikelab.batch.plan import planned, template_of
 from spikelab.batch.report import NAME, Report, conversion
 from spikelab.errors import MissingExtraError
@@ -138,7 +138,7 @@ class Batch:
     """
 
     jobs: dict[str, Job]
-    kept: dict[str, dict[str, Any]]
+    kept: dict[str, Conversion]
     report: Report
     places: Places
 
@@ -158,8 +158,13 @@ class Batch:
             report = NAME if is_url(start) else Path(f"{start}_").parent / NAME
         rows, places = Report(report), Places(pattern.storage_options)
         jobs = planned(sources, pattern, table, places)
-        written = rows.written(jobs) if resume else {}
-        kept = {k: r for k, r in written.items() if _is_kept(jobs[k], r, places)}
+        kept: dict[str, Conversion] = {}
+        for row in rows.rows() if resume else ():  # the last row of a target counts
+            key = identity(row["target"])
+            kept.pop(key, None)
+            if key in jobs and _is_kept(jobs[key], row, places):
+                names = {"source": jobs[key].source, "target": jobs[key].target}
+                kept[key] = conversion(row, status="kept", **names)
         return cls(jobs, kept, rows, places)
 
     def run(
@@ -168,9 +173,8 @@ class Batch:
         executor: Executor | None = None,
     ) -> None:
         """Do what is left to do, and call `record` with each row as it is known."""
-        for key, row in self.kept.items():
-            target = self.jobs[key].target
-            record(conversion(row, target=target, status="kept"), None)
+        for row in self.kept.values():
+            record(row, None)
         if len(self.kept) == len(self.jobs):
             return
         states: dict[str, State | None] = {}
@@ -194,7 +198,8 @@ def _is_kept(job: Job, row: Mapping[str, Any], places: Places) -> bool:
     """Return whether the target of a job is as the job would write it."""
     written_from = State(row["source_bytes"], row["source_time"])
     return (
-        (row["source"], row["options"]) == (job.source, job.digest)
+        row["status"] == "written"
+        and (row["source"], row["options"]) == (job.source, job.digest)
         and places.state(job.source) == written_from
         and places.state(job.target) is not None
     )

@@ -12,7 +12,7 @@ from typing import Any
 import attrs
 
 from spikelab.batch.conversion import Conversion, Job
-from spikelab.batch.places import State, identity
+from spikelab.batch.places import State
 
 NAME = "spikelab-conversions.jsonl"
 """Name of a report that the caller gives none."""
@@ -90,12 +90,6 @@ class Report:
                     f"report must be a new file or a report of spikelab, got "
                     f"{str(self.path)!r}: {error}"
                 ) from None
-
-    def written(self, jobs: Mapping[str, Job]) -> dict[str, dict[str, Any]]:
-        """Return the last row of each job that was written, by the target's identity."""
-        rows = ((identity(row["target"]), row) for row in self.rows())
-        last = {key: row for key, row in rows if key in jobs}
-        return {key: row for key, row in last.items() if row["status"] == "written"}
 
     def __enter__(self) -> "Report":
         """Open the file, of which the folder is made, and remove a torn row."""
