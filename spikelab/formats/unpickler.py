@@ -92,7 +92,8 @@ class Unpickler(pickle._Unpickler):
     def load_bytearray(self) -> None:
         """Read the bytes of an array to where it will have them, without a copy."""
         size = int.from_bytes(self.read(8), "little")
-        is_of_array = not self.stack and self.metastack[-1][-1:] == [_frombuffer]
+        before = self.metastack[-1] if self.metastack and not self.stack else []
+        is_of_array = bool(before) and before[-1] is _frombuffer
         data: Any = np.empty(size, np.uint8) if is_of_array else bytearray(size)
         is_framed = self._unframer.current_frame
         if (self.readinto if is_framed else self._file.readinto)(data) != size:

@@ -71,6 +71,7 @@ METADATA = {
     "bytes": b"\x00\xff",
     "no bytes": b"",
     "bytearray": bytearray(b"ab"),
+    "bytearrays beside arrays": [np.arange(3), (bytearray(b"ab"), 1, 2, 3)],
     "set": {1, 2},
     "frozenset": frozenset({"a"}),
     "slice": slice(1, None, 2),
@@ -712,6 +713,13 @@ def test_a_pickle_of_something_else_is_a_format_error(trusted, tmp_path):
     (tmp_path / "x.pkl").write_bytes(pickle.dumps({"train": []}))
     with pytest.raises(FormatError, match="does not hold a data object"):
         load_from_pickle(tmp_path / "x.pkl", trusted=trusted)
+
+
+def test_a_pickle_of_bytes_is_a_format_error(tmp_path):
+    """They are no array."""
+    (tmp_path / "x.pkl").write_bytes(pickle.dumps(bytearray(b"ab"), 5))
+    with pytest.raises(FormatError, match="not hold a data object, but a bytearray"):
+        load_from_pickle(tmp_path / "x.pkl")
 
 
 def test_a_missing_file_is_a_file_not_found_error(tmp_path):
