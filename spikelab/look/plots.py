@@ -35,7 +35,7 @@ ROWS, COLUMNS = 500, 1000
 DOTS = 50_000
 """Largest number of spikes that are drawn one by one."""
 
-TICKS = 30
+TICKS = 20
 """Largest number of labels on an axis."""
 
 MS = {"ms": 1.0, "s": 1000.0}
@@ -270,12 +270,12 @@ def _(obj: PairwiseCompMatrixStack, picture: Picture) -> None:
     _label_axis(ax.yaxis, "Pair of units", len(first), pair)
     ax.invert_yaxis()
     if not obj.times:
-        _label_axis(ax.xaxis, "Window", len(obj), str, TICKS // 3)
+        _label_axis(ax.xaxis, "Window", len(obj), str, TICKS // 2)
         return
     unit = picture.unit_of(extent(obj.times))
     starts = [f"{start / MS[unit]:.6g}" for start, _ in obj.times]
     name = f"Start of the window ({unit})"
-    _label_axis(ax.xaxis, name, len(obj), starts.__getitem__, TICKS // 3)
+    _label_axis(ax.xaxis, name, len(obj), starts.__getitem__, TICKS // 2)
 
 
 def _label_axis(
