@@ -41,9 +41,8 @@ def main() -> None:
             [
                 "recordings",
                 "first run (s)",
-                "of it the driver (s)",
                 "second run (s)",
-                "memory of the driver (MB)",
+                "memory (MB)",
                 "report (MB)",
             ],
             *(_line(folder / str(count), count) for count in COUNTS),
@@ -72,9 +71,8 @@ def _line(folder: Path, count: int) -> list[str]:
     print(count, first, second, file=sys.stderr, flush=True)
     return [
         f"{count:,}",
-        f"{first[0]:.1f}",
-        f"{first[1]:.1f}",
-        f"{second[0]:.2f}",
+        f"{first[1]:.2f}",
+        f"{second[1]:.2f}",
         f"{max(first[2], second[2]):.0f}",
         f"{n_bytes / 1e6:.2f}",
     ]
