@@ -1,9 +1,11 @@
 """Contenders that take turns, each in a process that is watched from outside."""
 
 import json
+import os
 import re
 import statistics
 import subprocess
+import sys
 import threading
 from collections.abc import Mapping
 from pathlib import Path
@@ -26,11 +28,15 @@ class Worker:
     """A process that runs the actions of ``worker.py`` under a given Python."""
 
     def __init__(self, python: str) -> None:
+        environment = dict(os.environ)
+        if python != sys.executable:  # it must not find this package
+            environment.pop("PYTHONPATH", None)
         self._process = subprocess.Popen(
             [python, "-W", "ignore", str(WORKER)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
+            env=environment,
         )
 
     def run(self, action: str, *arguments: Any) -> float:
