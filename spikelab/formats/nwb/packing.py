@@ -119,7 +119,8 @@ def stored_column(name: str, key: Any, given: Sequence[Any]) -> StoredColumn:
     missing = {u: v for u, v in enumerate(values) if v is MISSING or v is None}
     floats = {u: v for u, v in enumerate(values) if isinstance(v, float | np.floating)}
     if nans := {unit: value for unit, value in floats.items() if value != value}:
-        others = [v for u, v in enumerate(values) if u not in missing | nans]
+        unknown = missing | nans
+        others = [v for u, v in enumerate(values) if u not in unknown]
         if _Leaves(list(map(_array, others))).kind in ("text", "truth values"):
             # Among these, NaN says that there is no value, as pandas writes it.
             missing |= nans
