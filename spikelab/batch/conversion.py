@@ -83,7 +83,7 @@ def _verified(options: Mapping[str, Any]) -> Mapping[str, Any]:
     return options if "verify" in options else {"verify": True, **options}
 
 
-def _or_none_given(options: Mapping[str, Any] | None) -> Mapping[str, Any]:
+def _mapping(options: Mapping[str, Any] | None) -> Mapping[str, Any]:
     return options or {}
 
 
@@ -98,7 +98,7 @@ class Job:
     target: str
     to: str
     options: Mapping[str, Any] = attrs.field(converter=_verified)
-    source_options: Mapping[str, Any] = attrs.field(converter=_or_none_given)
+    source_options: Mapping[str, Any] = attrs.field(converter=_mapping)
     storage_options: Mapping[str, Any] | None = attrs.field(default=None, repr=False)
 
     def renamed(self, source: str, name: Callable[[str], str]) -> "Job":
