@@ -88,7 +88,7 @@ def dataset_name(name: str, value: Any) -> str:
         raise ValueError(
             f"{name} must be a non-empty name relative to the file's root, got {value!r}"
         )
-    if any(part in ("", ".", "..") for part in value.split("/")):
+    if {"", ".", ".."} & set(value.split("/")):
         raise ValueError(
             f"{name} must not hold empty, '.' or '..' parts, got {value!r}"
         )

@@ -206,7 +206,8 @@ class Writer(abc.ABC, Generic[R]):
         check_class(obj, self.method)
         obj.check()
         if not self.keeps_masks:
-            for part in (obj, *recordings_of(obj)):
+            slices = recordings_of(obj) if isinstance(obj, SpikeSliceStack) else []
+            for part in (obj, *slices):
                 for name, value in part.arguments().items():
                     validate.unmasked(name, value)
         self._check_format(obj)

@@ -314,12 +314,15 @@ def plain_attributes(group: h5py.Group) -> dict[str, Any]:
     values: dict[str, Any] = {}
     for index in range(h5a.get_num_attrs(group.id)):
         attribute = h5a.open(group.id, index=index)
-        kind, size = attribute.get_type().get_class(), math.prod(attribute.shape)
+        # Each of these asks HDF5 again.
+        stored, shape = attribute.get_type(), attribute.shape
+        kind, size = stored.get_class(), math.prod(shape)
         if kind not in _PLAIN or (kind == h5t.STRING and size != 1):
             continue
-        if size * attribute.dtype.itemsize > _UNWRITTEN:
+        dtype = stored.dtype
+        if size * dtype.itemsize > _UNWRITTEN:
             raise FormatError(f"an attribute of {group.name} claims {size} values")
-        array = np.empty(attribute.shape, attribute.dtype)
+        array = np.empty(shape, dtype)
         attribute.read(array)
         value = array.item() if kind == h5t.STRING else array[()]
         if isinstance(value, bytes):

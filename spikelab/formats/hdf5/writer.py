@@ -79,18 +79,20 @@ class HDF5Writer(FileWriter):
 
     def __attrs_post_init__(self) -> None:
         """Check what concerns several options together."""
-        raw = {name: getattr(self, name) for name in RAW_NAMES}
+        raw = {
+            "raw_dataset": self.raw_dataset,
+            "raw_time_dataset": self.raw_time_dataset,
+        }
         raw_unit = self.raw_time_unit if self.raw_dataset else None
         time_units.sampling_rate(self.fs_Hz, self.time_unit, raw_unit)
-        if len([name for name in raw.values() if name is None]) == 1:
+        if (self.raw_dataset is None) != (self.raw_time_dataset is None):
             raise ValueError(f"{' and '.join(raw)} must be given together, got {raw}")
-        names = {name: getattr(self, name) for name in self.names}
-        validate.distinct(**names, **raw)
+        validate.distinct(**dict(zip(self.names, self.named, strict=True)), **raw)
 
     @property
     def named(self) -> tuple[str, ...]:
         """The names of what the style writes."""
-        return tuple(getattr(self, name) for name in self.names)
+        return tuple([getattr(self, name) for name in self.names])
 
     @property
     def time_unit(self) -> str:
@@ -248,8 +250,8 @@ class HDF5Writer(FileWriter):
         group.attrs["length_ms"] = float(sd.length)
         self._write_train(group, sd)
         if self._writes_raw(sd):
-            raw_dataset, raw_time = (str(getattr(self, name)) for name in RAW_NAMES)
-            h5.write_array(group, raw_dataset, sd.raw_data)
+            h5.write_array(group, str(self.raw_dataset), sd.raw_data)
+            raw_time = str(self.raw_time_dataset)
             self._write_times(group, raw_time, sd.raw_time, self.raw_time_unit)
 
     def _write_times(
@@ -330,7 +332,7 @@ class HDF5Writer(FileWriter):
         """Return the length of a recording whose file does not record it, if known."""
 
     def _read_raw(self, group: h5py.Group) -> dict[str, NDArray[Any]]:
-        raw_dataset, raw_time = (getattr(self, name) for name in RAW_NAMES)
+        raw_dataset, raw_time = self.raw_dataset, str(self.raw_time_dataset)
         if raw_dataset is None or not h5.has_member(group, raw_dataset):
             return {}
         data = h5.dataset(group, raw_dataset, ndim=(1, 2))
