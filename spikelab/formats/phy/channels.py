@@ -20,17 +20,10 @@ _FARTHEST = 1e30
 class Channels:
     """The channels that units lie on."""
 
-    electrodes: NDArray[np.int64]
-    """Electrode of each channel, or its row in the raw data."""
-
-    of_unit: NDArray[np.int64]
-    """Channel of each unit, -1 where only its template can tell."""
-
-    positions: NDArray[np.float32]
-    """Where each is, (C, 2), all different; if that is not known, beyond the others."""
-
-    n_placed: int
-    """How many of the positions are known."""
+    electrodes: NDArray[np.int64]  # of each channel, or its row in the raw data
+    of_unit: NDArray[np.int64]  # channel, -1 where only its template can tell
+    positions: NDArray[np.float32]  # (C, 2), all different; unknown ones are beyond
+    n_placed: int  # how many of the positions are known
 
     def __len__(self) -> int:
         return len(self.electrodes)

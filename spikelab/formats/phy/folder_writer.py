@@ -34,14 +34,9 @@ R = TypeVar("R")
 class Plan(abc.ABC):
     """What a folder will hold of a recording."""
 
-    sd: SpikeData
-    """The recording."""
-
-    table: UnitTable
-    """What is known about its units."""
-
-    facts: Facts
-    """What ``spikelab.json`` will say."""
+    sd: SpikeData  # the recording
+    table: UnitTable  # what is known about its units
+    facts: Facts  # what ``spikelab.json`` will say
 
     @abc.abstractmethod
     def write(self, folder: Path) -> None:
@@ -127,11 +122,8 @@ class Plan(abc.ABC):
 class Folders:
     """What an export will hold."""
 
-    obj: DataObject
-    """The recording, or the stack."""
-
-    plans: dict[str, Plan]
-    """The recording under "", or each slice under the name of its folder."""
+    obj: DataObject  # the recording, or the stack
+    plans: dict[str, Plan]  # of the recording "", or of each slice by its folder
 
 
 def _integers(value: Any) -> Any:

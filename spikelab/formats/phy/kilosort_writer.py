@@ -42,8 +42,7 @@ def _is_order(instance: Any, attribute: "attrs.Attribute[str]", value: Any) -> N
 class KiloSortPlan(Plan):
     """What a KiloSort folder will hold of a recording."""
 
-    opens_elsewhere: bool
-    """Whether ``params.py`` and ``cluster_group.tsv`` are written."""
+    opens_elsewhere: bool  # whether ``params.py`` and ``cluster_group.tsv`` are written
 
     def write(self, folder: Path) -> None:
         """Write all files, ``spikelab.json`` last."""

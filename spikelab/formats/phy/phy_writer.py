@@ -30,26 +30,13 @@ from spikelab.spikedata.spikeslicestack import SpikeSliceStack
 class PhyPlan(Plan):
     """What a Phy folder will hold of a recording."""
 
-    raw: Raw | None
-    """The raw data, if they are sampled as the spikes are."""
-
-    writes_raw: bool
-    """Whether they are written."""
-
-    templates: Templates
-    """The mean waveforms in the attributes."""
-
-    channels: Channels
-    """The channels."""
-
-    amplitudes: list[NDArray[Any]] | None
-    """Amplitude of each spike of each unit, if all are known."""
-
-    columns: UnitColumns
-    """What stands in tables."""
-
-    in_arrays: list[Any]
-    """The attributes that stand in arrays."""
+    raw: Raw | None  # the raw data, if they are sampled as the spikes are
+    writes_raw: bool  # whether they are written
+    templates: Templates  # the mean waveforms in the attributes
+    channels: Channels  # the channels
+    amplitudes: list[NDArray[Any]] | None  # one per spike of each unit, if known
+    columns: UnitColumns  # what stands in tables
+    in_arrays: list[Any]  # the attributes that stand in arrays
 
     def write(self, folder: Path) -> None:
         """Write all files, ``spikelab.json`` last."""

@@ -22,14 +22,9 @@ _KEPT = ("int16", "uint16", "float32")
 class Raw:
     """Raw data that are sampled evenly at the sampling rate of the spikes."""
 
-    data: NDArray[Any]
-    """The voltages (channels, samples), never copied as a whole."""
-
-    first_sample: int
-    """Sample number of the first of them."""
-
-    fs_Hz: float
-    """Sampling rate."""
+    data: NDArray[Any]  # the voltages (channels, samples), never copied as a whole
+    first_sample: int  # sample number of the first of them
+    fs_Hz: float  # sampling rate
 
     @property
     def dtype(self) -> str:

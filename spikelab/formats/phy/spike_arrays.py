@@ -184,20 +184,11 @@ def n_together(trains: SpikeTrains, convert: _Convert) -> int:
 class Units:
     """The units of a folder, and their spikes."""
 
-    ids: list[int]
-    """The cluster of each unit."""
-
-    exported: dict[int, int]
-    """Position in the export of each cluster that is still what it was."""
-
-    clusters: NDArray[np.int64]
-    """The cluster of each spike."""
-
-    rows: NDArray[Any]
-    """The unit of each spike, a position in `ids`."""
-
-    trains: SpikeTrains
-    """The spike times in ms."""
+    ids: list[int]  # the cluster of each unit
+    exported: dict[int, int]  # position of each cluster that is as it was exported
+    clusters: NDArray[np.int64]  # the cluster of each spike
+    rows: NDArray[Any]  # the unit of each spike, a position in `ids`
+    trains: SpikeTrains  # the spike times in ms
 
 
 def read(folder: Path, facts: Facts) -> Units:

@@ -41,14 +41,9 @@ Placed = tuple[Waveform, NDArray[np.int64]]
 class Templates:
     """The mean waveforms that the attributes of the units hold."""
 
-    column: Column | None
-    """The attribute; None if no unit has a waveform."""
-
-    waveforms: list[Waveform | None]
-    """The waveform of each unit, float32 (samples, channels), finite, not all zero."""
-
-    electrodes: list[NDArray[np.int64] | None]
-    """The electrode of each of its columns, where that is known."""
+    column: Column | None  # the attribute; None if no unit has a waveform
+    waveforms: list[Waveform | None]  # of each unit: finite, and not all zero
+    electrodes: list[NDArray[np.int64] | None]  # of their columns, where known
 
     @property
     def width(self) -> int:
@@ -264,17 +259,10 @@ def add_as_read(
 class FolderTemplates:
     """The templates of a folder."""
 
-    data: NDArray[Any]
-    """The templates (templates, samples, columns), mapped from the disk."""
-
-    columns: NDArray[np.int64]
-    """The channel of each column, (templates, columns), -1 for one that is not used."""
-
-    unwhitening: NDArray[Any] | None
-    """The matrix (channels, channels) that undoes their whitening."""
-
-    placeholders: Collection[int] | None
-    """In a folder of spikelab, the templates of which nothing is known."""
+    data: NDArray[Any]  # (templates, samples, columns), mapped from the disk
+    columns: NDArray[np.int64]  # channel (templates, columns), -1 for one not used
+    unwhitening: NDArray[Any] | None  # matrix (channels, channels)
+    placeholders: Collection[int] | None  # in a folder of spikelab: flat ones
 
     def of_unit(self, n_spikes: Mapping[int, int]) -> tuple[int, Placed | None]:
         """Return the peak channel, -1 for none, and the mean waveform of a unit."""

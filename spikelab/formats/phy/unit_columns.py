@@ -45,23 +45,12 @@ _NAME = re.compile(r"[A-Za-z][\w .()/%+-]{,99}")
 class UnitColumns:
     """The columns of a recording, and what they cannot hold."""
 
-    columns: list[TableColumn]
-    """The labels, the ids for SpikeInterface, and one or more for each attribute."""
-
-    left_out: list[Any]
-    """Attributes that have no form in a table."""
-
-    renamed: list[str]
-    """Attributes under another name, because Phy has a column of their own."""
-
-    bad_labels: list[str]
-    """Labels that Phy or neo cannot read."""
-
-    unit_ids: list[Any]
-    """The attribute ``unit_id`` of each unit when it is read."""
-
-    id_key: str | None
-    """The attribute from which these come."""
+    columns: list[TableColumn]  # labels, ids for SpikeInterface, and attributes
+    left_out: list[Any]  # attributes that have no form in a table
+    renamed: list[str]  # attributes called as columns that Phy has itself
+    bad_labels: list[str]  # labels that Phy or neo cannot read
+    unit_ids: list[Any]  # the attribute ``unit_id`` of each unit when it is read
+    id_key: str | None  # the attribute from which these come
 
     def write(self, folder: Path, clusters: Sequence[int]) -> None:
         """Write each column as a table that lists every unit by its cluster."""
