@@ -285,7 +285,7 @@ def _read_files(path: Path, units: Path | None, options: TableOptions) -> DataOb
             return _parsed_matrix(columns, file)
 
         def numbers(places: Any, dtypes: Any) -> list[NDArray[Any]]:
-            return csv_text.numbers(file, places, dtypes)
+            return csv_text.numbers(file, len(columns), places, dtypes)
 
         return spikes_or_rates(names, numbers, known, options)
 

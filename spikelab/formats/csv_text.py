@@ -186,7 +186,7 @@ def values(cells: Sequence[Any]) -> NDArray[Any]:
 
 
 def numbers(
-    file: IO[str], places: Sequence[int], dtypes: Sequence[type]
+    file: IO[str], n_columns: int, places: Sequence[int], dtypes: Sequence[type]
 ) -> list[NDArray[Any]]:
     """Return columns of numbers from the rows that are left of a file.
 
@@ -194,6 +194,8 @@ def numbers(
     ----------
     file : text file
         Behind the header.
+    n_columns : int
+        The number of columns in the header.
     places : sequence of int
         The positions of the columns.
     dtypes : sequence of type
@@ -202,9 +204,12 @@ def numbers(
     Raises
     ------
     FormatError
-        If a column holds something else.
+        If a column holds something else, or a row more cells than the header.
     """
-    fields = [(f"column{i}", dtype) for i, dtype in enumerate(dtypes)]
+    # All columns are read, other ones cut to a character: with `usecols`, loadtxt
+    # overlooks rows that have more cells.
+    wanted = dict(zip(places, dtypes, strict=True))
+    fields = [(str(place), wanted.get(place, "U1")) for place in range(n_columns)]
     start = file.tell()
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "loadtxt: input contained no data")
@@ -213,15 +218,26 @@ def numbers(
                 file,
                 dtype=fields,
                 delimiter=",",
-                usecols=places,
                 quotechar='"',
                 comments=None,
                 ndmin=1,
             )
         except (ValueError, OverflowError) as error:
             file.seek(start)
-            return _with_gaps(filled_rows(file), places, dtypes, str(error))
-    return [np.ascontiguousarray(table[name]) for name, _ in fields]
+            rows_left = filled_rows(file)
+            _check_lengths(rows_left, n_columns)
+            return _with_gaps(rows_left, places, dtypes, str(error))
+    return [np.ascontiguousarray(table[str(place)]) for place in places]
+
+
+def _check_lengths(table: list[list[Any]], n_columns: int) -> None:
+    """Raise for a row that has more cells than the header, empty ones aside."""
+    for i, row in enumerate(table, start=1):
+        if any(cell is not None for cell in row[n_columns:]):
+            raise FormatError(
+                f"row {i} below the header has {len(row)} cells, the header "
+                f"{n_columns}; decimal numbers must have points, not commas"
+            )
 
 
 def _with_gaps(

@@ -120,6 +120,7 @@ def read_files(
     options: TableOptions,
 ) -> DataObject:
     """Return what `read` makes of a table, and of a table of units if there is one."""
+    time_units.sampling_rate(options.fs_Hz)
     sources = [filepath]
     if options.units_table is not None:
         sources.append(options.units_table)

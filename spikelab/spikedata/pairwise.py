@@ -1,5 +1,6 @@
 """Comparisons of all pairs of units: correlations, latencies, tilings."""
 
+import operator
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 
 from spikelab.spikedata import unit_selection
 from spikelab.spikedata.data_object import DataObject, fields
+from spikelab.spikedata.quantity import in_ms
 
 
 @dataclass(eq=False, repr=False)
@@ -69,7 +71,7 @@ class PairwiseCompMatrixStack(DataObject):
     labels : sequence, optional
         Names of the n units.
     times : list of tuple, optional
-        Start and end of each window in ms.
+        Start and end of each window in ms; times with a unit are converted.
     metadata : dict, optional
         How the comparison was made.
 
@@ -104,6 +106,10 @@ class PairwiseCompMatrixStack(DataObject):
         _check_values("stack", self.stack, "(n, n, slices)", self.metadata)
         _check_count("labels", self.labels, len(self.stack), "row")
         _check_count("times", self.times, len(self), "slice")
+        if self.times is not None:
+            in_unit = [in_ms("times", window) for window in self.times]
+            if any(map(operator.is_not, in_unit, self.times)):
+                self.times = list(map(tuple, in_unit))
 
     def __len__(self) -> int:
         return int(self.stack.shape[2])

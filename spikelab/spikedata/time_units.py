@@ -45,9 +45,12 @@ def rate_Hz(name: str, value: Any) -> float:
 
 
 def sampling_rate(fs_Hz: Any, *units: str | None) -> float | None:
-    """Return `fs_Hz` checked; it must be given if one of `units` is samples."""
+    """Return `fs_Hz` checked; it must be given if one of `units` is samples.
+
+    Warn if it may be in kHz.
+    """
     if fs_Hz is not None:
-        return checks.positive("fs_Hz", fs_Hz)
+        return rate_Hz("fs_Hz", fs_Hz)
     if "samples" in units:
         raise ValueError("fs_Hz must be given when a time unit is 'samples', got None")
     return None

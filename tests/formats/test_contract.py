@@ -1,7 +1,11 @@
 """The HDF5 styles and NWB under the contract; other formats inherit it in their tests."""
 
 import numpy as np
+import pytest
 from contract import FileContract
+
+import spikelab
+from spikelab import SpikeData
 
 NAN, INF = float("nan"), float("inf")
 WRONG_RATES = tuple({"fs_Hz": rate} for rate in (NAN, INF, 0, -1.0, "30 kHz"))
@@ -136,3 +140,23 @@ class TestNWB(FileContract):
     def slack_ms(self, sd):
         """NWB counts in seconds."""
         return one_rounding(sd)
+
+
+@pytest.mark.parametrize(
+    ("name", "method", "options"),
+    [
+        ("s.csv", "to_csv", {"time_unit": "samples"}),
+        ("s.parquet", "to_parquet", {"time_unit": "samples"}),
+        ("s.h5", "to_hdf5", {"spike_times_unit": "samples"}),
+        ("s.nwb", "to_nwb", {}),
+    ],
+)
+def test_a_rate_in_kHz(name, method, options, tmp_path):
+    """Writers and loaders ask, once."""
+    with pytest.warns(UserWarning, match="kHz") as caught:
+        getattr(SpikeData([[100.0]]), method)(tmp_path / name, fs_Hz=30, **options)
+    assert [w.filename for w in caught] == [__file__]
+    if method in ("to_csv", "to_parquet"):
+        with pytest.warns(UserWarning, match="kHz") as caught:
+            spikelab.load(tmp_path / name, fs_Hz=30)
+        assert len(caught) == 1

@@ -617,6 +617,9 @@ def test_a_label_is_quoted_as_the_standard_says(tmp_path):
         ("a,b\n1,2\n", "must have a column time_ms"),
         ("unit,time_ms\nx,1.0\n", "does not hold numbers"),
         ("unit,time_ms\n0\n", "does not hold numbers"),
+        ("unit,time_ms\n0,1,5\n0,2,75\n", "row 1 below .* 3 cells, .* points"),
+        ("unit,time_ms\n0,1\n0,2,75\n0,3\n", "row 2 below .* 3 cells"),
+        ("time_ms,unit,area\n1,0,CA1\n2,5,0,CA1\n", "row 2 below .* 4 cells"),
         ("unit,time_ms\n-1,1.0\n", "must lie in 0"),
         ("unit,time_ms\n99999999999,1.0\n", "must lie in 0"),
         ("unit,time_ms\n0,nan\n", "unit 0: spike times must be finite"),
@@ -739,7 +742,7 @@ def test_rates_in_samples_are_read_with_the_sampling_rate(obj, n_units, tmp_path
     ("make", "options"),
     [
         (integer_matrix, {"time_unit": "ms"}),
-        (integer_matrix, {"fs_Hz": 10.0}),
+        (integer_matrix, {"fs_Hz": 10_000.0}),
         (lambda: RateData([[1.0]], [0.0]), {"units_table": "u.csv"}),
         (lambda: RateData([[1.0]], [0.0]), {"length_ms": 10.0}),
     ],

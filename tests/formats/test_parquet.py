@@ -477,7 +477,7 @@ def test_a_loader_for_spikes_takes_nothing_else(tmp_path):
     with pytest.raises(FormatError, match="must hold a SpikeData"):
         load_spikedata_from_parquet(path)
     with pytest.raises(ValueError, match="fs_Hz must be None for"):
-        load(path, fs_Hz=10.0)
+        load(path, fs_Hz=10_000.0)
 
 
 def test_without_pyarrow_the_extra_is_named(tmp_path, monkeypatch):

@@ -179,3 +179,10 @@ def test_repr():
     assert repr(stack()) == (
         "PairwiseCompMatrixStack(n=2, S=3, times=0.0 to 3.0 ms, metadata=['q'])"
     )
+
+
+def test_times_with_a_unit_become_ms():
+    """As in the other stacks."""
+    pq = pytest.importorskip("quantities")
+    times = [(i * pq.s, (i + 1) * pq.s) for i in range(3)]
+    assert stack(times=times).times == [(0, 1000), (1000, 2000), (2000, 3000)]

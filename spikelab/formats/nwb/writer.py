@@ -149,7 +149,7 @@ class NWBWriter(FileWriter):
         default=None, validator=validate.is_optional_instance(NWBSubject)
     )
     fs_Hz: float | None = attrs.field(
-        default=None, validator=attrs.validators.optional(validate.is_positive)
+        default=None, validator=attrs.validators.optional(time_units.is_sampling_rate)
     )
 
     def __attrs_post_init__(self) -> None:
