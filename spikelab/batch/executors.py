@@ -44,8 +44,7 @@ def run_jobs(
     with crew.interrupted_between_jobs():
         try:
             for job, future in crew.done(jobs, getattr(executor, "window", WINDOW)):
-                error = not future.cancelled() and future.exception()
-                if isinstance(error, BrokenExecutor):
+                if future.cancelled() or future.exception() is not None:
                     suspects.append(job)
                 else:
                     record(job, _outcome(job, future))

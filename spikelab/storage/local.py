@@ -11,7 +11,7 @@ import os
 import secrets
 import shutil
 import stat
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from spikelab import validate
@@ -136,8 +136,9 @@ def local_target(target: str | os.PathLike[str], *, is_folder: bool) -> Path:
 
 
 @contextlib.contextmanager
-def staged_file(path: Path) -> Iterator[Path]:
-    """Yield a staged file, and rename it to `path`."""
+def staged_file(path: Path, check: Callable[[], None]) -> Iterator[Path]:
+    """Yield a staged file, and rename it to `path`; `check` may refuse it before."""
+    check()
     with _new_folders(path.parent):
         staged = _staging_path(path)
         try:
@@ -155,11 +156,15 @@ def staged_file(path: Path) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def staged_folder(
-    path: Path, conflicting: Sequence[str], overwrite: bool
+    path: Path, check: Callable[[], None], conflicting: Sequence[str], overwrite: bool
 ) -> Iterator[Path]:
-    """Yield a staged folder, and rename it, or its entries, to `path`."""
+    """Yield a staged folder, and rename it, or its entries, to `path`.
+
+    `check` may refuse it, while no other export changes the folder.
+    """
     is_new = not path.exists()
     with _new_folders(path.parent), _locked(path):
+        check()
         staged = _staging_path(path)
         try:
             staged.mkdir()

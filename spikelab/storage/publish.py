@@ -82,11 +82,14 @@ def publish(
         )
     else:
         path = local.local_target(target, is_folder=folder)
-        local.refuse_loss(target, lost(path) if lost else ())
+
+        def check() -> None:
+            local.refuse_loss(target, lost(path) if lost else ())
+
         published = (
-            local.staged_folder(path, conflicting, overwrite)
+            local.staged_folder(path, check, conflicting, overwrite)
             if folder
-            else local.staged_file(path)
+            else local.staged_file(path, check)
         )
     with local.naming(target), published as staged:
         yield staged

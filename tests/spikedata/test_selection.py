@@ -279,4 +279,5 @@ def test_amplitudes_stay_with_their_spikes(sd, data):
         return
     head = sd.subtime(None, at if at > 0 else None, shift_to=0)
     for times, row in zip(head.train, head.neuron_attributes, strict=True):
-        np.testing.assert_array_equal(row["amplitudes"], times * 2)
+        # Moving time 0 rounds the times.
+        np.testing.assert_allclose(row["amplitudes"], times * 2, atol=1e-6)

@@ -10,6 +10,7 @@ import signal
 import warnings
 from pathlib import Path
 
+import h5py
 import pytest
 from recordings import simulated, with_raw
 from siblings import SIBLINGS
@@ -181,6 +182,8 @@ def test_mutants(name, tmp_path, count):
             count[what] += 1
         elif "pickle" in name and what.startswith("asked for gigabytes"):
             count["asked for more memory than there is"] += 1
+        elif what.startswith("crash") and h5py.version.hdf5_version == "1.14.2":
+            count["crash inside HDF5 1.14.2"] += 1  # of h5py 3.10, as attributes open
         else:
             wrong.append((seed, what))
     assert wrong == []
