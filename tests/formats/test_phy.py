@@ -761,10 +761,11 @@ def test_attributes_come_back_or_are_said_to_be_lost(attributes, tmp_path):
         ([{"unit_id": 1}, {}], ["neuron_attributes['unit_id']"], [0, 1]),
         (
             [{"cluster_id": 4}, {"cluster_id": 2}],
-            ["neuron_attributes['cluster_id']"],
+            [],
             [4, 2],
         ),
         ([{"unit_id": 4}, {"unit_id": 2}], [], [4, 2]),
+        ([{"unit_id": 4.0}, {"unit_id": 2.0}], [], [4, 2]),
     ],
 )
 def test_ids_are_unique_and_what_becomes_of_them_is_told(
@@ -850,3 +851,57 @@ def test_verify_compares_arrays(name, is_stack, tmp_path):
         with pytest.raises(VerificationError, match="differs"):
             damaging(PhyWriter, name, damage)(**options).write(obj, tmp_path / "a")
     assert [path.name for path in tmp_path.iterdir()] == ["whole"]
+
+
+@pytest.mark.parametrize("odd", [3, True, b"mua", ["mua"], 0.5])
+def test_an_odd_label_costs_that_label(odd, tmp_path):
+    """The others stay; a warning and the losses name it."""
+    sd = with_attribute("group", ["good", odd])
+    assert f"neuron_attributes['group'] {odd!r} (" in " ".join(
+        PhyWriter(fs_Hz=FS).losses(sd)
+    )
+    with pytest.warns(UserWarning, match=f"labels {re.escape(repr(odd))} become"):
+        sd.to_phy(tmp_path, fs_Hz=FS, verify=True)
+    groups = (tmp_path / "cluster_group.tsv").read_text()
+    assert groups == "cluster_id\tgroup\n0\tgood\n1\tunsorted\n"
+
+
+def test_a_label_of_pandas_may_be_missing(tmp_path):
+    """NA is as good as None."""
+    pandas = pytest.importorskip("pandas")
+    sd = with_attribute("group", ["good", pandas.NA])
+    assert "where it is None" in PhyWriter(fs_Hz=FS).losses(sd)[-1]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        sd.to_phy(tmp_path, fs_Hz=FS, verify=True)
+    assert load(tmp_path).neuron_attributes[0]["group"] == "good"
+    assert "group" not in load(tmp_path).neuron_attributes[1]
+
+
+@pytest.mark.parametrize(
+    ("ids", "why"),
+    [
+        ([1, 1], "1 is there more than once"),
+        ([None, 4], "some units have none"),
+        ([float("nan"), 4.0], "some units have none"),
+        (["a", 3], "ids are all whole numbers or all texts"),
+        ([0.5, 3.0], "ids are all whole numbers or all texts"),
+    ],
+)
+def test_why_an_id_is_left_out(ids, why, tmp_path):
+    """The warning and the losses say what is wrong with it."""
+    sd = with_attribute("unit_id", ids)
+    assert f"neuron_attributes['unit_id'] ({why})" in PhyWriter(fs_Hz=FS).losses(sd)
+    with pytest.warns(UserWarning, match=f"unit_id left out: {why}"):
+        sd.to_phy(tmp_path, fs_Hz=FS, verify=True)
+    assert load(tmp_path).get_neuron_attribute("unit_id") == [0, 1]
+
+
+def test_cluster_id_comes_back_under_its_own_name(tmp_path):
+    """A warning names it, as every name that is Phy's."""
+    sd = with_attribute("cluster_id", [7, 3])
+    with pytest.warns(UserWarning, match="cluster_id are written as unit_<name>"):
+        sd.to_phy(tmp_path, fs_Hz=FS, verify=True)
+    assert load(tmp_path).get_neuron_attribute("cluster_id") == [7, 3]
+    table = (tmp_path / "cluster_si_unit_id.tsv").read_text()
+    assert table == "cluster_id\tsi_unit_id\n0\t7\n1\t3\n"

@@ -14,6 +14,7 @@ import numpy as np
 from spikelab import validate
 from spikelab.errors import FormatError, warn
 from spikelab.formats.phy import npy
+from spikelab.spikedata.unit_table import is_nan
 
 Table = dict[str, dict[int, str]]
 """The cells that are not empty, by column and cluster."""
@@ -78,6 +79,12 @@ class TableColumn:
         return cell if self.kind in ("text", "label") else guessed(cell)
 
 
+def is_missing(value: Any) -> bool:
+    """Return whether a value is None, NaN, or pandas' NA or NaT."""
+    named = type(value).__name__ in ("NAType", "NaTType")
+    return value is None or named or is_nan(value)
+
+
 def as_text(value: Any) -> str | None:
     """Return a value as Phy, SpikeInterface and neo all read it, None if they cannot.
 
@@ -88,7 +95,7 @@ def as_text(value: Any) -> str | None:
         isinstance(value, np.ndarray) and not value.ndim
     ):
         value = value.item()
-    if value is None or (isinstance(value, float) and math.isnan(value)):
+    if is_missing(value):
         return ""
     if isinstance(value, bool | int):
         return str(value)

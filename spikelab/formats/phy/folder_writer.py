@@ -2,7 +2,7 @@
 
 import abc
 import os
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
@@ -90,10 +90,12 @@ class Plan(abc.ABC):
         self,
         rows: list[dict[str, Any]],
         renamed: Mapping[Any, str],
-        left_out: Collection[Any],
-        reason: str,
+        left_out: Mapping[Any, str],
     ) -> Iterator[str]:
-        """Yield the losses of attributes that are renamed, left out, or in tables."""
+        """Yield the losses of attributes that are renamed, left out, or in tables.
+
+        `renamed` holds new names, `left_out` the reasons.
+        """
         for key, column in self.table.columns.items():
             name = f"neuron_attributes[{str(key)!r}]"
             if key in renamed:
@@ -102,7 +104,7 @@ class Plan(abc.ABC):
             elif key not in left_out:
                 yield from losses_of_cells(column, rows)
             elif changed_units(column, rows):
-                yield f"{name} ({reason})"
+                yield f"{name} ({left_out[key]})"
 
     def carried(self) -> SpikeData:
         """Return the recording as a reader makes it."""

@@ -74,8 +74,11 @@ class KiloSortPlan(Plan):
         return self._attribute_losses(
             rows,
             renamed={electrode: "electrode"} if has_map else {},
-            left_out=[key for key in self.table.columns if key not in labels],
-            reason="no array holds it",
+            left_out={
+                key: "no array holds it"
+                for key in self.table.columns
+                if key not in labels
+            },
         )
 
 

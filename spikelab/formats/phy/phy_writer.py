@@ -91,15 +91,18 @@ class PhyPlan(Plan):
         """Yield what the user should know."""
         yield from super().cautions()
         columns = self.columns
-        if columns.left_out:
+        left_out = [key for key in columns.left_out if key != "unit_id"]
+        if len(left_out) < len(columns.left_out):
+            yield f"to_phy: unit_id left out: {columns.id_problem}"
+        if left_out:
             yield (
-                f"to_phy: neuron_attributes {', '.join(map(str, columns.left_out))} left "
+                f"to_phy: neuron_attributes {', '.join(map(str, left_out))} left "
                 "out: tables of Phy hold numbers, booleans, and texts that begin with a "
                 "letter, under names that do"
             )
         if columns.bad_labels:
             yield (
-                f"to_phy: labels {', '.join(map(repr, columns.bad_labels))} become "
+                f"to_phy: labels {', '.join(columns.bad_labels)} become "
                 "'unsorted': Phy and neo read texts that begin with a letter"
             )
         if columns.renamed:
@@ -113,15 +116,15 @@ class PhyPlan(Plan):
         """Yield in words which attributes are not read back; `rows` are."""
         source = self.facts.templates or ""
         yield from self.templates.losses(self.channels, source, rows)
-        id_key = self.columns.id_key
         yield from self._attribute_losses(
             rows,
-            renamed={
-                **{key: key for key in self.in_arrays},
-                **({} if id_key is None else {id_key: "unit_id"}),
+            renamed={key: key for key in self.in_arrays},
+            left_out={
+                key: self.columns.id_problem
+                if key == "unit_id"
+                else "no table of Phy can hold it"
+                for key in self.columns.left_out
             },
-            left_out=self.columns.left_out,
-            reason="no table of Phy can hold it",
         )
 
     def raw_losses(self) -> Iterator[str]:

@@ -18,11 +18,12 @@ from spikelab.formats.phy.cluster_tables import (
     are_same,
     as_text,
     guessed,
+    is_missing,
 )
 from spikelab.formats.phy.facts import SI_UNIT_ID, Facts
 from spikelab.formats.phy.spike_arrays import Units
 from spikelab.spikedata.differences import equal
-from spikelab.spikedata.unit_table import MISSING, Column, UnitTable
+from spikelab.spikedata.unit_table import LABEL_KEYS, MISSING, Column, UnitTable
 
 LARGEST_ID = 2**24
 """Ids are below this number: SpikeInterface allocates a table of this size."""
@@ -50,7 +51,7 @@ class UnitColumns:
     renamed: list[str]  # attributes called as columns that Phy has itself
     bad_labels: list[str]  # labels that Phy or neo cannot read
     unit_ids: list[Any]  # the attribute ``unit_id`` of each unit when it is read
-    id_key: str | None  # the attribute from which these come
+    id_problem: str  # why the attribute ``unit_id`` is left out, if it is
 
     def write(self, folder: Path, clusters: Sequence[int]) -> None:
         """Write each column as a table that lists every unit by its cluster."""
@@ -70,44 +71,102 @@ def unit_columns(
     that are written in another way.
     """
     labels, bad_labels = label_column(table)
-    id_key, unit_ids, ids = _ids(table, cluster_ids)
+    unit_ids, ids, id_problem = _ids(table, cluster_ids)
     columns, left_out, renamed = [labels, ids], [], []
     names = {*map(str, table.columns), "group", SI_UNIT_ID}
-    elsewhere = {*taken, table.label_key, id_key} - {None}
+    elsewhere = {*taken, label_key_of(table)} - {None}
     for key, column in table.columns.items():
         if key in elsewhere:
             continue
-        made = [] if key == "unit_id" else list(_made(column, names))
+        if key == "unit_id":
+            if id_problem and column.known:
+                left_out.append(key)
+            continue
+        made = list(_made(column, names))
         columns += made
         names.update([column.name for column in made])
         if made and key in PHY_COLUMNS:
             renamed.append(key)
         if not made and column.known:
             left_out.append(key)
-    return UnitColumns(columns, left_out, renamed, bad_labels, unit_ids, id_key)
+    return UnitColumns(columns, left_out, renamed, bad_labels, unit_ids, id_problem)
 
 
 def label_column(table: UnitTable) -> tuple[TableColumn, list[str]]:
     """Return the labels of the units, and those that Phy or neo cannot read."""
-    labels = [label or "" for label in table.labels]
-    bad = {label: None for label in labels if as_text(label) is None}
-    cells = ["" if label in bad else label for label in labels]
-    return TableColumn("group", table.label_key or "group", "label", cells), list(bad)
+    key = label_key_of(table)
+    values = [MISSING] * len(table) if key is None else table.columns[key].values
+    cells: list[str] = []
+    bad: dict[str, None] = {}
+    for value in values:
+        is_label = isinstance(value, str) and as_text(value) is not None
+        cells.append(str(value) if is_label and value.strip() else "")
+        if not (is_label or _is_no_label(value)):
+            bad[repr(str(value) if isinstance(value, str) else value)] = None
+    return TableColumn("group", key or "group", "label", cells), list(bad)
+
+
+def label_key_of(table: UnitTable) -> str | None:
+    """Return the attribute of the labels: the first that is a text for any unit."""
+    for key in LABEL_KEYS:
+        column = table.columns.get(key)
+        texts = [v for v in column.values if isinstance(v, str)] if column else []
+        if key == table.label_key or any(text.strip() for text in texts):
+            return key
+    return None
+
+
+def _is_no_label(value: Any) -> bool:
+    if isinstance(value, str):
+        return not value.strip()
+    return value is MISSING or is_missing(value)
 
 
 def _ids(
     table: UnitTable, given: Sequence[int] | None
-) -> tuple[str | None, list[Any], TableColumn]:
-    """Return the attribute with the ids of the units, the ids, and their column.
+) -> tuple[list[Any], TableColumn, str]:
+    """Return the ids of the units, their column, why they are not those of ``unit_id``.
 
     The column holds positions where the units have no ids that SpikeInterface takes.
     """
-    key, ids = (table.id_key, table.unit_ids) if given is None else (None, list(given))
+    ids: list[Any] | None
+    own, problem = _own_ids(table)
+    if given is not None:
+        ids, problem = list(given), "cluster_ids takes its place"
+        problem = "" if ids == own else problem
+    else:
+        ids = own if own is not None else table.unit_ids
     positions = list(range(len(table)))
     fit = ids is not None and all(map(is_small_id, ids))
-    if ids is None or not (fit or key == "unit_id"):
-        key, ids = None, positions
-    return key, ids, TableColumn(SI_UNIT_ID, "unit_id", "id", ids if fit else positions)
+    if ids is None or not (fit or ids is own):
+        ids = positions
+    column = TableColumn(SI_UNIT_ID, "unit_id", "id", ids if fit else positions)
+    return ids, column, problem
+
+
+def _own_ids(table: UnitTable) -> tuple[list[Any] | None, str]:
+    """Return the attribute ``unit_id`` of the units, or why it numbers none.
+
+    Whole floats, as pandas makes them of integers, are int.
+    """
+    column = table.columns.get("unit_id")
+    if column is None:
+        return None, ""
+    if any(value is MISSING or is_missing(value) for value in column.values):
+        return None, "some units have none"
+    ids = [
+        str(value)
+        if isinstance(value, str)
+        else int(value)
+        if column.kind in ("int", "float") and float(value).is_integer()
+        else None
+        for value in column.values
+    ]
+    if len(set(map(type, ids))) > 1 or None in ids:
+        return None, "ids are all whole numbers or all texts"
+    if twice := [i for i, times in Counter(ids).items() if times > 1]:
+        return None, f"{twice[0]!r} is there more than once"
+    return ids, ""
 
 
 def is_small_id(value: Any) -> bool:
@@ -285,7 +344,7 @@ def losses_of_cells(column: Column, read: Sequence[dict[str, Any]]) -> list[str]
         text = as_text(value)
         if text == "" or (isinstance(value, str) and value.isspace()):
             lost[f"{name} where it is None, NaN or '' (an empty cell)"] = None
-        elif text is None:
+        else:
             lost[f"{name} {value!r:.40} (Phy and neo cannot read it)"] = None
     return list(lost)
 
