@@ -29,6 +29,7 @@ class TestTables:
         [
             "cluster_id\tgroup\n0\tGood \n1\t MUA\n2\tNoise\n",
             "cluster_id\tKSLabel\n0\tGOOD\n1\tmua\n2\tnoise \n",
+            "cluster_id\tGROUP\n0\tgood\n1\tmua\n2\tnoise\n",
         ],
     )
     def test_labels_are_compared_without_case_and_blanks(self, table, tmp_path):

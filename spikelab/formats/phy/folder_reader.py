@@ -251,7 +251,8 @@ class FolderReader(ReaderOptions):
 
     def _kept(self, ids: Sequence[int], named: Table) -> list[int]:
         """Return the positions of the units that the caller wants."""
-        labels = {**named.get("KSLabel", {}), **named.get("group", {})}
+        lower = {name.lower(): cells for name, cells in named.items()}
+        labels = {**lower.get("kslabel", {}), **lower.get("group", {})}
         if self.cluster_info_tsv is not None and not labels:
             lacking = "no column group or KSLabel in" if named else "there is no file"
             warn(
