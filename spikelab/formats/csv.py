@@ -287,9 +287,7 @@ def _read_files(path: Path, units: Path | None, options: TableOptions) -> DataOb
         def numbers(places: Any, dtypes: Any) -> list[NDArray[Any]]:
             return csv_text.numbers(file, len(columns), places, dtypes)
 
-        # Rates of no units have a column of times only.
-        is_rates = len(names) == 1
-        return spikes_or_rates(names, numbers, known, options, is_rates=is_rates)
+        return spikes_or_rates(names, numbers, known, options)
 
 
 def _units_text(sd: SpikeData, fs_Hz: float | None) -> str:

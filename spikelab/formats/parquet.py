@@ -157,7 +157,7 @@ def read(filepath: StrPath, **options: Unpack[TableKeywords]) -> DataObject:
     """Load a Parquet table of spikes, rates or comparisons.
 
     Files of other programs need columns ``unit`` and ``time_ms``, ``time_s`` or
-    ``time_samples``, in any order of rows; of rates, columns as they are written here.
+    ``time_samples``, in any order of rows, or begin with the times of rates.
 
     Parameters
     ----------
@@ -249,9 +249,7 @@ def _object_of(
         return [numbers_of(table.column(place), dtype) for place, dtype in pairs]
 
     names = folded(table.column_names)
-    is_rates = about.get("class") == "RateData"
-    known = known.joined(own)
-    found = spikes_or_rates(names, numbers, known, options, is_rates=is_rates)
+    found = spikes_or_rates(names, numbers, known.joined(own), options)
     if isinstance(found, RateData) and about.get("rate_unit") is not None:
         return build(RateData, **found.arguments() | {"rate_unit": about["rate_unit"]})
     return found

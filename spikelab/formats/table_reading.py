@@ -154,12 +154,7 @@ def time_column(names: Sequence[str]) -> str | None:
 
 
 def spikes_or_rates(
-    names: list[str],
-    numbers: Numbers,
-    known: UnitsTable,
-    options: TableOptions,
-    *,
-    is_rates: bool,
+    names: list[str], numbers: Numbers, known: UnitsTable, options: TableOptions
 ) -> SpikeData | RateData:
     """Return the recording, or the rates, in the rows of a table.
 
@@ -173,9 +168,6 @@ def spikes_or_rates(
         What the files say about the recording.
     options : TableOptions
         What the caller says.
-    is_rates : bool
-        Whether the file says that a table without a column of units holds rates.
-        Otherwise the columns must be called as the writers call them.
     """
     time = time_column(names)
     if time is None:
@@ -201,12 +193,7 @@ def spikes_or_rates(
     if len(set(names)) < len(names):
         raise FormatError("it must have columns of different names")
     in_order = [f"unit_{unit}" for unit in range(len(names) - 1)]
-    if not in_order or set(in_order) != set(names[1:]):
-        if not is_rates:
-            raise FormatError(
-                "it must have a column 'unit' beside the times, or, with rates, "
-                f"columns unit_0, unit_1, ... behind them, got {reprlib.repr(names)}"
-            )
+    if set(in_order) != set(names[1:]):
         in_order = names[1:]
     places = [0, *map(names.index, in_order)]
     times, *rates = numbers(places, [kind, *[np.float64] * len(in_order)])

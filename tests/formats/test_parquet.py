@@ -480,15 +480,6 @@ def test_a_loader_for_spikes_takes_nothing_else(tmp_path):
         load(path, fs_Hz=10_000.0)
 
 
-@pytest.mark.parametrize("names", [["time_ms"], ["time_ms", "neuron"]])
-def test_times_without_units_are_refused(names, tmp_path):
-    """They may be spikes as well as rates."""
-    pa, pq = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
-    pq.write_table(pa.table({name: [1.0] for name in names}), tmp_path / "s.parquet")
-    with pytest.raises(FormatError, match="must have a column 'unit'"):
-        load(tmp_path / "s.parquet")
-
-
 def test_without_pyarrow_the_extra_is_named(tmp_path, monkeypatch):
     """On writing and on reading."""
     path = simulated().to_parquet(tmp_path / "s.parquet")
