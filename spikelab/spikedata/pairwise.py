@@ -1,6 +1,5 @@
 """Comparisons of all pairs of units: correlations, latencies, tilings."""
 
-import operator
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,7 +9,7 @@ from numpy.typing import NDArray
 
 from spikelab.spikedata import unit_selection
 from spikelab.spikedata.data_object import DataObject, fields
-from spikelab.spikedata.quantity import in_ms
+from spikelab.spikedata.quantity import has_unit, in_ms
 
 
 @dataclass(eq=False, repr=False)
@@ -106,10 +105,10 @@ class PairwiseCompMatrixStack(DataObject):
         _check_values("stack", self.stack, "(n, n, slices)", self.metadata)
         _check_count("labels", self.labels, len(self.stack), "row")
         _check_count("times", self.times, len(self), "slice")
-        if self.times is not None:
-            in_unit = [in_ms("times", window) for window in self.times]
-            if any(map(operator.is_not, in_unit, self.times)):
-                self.times = list(map(tuple, in_unit))
+        windows = self.times if np.iterable(self.times) else ()
+        bounds = [b for window in windows if np.iterable(window) for b in window]
+        if any(has_unit(type(bound)) for bound in bounds):
+            self.times = [tuple(in_ms("times", window)) for window in windows]
 
     def __len__(self) -> int:
         return int(self.stack.shape[2])

@@ -309,13 +309,6 @@ class TestSmallThings:
                 getattr(sd, method)(tmp_path / method, **rate)
             assert [w.filename for w in caught] == [__file__]
 
-    def test_a_rate_in_kHz_in_params(self, tmp_path):
-        """It is asked for too."""
-        folder = sorted_folder(tmp_path / "ks")
-        (folder / "params.py").write_text("sample_rate = 30")
-        with pytest.warns(UserWarning, match="sample_rate is 30 Hz"):
-            load(folder)
-
     def test_what_an_export_returns_can_be_loaded(self, tmp_path):
         """params.py, windows.tsv, an array, or both arrays."""
         sd = SpikeData([[1.0, 4.0], [2.0, 5.0]], length=6.0)

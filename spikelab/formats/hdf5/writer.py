@@ -68,7 +68,9 @@ class HDF5Writer(FileWriter):
     unit_option: ClassVar[str | None] = None
     """The option that says the time unit of the spike times, ms without one."""
 
-    fs_Hz: float | None = None
+    fs_Hz: float | None = attrs.field(
+        default=None, validator=attrs.validators.optional(validate.is_positive)
+    )
     raw_dataset: str | None = attrs.field(default=None, validator=_NAME)
     raw_time_dataset: str | None = attrs.field(default=None, validator=_NAME)
     raw_time_unit: time_units.TimeUnit = attrs.field(

@@ -6,8 +6,8 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+from spikelab import validate
 from spikelab.errors import FormatError
-from spikelab.spikedata import time_units
 
 PARAMS_FILE = "params.py"
 
@@ -88,7 +88,7 @@ def read_sample_rate(folder: Path) -> float | None:
     if "sample_rate" not in values:
         return None
     try:
-        return time_units.rate_Hz("sample_rate", values["sample_rate"])
+        return validate.positive("sample_rate", values["sample_rate"])
     except (TypeError, ValueError) as error:
         raise FormatError(f"{folder / PARAMS_FILE}: {error}") from error
 
