@@ -684,3 +684,14 @@ def test_a_sparse_raster_of_another_program_is_read(tmp_path):
     found = load_spikedata_from_hdf5(tmp_path / "r.h5", **options)
     assert (found.N, found.length) == (100, 3_600_000.0)
     assert [len(times) for times in found.train] == [1, *[0] * 99]
+
+
+@pytest.mark.parametrize("count", [0.5, np.nan, -1.0, np.inf])
+def test_a_raster_of_what_is_no_count(count, tmp_path):
+    """It is refused with the value, not rounded or left out."""
+    path = tmp_path / "a.h5"
+    with h5py.File(path, "w") as file:
+        file["raster"] = np.array([[1.0, count], [0.0, 2.0]])
+    options = {"raster_dataset": "raster", "raster_bin_size_ms": 1.0}
+    with pytest.raises(FormatError, match=f"numbers of spikes, got {count} in a bin"):
+        load_spikedata_from_hdf5(path, **options)

@@ -387,3 +387,15 @@ def test_the_names_of_this_folder():
     """The tests' folder is what they say."""
     assert len(TIMES) == len(CLUSTERS)
     assert "sample_rate = 30000." in PARAMS
+
+
+def test_numbers_that_are_missing_or_infinite(tmp_path):
+    """As other programs write them into tables."""
+    folder = sorted_folder(
+        tmp_path / "folder",
+        cluster_snr__tsv="cluster_id\tsnr\n0\tnan\n1\t11.0\n2\tinf\n",
+        cluster_info__tsv="cluster_id\tch\n0\tnan\n1\t3\n2\t0\n",
+    )
+    sd = load(folder)
+    assert known(sd, "snr") == [None, 11.0, np.inf]
+    assert known(sd, "electrode") == [1, 3, 0]

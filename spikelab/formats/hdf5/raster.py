@@ -219,11 +219,15 @@ def _nonzero(
 ) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
     """Return the rows, bins and counts of the spikes in a region of the raster."""
     values = raster[region]
-    rows, bins = np.nonzero(values > 0)
+    rows, bins = np.nonzero(values)
     counts = values[rows, bins]
-    if counts.size and not counts.max() < _MOST_IN_BIN:
+    wrong = ~((counts > 0) & (counts < _MOST_IN_BIN))
+    if counts.dtype.kind == "f":
+        wrong |= np.floor(counts) != counts
+    if wrong.any():
         raise FormatError(
-            f"{raster.name!r} must hold numbers of spikes, got {counts.max()} in a bin"
+            f"{raster.name!r} must hold numbers of spikes, "
+            f"got {counts[wrong][0]} in a bin"
         )
     return rows + region[0].start, bins + (region[1].start or 0), counts
 

@@ -24,6 +24,7 @@ UNSORTED = "unsorted"
 
 _ID_COLUMNS = ("cluster_id", "id")
 _WHOLE = re.compile(r"[+-]?\d{1,40}")
+_NOT_FINITE = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
 _DECIMAL = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 
 _READABLE = re.compile(r"([a-zA-Z][^\0\r\n]*|-?\d+(\.\d*)?)?")
@@ -123,6 +124,8 @@ def whole_number(text: str) -> int | None:
 def guessed(text: str) -> Any:
     """Return a cell as a number, True, False, or the text itself."""
     found = number(text)
+    if found is None:
+        found = _NOT_FINITE.get(text.lower())
     return {"True": True, "False": False}.get(text, text) if found is None else found
 
 

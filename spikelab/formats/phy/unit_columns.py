@@ -254,8 +254,8 @@ def add_cells(
             places.setdefault((column.attribute, column.container), []).append(cells)
         elif column.kind != "id":
             for row, cell in zip(rows, cells, strict=True):
-                if cell:
-                    row[column.attribute] = column.value(cell)
+                if cell and not is_missing(value := column.value(cell)):
+                    row[column.attribute] = value
     for (attribute, container), axes in places.items():
         for row, *texts in zip(rows, *axes, strict=True):
             if (place := _location(texts, container)) is not None:
