@@ -16,6 +16,7 @@ from spikelab.formats.nwb.columns import read_column
 from spikelab.spikedata.unit_table import MISSING, UnitTable
 
 _AXES = ("x", "y", "z")
+_RELATIVE = ("rel_x", "rel_y", "rel_z")
 
 NAME = "electrode_name"
 """The column for names of electrodes that have no numbers."""
@@ -169,16 +170,20 @@ def read_electrodes(
     table = file[reference] if reference else None
     if table is None and h5.has_member(file, schema.ELECTRODES):
         table = h5.member(file, schema.ELECTRODES)
-    names = [n for n in table or () if not n.endswith("_index")]
+    names = [n for n in table or () if not n.endswith(("_index", "_elements"))]
     ids = h5.dataset(table, "id")[()] if "id" in names else np.empty(0, dtype=np.int64)
     if reference and (wrong := numbers[(numbers < 0) | (numbers >= len(ids))]).size:
         raise FormatError(
             f"electrodes must lie in the {len(ids)} rows, got row {wrong[0]}"
         )
-    columns = {n: c for n in names if (c := read_column(table, n, len(ids), own=False))}
+    wanted = {NAME} if own else {*_AXES, *_RELATIVE, "location"}
+    found = {
+        n: read_column(table, n, len(ids), own=False) for n in names if n in wanted
+    }
+    columns = {name: column for name, column in found.items() if column is not None}
     labels = columns[NAME].values() if own and NAME in columns else ids.tolist()
     known: list[dict[str, Any]] = [{"electrode": label} for label in labels]
-    axes = [a for a in _AXES if a in columns] or [f"rel_{a}" for a in _AXES]
+    axes = [a for a in _AXES if a in columns] or _RELATIVE
     axes = [a for a in axes if a in columns and columns[a].data.dtype.kind in "iuf"]
     if not own:
         places = np.transpose([columns[axis].data for axis in axes])
@@ -187,7 +192,7 @@ def read_electrodes(
             row["location"] = list(itertools.takewhile(lambda x: x == x, place))
         for row, area in zip(known, areas, strict=False):
             row["brain_area"] = area if _is_area(area) else None
-    read = {"id", "group", "group_name", "location", *axes}
+    read = {"id", "group", "group_name", *axes, *({"location"} & columns.keys())}
     unread = [] if own else [name for name in names if name not in read]
     if reference:
         return [known[row] for row in numbers.tolist()], unread
