@@ -5,7 +5,7 @@ import os
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar, cast
 
 import attrs
 
@@ -21,6 +21,7 @@ from spikelab.storage.publish import publish
 from spikelab.storage.remote import Existing, RemoteFolder
 
 R = TypeVar("R")
+P = TypeVar("P")
 
 StrPath = str | os.PathLike[str]
 
@@ -50,11 +51,12 @@ class Loss:
 
 
 @attrs.frozen(kw_only=True)
-class Writer(abc.ABC, Generic[R]):
+class Writer(abc.ABC, Generic[R, P]):
     """One way to write a data object: configured once, used many times.
 
     A wrong option raises when the writer is made, an object that the format cannot
-    hold before the target is touched.
+    hold before the target is touched. `R` is what :meth:`write` returns, `P` the plan
+    that :meth:`_prepared` makes of an object: what the other methods take.
 
     Parameters
     ----------
@@ -133,10 +135,7 @@ class Writer(abc.ABC, Generic[R]):
         """
         plan = self._checked(obj)
         losses = self._checked_losses(obj, plan, on_losses)
-        with self._published(target) as staged:
-            self._write(plan, staged)
-            if self.verify:
-                self._verify(plan, losses, lambda: self._read(staged))
+        self._publish(plan, target, losses)
         return self._written(obj, os.path.expanduser(target))  # noqa: PTH111 # str
 
     def check(self, obj: DataObject) -> None:
@@ -183,7 +182,7 @@ class Writer(abc.ABC, Generic[R]):
         return [loss.text for loss in self._all_losses(obj, plan) if loss.text]
 
     def _checked_losses(
-        self, obj: DataObject, plan: Any, on_losses: OnLosses | None = None
+        self, obj: DataObject, plan: P, on_losses: OnLosses | None = None
     ) -> list[Loss]:
         """Warn of oddities, and return the losses if they are needed."""
         for caution in self._cautions(plan):
@@ -201,7 +200,7 @@ class Writer(abc.ABC, Generic[R]):
             )
         return [] if self.is_exact else losses
 
-    def _checked(self, obj: DataObject) -> Any:
+    def _checked(self, obj: DataObject) -> P:
         """Return what :meth:`_prepared` makes of a valid object."""
         check_class(obj, self.method)
         obj.check()
@@ -213,11 +212,18 @@ class Writer(abc.ABC, Generic[R]):
         self._check_format(obj)
         return self._prepared(obj)
 
-    def _all_losses(self, obj: DataObject, plan: Any) -> list[Loss]:
+    def _all_losses(self, obj: DataObject, plan: P) -> list[Loss]:
         return self._losses(plan) + _losses_of_class(obj)
 
+    def _publish(self, plan: P, target: StrPath, losses: list[Loss]) -> None:
+        """Write the file or folder, verify it, and put it in place."""
+        with self._published(target) as staged:
+            self._write(plan, staged)
+            if self.verify:
+                self._verify(plan, losses, lambda: self._read(staged))
+
     def _verify(
-        self, plan: Any, losses: list[Loss], read: Callable[[], DataObject]
+        self, plan: P, losses: list[Loss], read: Callable[[], DataObject]
     ) -> None:
         """Raise VerificationError if what is read back differs beyond the losses."""
         try:
@@ -236,21 +242,20 @@ class Writer(abc.ABC, Generic[R]):
     def _check_format(self, obj: DataObject) -> None:
         """Raise ValueError for data that the format cannot hold; warn of oddities."""
 
-    def _prepared(self, obj: DataObject) -> Any:
-        """Return what the methods below take, computed once: by default the object."""
-        return obj
+    def _prepared(self, obj: DataObject) -> P:
+        """Return the plan, computed once: by default the object itself."""
+        return cast(P, obj)
 
-    def _cautions(self, obj: Any) -> Iterable[str]:
+    def _cautions(self, plan: P) -> Iterable[str]:
         """Return what the user should know about the export, each for one warning."""
         return ()
 
-    def _carried(self, obj: Any) -> DataObject:
-        """Return the object that a reader makes of `obj`, losses aside."""
-        carried: DataObject = obj
-        return carried
+    def _carried(self, plan: P) -> DataObject:
+        """Return the object that a reader makes, losses aside."""
+        return cast(DataObject, plan)
 
-    def _atol_ms(self, obj: Any) -> float:
-        """Return how far the format may move a time of `obj`, in ms."""
+    def _atol_ms(self, plan: P) -> float:
+        """Return how far the format may move a time, in ms."""
         return 0.0
 
     def _published(self, target: StrPath) -> AbstractContextManager[Path]:
@@ -270,11 +275,11 @@ class Writer(abc.ABC, Generic[R]):
         return [] if isinstance(existing, RemoteFolder) else would_be_lost(existing)
 
     @abc.abstractmethod
-    def _losses(self, obj: Any) -> list[Loss]:
+    def _losses(self, plan: P) -> list[Loss]:
         """Declare what the format changes about the object."""
 
     @abc.abstractmethod
-    def _write(self, obj: Any, staged: Path) -> None:
+    def _write(self, plan: P, staged: Path) -> None:
         """Write the checked object to a staged file, or into a staged folder."""
 
     @abc.abstractmethod
@@ -286,7 +291,7 @@ class Writer(abc.ABC, Generic[R]):
         """Return what :meth:`write` returns."""
 
 
-class FileWriter(Writer[str]):
+class FileWriter(Writer[str, P]):
     """A writer of a single file."""
 
     def _written(self, obj: DataObject, target: StrPath) -> str:

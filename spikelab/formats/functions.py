@@ -38,7 +38,7 @@ OSError
 
 
 def export_function(
-    writer: Callable[P, Writer[R]], name: str, *, returns: str = "str\n    `filepath`."
+    writer: Callable[P, Writer[R, Any]], name: str, *, returns: str = "str\n    `filepath`."
 ) -> Callable[Concatenate[DataObject, StrPath, P], R]:
     """Return the export function of a writer, with the options of the writer.
 
@@ -80,7 +80,7 @@ def export_function(
     return made
 
 
-def _sign(export: Any, writer: type[Writer[Any]]) -> None:
+def _sign(export: Any, writer: type[Writer[Any, Any]]) -> None:
     """Give a function the options of a writer: its own before those of all writers."""
     options = sorted(
         inspect.signature(writer).parameters.values(), key=lambda p: p.name in _COMMON
@@ -94,7 +94,7 @@ def _sign(export: Any, writer: type[Writer[Any]]) -> None:
     export.__annotations__ = {**hints, "return": result}
 
 
-def _document(writer: type[Writer[Any]], returns: str) -> str:
+def _document(writer: type[Writer[Any, Any]], returns: str) -> str:
     """Return the docstring of an export function, made from those of its writer."""
     texts = [_sections(cls) for cls in writer.__mro__ if "__attrs_attrs__" in vars(cls)]
     own = dict(texts[0])

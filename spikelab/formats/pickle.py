@@ -68,7 +68,7 @@ def _is_protocol(instance: Any, attribute: "attrs.Attribute[Any]", value: Any) -
 
 
 @attrs.frozen(kw_only=True)
-class PickleWriter(FileWriter):
+class PickleWriter(FileWriter[DataObject]):
     """Write a data object, with all that it holds, to a pickle.
 
     The file holds a pickle of the object itself: the name of its class and its

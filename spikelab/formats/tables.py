@@ -10,7 +10,7 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 
-from spikelab.formats.base import FileWriter, Loss, OnLosses, StrPath, recordings_of
+from spikelab.formats.base import FileWriter, Loss, StrPath, recordings_of
 from spikelab.formats.csv_text import fits
 from spikelab.formats.reading import build
 from spikelab.formats.units_table import OWN, UnitsTable
@@ -42,7 +42,7 @@ _REASONS = {
 
 
 @attrs.frozen(kw_only=True)
-class TableWriter(FileWriter):
+class TableWriter(FileWriter[DataObject]):
     """A writer of tables: a row per spike, or the values of an object without spikes.
 
     Parameters
@@ -87,10 +87,9 @@ class TableWriter(FileWriter):
         """Check what concerns several options together."""
         time_units.sampling_rate(self.fs_Hz, self.time_unit)
 
-    def write(  # noqa: D102 - the docstring of Writer.write
-        self, obj: DataObject, target: StrPath, *, on_losses: OnLosses | None = None
-    ) -> str:
-        self._checked_losses(obj, self._checked(obj), on_losses)
+    def _publish(
+        self, plan: DataObject, target: StrPath, losses: list[Loss]
+    ) -> None:
         targets = [target]
         if self.units_table is not None:
             targets.append(self.units_table)
@@ -98,14 +97,13 @@ class TableWriter(FileWriter):
         with contextlib.ExitStack() as files:
             # Published in the opposite order.
             staged = [files.enter_context(self._published(path)) for path in targets]
-            self._write(obj, staged[0])
-            if isinstance(obj, SpikeData) and self.units_table is not None:
-                self._write_units(obj, staged[1])
+            self._write(plan, staged[0])
+            if isinstance(plan, SpikeData) and self.units_table is not None:
+                self._write_units(plan, staged[1])
             for path, name in zip(staged, targets, strict=True):
                 self._finish(path, name)
             if self.verify:
-                self._verify(obj, [], lambda: self._read_back(obj, *staged))
-        return self._written(obj, os.path.expanduser(target))  # noqa: PTH111 # str
+                self._verify(plan, losses, lambda: self._read_back(plan, *staged))
 
     def _write_units(self, sd: SpikeData, staged: Path) -> None:
         """Write the table of units."""

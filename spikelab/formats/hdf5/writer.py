@@ -38,7 +38,7 @@ _NAME = attrs.validators.optional(validate.is_dataset_name)
 
 
 @attrs.frozen(kw_only=True)
-class HDF5Writer(FileWriter):
+class HDF5Writer(FileWriter[DataObject]):
     """A writer of spike trains as HDF5 datasets; one subclass per style.
 
     Every file says in attributes of its root how it was written: ``style``, the

@@ -50,7 +50,7 @@ _WINDOWS = "windows"
 
 
 @attrs.frozen(kw_only=True)
-class NWBWriter(FileWriter):
+class NWBWriter(FileWriter[Plan[Any]]):
     """Write a data object, and what is known about its units, as an NWB 2 file.
 
     Parameters

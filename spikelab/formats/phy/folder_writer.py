@@ -146,7 +146,7 @@ def _integers(value: Any) -> Any:
 
 
 @attrs.frozen(kw_only=True)
-class ClusterFolderWriter(Writer[R]):
+class ClusterFolderWriter(Writer[R, Folders]):
     """A writer of spike times and clusters as a folder of arrays.
 
     A SpikeSliceStack becomes a folder with such a folder for each slice.
