@@ -71,6 +71,19 @@ def test_each_loss_is_warned_of_once(tmp_path):
     assert len(set(texts)) == len(texts)
 
 
+def test_what_a_writer_warns_of_itself_is_not_said_again(tmp_path):
+    """Silent units and window of a CSV table, in a batch too."""
+    sd = SpikeData([[-3.0], [4.0], []], start_time=-5.0, length=20.0)
+    source = sd.to_pickle(tmp_path / "a.pkl")
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        convert(source, tmp_path / "a.csv")
+    assert len([w for w in caught if "silent units" in str(w.message)]) == 1
+    assert len([w for w in caught if "recording window" in str(w.message)]) == 1
+    (row,) = convert_many(source, tmp_path / "b/{stem}.csv")
+    assert len([text for text in row.losses if "silent units" in text]) == 1
+
+
 @pytest.mark.parametrize("name", ["a.h5", "a.csv", "a.nwb"])
 def test_losses_are_found_once(name, tmp_path, monkeypatch):
     """For the warnings, the row of a batch, and to compare what is read back."""

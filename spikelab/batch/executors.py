@@ -30,8 +30,9 @@ def run_jobs(
 ) -> None:
     """Do jobs on an executor, in this process if there is none; `record` each result.
 
-    If a pool breaks, the jobs that were lost with it are tried once more at the end, one
-    by one, so that a recording that kills its worker costs itself alone. If `record`
+    Each job whose worker was lost (with its pool, or one by one as on a Dask cluster) is
+    tried once more at the end, alone: a recording that kills its worker costs itself
+    only. If `record`
     raises, or after Ctrl-C, no further job begins, those at work are recorded, and the
     error is raised.
     """

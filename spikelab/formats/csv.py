@@ -13,7 +13,7 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 
-from spikelab.errors import FormatError, VerificationError, warn
+from spikelab.errors import FormatError, VerificationError
 from spikelab.formats import csv_text
 from spikelab.formats.base import Loss, StrPath, recordings_of
 from spikelab.formats.csv_text import cell, fits, line
@@ -27,7 +27,14 @@ from spikelab.formats.table_reading import (
     spikes_or_rates,
     time_column,
 )
-from spikelab.formats.tables import Columns, TableWriter, has_column, labels_of
+from spikelab.formats.tables import (
+    REASONS,
+    Columns,
+    TableWriter,
+    has_column,
+    labels_of,
+    values_of,
+)
 from spikelab.formats.units_table import (
     AXES,
     PLACES,
@@ -108,9 +115,18 @@ class CSVWriter(TableWriter):
                     f"by which a table of spikes is known, got {obj.labels!r:.80}"
                 )
 
-    def _write(self, obj: DataObject, staged: Path) -> None:
+    def _cautions(self, obj: DataObject) -> Iterator[str]:
+        """Return what a reader of the spikes alone would not know of a recording."""
         if isinstance(obj, SpikeData) and self.units_table is None:
-            _warn_of_missing_table(obj)
+            silent = obj.N - _n_known(obj)
+            missing = [f"{silent} {REASONS['train']}"] if silent else []
+            if obj.start_time:
+                window = REASONS["start_time"]
+                missing.append(f"{window} from its start at {obj.start_time} ms")
+            if missing:
+                yield f"to_csv: {' and '.join(missing)} are not in the file"
+
+    def _write(self, obj: DataObject, staged: Path) -> None:
         with staged.open("wb") as file:
             file.writelines(text.encode() for text in self._text(obj))
 
@@ -170,10 +186,7 @@ class CSVWriter(TableWriter):
     ) -> tuple[str, NDArray[Any]]:
         labels = labels_of(pcm)
         if labels is None:
-            size = (
-                pcm.matrix if isinstance(pcm, PairwiseCompMatrix) else pcm.stack
-            ).shape[0]
-            return "unit", np.arange(size)
+            return "unit", np.arange(len(values_of(pcm)))
         return "label", np.array(labels, dtype=object)
 
     def _known(self, sd: SpikeData) -> UnitsTable:
@@ -351,14 +364,3 @@ def _n_known(sd: SpikeData) -> int:
     """Return the number of units up to the last that has spikes."""
     with_spikes = np.flatnonzero(sd.spike_trains.counts)
     return int(with_spikes[-1]) + 1 if with_spikes.size else 0
-
-
-def _warn_of_missing_table(sd: SpikeData) -> None:
-    """Warn of what a reader of the spikes alone would not know of a recording."""
-    silent = sd.N - _n_known(sd)
-    missing = [f"{silent} silent units after the last one with spikes"] * (silent > 0)
-    if sd.start_time:
-        missing.append(f"the start of the recording at {sd.start_time} ms")
-    if missing:
-        text = " and ".join(missing)
-        warn(f"to_csv: {text} are not in the file; units_table keeps them")

@@ -38,7 +38,10 @@ OSError
 
 
 def export_function(
-    writer: Callable[P, Writer[R, Any]], name: str, *, returns: str = "str\n    `filepath`."
+    writer: Callable[P, Writer[R, Any]],
+    name: str,
+    *,
+    returns: str = "str\n    `filepath`.",
 ) -> Callable[Concatenate[DataObject, StrPath, P], R]:
     """Return the export function of a writer, with the options of the writer.
 

@@ -31,13 +31,13 @@ from spikelab.formats.table_reading import (
     time_column,
 )
 from spikelab.formats.tables import (
+    ARRAYS,
     TableWriter,
     labels_of,
+    values_of,
     window_of,
 )
-from spikelab.formats.units_table import (
-    UnitsTable,
-)
+from spikelab.formats.units_table import UnitsTable
 from spikelab.spikedata.data_object import DATA_CLASSES, DataObject, data_class
 from spikelab.spikedata.pairwise import PairwiseCompMatrix, PairwiseCompMatrixStack
 from spikelab.spikedata.ratedata import RateData
@@ -53,13 +53,6 @@ __all__ = [
 
 _UNITS = "units of a SpikeData"
 """What a table of units calls itself in the place of a class."""
-
-_ARRAYS: dict[str, tuple[str, tuple[int, ...]]] = {
-    "PairwiseCompMatrix": ("matrix", (0, 1)),
-    "PairwiseCompMatrixStack": ("stack", (2, 0, 1)),
-    "RateSliceStack": ("event_stack", (2, 1, 0)),
-}
-"""The array that a class holds, and the order of its axes in the rows of its table."""
 
 
 @attrs.frozen(kw_only=True)
@@ -99,9 +92,7 @@ class ParquetWriter(TableWriter):
     rows: ClassVar[int] = 2**17  # a unit is read from the few groups that hold it
     values: ClassVar[int] = 2**22  # of columns that are not copied
     missing: ClassVar[str] = "null"
-    cells: ClassVar[str] = (
-        "a column holds bool, int64, float64, str, or lists of one of these"
-    )
+    cells: ClassVar[str] = "a column holds bool, int64, float64, str, or lists of one"
 
     def _check_format(self, obj: DataObject) -> None:
         super()._check_format(obj)
@@ -121,8 +112,7 @@ class ParquetWriter(TableWriter):
     def _names(
         self, pcm: PairwiseCompMatrix | PairwiseCompMatrixStack
     ) -> tuple[str, NDArray[Any]]:
-        name, _ = _ARRAYS[data_class(pcm).__name__]
-        numbers = list(map(str, range(len(getattr(pcm, name)))))
+        numbers = list(map(str, range(len(values_of(pcm)))))
         labels = labels_of(pcm)
         names = numbers if labels is None else list(map(str, labels))
         is_distinct = len({*names, "label"}) > len(names)
@@ -222,7 +212,7 @@ def _about(obj: DataObject) -> dict[str, Any]:
         return about | {"n_units": obj.N, "times": obj.times, "slices": slices}
     if isinstance(obj, RateData):
         return about | {"rate_unit": obj.rate_unit}
-    array = getattr(obj, _ARRAYS[about["class"]][0])
+    array = values_of(obj)
     about |= {"shape": array.shape, "dtype": native(array).dtype.str}
     for name in ("times", "step_size"):
         if hasattr(obj, name):
@@ -237,7 +227,7 @@ def _object_of(
     kind = about.get("class", "SpikeData")
     if kind == "SpikeSliceStack":
         return _spike_slices(table, about, options)
-    if kind in _ARRAYS:
+    if kind in ARRAYS:
         return _of_array(table, kind, about)
     if kind not in ("SpikeData", "RateData", _UNITS):
         raise FormatError(f"it holds a {kind!r:.80}, which is not a class of spikelab")
@@ -289,7 +279,7 @@ def _spike_slices(
 
 def _of_array(table: Any, kind: str, about: Mapping[str, Any]) -> DataObject:
     """Return the object of a class that holds one array, from the rows of its values."""
-    name, axes = _ARRAYS[kind]
+    name, axes = ARRAYS[kind]
     cls, shape = DATA_CLASSES[kind], about["shape"]
     if len(shape) != len(axes) or any(type(n) is not int or n < 0 for n in shape):
         raise FormatError(f"its metadata say the shape {shape!r:.80}")

@@ -30,7 +30,7 @@ from spikelab.storage.urls import is_s3_url, located
 Columns = list[tuple[str, NDArray[Any]]]
 """Names of columns and their values."""
 
-_REASONS = {
+REASONS = {
     "train": "silent units after the last that has spikes (no units_table)",
     "start_time": "the recording window (no units_table)",
     "length": "the recording window (no units_table)",
@@ -39,6 +39,14 @@ _REASONS = {
     "raw_time": "raw data",
     "rate_unit": "rate_unit (the table holds values only)",
 }
+"""What is lost, in words, by the argument of a class."""
+
+ARRAYS: dict[str, tuple[str, tuple[int, ...]]] = {
+    "PairwiseCompMatrix": ("matrix", (0, 1)),
+    "PairwiseCompMatrixStack": ("stack", (2, 0, 1)),
+    "RateSliceStack": ("event_stack", (2, 1, 0)),
+}
+"""The array that a class holds, and the order of its axes in the rows of its table."""
 
 
 @attrs.frozen(kw_only=True)
@@ -87,9 +95,7 @@ class TableWriter(FileWriter[DataObject]):
         """Check what concerns several options together."""
         time_units.sampling_rate(self.fs_Hz, self.time_unit)
 
-    def _publish(
-        self, plan: DataObject, target: StrPath, losses: list[Loss]
-    ) -> None:
+    def _publish(self, plan: DataObject, target: StrPath, losses: list[Loss]) -> None:
         targets = [target]
         if self.units_table is not None:
             targets.append(self.units_table)
@@ -130,12 +136,12 @@ class TableWriter(FileWriter[DataObject]):
         if self.time_unit == "samples":
             largest = max((t.largest_ms() for t in _times_of(obj)), default=0.0)
             time_units.fits_int64("times", largest, self.fs_Hz)
-        for name in ("event_stack", "matrix", "stack"):
-            dtype = np.asarray(getattr(obj, name, 0)).dtype
+        if (cls := data_class(obj).__name__) in ARRAYS:
+            dtype = values_of(obj).dtype
             if dtype.kind not in "biuf" or dtype.itemsize > 8:
                 raise ValueError(
-                    f"{name} must hold real numbers of at most 64 bits to fit into "
-                    f"{self.title}, got {dtype}"
+                    f"{ARRAYS[cls][0]} must hold real numbers of at most 64 bits to fit "
+                    f"into {self.title}, got {dtype}"
                 )
         for label in labels_of(obj) or ():
             if not fits(label):
@@ -255,7 +261,7 @@ class TableWriter(FileWriter[DataObject]):
         """Return in words what the table does not carry at a place of an object."""
         name = path[0]
         if name == "spike_stack":
-            return f"{_REASONS.get(path[1], path[1])} of slices"
+            return f"{REASONS.get(path[1], path[1])} of slices"
         if name == "neuron_attributes":
             if self.units_table is not None and isinstance(obj, SpikeData):
                 reason = self._reason_of_unit(obj.unit_table, *path[1:])
@@ -270,8 +276,8 @@ class TableWriter(FileWriter[DataObject]):
             return f"labels as {found} (they come back as a list)"
         if name == "metadata" and path[1] in NOT_LOST:
             return ""
-        if name in _REASONS:
-            return _REASONS[name]
+        if name in REASONS:
+            return REASONS[name]
         array = getattr(obj, name)
         what, dtype = "times" if name == "times" else "values", self._held(array).dtype
         return f"{what} as {array.dtype} (they come back as {dtype})"
@@ -310,6 +316,12 @@ def labels_of(obj: DataObject) -> list[Any] | None:
     if labels is None:
         return None
     return [x.item() if isinstance(x, np.generic) else x for x in labels]
+
+
+def values_of(obj: DataObject) -> NDArray[Any]:
+    """Return the array that an object of one of the classes in `ARRAYS` holds."""
+    values: NDArray[Any] = getattr(obj, ARRAYS[data_class(obj).__name__][0])
+    return values
 
 
 def window_of(sd: SpikeData) -> dict[str, Any]:
