@@ -7,7 +7,7 @@ import numpy as np
 
 from spikelab.bridges import library
 from spikelab.bridges.columns import warn_of
-from spikelab.spikedata.quantity import has_unit, in_ms, in_unit
+from spikelab.spikedata.quantity import has_unit, in_ms, in_unit, split_unit
 from spikelab.spikedata.spikedata import SpikeData
 
 TEXTS = ("name", "description", "file_origin")
@@ -89,9 +89,9 @@ def _attributes(train: Any) -> tuple[dict[str, Any], set[str]]:
         # The spikes of a SpikeData are in order, those of neo need not be.
         known[key] = np.asarray(values)[np.argsort(train.magnitude, kind="stable")]
     for key, value in known.items():
-        if hasattr(value, "rescale"):
-            known[key] = value.magnitude if value.ndim else value.magnitude.item()
-            lost.add(f"the unit of {key} ({value.dimensionality})")
+        known[key], unit = split_unit(value)
+        if unit:
+            lost.add(f"the unit of {key} ({unit})")
     return known, lost
 
 

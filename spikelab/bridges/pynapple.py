@@ -7,6 +7,7 @@ import numpy as np
 
 from spikelab.bridges import library
 from spikelab.bridges.columns import as_array, as_attributes, warn_of
+from spikelab.spikedata.plain import without_units
 from spikelab.spikedata.spike_trains import SpikeTrains
 from spikelab.spikedata.spikedata import SpikeData
 
@@ -51,13 +52,14 @@ def to_pynapple(sd: SpikeData) -> Any:
     """Return a TsGroup; see ``SpikeData.to_pynapple``."""
     nap = library("pynapple", "to_pynapple", "pynapple")
     sd.check()
+    sd, dropped = without_units(sd)
     table = sd.unit_table
     columns = {k: as_array(c) for k, c in table.columns.items()}
     keys, ids = list(range(sd.N)), table.unit_ids
     if table.id_key == "unit_id" and _are_keys(ids or []):
         keys = ids or []
         del columns["unit_id"]
-    lost = ["raw_data"] if np.size(sd.raw_data) else []
+    lost = [*dropped, *(["raw_data"] if np.size(sd.raw_data) else [])]
     lost += [f"metadata {key!r}" for key in sd.metadata]
     for key in [k for k in columns if not isinstance(k, str) or k in _TAKEN]:
         lost.append(f"neuron_attributes {key!r}")

@@ -11,6 +11,7 @@ from spikelab.bridges import analyzers, library
 from spikelab.bridges.columns import as_array, as_attributes, stacked, warn_of
 from spikelab.errors import warn
 from spikelab.spikedata import time_units
+from spikelab.spikedata.plain import without_units
 from spikelab.spikedata.quantity import finite_ms, in_ms
 from spikelab.spikedata.spike_trains import SpikeTrains
 from spikelab.spikedata.spikedata import SpikeData
@@ -157,6 +158,7 @@ def to_spikeinterface(sd: SpikeData, fs_Hz: float | None = None) -> Any:
     """Return a NumpySorting; see ``SpikeData.to_spikeinterface``."""
     core = library("spikeinterface.core", "to_spikeinterface", "spikeinterface")
     sd.check()
+    sd, dropped = without_units(sd)
     given = sd.metadata.get("fs_Hz") if fs_Hz is None else fs_Hz
     if given is None:
         raise ValueError("fs_Hz must be given, because metadata has no 'fs_Hz'")
@@ -169,7 +171,7 @@ def to_spikeinterface(sd: SpikeData, fs_Hz: float | None = None) -> Any:
     if origin_ms:
         segment = sorting._sorting_segments[0]
         segment._t_start = segment._native_t_start = origin_ms / 1000.0
-    lost = []
+    lost = dropped
     if sd.length and (not trains.n_spikes or trains.extremes()[1] < stop - SLACK_MS):
         lost.append(f"the length of the recording ({sd.length} ms)")
     if np.size(sd.raw_data):

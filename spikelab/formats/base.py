@@ -15,6 +15,7 @@ from spikelab.formats.protect import would_be_lost
 from spikelab.registry import FORMATS
 from spikelab.spikedata.data_object import DataObject, data_class
 from spikelab.spikedata.differences import Difference, compare
+from spikelab.spikedata.plain import without_units
 from spikelab.spikedata.spikedata import SpikeData
 from spikelab.spikedata.spikeslicestack import SpikeSliceStack
 from spikelab.storage.publish import publish
@@ -86,6 +87,9 @@ class Writer(abc.ABC, Generic[R, P]):
 
     keeps_masks: ClassVar[bool] = False
     """Whether masked arrays can be written."""
+
+    keeps_units: ClassVar[bool] = False
+    """Whether values with a unit of measurement can be written."""
 
     is_exact: ClassVar[bool] = False
     """Whether `_carried` is just what a reader gives: no loss explains a difference."""
@@ -187,6 +191,8 @@ class Writer(abc.ABC, Generic[R, P]):
         """Warn of oddities, and return the losses if they are needed."""
         for caution in self._cautions(plan):
             warn(caution)
+        if dropped := [] if self.keeps_units else without_units(obj)[1]:
+            warn(f"{self.method} leaves out {'; '.join(dropped)}")
         are_needed = self.strict or on_losses or (self.verify and not self.is_exact)
         if not are_needed:
             return []
@@ -209,11 +215,14 @@ class Writer(abc.ABC, Generic[R, P]):
             for part in (obj, *slices):
                 for name, value in part.arguments().items():
                     validate.unmasked(name, value)
+        if not self.keeps_units:
+            obj, _ = without_units(obj)
         self._check_format(obj)
         return self._prepared(obj)
 
     def _all_losses(self, obj: DataObject, plan: P) -> list[Loss]:
-        return self._losses(plan) + _losses_of_class(obj)
+        dropped = [Loss(("unit",), text) for text in without_units(obj)[1]]
+        return self._losses(plan) + _losses_of_class(obj) + dropped
 
     def _publish(self, plan: P, target: StrPath, losses: list[Loss]) -> None:
         """Write the file or folder, verify it, and put it in place."""
@@ -332,6 +341,6 @@ def _losses_of_class(obj: DataObject) -> list[Loss]:
     if type(obj) is not cls:
         name = type(obj).__name__
         lost.append(
-            Loss((), f"that it is a {name} (it comes back as a {cls.__name__})")
+            Loss(("class",), f"that it is a {name} (it comes back as a {cls.__name__})")
         )
     return lost

@@ -62,6 +62,24 @@ def has_unit(cls: type) -> bool:
     return hasattr(cls, "to") and (hasattr(cls, "units") or hasattr(cls, "unit"))
 
 
+def split_unit(value: Any) -> tuple[Any, str]:
+    """Return the plain number or array in a value, and its unit of measurement.
+
+    The unit is "" where there is none; a ``timedelta`` is returned as it is.
+    """
+    cls, unit = type(value), ""
+    if hasattr(cls, "rescale"):  # quantities and neo
+        value, unit = value.magnitude, value.dimensionality.string
+    elif issubclass(cls, np.ndarray) and hasattr(cls, "dim"):  # brian2
+        value, unit = np.asarray(value), str(value.dim)
+    elif hasattr(cls, "to") and has_unit(cls):  # pint and astropy
+        unit = str(getattr(value, "units", getattr(value, "unit", "")))
+        value = getattr(value, "magnitude", getattr(value, "value", value))
+    if unit and isinstance(value, np.ndarray) and not value.ndim:
+        value = value.item()
+    return value, "" if unit in ("dimensionless", "1") else unit
+
+
 def _is_timedelta_array(value: Any) -> bool:
     return getattr(getattr(value, "dtype", None), "kind", None) == "m"
 

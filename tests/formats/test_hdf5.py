@@ -175,6 +175,24 @@ def test_a_raster_from_elsewhere_is_as_long_as_its_bins(tmp_path):
     np.testing.assert_array_equal(found.raster(2.5), [[0, 2, 0, 0]])
 
 
+@pytest.mark.parametrize("chunks", [None, (1, 2)], ids=["whole", "chunks"])
+@pytest.mark.parametrize("dtype", ["i1", "f4", "f8"])
+@pytest.mark.parametrize("count", [-1, 1.5, np.nan, np.inf, 1e300])
+def test_a_raster_of_no_counts_is_refused(count, dtype, chunks, tmp_path):
+    """The error says where; neither fractions nor negative counts are dropped."""
+    if dtype == "i1" and count != -1:
+        return
+    counts = np.zeros((2, 4), dtype)
+    with np.errstate(over="ignore"):
+        counts[1, 3] = count
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        file.create_dataset("raster", data=counts, chunks=chunks)
+    with pytest.raises(FormatError, match=r"spikes, got .* in row 1, bin 3"):
+        load_spikedata_from_hdf5(
+            tmp_path / "x.h5", raster_dataset="raster", raster_bin_size_ms=1.0
+        )
+
+
 def test_the_published_layouts_need_no_arguments(tmp_path):
     """Default names without attributes are recognised where the unit is certain."""
     with h5py.File(tmp_path / "ragged.h5", "w") as file:
@@ -548,6 +566,14 @@ def test_empty_arrays_of_matlab(names, tmp_path):
     assert load_spikedata_from_hdf5(tmp_path / "a.mat", **names).N == 0
 
 
+def test_empty_raw_voltages_of_matlab(tmp_path):
+    """They and their times are empty, not the size that stands in their place."""
+    matlab_file(tmp_path / "a.mat", (1, -1))
+    raw = {"raw_dataset": "none", "raw_time_dataset": "nothing"}
+    sd = load_spikedata_from_hdf5(tmp_path / "a.mat", **MATLAB["group"], **raw)
+    assert (sd.raw_data.size, sd.raw_time.size) == (0, 0)
+
+
 @pytest.mark.parametrize("values", [[0.5, 1.0], [np.nan, 1.0], [np.inf, 1.0]])
 def test_indices_that_are_no_whole_numbers_are_refused(values, tmp_path):
     """The error names the dataset and the value."""
@@ -684,14 +710,3 @@ def test_a_sparse_raster_of_another_program_is_read(tmp_path):
     found = load_spikedata_from_hdf5(tmp_path / "r.h5", **options)
     assert (found.N, found.length) == (100, 3_600_000.0)
     assert [len(times) for times in found.train] == [1, *[0] * 99]
-
-
-@pytest.mark.parametrize("count", [0.5, np.nan, -1.0, np.inf])
-def test_a_raster_of_what_is_no_count(count, tmp_path):
-    """It is refused with the value, not rounded or left out."""
-    path = tmp_path / "a.h5"
-    with h5py.File(path, "w") as file:
-        file["raster"] = np.array([[1.0, count], [0.0, 2.0]])
-    options = {"raster_dataset": "raster", "raster_bin_size_ms": 1.0}
-    with pytest.raises(FormatError, match=f"numbers of spikes, got {count} in a bin"):
-        load_spikedata_from_hdf5(path, **options)

@@ -9,6 +9,7 @@ from siblings import event_slices, rates
 
 from spikelab import ExportMixin, RateData, SpikeData, load, load_from_pickle
 from spikelab.data_loaders import data_exporters
+from spikelab.errors import LossError
 from spikelab.formats import (
     CSVWriter,
     KiloSortWriter,
@@ -199,3 +200,58 @@ def test_slices_of_no_length_are_exported(method, tmp_path):
     stack = SpikeSliceStack(spike_stack=slices)
     getattr(stack, method)(tmp_path / TARGETS[method], verify=True)
     assert len(list(tmp_path.iterdir())) == 1
+
+
+def measured(kind, pq):
+    """An object of which a value has a unit, and what names it."""
+    known = [{"amp": 3 * pq.mV}, {"amp": 4 * pq.uV}]
+    if kind == "attribute":
+        obj = SpikeData([[1.0], [2.0]], length=9.0, neuron_attributes=known)
+        return obj, r"neuron_attributes\['amp'\] \(mV, uV\)"
+    if kind == "list":
+        known = [{"amp": [3 * pq.mV, 4 * pq.mV]}]
+        obj = SpikeData([[1.0]], length=9.0, neuron_attributes=known)
+        return obj, r"neuron_attributes\['amp'\] \(mV\)"
+    if kind == "slices":
+        slices = [SpikeData([[1.0], []], length=9.0, neuron_attributes=known)]
+        stack = SpikeSliceStack(spike_stack=slices, drop_slice_attributes=False)
+        return stack, r"neuron_attributes\['amp'\] \(mV, uV\)"
+    if kind == "rates":
+        obj = RateData([[1.0], [2.0]], [0.0], known)
+        return obj, r"neuron_attributes\['amp'\] \(mV, uV\)"
+    if kind == "metadata":
+        return SpikeData([[1.0]], metadata={"bath": 37 * pq.K}), r"'bath'\] \(K\)"
+    if kind == "raw":
+        raw = {"raw_data": [[1, 2]] * pq.uV, "raw_time": 1.0}
+        return SpikeData([[1.0]], **raw), r"raw_data \(uV\)"
+    return PairwiseCompMatrix(np.ones((2, 2)) * pq.ms), r"matrix \(ms\)"
+
+
+@pytest.mark.parametrize("method", TARGETS)
+@pytest.mark.parametrize(
+    "kind", ["attribute", "list", "slices", "rates", "metadata", "raw", "matrix"]
+)
+def test_a_unit_that_no_file_has_is_named(kind, method, tmp_path):
+    """The numbers are written as they are; a warning and the losses name their unit."""
+    obj, named = measured(kind, pytest.importorskip("quantities"))
+    if method == "to_pickle":  # which keeps it
+        with pytest.warns(UserWarning, match="Quantity, loaded with trusted=True"):
+            obj.to_pickle(tmp_path / "a.pkl", verify=True)
+        assert load_from_pickle(tmp_path / "a.pkl", trusted=True) == obj
+        return
+    export = getattr(type(obj), method)
+    with pytest.warns(UserWarning, match=f"leaves out the unit of .*{named}"):
+        export(obj, tmp_path / TARGETS[method], verify=True)
+    with (
+        pytest.warns(UserWarning, match="leaves out"),
+        pytest.raises(LossError, match=named),
+    ):
+        export(obj, tmp_path / TARGETS[method], strict=True)
+
+
+def test_a_dimensionless_value_loses_no_unit(tmp_path):
+    """It is written as its number."""
+    pq = pytest.importorskip("quantities")
+    known = [{"snr": 4.5 * pq.dimensionless}]
+    path = RateData([[1.0]], [0.0], known).to_hdf5(tmp_path / "a.h5", strict=True)
+    assert load(path).neuron_attributes == [{"snr": 4.5}]

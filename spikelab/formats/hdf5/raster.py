@@ -224,12 +224,13 @@ def _nonzero(
     wrong = ~((counts > 0) & (counts < _MOST_IN_BIN))
     if counts.dtype.kind == "f":
         wrong |= np.floor(counts) != counts
+    rows, bins = rows + region[0].start, bins + (region[1].start or 0)
     if wrong.any():
         raise FormatError(
-            f"{raster.name!r} must hold numbers of spikes, "
-            f"got {counts[wrong][0]} in a bin"
+            f"{raster.name!r} must hold numbers of spikes, got {counts[wrong][0]} "
+            f"in row {rows[wrong][0]}, bin {bins[wrong][0]}"
         )
-    return rows + region[0].start, bins + (region[1].start or 0), counts
+    return rows, bins, counts
 
 
 @attrs.frozen

@@ -336,6 +336,8 @@ class HDF5Writer(FileWriter[DataObject]):
         if raw_dataset is None or not h5.has_member(group, raw_dataset):
             return {}
         data = h5.dataset(group, raw_dataset, ndim=(1, 2))
+        if h5.is_matlab_empty(data):
+            return {}
         if not READS_RAW.get():
             # Arrays of a single zero, whatever their shape.
             raw = np.broadcast_to(np.zeros((), data.dtype), data.shape)
