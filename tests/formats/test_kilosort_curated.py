@@ -71,6 +71,30 @@ class TestComesBack:
         saved_by_phy(tmp_path, group={2: "unsorted"})
         assert known(load(tmp_path), "group") == ["noise", "sua", "unsorted"]
 
+    @pytest.mark.parametrize(
+        ("rows", "electrodes"),
+        [
+            ([{}, {}], None),
+            ([{"fr": 7.5, "ch": 9}, {"fr": 8.5, "ch": 4}], [9, 4]),
+        ],
+    )
+    def test_what_phy_counts_itself(self, rows, electrodes, tmp_path):
+        """No placeholder becomes an electrode, no attribute of that name is replaced."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)
+            units(*rows).to_phy(tmp_path, fs_Hz=FS)
+        saved_by_phy(tmp_path)
+        ch = np.load(tmp_path / "channel_map.npy")[0]
+        (tmp_path / "cluster_info.tsv").write_text(
+            f"cluster_id\tch\tfr\tn_spikes\n0\t{ch}\t1.5\t2\n1\t{ch}\t1.5\t2\n"
+        )
+        found = load(tmp_path)
+        assert known(found, "n_spikes") == [2, 2]
+        assert known(found, "fr") == [row.get("fr", 1.5) for row in rows]
+        assert known(found, "ch") == [row.get("ch") for row in rows]
+        is_known = found.electrodes is not None
+        assert (found.electrodes.tolist() if is_known else None) == electrodes
+
     def test_numbers_that_phy_wrote_otherwise(self, tmp_path):
         """It reads all cells as numbers and writes them again."""
         values = [

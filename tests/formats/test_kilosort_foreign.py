@@ -114,6 +114,101 @@ class TestTables:
         assert all(type(electrode) is int for electrode in known(sd, "electrode"))
         assert known(sd, "location") == [[0.0, 60.0], [0.0, 40.0], [0.0, 0.0]]
 
+    @pytest.mark.parametrize("cell", ["abc", "2.5", "99", "-1", "True", "inf", "0,1"])
+    @pytest.mark.parametrize("column", ["ch", "channel"])
+    @pytest.mark.parametrize("table", ["cluster_info__tsv", "cluster_ch__csv"])
+    def test_a_cell_that_is_no_channel(self, cell, column, table, tmp_path):
+        """The unit is where its template is; one warning names file and row."""
+        content = f"cluster_id\tgroup\t{column}\n0\tgood\t{cell}\n1\tmua\t0\n"
+        folder = sorted_folder(tmp_path / "ks", **{table: content})
+        sd, told = warned(lambda: load(folder))
+        assert known(sd, "electrode") == [1, 0, 3]
+        assert known(sd, "location") == [[0.0, 20.0], [0.0, 0.0], [0.0, 60.0]]
+        assert known(sd, column) == [None, 0, None]
+        assert known(sd, "group") == ["good", "mua", None]
+        name = table.replace("__", ".")
+        assert len(told) == 1
+        assert f"{name}: left out ch in row 2, which is no channel" in told[0]
+
+    @pytest.mark.parametrize("cell", ["", "nan", "NaN", "  "])
+    def test_a_blank_channel_needs_no_warning(self, cell, tmp_path):
+        """The unit is where its template is."""
+        table = f"cluster_id\tch\tgroup\n0\t{cell}\tgood\n1\t 0 \tmua\n"
+        folder = sorted_folder(tmp_path / "ks", cluster_info__tsv=table)
+        sd, told = warned(lambda: load(folder))
+        assert (known(sd, "electrode"), told) == ([1, 0, 3], [])
+
+    def test_channels_are_those_of_the_folder(self, tmp_path):
+        """channel_map.npy says which, else the positions, else params.py."""
+        table = "cluster_id\tch\n0\t3\n1\t12\n2\t2\n"
+        maps = [np.arange(10, 14), None, None]
+        positions = [None, np.zeros((3, 2)), None]
+        found = [[11, 12, 13], [None, None, 2], [3, None, 2]]
+        for case in range(3):
+            folder = sorted_folder(
+                tmp_path / str(case),
+                cluster_info__tsv=table,
+                channel_map__npy=maps[case],
+                channel_positions__npy=positions[case],
+            )
+            sd, told = warned(lambda folder=folder: load(folder))
+            assert known(sd, "electrode") == found[case]
+            assert sum("cluster_info.tsv: left out ch" in text for text in told) == 1
+
+    @pytest.mark.parametrize(
+        ("rows", "label", "text"),
+        [
+            (["0\tgood", "1\tmua", "0\tnoise"], "noise", "rows 2, 4 contradict"),
+            (["0\tgood", "1\tmua", "0\tgood"], "good", ""),
+            (["0\tgood", "0\t", "1\tmua"], "good", ""),
+            (["0\tgood\tfast", "1\tmua\t"], "good", "cells in row 2 beyond"),
+        ],
+    )
+    def test_rows_that_contradict_each_other(self, rows, label, text, tmp_path):
+        """The last counts, and a warning names them; so it does for rows too long."""
+        table = "\n".join(["cluster_id\tgroup", *rows])
+        folder = sorted_folder(tmp_path / "ks", cluster_group__tsv=table)
+        sd, told = warned(lambda: load(folder))
+        assert known(sd, "group") == [label, "mua", None]
+        assert len(told) == bool(text)
+        assert all("cluster_group.tsv: " in t and text in t for t in told)
+
+    def test_all_that_is_odd_in_a_table_is_one_warning(self, tmp_path):
+        """It names the rows of each kind."""
+        table = "cluster_id\tch\n0\t99\nx\t1\n1\t0\t5\n1\t2\n"
+        folder = sorted_folder(tmp_path / "ks", cluster_info__tsv=table)
+        _, told = warned(lambda: load(folder))
+        assert len(told) == 1
+        for text in ("row 3, which has no", "ch in row 2", "rows 4, 5", "in row 4 be"):
+            assert text in told[0]
+
+    def test_tables_that_contradict_each_other(self, tmp_path):
+        """An old .csv beside the .tsv, which counts in Phy, too."""
+        folder = sorted_folder(
+            tmp_path / "ks",
+            cluster_group__csv="cluster_id,group\n0,mua\n1,good\n2,noise\n",
+            cluster_group__tsv="cluster_id\tgroup\n0\tgood\n1\tGood \n",
+        )
+        sd, told = warned(lambda: load(folder))
+        assert known(sd, "group") == ["good", "Good ", "noise"]
+        assert len(told) == 1
+        assert "cluster_group.csv: left out the group of cluster 0" in told[0]
+
+    def test_a_lone_quotation_mark(self, tmp_path):
+        """It is part of the note, and swallows no rows."""
+        table = 'cluster_id\tnote\n0\t"fast\n1\tslow\n'
+        folder = sorted_folder(tmp_path / "ks", cluster_note__tsv=table)
+        assert known(load(folder), "note") == ['"fast', "slow", None]
+
+    def test_labels_of_which_none_is_wanted(self, tmp_path):
+        """An old program numbered them: the warning says what there is."""
+        table = "cluster_id\tgroup\n0\t2\n1\t1\n"
+        folder = sorted_folder(tmp_path / "ks", cluster_groups__csv=table)
+        sd, told = warned(lambda: load(folder, cluster_info_tsv="cluster_groups.csv"))
+        assert (sd.N, len(told)) == (0, 1)
+        assert "no unit is labelled good or mua" in told[0]
+        assert "['', '1', '2']" in told[0]
+
     def test_two_halves_of_a_split_have_different_ids(self, tmp_path):
         """Phy copied the id to both; neither is the unit that had it."""
         table = "cluster_id\tsi_unit_id\n0\t10\n2\t30\n3\t20\n4\t20\n"
@@ -147,6 +242,13 @@ class TestParams:
             "sample_rate = 30_000",
             "sample_rate = float(30000.)",
             "sample_rate = int(3e4)",
+            'sample_rate = float("30000")',
+            "sample_rate: float = 30000",
+            "sample_rate = np.float32(30000)",
+            "import numpy\nsample_rate = numpy.int64(round(30000.2))",
+            "fs = sample_rate = +30000",
+            "n_channels_dat, sample_rate = 4, 3e4",
+            "sample_rate = 60001 // 2",
             "sample_rate = (30 + 0) * 10 ** 3 / 1  # Hz",
             "fs = 30000.\nsample_rate = fs",
             "offset = 0; sample_rate = 30000.",
@@ -160,6 +262,8 @@ class TestParams:
             "",
             "dat_path = 'D:\\Users\\lab\\rec.dat'",
             "dat_path = my recording.dat",
+            "dat_path = ('a.dat', 'b.dat')",
+            "dat_path: list[str] = ['a.dat']",
             "dat_path = r'\\\\server\\lab'",
             "dat_path = 'größe.dat'",
         ],
@@ -184,6 +288,10 @@ class TestParams:
             "sample_rate = (-8) ** 0.5",
             "sample_rate = [30000]",
             "sample_rate = float('x')",
+            "sample_rate: float",
+            "sample_rate = np.exp(3)",
+            "sample_rate = np.random.float64(3)",
+            "sample_rate = (30, 000)",
             "sample_rate = 30000 if True else 1",
         ],
     )
@@ -209,6 +317,8 @@ class TestArrays:
             ("whitening_mat_inv", np.full((4, 4), np.nan), "electrode"),
             ("channel_map", np.array([0.5, 1, 2, 3]), "electrode"),
             ("channel_positions", np.zeros(4), "location"),
+            ("channel_positions", np.zeros((3, 2)), "location"),
+            ("templates", np.ones((3, 5, 6)), "electrode"),
             ("amplitudes", np.ones(5), "amplitudes"),
             ("spike_templates", np.array([0, 1, 2, 0, 1, 9]), "nothing"),
             ("spike_templates", np.array([0, 1]), "nothing"),
@@ -269,6 +379,18 @@ class TestArrays:
         for unit, waveform in enumerate(known(sd, "waveform_mean")):
             np.testing.assert_allclose(waveform, plain[unit], atol=1e-6)
             assert known(sd, "waveform_channels")[unit].tolist() == [0, 1, 2, 3]
+
+    def test_columns_that_are_not_used(self, tmp_path):
+        """Exporters fill them up with -1, NaN, or the number of channels."""
+        for fill in (-1.0, np.nan, 4.0):
+            where = np.tile([0, 1, 2, fill], (3, 1))
+            folder = tmp_path / str(fill)
+            sd, told = warned(
+                lambda where=where, folder=folder: load(
+                    sorted_folder(folder, templates_ind__npy=where)
+                )
+            )
+            assert (known(sd, "electrode"), told) == ([1, 2, None], [])
 
     def test_a_template_that_says_nothing(self, tmp_path):
         """NaN or zeros put no unit on the first channel."""

@@ -148,9 +148,11 @@ def read(
     with npy.leaving_out():
         path = folder / positions_file
         found = npy.read(path, ndim=2)
-        if not 1 <= found.shape[1] <= 3:
+        n_channels = len(found if electrodes is None else electrodes)
+        if not 1 <= found.shape[1] <= 3 or len(found) != n_channels:
             raise FormatError(
-                f"{path} must have shape (channels, 2), got {found.shape}"
+                f"{path} must have shape (channels, 2) with the channels of {map_file}, "
+                f"got {found.shape}"
             )
         positions = found
     return electrodes, positions

@@ -4,7 +4,7 @@ import csv
 import io
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +19,13 @@ from spikelab.spikedata.unit_table import is_nan
 Table = dict[str, dict[int, str]]
 """The cells that are not empty, by column and cluster."""
 
+IsChannel = Callable[[str, str], bool]
+"""A function that returns whether a cell of a column is one that the folder can have."""
+
 UNSORTED = "unsorted"
 """Phy's label for a cluster that has none."""
 
+_SUFFIXES = (".tsv", ".csv")
 _ID_COLUMNS = ("cluster_id", "id")
 _WHOLE = re.compile(r"[+-]?\d{1,40}")
 _NOT_FINITE = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
@@ -110,6 +114,7 @@ def as_text(value: Any) -> str | None:
 
 def number(text: str) -> float | int | None:
     """Return the number that `text` is, None if it is none."""
+    text = text.strip()
     if _WHOLE.fullmatch(text):
         return int(text)
     return float(text) if _DECIMAL.fullmatch(text) else None
@@ -117,7 +122,7 @@ def number(text: str) -> float | int | None:
 
 def whole_number(text: str) -> int | None:
     """Return the whole number that `text` is, also as "3.0", None if it is none."""
-    found = number(text.strip())
+    found = number(text)
     return int(found) if found is not None and float(found).is_integer() else None
 
 
@@ -125,7 +130,7 @@ def guessed(text: str) -> Any:
     """Return a cell as a number, True, False, or the text itself."""
     found = number(text)
     if found is None:
-        found = _NOT_FINITE.get(text.lower())
+        found = _NOT_FINITE.get(text.strip().lower())
     return {"True": True, "False": False}.get(text, text) if found is None else found
 
 
@@ -134,37 +139,58 @@ def are_same(a: str, b: str) -> bool:
     return a == b or (number(a) is not None and number(a) == number(b))
 
 
-def read_tables(folder: Path) -> dict[Path, Table]:
+def read_tables(folder: Path, is_channel: IsChannel | None = None) -> dict[Path, Table]:
     """Return all ``cluster_*`` tables of a folder, ``cluster_info`` last.
 
-    A table that cannot be read is left out with a warning.
+    A table that cannot be read is left out with a warning. `is_channel` is that of
+    :func:`read_table`.
     """
-    files = [f for f in folder.glob("cluster_*") if f.suffix in (".tsv", ".csv")]
+    files = [f for f in folder.glob("cluster_*") if f.suffix.lower() in _SUFFIXES]
     tables = {}
-    for file in sorted(files, key=lambda f: (f.stem == "cluster_info", f.name)):
+    for file in sorted(files, key=_rank):
         with npy.leaving_out():
-            tables[file] = read_table(file)
+            tables[file] = read_table(file, is_channel)
     return tables
+
+
+def _rank(path: Path) -> tuple[bool, int, str]:
+    # Phy gathers the columns of the others in cluster_info, and prefers .tsv to .csv.
+    return path.stem == "cluster_info", _SUFFIXES.index(path.suffix.lower()), path.name
 
 
 def combined(tables: Mapping[Path, Table]) -> Table:
     """Return the columns of all tables; later ones fill what earlier ones leave.
 
-    Phy gathers the columns of the others in ``cluster_info``.
+    A warning names the clusters for which another table than ``cluster_info`` holds
+    another text.
     """
     table: Table = {}
-    for found in tables.values():
+    for path, found in tables.items():
         for column, cells in found.items():
-            table[column] = {**cells, **table.get(column, {})}
+            known = table.get(column, {})
+            differing = [
+                cluster
+                for cluster in sorted(cells.keys() & known.keys())
+                if number(cells[cluster]) is None
+                and cells[cluster].strip().lower() != known[cluster].strip().lower()
+            ]
+            if differing and path.stem != "cluster_info":
+                warn(
+                    f"{path}: left out the {column} of cluster {_listed(differing)}, "
+                    "which another table contradicts"
+                )
+            table[column] = {**cells, **known}
     return table
 
 
-def read_table(path: Path) -> Table:
+def read_table(path: Path, is_channel: IsChannel | None = None) -> Table:
     """Return the columns of a table, whose delimiter is a tab, a comma or a semicolon.
 
-    Rows whose id is no whole number, or that are not UTF-8, are left out; one warning
-    names all of them. Rows of blanks count for nothing. Raises FormatError for a file
-    that is no table, or has no column ``cluster_id`` or ``id``.
+    Rows whose id is no whole number, or that are not UTF-8, and cells of channels of
+    which `is_channel` (column, cell) is False are left out; of rows of one cluster the
+    last counts. One warning names the rows. Rows and cells of blanks count for nothing.
+    Raises FormatError for a file that is no table, or has no column ``cluster_id`` or
+    ``id``.
     """
     validate.regular_file(path)
     try:
@@ -172,20 +198,38 @@ def read_table(path: Path) -> Table:
         text = path.read_bytes().decode("utf-8-sig", errors="surrogateescape")
         header = text.split("\n", 1)[0]
         delimiter = next((mark for mark in "\t,;" if mark in header), "\t")
-        rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+        # A quotation mark without a second one is part of a note.
+        rows = csv.reader(
+            io.StringIO(text, newline=""),
+            delimiter=delimiter,
+            quoting=csv.QUOTE_NONE if text.count('"') % 2 else csv.QUOTE_MINIMAL,
+        )
         names = [name.strip() for name in next(rows, [])]
         lower = [name.lower() for name in names]
         key = next((lower.index(k) for k in _ID_COLUMNS if k in lower), None)
         if key is None:
             raise FormatError(f"{path} has no column cluster_id or id, got {names}")
-        return _cells(path, rows, names, key)
+        table, problems = _cells(rows, names, key, is_channel)
     except (OSError, csv.Error) as error:
         raise FormatError(f"{path} is not a table of clusters: {error}") from error
+    found = [text.format(_listed(sorted(at))) for text, at in problems.items() if at]
+    if found:
+        warn(f"{path}: {'; '.join(found)}")
+    return table
 
 
-def _cells(path: Path, rows: Any, names: list[str], key: int) -> Table:
+def _cells(
+    rows: Any, names: list[str], key: int, is_channel: IsChannel | None
+) -> tuple[Table, dict[str, set[int]]]:
+    """Return the columns of a table, and the numbers of odd rows by what is odd."""
     table: Table = {}
-    odd = []
+    seen: dict[int, set[int]] = {}
+    odd, no_channel, contradicting, long = (
+        set[int](),
+        set[int](),
+        set[int](),
+        set[int](),
+    )
     for row in rows:
         if not "".join(row).strip():
             continue
@@ -195,15 +239,29 @@ def _cells(path: Path, rows: Any, names: list[str], key: int) -> Table:
             or abs(cluster) >= 2**63
             or re.search("[\ud800-\udfff]", "".join(row))
         ):
-            odd.append(rows.line_num)
+            odd.add(rows.line_num)
             continue
+        seen.setdefault(cluster, set()).add(rows.line_num)
+        if "".join(row[len(names) :]).strip():
+            long.add(rows.line_num)
         for i, (name, cell) in enumerate(zip(names, row, strict=False)):
-            if i != key and name and cell:
-                table.setdefault(name, {})[cluster] = cell
-    if odd:
-        more = f" and {len(odd) - _SHOWN} more" * (len(odd) > _SHOWN)
-        warn(
-            f"{path}: left out row {', '.join(map(str, odd[:_SHOWN]))}{more}, "
-            "which has no cluster id or is not UTF-8"
-        )
-    return table
+            if i == key or not name or not cell.strip():
+                continue
+            if is_channel is not None and not is_channel(name, cell):
+                no_channel.add(rows.line_num)
+                continue
+            cells = table.setdefault(name, {})
+            if not are_same(cells.get(cluster, cell), cell):
+                contradicting |= seen[cluster]
+            cells[cluster] = cell
+    return table, {
+        "left out row {}, which has no cluster id or is not UTF-8": odd,
+        "left out ch in row {}, which is no channel of the folder": no_channel,
+        "rows {} contradict each other about a cluster, the last counts": contradicting,
+        "left out cells in row {} beyond the last column": long,
+    }
+
+
+def _listed(numbers: Sequence[int]) -> str:
+    more = f" and {len(numbers) - _SHOWN} more" * (len(numbers) > _SHOWN)
+    return ", ".join(map(str, numbers[:_SHOWN])) + more

@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any, Unpack
 
 import attrs
+import numpy as np
+from numpy.typing import NDArray
 
 from spikelab import validate
 from spikelab.errors import FormatError, warn
@@ -20,9 +22,15 @@ from spikelab.formats.phy import (
     templates,
     unit_columns,
 )
-from spikelab.formats.phy.cluster_tables import Table
+from spikelab.formats.phy.cluster_tables import (
+    IsChannel,
+    Table,
+    guessed,
+    is_missing,
+    whole_number,
+)
 from spikelab.formats.phy.facts import Facts
-from spikelab.formats.phy.params import PARAMS_FILE, read_sample_rate
+from spikelab.formats.phy.params import PARAMS_FILE, read_params, read_sample_rate
 from spikelab.formats.phy.spike_arrays import Units
 from spikelab.formats.reading import (
     ReaderKeywords,
@@ -172,10 +180,14 @@ class FolderReader(ReaderOptions):
                 f"{folder} holds a spike at {first} ms, before 0; "
                 "give start_time_ms, the start of the recording"
             )
-        tables = cluster_tables.read_tables(folder)
-        named = self._named_table(folder, tables)
+        places = channels.read(
+            folder, self.channel_map_file, self.channel_positions_file
+        )
+        is_channel = _channels_of(folder, known, *places)
+        tables = cluster_tables.read_tables(folder, is_channel)
+        named = self._named_table(folder, tables, is_channel)
         table = {**cluster_tables.combined(tables), **named}
-        rows = self._attributes(folder, known, units, table)
+        rows = self._attributes(folder, known, units, table, *places)
         if length is not None:
             slack = time_units.rounding_ms(
                 known.time_unit, known.fs_Hz, trains.largest_ms()
@@ -194,14 +206,17 @@ class FolderReader(ReaderOptions):
         )
 
     def _attributes(
-        self, folder: Path, known: Facts, units: Units, table: Table
+        self,
+        folder: Path,
+        known: Facts,
+        units: Units,
+        table: Table,
+        electrodes: NDArray[np.int64] | None,
+        positions: NDArray[Any] | None,
     ) -> list[dict[str, Any]]:
         """Return what the tables, the templates and the amplitudes tell of each unit."""
         rows = [{"unit_id": i} for i in unit_columns.read_ids(table, known, units)]
         unit_columns.add_cells(rows, unit_columns.read_cells(table, known, units))
-        electrodes, positions = channels.read(
-            folder, self.channel_map_file, self.channel_positions_file
-        )
         if known.format == "kilosort":
             # Here the arrays have an entry for each unit, not for each channel.
             peaks = [units.exported.get(i, -1) for i in units.ids]
@@ -240,14 +255,16 @@ class FolderReader(ReaderOptions):
             )
         return known
 
-    def _named_table(self, folder: Path, tables: Mapping[Path, Table]) -> Table:
+    def _named_table(
+        self, folder: Path, tables: Mapping[Path, Table], is_channel: IsChannel
+    ) -> Table:
         """Return the table that the caller named, an empty one if it is not there."""
         if self.cluster_info_tsv is None:
             return {}
         path = folder / os.fspath(self.cluster_info_tsv)
         if path in tables:
             return tables[path]
-        return cluster_tables.read_table(path) if path.is_file() else {}
+        return cluster_tables.read_table(path, is_channel) if path.is_file() else {}
 
     def _kept(self, ids: Sequence[int], named: Table) -> list[int]:
         """Return the positions of the units that the caller wants."""
@@ -262,9 +279,45 @@ class FolderReader(ReaderOptions):
         if not labels:
             return list(range(len(ids)))
         wanted = {"good", "mua", *(["noise"] if self.include_noise else [])}
-        return [
-            u for u, i in enumerate(ids) if labels.get(i, "").strip().lower() in wanted
-        ]
+        of_units = [labels.get(i, "").strip() for i in ids]
+        kept = [u for u, label in enumerate(of_units) if label.lower() in wanted]
+        if ids and not kept:
+            warn(
+                f"cluster_info_tsv: no unit is labelled {' or '.join(sorted(wanted))} in "
+                f"{self.cluster_info_tsv}, got {sorted(set(of_units))[:10]}"
+            )
+        return kept
+
+
+def _channels_of(
+    folder: Path,
+    known: Facts,
+    electrodes: NDArray[np.int64] | None,
+    positions: NDArray[Any] | None,
+) -> IsChannel:
+    """Return whether a cell of a column holds a channel, if it should.
+
+    Columns ``ch`` and ``channel`` should, unless spikelab exported such an attribute.
+    """
+    columns = {"ch", "channel"} - {column.name for column in known.columns}
+    numbers: Any = electrodes
+    if known.format == "kilosort":  # the map has an entry for each unit
+        numbers = None
+    elif numbers is None:
+        n_channels = read_params(folder).get("n_channels_dat")
+        if positions is not None:
+            n_channels = len(positions)
+        numbers = range(n_channels) if isinstance(n_channels, int) else None
+
+    def is_channel(column: str, cell: str) -> bool:
+        if column not in columns or is_missing(guessed(cell)):
+            return True
+        channel = whole_number(cell)
+        if channel is None or channel < 0:
+            return False
+        return numbers is None or channel in numbers
+
+    return is_channel
 
 
 def read(

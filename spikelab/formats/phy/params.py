@@ -6,6 +6,8 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from spikelab import validate
 from spikelab.errors import FormatError
 
@@ -14,11 +16,20 @@ PARAMS_FILE = "params.py"
 _LARGEST = 2**16
 """A file of more bytes is not read."""
 
-_OPERATORS: dict[type[ast.operator], Any] = {
+_NUMBERS: dict[str, Any] = {
+    **{t.__name__: t for t in (float, int, round, np.float32, np.float64)},
+    **{t.__name__: t for t in (np.int32, np.int64, np.uint32, np.uint64)},
+}
+"""What makes a number of another."""
+
+_OPERATORS: dict[type[ast.AST], Any] = {
+    ast.UAdd: operator.pos,
+    ast.USub: operator.neg,
     ast.Add: operator.add,
     ast.Sub: operator.sub,
     ast.Mult: operator.mul,
     ast.Div: operator.truediv,
+    ast.FloorDiv: operator.floordiv,
     ast.Pow: operator.pow,
 }
 
@@ -51,8 +62,9 @@ def write_params(
 def read_params(folder: Path) -> dict[str, Any]:
     """Return the values that ``params.py`` assigns.
 
-    Values may be constants, arithmetic of numbers, or ``float(...)`` of one. Other lines
-    need not be Python. Nothing is assigned if there is no such file, or a large one.
+    Values may be constants, tuples or lists of them, arithmetic, or a number that
+    ``float``, ``int``, ``round`` or a dtype of NumPy makes. Other lines need not be
+    Python. Nothing is assigned if there is no such file, or a large one.
     """
     path = folder / PARAMS_FILE
     if not path.is_file() or path.stat().st_size > _LARGEST:
@@ -71,12 +83,25 @@ def read_params(folder: Path) -> dict[str, Any]:
             statements = [statement for line in lines for statement in line or ()]
     for statement in statements:
         match statement:
-            case ast.Assign(targets=[ast.Name(id=name)], value=expression):
-                try:
-                    values[name] = _value(expression, values)
-                except _NO_VALUE:
-                    values.pop(name, None)
+            case ast.Assign(targets=targets, value=ast.expr() as expression):
+                for target in targets:
+                    _assign(target, expression, values)
+            case ast.AnnAssign(target=target, value=ast.expr() as expression):
+                _assign(target, expression, values)
     return values
+
+
+def _assign(target: ast.expr, expression: ast.expr, values: dict[str, Any]) -> None:
+    """Add to the values what an assignment makes of a name or a tuple of names."""
+    match target, expression:
+        case ast.Name(id=name), _:
+            try:
+                values[name] = _value(expression, values)
+            except _NO_VALUE:
+                values.pop(name, None)
+        case (ast.Tuple(elts=targets), ast.Tuple(elts=parts)):
+            for each, part in zip(targets, parts, strict=False):
+                _assign(each, part, values)
 
 
 def read_sample_rate(folder: Path) -> float | None:
@@ -85,10 +110,11 @@ def read_sample_rate(folder: Path) -> float | None:
     Raises FormatError for one that is not a positive number.
     """
     values = read_params(folder)
-    if "sample_rate" not in values:
+    rate = values.get("sample_rate", [])
+    if isinstance(rate, list):
         return None
     try:
-        return validate.positive("sample_rate", values["sample_rate"])
+        return validate.positive("sample_rate", rate)
     except (TypeError, ValueError) as error:
         raise FormatError(f"{folder / PARAMS_FILE}: {error}") from error
 
@@ -102,7 +128,7 @@ def _parsed(text: str) -> list[ast.stmt] | None:
 
 
 def _value(node: ast.expr, values: dict[str, Any]) -> Any:
-    """Return a constant, or the result of arithmetic with floats.
+    """Return a constant, a list of values, or the result of arithmetic with floats.
 
     Raises ArithmeticError, LookupError, TypeError or ValueError for anything else.
     """
@@ -111,12 +137,17 @@ def _value(node: ast.expr, values: dict[str, Any]) -> Any:
             return value
         case ast.Name(id=name):
             return values[name]
-        case ast.UnaryOp(op=ast.USub(), operand=operand):
-            return -float(_value(operand, values))
+        case ast.Tuple(elts=parts) | ast.List(elts=parts):
+            return [_value(part, values) for part in parts]
+        case ast.UnaryOp(op=ast.USub() | ast.UAdd() as sign, operand=operand):
+            return float(_OPERATORS[type(sign)](_value(operand, values)))
         case ast.BinOp(left=left, op=sign, right=right):
             a, b = (float(_value(side, values)) for side in (left, right))
             return float(_OPERATORS[type(sign)](a, b))
-        case ast.Call(func=ast.Name(id="float" | "int"), args=[argument], keywords=[]):
-            return float(_value(argument, values))
+        case ast.Call(
+            func=ast.Name(id=name) | ast.Attribute(value=ast.Name(), attr=name),
+            args=[argument],
+        ):
+            return float(_NUMBERS[name](float(_value(argument, values))))
         case _:
             raise ValueError(f"not arithmetic: {ast.dump(node):.80}")

@@ -267,11 +267,15 @@ def read_cells(
 ) -> list[tuple[TableColumn, list[str]]]:
     """Return all columns with the cell of each unit, those that were exported first.
 
-    Phy drops the cells of silent units when it saves: theirs are the exported ones.
+    Phy drops the cells of silent units when it saves: theirs are the exported ones. What
+    it counts itself does not replace attributes of the same names, and in a folder that
+    `to_phy` wrote, a channel may be a placeholder.
     """
     columns = {column.name: column for column in facts.columns}
+    by_phy = {column.attribute for column in facts.columns}.intersection(PHY_COLUMNS)
+    by_phy |= {"ch"} if facts.format == "phy" else set()
     for name in table:
-        if name not in (*_ID_COLUMNS, *columns):
+        if name not in (*_ID_COLUMNS, *columns, *by_phy):
             columns[name] = TableColumn(name, name, "", ())
     silent = {cluster for cluster, count in facts.counts.items() if not count}
     found = []
