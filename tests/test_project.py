@@ -1,7 +1,6 @@
 """The project as a whole: what it promises to those who install and read it."""
 
 import ast
-import configparser
 import importlib
 import importlib.metadata
 import importlib.resources
@@ -12,6 +11,7 @@ import sys
 import tomllib
 from pathlib import Path
 
+import lowest_versions
 import pytest
 
 import spikelab
@@ -136,8 +136,8 @@ def test_importing_loads_no_optional_package():
     assert done.stdout == "\n"
 
 
-def test_a_format_takes_three_lines_outside_of_its_module():
-    """As the page on the architecture says; the registry makes the rest."""
+def test_a_format_takes_five_lines_outside_of_its_module():
+    """As the page on the architecture says: three, and two if it needs a package."""
     found = set()
     for module in FILES.keys() - {"spikelab.formats.parquet", "spikelab.formats.arrow"}:
         for node in ast.walk(ast.parse(FILES[module].read_text(encoding="utf-8"))):
@@ -152,6 +152,9 @@ def test_a_format_takes_three_lines_outside_of_its_module():
         "spikedata.export_mixin",
     }
     assert len(found) == 3
+    texts = [(PROJECT / n).read_text("utf-8") for n in ("pyproject.toml", "tox.ini")]
+    lines = "\n".join(texts).splitlines()
+    assert len([line for line in lines if re.search("parquet|pyarrow", line)]) == 2
 
 
 @pytest.mark.parametrize("module", SURFACE)
@@ -235,37 +238,23 @@ def test_type_information_is_installed():
 
 def test_runtime_dependencies():
     """The package needs numpy, h5py, boto3 and attrs, and nothing else."""
-    assert set(lowest_versions(pyproject()["project"]["dependencies"])) == {
-        "attrs",
-        "boto3",
-        "h5py",
-        "numpy",
-    }
+    bounds = pyproject()["project"]["dependencies"]
+    names = ["attrs", "boto3", "h5py", "numpy"]
+    assert [bound.partition(">=")[0] for bound in bounds] == names
 
 
-def test_lowest_versions_are_tested():
-    """The environment for the lowest versions has those that the package allows."""
-    project = pyproject()["project"]
-    extras = project["optional-dependencies"]
-    names = ("dask", "parquet", "plot", "progress", "remote", "sparse")
-    allowed = [*project["dependencies"], *(r for name in names for r in extras[name])]
-    tox = configparser.ConfigParser(interpolation=None)
-    tox.read(PROJECT / "tox.ini")
-    pinned = dict(line.split("==") for line in tox["testenv:lowest"]["deps"].split())
-    assert {name: version.removesuffix(".0") for name, version in pinned.items()} == (
-        lowest_versions(allowed)
-    )
+def test_every_extra_is_tested_and_part_of_all():
+    """Those without which the tests run are named by `all` itself, for the bridges."""
+    extras = pyproject()["project"]["optional-dependencies"]
+    light, every = (set(re.findall(r"\w+", extras[n][0])) for n in ("light", "all"))
+    assert extras.keys() - {"light", "all"} == (light | every) - {"spikelab", "light"}
+    lowest = ["attrs==23.2", "pyarrow==14.0", "scipy==1.10"]
+    assert set(lowest) <= set(lowest_versions.lowest())
 
 
 def pyproject():
     """The project's configuration."""
     return tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))
-
-
-def lowest_versions(requirements):
-    """The lower bound of each requirement, by name."""
-    pairs = (requirement.split(">=") for requirement in requirements)
-    return {name.partition("[")[0]: version for name, version in pairs}
 
 
 def readme_blocks(language):

@@ -150,7 +150,7 @@ class Picture:
             style |= {"vmin": low, "vmax": most if most > low else high}
         shown = np.ma.masked_invalid(values)
         image = self.ax.pcolorfast(x, y, shown, **{**style, **self.style})
-        beyond = bool(finite.size) and image.norm.vmax < finite.max()
+        beyond = bool(finite.size) and finite.max() > float(image.get_clim()[1])
         extend = "max" if beyond else "neither"
         self.ax.figure.colorbar(image, ax=self.ax, label=name, extend=extend)
 

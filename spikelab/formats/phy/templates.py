@@ -182,13 +182,13 @@ def averages(trains: SpikeTrains, raw: Raw) -> list[Placed | None]:
     found: list[Placed | None] = []
     for times in trains:
         chosen = np.linspace(0, len(times) - 1, min(len(times), N_AVERAGED)).astype(int)
-        mean = raw.average(times[chosen], np.arange(-half, half))
+        mean: Any = raw.average(times[chosen], np.arange(-half, half))
         if mean is not None:
             mean = np.nan_to_num(mean - mean.mean(axis=0)).astype(np.float32)
         if mean is None or not mean.any():
             found.append(None)
             continue
-        largest = _by_size(mean)[:N_COLUMNS]
+        largest = _by_size(mean)[:N_COLUMNS].astype(np.int64)
         found.append((mean[:, largest], largest))
     return found
 
