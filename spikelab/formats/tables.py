@@ -15,6 +15,7 @@ from spikelab.formats.csv_text import fits
 from spikelab.formats.reading import build
 from spikelab.formats.units_table import OWN, UnitsTable
 from spikelab.spikedata import time_units
+from spikelab.spikedata.cutting import TIME_ZERO
 from spikelab.spikedata.data_object import DataObject, data_class
 from spikelab.spikedata.differences import NOT_LOST, compare
 from spikelab.spikedata.pairwise import PairwiseCompMatrix, PairwiseCompMatrixStack
@@ -252,7 +253,8 @@ class TableWriter(FileWriter[DataObject]):
             return time_units.there_and_back(times_ms, self.time_unit, self.fs_Hz)
 
         shift = max((t.rounding(there_and_back) for t in _times_of(obj)), default=0)
-        rounded = [f"times are rounded by up to {shift:.3g} ms"] if shift else []
+        is_moved = shift >= time_units.NEGLIGIBLE_MS
+        rounded = [f"times are rounded by up to {shift:.3g} ms"] * is_moved
         found = compare(obj, self._carried(obj))
         texts = dict.fromkeys(self._reason(obj, d.path) for d in found)
         return [Loss((), text) for text in (*rounded, *texts)]
@@ -260,6 +262,8 @@ class TableWriter(FileWriter[DataObject]):
     def _reason(self, obj: DataObject, path: tuple[Any, ...]) -> str:
         """Return in words what the table does not carry at a place of an object."""
         name = path[0]
+        if path[:2] == ("spike_stack", "metadata") and path[2] == TIME_ZERO:
+            return ""  # the windows say it
         if name == "spike_stack":
             return f"{REASONS.get(path[1], path[1])} of slices"
         if name == "neuron_attributes":

@@ -68,20 +68,10 @@ def cut(
         "start_time": start_time,
         "length": length,
         "neuron_attributes": _cut_attributes(recording, spikes),
-        "metadata": moved_metadata(recording.metadata, zero),
+        "metadata": with_time_zero(recording.metadata, zero),
         "raw_data": recording.raw_data[..., samples],
         "raw_time": recording.raw_time[samples] - zero,
     }
-
-
-def moved_metadata(metadata: Mapping[str, Any], zero: float) -> dict[str, Any]:
-    """Return metadata of a recording whose time 0 is moved to `zero`, in ms.
-
-    Changed only where an absolute time is known, which stays the same.
-    """
-    if not knows_time(metadata):
-        return dict(metadata)
-    return with_time_zero(metadata, zero)
 
 
 def knows_time(metadata: Mapping[str, Any]) -> bool:
@@ -92,7 +82,9 @@ def knows_time(metadata: Mapping[str, Any]) -> bool:
 def recording_metadata(stack: "SpikeSliceStack") -> dict[str, Any]:
     """Return the metadata of the recording that slices were cut from."""
     first, (start, _) = stack.spike_stack[0], stack.times[0]
-    return moved_metadata(first.metadata, first.start_time - start)
+    if not knows_time(first.metadata):
+        return dict(first.metadata)
+    return with_time_zero(first.metadata, first.start_time - start)
 
 
 def with_time_zero(metadata: Mapping[str, Any], zero: float) -> dict[str, Any]:

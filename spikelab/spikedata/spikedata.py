@@ -163,8 +163,7 @@ class SpikeData(BridgeMixin, ArrayMixin, SpikeCounts):
         first, last = cutting.window_times(self, start, end)
         zero = first if shift_to is None else finite_ms("shift_to", shift_to)
         part = cutting.cut(self, first, last, zero=zero)
-        metadata = cutting.with_time_zero(self.metadata, zero)
-        return SpikeData(**{**part, "metadata": metadata})
+        return SpikeData(**part)
 
     def __getitem__(self, key: Any) -> SpikeData:
         """Return ``subtime`` for a slice, ``subset`` for anything else."""

@@ -16,6 +16,9 @@ _LOW_RATE_HZ = 1000.0
 
 TIME_UNITS: tuple[str, ...] = get_args(TimeUnit)
 
+NEGLIGIBLE_MS = 1e-6
+"""Times that a format moves by less, a nanosecond, are not lost: no sample is so short."""
+
 
 def time_unit(name: str, value: Any) -> str:
     """Return `value`, or raise if it is not a time unit."""

@@ -167,10 +167,11 @@ class UnitTable:
         return np.array(known)
 
     @cached_property
-    def brain_areas(self) -> list[str | None]:
+    def brain_areas(self) -> list[str | list[str] | None]:
         """The brain area of each unit, None where it is not known.
 
-        From the attribute ``brain_area``, or from a ``location`` that is a str.
+        From the attribute ``brain_area``, or from a ``location`` that is a str. A list
+        holds the area of each electrode, in the order of the electrodes of the unit.
         """
         return [_brain_area(row) for row in self.rows]
 
@@ -285,9 +286,13 @@ def _coordinates(value: Any) -> tuple[float, ...] | None:
     return tuple(place.tolist()) if np.all(np.isfinite(place)) else None
 
 
-def _brain_area(row: Mapping[Any, Any]) -> str | None:
+def _brain_area(row: Mapping[Any, Any]) -> str | list[str] | None:
     for key in ("brain_area", "location"):
         value = row.get(key)
         if isinstance(value, str) and value.strip():
             return str(value)
+        if isinstance(value, np.ndarray | list | tuple):
+            several = _one_of(value)
+            if several and all(isinstance(area, str) for area in several):
+                return several
     return None

@@ -156,7 +156,8 @@ class HDF5Writer(FileWriter[DataObject]):
             lost.append("raw data (no raw_dataset was named)")
         dtypes = sorted({str(times.dtype) for times in raw} - {"float64"})
         lost += [f"raw_time is {dtype} and becomes float64" for dtype in dtypes]
-        if ms := max(map(self._rounding_ms, recordings), default=0.0):
+        ms = max(map(self._rounding_ms, recordings), default=0.0)
+        if ms >= time_units.NEGLIGIBLE_MS:
             lost.append(f"spike times are rounded by up to {ms:.3g} ms")
         one_train = [SpikeTrains(np.asarray(t, np.float64), _ENDLESS) for t in raw]
         moved = [self._moved_ms(train, self.raw_time_unit) for train in one_train]

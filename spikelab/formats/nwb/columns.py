@@ -28,6 +28,7 @@ _NOTES: dict[str, set[Any]] = {
     },
     "missing": {*_FILLS},
     "padded": {True},
+    "scalars": {True},
 }
 """Attributes of a column in a file, and what they may be; see :class:`StoredColumn`."""
 
@@ -56,6 +57,8 @@ class StoredColumn:
         attribute, None, or NaN.
     padded : bool
         Whether NaN at the end of an axis fills up arrays of several shapes.
+    scalars : bool
+        Whether a row of one value is that value, not a list or an array of one.
     """
 
     name: str
@@ -66,6 +69,7 @@ class StoredColumn:
     value_dtype: str = ""
     missing: str = ""
     padded: bool = False
+    scalars: bool = False
 
     def notes(self) -> dict[str, Any]:
         """Return what a file needs to say to give the attributes back."""
@@ -92,6 +96,8 @@ class StoredColumn:
             rows = [np.array(row.tolist(), dtype=str) for row in rows]
         if self.padded:
             rows = [_without_padding(row) for row in rows]
+        if self.scalars:
+            rows = [row[0] if len(row) == 1 else row for row in rows]
         fill = _FILLS.get(self.missing)
         return [fill if gap else row for row, gap in zip(rows, gaps, strict=True)]
 

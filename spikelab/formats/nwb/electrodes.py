@@ -1,7 +1,8 @@
 """The electrodes of the units as a table of their own, and back."""
 
+import contextlib
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import attrs
@@ -13,7 +14,7 @@ from spikelab.errors import FormatError
 from spikelab.formats import h5
 from spikelab.formats.nwb import schema
 from spikelab.formats.nwb.columns import read_column
-from spikelab.spikedata.unit_table import MISSING, UnitTable
+from spikelab.spikedata.unit_table import UnitTable
 
 _AXES = ("x", "y", "z")
 _RELATIVE = ("rel_x", "rel_y", "rel_z")
@@ -33,7 +34,7 @@ _DESCRIPTIONS = {
     NAME: "Its name.",
 }
 
-_UNKNOWN = "unknown"
+UNKNOWN = "unknown"
 """What NWB writes for an electrode of which the place in the brain is not known."""
 
 
@@ -69,11 +70,6 @@ class Electrodes:
         """The brain area of all electrodes together."""
         areas = set(self.columns["location"])
         return areas.pop() if len(areas) == 1 else "several, see the electrodes table"
-
-    def of_units(self) -> list[Any]:
-        """Return the electrode of each unit as a reader gives it, MISSING without one."""
-        labels, units = self.labels, np.split(self.rows, self.ends[:-1])
-        return [_one_or_all([labels[row] for row in rows]) for rows in units]
 
     def write(self, file: h5py.File) -> h5py.Group:
         """Write the table, its electrode group and its device; return the table."""
@@ -114,13 +110,16 @@ def electrodes_of(table: UnitTable, area: str | None) -> Electrodes | None:
         return None
     row_of = {label: row for row, label in enumerate(sorted(labels))}
     rows = [[row_of[label] for label in unit] for unit in known]
-    alone = [unit if len(unit) == 1 else [] for unit in rows]
     places = np.full((len(labels), len(_AXES)), np.nan)
-    for row, place in enumerate(_agreed(len(labels), alone, table.locations)):
-        places[row, : len(place or ())] = place or ()
-    areas = [a if h5.is_text(a) else None for a in table.brain_areas]
+    alone = zip(rows, table.locations, strict=True)
+    found = _agreed(
+        (unit[0], place) for unit, place in alone if place and len(unit) == 1
+    )
+    for row, place in found.items():
+        places[row, : len(place)] = place
+    areas = _agreed(_areas(rows, table))
     columns: dict[str, Any] = {
-        "location": [a or area or _UNKNOWN for a in _agreed(len(labels), rows, areas)]
+        "location": [areas.get(row) or area or UNKNOWN for row in range(len(labels))]
     }
     axes = zip(_AXES, places.T, strict=True)
     columns |= {axis: column for axis, column in axes if not np.isnan(column).all()}
@@ -143,75 +142,89 @@ def _listed(electrode: Any) -> list[Any]:
     return [str(e) for e in several] if all(map(h5.is_text, several)) else []
 
 
-def _one_or_all(ids: list[Any]) -> Any:
-    """Return one electrode as a number, several as a list."""
-    return ids if len(ids) > 1 else next(iter(ids), MISSING)
+def _areas(rows: list[list[int]], table: UnitTable) -> Iterator[tuple[int, Any]]:
+    """Yield the electrodes and areas that units name: one for all, or each its own."""
+    for unit, area in zip(rows, table.brain_areas, strict=True):
+        areas = area if isinstance(area, list) else [area] * len(unit)
+        if len(areas) == len(unit):
+            pairs = zip(unit, areas, strict=True)
+            yield from ((row, a) for row, a in pairs if h5.is_text(a) and _is_area(a))
 
 
-def _agreed(n_rows: int, rows: list[list[int]], values: Sequence[Any]) -> list[Any]:
-    """Return for each row the one value that its units have, None if they differ."""
-    found: list[set[Any]] = [set() for _ in range(n_rows)]
-    for unit, value in zip(rows, values, strict=True):
-        for row in unit if value is not None else ():
-            found[row].add(value)
-    return [values.pop() if len(values) == 1 else None for values in found]
+def _agreed(pairs: Iterable[tuple[int, Any]]) -> dict[int, Any]:
+    """Return the one value of each row; rows that have several are left out."""
+    found: dict[int, set[Any]] = {}
+    for row, value in pairs:
+        found.setdefault(row, set()).add(value)
+    return {row: values.pop() for row, values in found.items() if len(values) == 1}
 
 
 def read_electrodes(
-    region: h5py.Dataset, numbers: NDArray[np.int64], *, own: bool
+    region: h5py.Dataset, numbers: NDArray[np.int64]
 ) -> tuple[list[dict[str, Any]], list[str]]:
     """Return what is known about each of `numbers`, and the columns that are not read.
 
     `numbers` are the values of `region`: rows of the table that it refers to, or, if it
-    refers to none (as spikelab 0.1 wrote it), ids. Of an electrode in a file of our own
-    only its number or name is returned: the units hold all else.
+    refers to none (as spikelab 0.1 wrote it), ids.
+
+    Raises
+    ------
+    FormatError
+        If the table or its ids cannot be read, or have no such rows.
     """
-    file, reference = region.file, region.attrs.get("table")
-    table = file[reference] if reference else None
-    if table is None and h5.has_member(file, schema.ELECTRODES):
-        table = h5.member(file, schema.ELECTRODES)
+    reference = region.attrs.get("table")
+    table = _table(region.file, reference)
     names = [n for n in table or () if not n.endswith(("_index", "_elements"))]
     ids = h5.dataset(table, "id")[()] if "id" in names else np.empty(0, dtype=np.int64)
     if reference and (wrong := numbers[(numbers < 0) | (numbers >= len(ids))]).size:
-        raise FormatError(
-            f"electrodes must lie in the {len(ids)} rows, got row {wrong[0]}"
-        )
-    wanted = {NAME} if own else {*_AXES, *_RELATIVE, "location"}
+        raise FormatError(f"there are {len(ids)} rows, and none of number {wrong[0]}")
+    wanted = {NAME, *_AXES, *_RELATIVE, "location"}
     found = {
         n: read_column(table, n, len(ids), own=False) for n in names if n in wanted
     }
     columns = {name: column for name, column in found.items() if column is not None}
-    labels = columns[NAME].values() if own and NAME in columns else ids.tolist()
+    labels = columns[NAME].values() if NAME in columns else ids.tolist()
     known: list[dict[str, Any]] = [{"electrode": label} for label in labels]
     axes = [a for a in _AXES if a in columns] or _RELATIVE
     axes = [a for a in axes if a in columns and columns[a].data.dtype.kind in "iuf"]
-    if not own:
-        places = np.transpose([columns[axis].data for axis in axes])
-        areas = columns["location"].values() if "location" in columns else []
-        for row, place in zip(known, places.tolist(), strict=False):
-            row["location"] = list(itertools.takewhile(lambda x: x == x, place))
-        for row, area in zip(known, areas, strict=False):
-            row["brain_area"] = area if _is_area(area) else None
-    read = {"id", "group", "group_name", *axes, *({"location"} & columns.keys())}
-    unread = [] if own else [name for name in names if name not in read]
+    places = np.transpose([columns[axis].data for axis in axes])
+    for row, place in zip(known, places.tolist(), strict=False):
+        if coordinates := list(itertools.takewhile(lambda x: x == x, place)):
+            row["location"] = coordinates
+    areas = columns["location"].values() if "location" in columns else []
+    for row, area in zip(known, areas, strict=False):
+        if _is_area(area):
+            row["brain_area"] = area
+    read = {"id", "group", "group_name", *axes, *({"location", NAME} & columns.keys())}
+    unread = [name for name in names if name not in read]
     if reference:
         return [known[row] for row in numbers.tolist()], unread
     row_of = {row["electrode"]: row for row in known}
     return [row_of.get(n, {"electrode": n}) for n in numbers.tolist()], unread
 
 
+def _table(file: h5py.File, reference: Any) -> h5py.Group | None:
+    """Return the electrodes that a column refers to, else those of the file, if any."""
+    with contextlib.suppress(KeyError, TypeError, ValueError):  # to nothing
+        if isinstance(found := file[reference], h5py.Group):
+            return found
+    there = file.get(schema.ELECTRODES, getlink=True) is not None
+    return h5.member(file, schema.ELECTRODES) if reference or there else None
+
+
 def attributes_of(electrodes: list[dict[str, Any]]) -> dict[str, Any]:
     """Return the attributes of a unit that has these electrodes."""
     if not electrodes:
         return {}
-    found = {"electrode": _one_or_all([known["electrode"] for known in electrodes])}
-    areas = {known.get("brain_area") for known in electrodes}
-    if len(areas) == 1 and None not in areas:
-        found["brain_area"] = areas.pop()
-    if len(electrodes) == 1 and electrodes[0].get("location"):
-        found["location"] = electrodes[0]["location"]
+    if len(electrodes) == 1:
+        return dict(electrodes[0])
+    found: dict[str, Any] = {"electrode": [row["electrode"] for row in electrodes]}
+    areas = [known.get("brain_area") for known in electrodes]
+    if any(areas):
+        one = len(set(areas)) == 1
+        found["brain_area"] = areas[0] if one else [area or UNKNOWN for area in areas]
     return found
 
 
 def _is_area(value: Any) -> bool:
-    return isinstance(value, str) and value.strip() not in ("", _UNKNOWN)
+    return isinstance(value, str) and value.strip() not in ("", UNKNOWN)

@@ -128,8 +128,14 @@ def stored_column(name: str, key: Any, given: Sequence[Any]) -> StoredColumn:
     if not present:
         raise UnstorableError("no unit has a value")
     gaps = np.isin(np.arange(len(values)), [*missing])
-    data, ends, value_dtype = _joined(list(map(_array, present)), gaps)
-    types = set(map(type, present))
+    arrays = list(map(_array, present))
+    # One value beside rows of several, as the electrodes of units can be.
+    scalars = {array.ndim for array in arrays} == {0, 1}
+    several = [v for v, array in zip(present, arrays, strict=True) if array.ndim]
+    types = set(map(type, several))
+    if scalars:
+        arrays = list(map(np.atleast_1d, arrays))
+    data, ends, value_dtype = _joined(arrays, gaps)
     return StoredColumn(
         name=name,
         key=key,
@@ -138,6 +144,7 @@ def stored_column(name: str, key: Any, given: Sequence[Any]) -> StoredColumn:
         container=types.pop().__name__ if types in ({list}, {tuple}) else "",
         value_dtype=value_dtype,
         missing=gap_note([*missing.values()], present),
+        scalars=scalars,
     )
 
 

@@ -13,7 +13,7 @@ from spikelab.formats.nwb import schema
 from spikelab.formats.nwb.header import Header
 from spikelab.formats.nwb.units import UnitFacts
 from spikelab.spikedata import time_units
-from spikelab.spikedata.cutting import recording_metadata
+from spikelab.spikedata.cutting import TIME_ZERO, recording_metadata
 from spikelab.spikedata.data_object import DataObject, data_class
 from spikelab.spikedata.spike_trains import SpikeTrains
 from spikelab.spikedata.spikedata import SpikeData
@@ -86,11 +86,11 @@ class RecordingPlan(Plan[SpikeData]):
 
 
 def rounding_losses(name: str, path: str, times_ms: Any) -> Iterator[Loss]:
-    """Yield how far seconds move times in ms; nothing if they do not."""
+    """Yield how far seconds move times in ms, if it is not negligible."""
     flat = np.asarray(times_ms, dtype=np.float64).ravel()
     trains = SpikeTrains(flat, np.array([flat.size]))
     shift = trains.rounding(lambda t: time_units.there_and_back(t, "s", None))
-    if shift:
+    if shift >= time_units.NEGLIGIBLE_MS:
         yield Loss((path,), f"{name} are rounded by up to {shift:.3g} ms")
 
 
@@ -175,7 +175,8 @@ class SpikeSlicesPlan(Plan[SpikeSliceStack]):
             lost.append(
                 "neuron_attributes of single slices (those of the stack are kept)"
             )
-        if any(sd.metadata for sd in slices):
+        # The windows say where time 0 of each slice lies.
+        if any(sd.metadata.keys() - {TIME_ZERO} for sd in slices):
             lost.append("metadata of the slices (NWB has no place for it)")
         if any(np.size(sd.raw_data) for sd in slices):
             lost.append("raw data of the slices (only spikes are written)")

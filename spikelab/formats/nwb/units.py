@@ -19,7 +19,7 @@ from spikelab.spikedata import time_units
 from spikelab.spikedata.differences import equal
 from spikelab.spikedata.spike_trains import converted
 from spikelab.spikedata.spikedata import SpikeData
-from spikelab.spikedata.unit_table import ELECTRODE_KEYS, MISSING, UnitTable, is_nan
+from spikelab.spikedata.unit_table import MISSING, UnitTable, is_nan
 
 SPIKE_TIMES = "spike_times"
 SPIKE_TIMES_INDEX = "spike_times_index"
@@ -105,8 +105,6 @@ class UnitFacts:
         pairs = zip(ids, known, strict=True)
         yield "unit_id", [number if v is MISSING else v for number, v in pairs]
         yield from stored.items()
-        if self.electrodes is not None and not stored.keys() & {*ELECTRODE_KEYS}:
-            yield "electrode", self.electrodes.of_units()
 
     def write(
         self, file: h5py.File, name: str, spikes: Sequence[str] | None = None
@@ -155,9 +153,6 @@ def unit_facts(
     names = [] if table.is_id(_UNIT_NAMES) else [_UNIT_NAMES]
     columns, left_out = packed(table, [*taken, *names], elsewhere)
     electrodes = electrodes_of(table, area)
-    if electrodes is not None and not {c.key for c in columns} & {*ELECTRODE_KEYS}:
-        # The table of electrodes holds them, which takes lists beside numbers.
-        left_out.pop("electrode", None)
     return UnitFacts(table, ids, columns + waveforms, left_out, electrodes)
 
 

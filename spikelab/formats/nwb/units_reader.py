@@ -18,7 +18,7 @@ from spikelab.formats.nwb.packing import STRUCTURE
 from spikelab.formats.nwb.units import SPIKE_TIMES, SPIKE_TIMES_INDEX, UNKNOWN_UNIT
 from spikelab.spikedata import time_units
 from spikelab.spikedata.spike_trains import SpikeTrains
-from spikelab.spikedata.unit_table import ELECTRODE_KEYS, MISSING
+from spikelab.spikedata.unit_table import MISSING
 
 
 @attrs.frozen(eq=False)
@@ -145,13 +145,25 @@ class UnitsReader:
         return start, length
 
     def _observed_ms(self) -> NDArray[np.float64]:
-        """Return when the earliest observation starts and the latest ends, if known."""
+        """Return when the earliest observation starts and the latest ends, if known.
+
+        A warning says if the units were observed otherwise than once from then to then.
+        """
+        if not has_link(self.table, "obs_intervals"):
+            return np.empty(0)
         try:
             times = h5.dataset(self.table, "obs_intervals", ndim=2)[()]
-        except FormatError:
+        except FormatError as error:
+            warn(f"the recording window is that of the spikes: {error}")
             return np.empty(0)
         if not times.size or not np.all(np.isfinite(times)):
             return np.empty(0)
+        if len(times) != len(self.ids) or np.any(times != times[0]):
+            warn(
+                "obs_intervals of the units are read as one recording window, "
+                f"{times.min()} to {times.max()} s: single units were observed in other "
+                "intervals, or with gaps"
+            )
         return time_units.to_ms([times.min(), times.max()], "s", None)
 
     def sampling(self) -> dict[str, Any]:
@@ -177,10 +189,9 @@ class UnitsReader:
         """
         units: list[dict[str, Any]] = [{"unit_id": unit} for unit in self.ids.tolist()]
         columns, left_out = self._columns()
-        is_known = any(column.key in ELECTRODE_KEYS for column in columns)
-        wanted = has_link(self.table, "electrodes") and not (self.own and is_known)
-        if wanted and not self._add_electrodes(units):
-            left_out.append("electrodes")
+        # In our own files the columns say all that the electrodes do.
+        if not self.own and has_link(self.table, "electrodes"):
+            left_out += self._add_electrodes(units)
         for column in columns:
             for unit, value in zip(units, column.values(), strict=True):
                 if value is not MISSING:
@@ -217,20 +228,24 @@ class UnitsReader:
             for name in (self.table if listed is None else np.ravel(listed))
         ]
 
-    def _add_electrodes(self, units: list[dict[str, Any]]) -> bool:
-        """Add its electrodes to each unit; return whether the column could be read."""
+    def _add_electrodes(self, units: list[dict[str, Any]]) -> list[str]:
+        """Add its electrodes to each unit; return the column if it cannot be read."""
         column = read_column(self.table, "electrodes", len(units), own=False)
         if column is None or column.data.ndim > 1 or column.data.dtype.kind not in "iu":
-            return False
+            return ["electrodes"]
         numbers = column.data.astype(np.int64)
         region = h5.member(self.table, "electrodes")
-        electrodes, unread = read_electrodes(region, numbers, own=self.own)
+        try:
+            electrodes, unread = read_electrodes(region, numbers)
+        except FormatError as error:
+            warn(f"the electrodes of the units are not read: {error}")
+            return []
         ends = np.arange(1, len(units) + 1) if column.ends is None else column.ends
         for unit, stop, before in zip(units, ends, [0, *ends[:-1]], strict=True):
             unit.update(attributes_of(electrodes[before:stop]))
         if unread:
             warn(f"columns of the electrodes not read: {', '.join(unread)}")
-        return True
+        return []
 
 
 def _tables_of_units(file: h5py.File) -> list[str]:

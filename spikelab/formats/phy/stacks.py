@@ -9,6 +9,7 @@ from spikelab import validate
 from spikelab.errors import FormatError, IncompleteExportError
 from spikelab.formats.phy.facts import fingerprints
 from spikelab.formats.reading import build
+from spikelab.spikedata.cutting import TIME_ZERO
 from spikelab.spikedata.data_object import DataObject
 from spikelab.spikedata.spikedata import SpikeData
 from spikelab.spikedata.spikeslicestack import SpikeSliceStack
@@ -24,7 +25,8 @@ _COLUMNS = ("slice", "folder", "start_ms", "end_ms")
 def recordings_by_folder(obj: DataObject) -> dict[str, SpikeData]:
     """Return the recording under "", or each slice under the name of its folder.
 
-    A slice without attributes of its own gets those of the stack.
+    A slice without attributes of its own gets those of the stack. Where its time 0 lies
+    is left out, since the windows say it.
     """
     if isinstance(obj, SpikeData):
         return {"": obj}
@@ -32,10 +34,10 @@ def recordings_by_folder(obj: DataObject) -> dict[str, SpikeData]:
         return {}
     found = {}
     for i, sd in enumerate(obj.spike_stack):
-        if sd.neuron_attributes is None and obj.neuron_attributes is not None:
-            sd = copy.copy(sd)
-            sd.neuron_attributes = obj.neuron_attributes
-        found[f"slice_{i:04d}"] = sd
+        part = found[f"slice_{i:04d}"] = copy.copy(sd)
+        if sd.neuron_attributes is None:
+            part.neuron_attributes = obj.neuron_attributes
+        part.metadata = {k: v for k, v in sd.metadata.items() if k != TIME_ZERO}
     return found
 
 
