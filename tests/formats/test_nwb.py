@@ -9,7 +9,7 @@ import h5py
 import numpy as np
 import pytest
 from contract import FileContract
-from recordings import assert_same_recording, simulated, with_raw
+from recordings import assert_same_recording, simulated
 
 from spikelab import SpikeData, load, load_spikedata_from_nwb
 from spikelab.errors import FormatError, LossError, VerificationError
@@ -536,13 +536,24 @@ def test_the_creation_date_obeys_source_date_epoch(tmp_path, monkeypatch):
 
 def test_losses_are_told_in_words():
     """Metadata, raw data, rounding, and missing values that cannot be told apart."""
-    sd = with_raw()
-    sd.train[0][0] = next(t for t in np.arange(1, 20, 0.1) if t / 1000 * 1000 != t)
+    late = 250.824 * 2**33
+    raw = {"raw_data": np.ones((1, 9)), "raw_time": np.arange(9.0)}
+    sd = SpikeData([[late], [], []], start_time=late - 1, length=5.0, **raw)
     sd.metadata["rat"] = 1
     sd.neuron_attributes = [{"a": 1.5}, {"a": NAN}, {}]
     lost = "; ".join(NWBWriter().losses(sd))
     for word in ("metadata", "raw data", "rounded", "lack neuron_attributes['a']"):
         assert word in lost
+
+
+def test_rounding_below_a_nanosecond_is_no_loss(tmp_path):
+    """A spike that seconds move in the last digits of a float64 is the same spike."""
+    times = [t for t in np.arange(1, 20, 0.1) if t / 1000 * 1000 != t]
+    assert times
+    sd = SpikeData([times], length=20.0)
+    assert NWBWriter().losses(sd) == []
+    sd.to_nwb(tmp_path / "a.nwb", strict=True, verify=True)
+    assert load(tmp_path / "a.nwb").train[0].tolist() != times
 
 
 def test_the_sampling_rate_comes_back(tmp_path):
@@ -586,7 +597,8 @@ def test_a_window_is_taken_from_the_observed_intervals(tmp_path):
         obs_intervals_index=[2, 2],
         id=[4, 9],
     )
-    sd = load(path)
+    with pytest.warns(UserWarning, match=r"one recording window, 1\.0 to 8\.0 s"):
+        sd = load(path)
     assert (sd.start_time, sd.length) == (1000.0, 8000.0)
     assert sd.neuron_attributes == [{"unit_id": 4}, {"unit_id": 9}]
 

@@ -6,6 +6,7 @@ import pytest
 
 from spikelab import SpikeData, load, load_spikedata_from_nwb
 from spikelab.errors import FormatError
+from spikelab.formats import CSVWriter, ParquetWriter
 from spikelab.spikedata.pairwise import PairwiseCompMatrix
 
 ELECTRODES = "general/extracellular_ephys/electrodes"
@@ -60,6 +61,100 @@ def test_the_brain_area_is_that_of_all_electrodes(path, tmp_path):
     assert areas == ["CA1", "CA1", "unknown"]
     assert known(tmp_path / "ours.nwb", "electrode") == [[100, 101], 101, 102]
     assert known(tmp_path / "ours.nwb", "brain_area") == ["CA1", "CA1", None]
+
+
+def test_brain_areas_of_a_unit_in_several_are_a_list(path, tmp_path):
+    """In the order of its electrodes; each electrode gets its own one again."""
+    with h5py.File(path, "r+") as file:
+        del file[f"{ELECTRODES}/location"]
+        file[f"{ELECTRODES}/location"] = ["CA3", "CA1", "CA1", ""]
+        del file["units/electrodes"], file["units/electrodes_index"]
+        file["units/electrodes"] = [1, 0, 1, 2, 3]
+        file["units/electrodes_index"] = [2, 4, 5]
+        file["units/electrodes"].attrs["table"] = file[ELECTRODES].ref
+    areas = [["CA1", "CA3"], "CA1", None]
+    assert known(path, "electrode") == [[101, 100], [101, 102], 103]
+    assert known(path, "brain_area") == areas
+    sd = load(path)
+    for name, export in (("a.nwb", sd.to_nwb), ("a.pkl", sd.to_pickle)):
+        export(tmp_path / name, verify=True, strict=True)
+        assert known(tmp_path / name, "brain_area") == areas
+    for writer in (CSVWriter, ParquetWriter):  # a cell, or a column, has one type
+        lost = "; ".join(writer(units_table=tmp_path / "units").losses(sd))
+        assert "neuron_attributes['brain_area']" in lost
+    with pytest.warns(UserWarning, match="electrode, brain_area left out"):
+        sd.to_phy(tmp_path / "phy", fs_Hz=2e4, verify=True)
+    with h5py.File(tmp_path / "a.nwb") as file:
+        table = file[ELECTRODES]
+        assert table["id"][:].tolist() == [100, 101, 102, 103]
+        assert table["location"].asstr()[:].tolist() == ["CA3", "CA1", "CA1", "unknown"]
+
+
+def test_an_area_that_is_not_known_is_said_in_the_list(path):
+    """So that the list has one entry for each electrode."""
+    with h5py.File(path, "r+") as file:
+        file["units/electrodes"][:2] = [1, 3]
+    assert known(path, "brain_area")[0] == ["CA1", "unknown"]
+
+
+def make_no_table(file):
+    """The table of electrodes is in another file."""
+    del file[ELECTRODES]
+    file[ELECTRODES] = h5py.ExternalLink("gone.nwb", ELECTRODES)
+
+
+def make_table_a_ring(file):
+    """The table of electrodes is a link to itself."""
+    del file[ELECTRODES]
+    file[ELECTRODES] = h5py.SoftLink(f"/{ELECTRODES}")
+
+
+def make_no_ids(file):
+    """The ids of the electrodes are in another file."""
+    del file[f"{ELECTRODES}/id"]
+    file[f"{ELECTRODES}/id"] = h5py.ExternalLink("gone.nwb", f"{ELECTRODES}/id")
+
+
+def make_dangling_ids(file):
+    """The ids of the electrodes are a link to nothing."""
+    del file[f"{ELECTRODES}/id"]
+    file[f"{ELECTRODES}/id"] = h5py.SoftLink("/nothing")
+
+
+def make_too_few(file):
+    """A unit has an electrode that the table lacks."""
+    file["units/electrodes"][0] = 4
+
+
+def make_no_reference(file):
+    """The column refers to nothing, and there is no table."""
+    del file[ELECTRODES]
+    file["units/electrodes"].attrs["table"] = h5py.Reference()
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        *(make_no_table, make_table_a_ring, make_no_ids, make_dangling_ids),
+        *(make_too_few, make_no_reference),
+    ],
+)
+def test_electrodes_that_cannot_be_read_cost_no_spikes(damage, path):
+    """One warning names them."""
+    with h5py.File(path, "r+") as file:
+        damage(file)
+    with pytest.warns(UserWarning, match="electrodes .* not read") as said:
+        sd = load(path)
+    assert len(said) == 1
+    assert [t.tolist() for t in sd.train] == [[100.0], [200.0], [300.0]]
+    assert sd.neuron_attributes == [{"unit_id": n} for n in (7, 8, 9)]
+
+
+def test_a_reference_to_nothing_means_the_electrodes_of_the_file(path):
+    """Its numbers are rows of that table."""
+    with h5py.File(path, "r+") as file:
+        file["units/electrodes"].attrs["table"] = h5py.Reference()
+    assert known(path, "electrode") == [[100, 101], 101, 102]
 
 
 def test_columns_of_the_electrodes_that_are_not_read_are_named_once(path):
@@ -126,6 +221,21 @@ def test_enumerations_are_read_as_their_names(path):
         load_spikedata_from_nwb(path)
 
 
+def test_enumerations_of_electrodes_are_read_as_their_names(path):
+    """A brain area that is stored as a code."""
+    with h5py.File(path, "r+") as file:
+        table = file[ELECTRODES]
+        del table["location"]
+        table["areas"] = ["CA1", "unknown", "CA3"]
+        codes = table.create_dataset("location", data=np.array([0, 2, 1, 0], np.uint8))
+        codes.attrs["neurodata_type"] = "EnumData"
+        codes.attrs["elements"] = table["areas"].ref
+        names = table["areas"]
+        names.attrs["neurodata_type"] = "VectorData"
+        table.move("areas", "location_elements")
+    assert known(path, "brain_area") == [["CA1", "CA3"], "CA3", None]
+
+
 @pytest.mark.parametrize(
     "notes",
     [
@@ -160,6 +270,29 @@ def test_observed_intervals_that_are_no_times(path):
     add(path, "units/obs_intervals", np.full((3, 2), np.nan))
     add(path, "units/obs_intervals_index", [1, 2, 3])
     assert load(path).length == 300.0
+
+
+@pytest.mark.parametrize(
+    ("intervals", "ends"),
+    [
+        ([[0.0, 1.0], [0.0, 0.5], [0.0, 1.0]], [1, 2, 3]),
+        ([[0.0, 0.4], [0.6, 1.0]] * 3, [2, 4, 6]),
+    ],
+)
+def test_observed_intervals_that_a_window_cannot_hold_are_named(intervals, ends, path):
+    """Those of single units, and gaps; the window covers all of them."""
+    add(path, "units/obs_intervals", intervals)
+    add(path, "units/obs_intervals_index", ends)
+    with pytest.warns(UserWarning, match=r"obs_intervals .* 0\.0 to 1\.0 s"):
+        assert load(path).length == 1000.0
+
+
+def test_observed_intervals_behind_a_link_are_named(path):
+    """The window is then that of the spikes."""
+    with h5py.File(path, "r+") as file:
+        file["units/obs_intervals"] = h5py.ExternalLink("gone.nwb", "/x")
+    with pytest.warns(UserWarning, match=r"window .*obs_intervals"):
+        assert load(path).length == 300.0
 
 
 def test_units_elsewhere_are_found_by_their_name(path):

@@ -157,7 +157,8 @@ def test_labels_that_do_not_come_back_are_said_to_be_lost(labels, tmp_path):
         ([(0.0, 1.0)], []),
         (np.array([[0.0, 1.0]]), ["times as they are held"]),
         ([[0.0, 1.0]], ["times as they are held"]),
-        ([(250.824, 256.5)], ["windows are rounded by up to 2.84e-14 ms"]),
+        ([(250.824, 256.5)], []),
+        ([(250.824 * 2**33, 2.5e12)], ["windows are rounded by up to 0.000244 ms"]),
     ],
 )
 def test_what_becomes_of_windows_is_told(times, lost, tmp_path):

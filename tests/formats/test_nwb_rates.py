@@ -191,24 +191,32 @@ def test_losses_are_told_in_words():
     assert NWBWriter().losses(RateData(np.ones((1, 2)), [1.0, 2.0])) == []
 
 
+SOON, LATE = 250.824, 250.824 * 2**33
+"""Times in ms that seconds move: by 3e-14 ms, and by 2e-4 ms."""
+
+
+def rates_at(time):
+    """Rates at one time."""
+    return RateData(np.ones((1, 1)), [time])
+
+
+def rates_from(time):
+    """Rates in one window."""
+    windows = [(time, time + 1.0)]
+    return RateSliceStack(event_matrix=np.ones((1, 1, 1)), times_start_to_end=windows)
+
+
 @pytest.mark.parametrize(
-    ("obj", "name"),
-    [
-        (RateData(np.ones((1, 1)), [250.824]), "times"),
-        (
-            RateSliceStack(
-                event_matrix=np.ones((1, 1, 1)),
-                times_start_to_end=[(250.824, 251.824)],
-            ),
-            "windows",
-        ),
-    ],
+    ("make", "name"), [(rates_at, "times"), (rates_from, "windows")]
 )
-def test_what_seconds_move_is_told(obj, name, tmp_path):
-    """By how much, if they do; even times do not move."""
+def test_what_seconds_move_is_told(make, name, tmp_path):
+    """By how much, if it is a nanosecond or more; even times do not move."""
+    obj = make(LATE)
     (lost,) = NWBWriter().losses(obj)
     obj.to_nwb(tmp_path / "a.nwb", verify=True)
     found = load(tmp_path / "a.nwb")
     moved = np.abs(np.subtract(found.times, obj.times)).max()
+    assert moved > 1e-6
     assert lost == f"{name} are rounded by up to {moved:.3g} ms"
-    assert NWBWriter().losses(RateData(np.ones((1, 2)), [250.824, 251.824])) == []
+    assert SOON / 1000.0 * 1000.0 != SOON
+    make(SOON).to_nwb(tmp_path / "b.nwb", verify=True, strict=True)

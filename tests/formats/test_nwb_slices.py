@@ -2,6 +2,7 @@
 
 import warnings
 from datetime import datetime, timedelta
+from functools import partial
 
 import h5py
 import numpy as np
@@ -13,7 +14,7 @@ from siblings import event_slices, spike_slices
 
 from spikelab import SpikeData, load
 from spikelab.errors import VerificationError
-from spikelab.formats import NWBWriter
+from spikelab.formats import KiloSortWriter, NWBSession, NWBWriter, ParquetWriter
 from spikelab.spikedata.spikeslicestack import SpikeSliceStack
 
 
@@ -154,6 +155,24 @@ def moment(path):
     """What all times of a file count from."""
     with h5py.File(path) as file:
         return datetime.fromisoformat(file["timestamps_reference_time"].asstr()[()])
+
+
+def test_slices_without_a_session_tell_the_true_time(tmp_path):
+    """Of the session that is given when they are exported; it is no loss elsewhere."""
+    start = datetime.fromisoformat("2024-05-17T14:03:00+02:00")
+    session = NWBSession(session_start_time=start, session_description="tetanus")
+    sd = SpikeData([[250.0, 740.0, 745.0]], length=1000.0)
+    writer = partial(NWBWriter, session=session)
+    for stack in (sd.frames(500.0), sd.align_to_events([300.0, 740.0], 50, 50)):
+        for part, (begin, _) in zip(stack, stack.times, strict=True):
+            path = quietly(part, tmp_path / "alone.nwb", writer)
+            zero = begin - part.start_time
+            assert moment(path) - start == timedelta(milliseconds=zero)
+        assert moment(quietly(stack, tmp_path / "stack.nwb", writer)) == start
+        whole = "the slices as such (the file is read as the recording they cover)"
+        assert NWBWriter().losses(stack) == [whole]
+        assert ParquetWriter().losses(stack) == []
+    assert KiloSortWriter(fs_Hz=2e4).losses(sd.frames(500.0)) == []
 
 
 @pytest.mark.parametrize("first", [0.0, 200.0])

@@ -108,10 +108,12 @@ def test_unsorted_windows_of_a_recording():
 
 
 def test_slices_carry_metadata_and_raw_data():
-    """Each has its part of the raw data, on its own clock."""
+    """Each has its part of the raw data, on its own clock, and says where that is."""
     sd = recording(metadata={"m": 1}, raw_data=np.arange(20.0), raw_time=1.0)
     stack = SpikeSliceStack(sd, [(0, 5), (10, 15)])
-    assert [part.metadata for part in stack] == [{"m": 1}, {"m": 1}]
+    first, second = stack
+    assert first.metadata == {"m": 1}
+    assert second.metadata == {"m": 1, "time_zero_ms": 10.0}
     assert stack.spike_stack[1].raw_data.tolist() == [10, 11, 12, 13, 14]
     assert stack.spike_stack[1].raw_time.tolist() == [0, 1, 2, 3, 4]
 
@@ -122,6 +124,7 @@ KNOWN = {"nwb_session": {"session_start_time": "2024-05-17T14:03:00+02:00"}}
 @pytest.mark.parametrize(
     ("stack", "zeros"),
     [
+        (recording().frames(5.0), [0.0, 5.0, 10.0, 15.0]),
         (recording(metadata=KNOWN).frames(5.0), [0.0, 5.0, 10.0, 15.0]),
         (recording(metadata=KNOWN).align_to_events([5, 12], 2, 3), [5.0, 12.0]),
         (recording(metadata={"time_zero_ms": 100.0}).frames(10.0), [100.0, 110.0]),

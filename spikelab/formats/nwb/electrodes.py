@@ -172,11 +172,13 @@ def read_electrodes(
     FormatError
         If the table or its ids cannot be read, or have no such rows.
     """
-    reference = region.attrs.get("table")
-    table = _table(region.file, reference)
+    are_rows = "table" in region.attrs
+    table = _table(region) if are_rows else None
+    if table is None and h5.has_member(region.file, schema.ELECTRODES):
+        table = h5.member(region.file, schema.ELECTRODES)
     names = [n for n in table or () if not n.endswith(("_index", "_elements"))]
     ids = h5.dataset(table, "id")[()] if "id" in names else np.empty(0, dtype=np.int64)
-    if reference and (wrong := numbers[(numbers < 0) | (numbers >= len(ids))]).size:
+    if are_rows and (wrong := numbers[(numbers < 0) | (numbers >= len(ids))]).size:
         raise FormatError(f"there are {len(ids)} rows, and none of number {wrong[0]}")
     wanted = {NAME, *_AXES, *_RELATIVE, "location"}
     found = {
@@ -197,19 +199,19 @@ def read_electrodes(
             row["brain_area"] = area
     read = {"id", "group", "group_name", *axes, *({"location", NAME} & columns.keys())}
     unread = [name for name in names if name not in read]
-    if reference:
+    if are_rows:
         return [known[row] for row in numbers.tolist()], unread
     row_of = {row["electrode"]: row for row in known}
     return [row_of.get(n, {"electrode": n}) for n in numbers.tolist()], unread
 
 
-def _table(file: h5py.File, reference: Any) -> h5py.Group | None:
-    """Return the electrodes that a column refers to, else those of the file, if any."""
-    with contextlib.suppress(KeyError, TypeError, ValueError):  # to nothing
-        if isinstance(found := file[reference], h5py.Group):
+def _table(region: h5py.Dataset) -> h5py.Group:
+    """Return the table that a column refers to; if it is gone, that of the file."""
+    with contextlib.suppress(KeyError, RuntimeError, TypeError, ValueError):
+        found = region.file[region.attrs["table"]]
+        if isinstance(found, h5py.Group) and len(found):
             return found
-    there = file.get(schema.ELECTRODES, getlink=True) is not None
-    return h5.member(file, schema.ELECTRODES) if reference or there else None
+    return h5.member(region.file, schema.ELECTRODES)
 
 
 def attributes_of(electrodes: list[dict[str, Any]]) -> dict[str, Any]:
