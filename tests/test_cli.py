@@ -311,6 +311,16 @@ def test_every_option_has_a_text():
     for entry in FORMATS.values():
         for name, option in options_of(entry).items():
             assert option.text, (entry.name, name)
+    assert "ragged, raster, group, paired" in options_of(FORMATS["hdf5"])["style"].text
+
+
+def test_numbers_of_clusters_are_a_list(tmp_path):
+    """Ids stand one after another, as in the help."""
+    source = SpikeData([[1.0], [2.0]], length=5.0).to_pickle(tmp_path / "x.pkl")
+    rest = ("--to", "kilosort", "--fs-Hz", "30000", "--cluster-ids", "7", "4")
+    done = run("convert", source, tmp_path / "sorted", *rest)
+    assert done.returncode == 0, done.stderr
+    assert load(tmp_path / "sorted").get_neuron_attribute("unit_id") == [7, 4]
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 The examples of a page run when the page is read, in one namespace and an empty folder, if
 the page draws anything. Figures that a block leaves open are saved, closed, and put below
-it. Whether the output is right is a matter of the doctest builder.
+it and its output. Whether the output is right is a matter of the doctest builder.
 
 In HTML, prompts are left out, and output stands in a block of its own.
 """
@@ -70,9 +70,13 @@ class Figures(SphinxTransform):
                 fails = any(e.source == source and e.exc_msg for e in examples)
                 with contextlib.suppress(*[Exception] * fails):
                     exec(compile(source, f"<{self.env.docname}>", "exec"), namespace)
+        place = block.parent.index(block) + 1
+        below = block.parent[place : place + 1]
+        if below and below[0].get("testnodetype") == "testoutput":
+            place += 1
         for number in plt.get_fignums():
             figure = plt.figure(number)
-            block.parent.insert(block.parent.index(block) + 1, self._image(figure))
+            block.parent.insert(place, self._image(figure))
             plt.close(figure)
 
     def _image(self, figure: "plt.Figure") -> nodes.image:
@@ -100,7 +104,10 @@ class PlainCode(SphinxPostTransform):
             code: list[str] = []
             shown: list[nodes.Node] = []
             for example in doctest.DocTestParser().get_examples(block.astext()):
-                code.append(example.source)
+                source = example.source
+                # A prompt needs an empty line after an indented block.
+                is_open = source.splitlines()[-1].startswith(" ")
+                code.append(f"{source}\n" if is_open else source)
                 if example.want:
                     shown += [
                         _literal(code, "python"),

@@ -23,7 +23,7 @@ PRIVATE = ("s3_upload", "aws_", "region_name")
 _TYPICAL_HZ = 30_000.0
 """Stands for the sampling rate of a source that was not loaded yet."""
 
-_PARAMETER = re.compile(r"^(\w[\w, ]*) : .*\n((?:    .*\n)+)", re.MULTILINE)
+_PARAMETER = re.compile(r"^(\w[\w, ]*) : (.*)\n((?:    .*\n)+)", re.MULTILINE)
 """An entry of a numpydoc section: names, a type, and the text below."""
 
 _MARKUP = re.compile(r":\w+:`(?:~[\w.]*\.)?([^`]+)`|`+")
@@ -41,7 +41,7 @@ class Option:
 
     `kind` says what it is written as: bool, int, float, str, list (of int), dict (JSON),
     or the class whose fields a JSON file holds. `text` is the first sentence of its
-    documentation.
+    documentation, and its choices.
     """
 
     name: str
@@ -141,11 +141,13 @@ def _of(entry: Format, name: str, known: Iterable[str]) -> str:
 
 
 def _texts(document: str) -> dict[str, str]:
-    """Return the first sentence that a docstring has for each parameter."""
+    """Return the first sentence on each parameter in a docstring, and its choices."""
     found = {}
-    for names, text in _PARAMETER.findall(f"{document}\n"):
+    for names, kind, text in _PARAMETER.findall(f"{document}\n"):
         sentence = " ".join(text.split()).split(". ")[0].removesuffix(".")
         plain = _MARKUP.sub(lambda role: role[1] or "", sentence)
+        if choices := re.findall(r'"([^"]+)"', kind):
+            plain += f": {', '.join(choices)}"
         found.update(dict.fromkeys(names.split(", "), plain))
     return found
 

@@ -182,9 +182,12 @@ def _pictures(obj: DataObject) -> Iterator[tuple[str, str]]:
 
 
 def _bars(sd: SpikeData, ax: "Axes") -> None:
+    from matplotlib.ticker import MaxNLocator
+
     edges = np.arange(sd.N + 1) - 0.5
     ax.stairs(sd.rates("Hz"), edges, fill=True, color=OKABE_ITO[0])
     ax.set(xlabel="Unit", ylabel="Mean rate (Hz)", xlim=(-0.5, sd.N - 0.5))
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
 
 
 def _picture(draw: Callable[["Axes"], Any]) -> str:

@@ -128,7 +128,7 @@ class Folders:
     plans: dict[str, Plan]  # of the recording "", or of each slice by its folder
 
 
-def _integers(value: Any) -> Any:
+def _integers(value: Sequence[int] | None) -> tuple[int, ...] | None:
     """Return cluster ids as a tuple of int, so that the writer stays frozen."""
     if value is None:
         return None
