@@ -24,8 +24,8 @@ def first_table(rows: Sequence[Row]) -> Table:
         "job",
         "recording",
         "seconds",
-        "x floor",
-        "published takes",
+        "x plain",
+        "0.1.2 takes",
         "others take",
         "MB on disk",
         "extra MB",
@@ -43,7 +43,7 @@ def _line(row: Row) -> list[str]:
     ]
     size = _megabytes(row.n_bytes["ours"]) if row.n_bytes else ""
     if published and row.n_bytes and row.n_bytes["published"] > 2 * row.n_bytes["ours"]:
-        size += f" (published {_megabytes(row.n_bytes['published'])})"
+        size += f" (0.1.2: {_megabytes(row.n_bytes['published'])})"
     return [
         f"{row.job} {row.name}",
         row.shape,

@@ -1,7 +1,5 @@
 """Spike-sorted neural data, from an analysis session to the files other tools read."""
 
-from importlib.metadata import version
-
 from spikelab.batch import Conversion, convert, convert_many
 from spikelab.data_loaders.data_loaders import *
 from spikelab.data_loaders.data_loaders import __all__ as _loaders
@@ -30,4 +28,4 @@ __all__ = [
 ]
 __all__ += _loaders
 
-__version__ = version("spikelab")
+__version__ = "0.2.0"

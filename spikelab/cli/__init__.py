@@ -6,11 +6,10 @@ import sys
 import threading
 import warnings
 from collections.abc import Sequence
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NoReturn
 
-from spikelab import demo
+from spikelab import __version__, demo
 from spikelab.batch.options import suggestion
 from spikelab.cli import convert as cli_convert
 from spikelab.errors import OptionError
@@ -79,7 +78,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="spikelab",
         description="Take spike-sorted data into the files that other tools read.",
     )
-    about = f"spikelab {version('spikelab')}"
+    about = f"spikelab {__version__}"
     parser.add_argument("--version", action="version", version=about)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     converting = commands.add_parser("convert", help="write files in another format")
