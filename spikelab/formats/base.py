@@ -57,7 +57,7 @@ class Writer(abc.ABC, Generic[R, P]):
 
     A wrong option raises when the writer is made, an object that the format cannot
     hold before the target is touched. `R` is what :meth:`write` returns, `P` the plan
-    that :meth:`_prepared` makes of an object: what the other methods take.
+    that ``_prepared`` makes of an object: what the other methods take.
 
     Parameters
     ----------
@@ -207,7 +207,7 @@ class Writer(abc.ABC, Generic[R, P]):
         return [] if self.is_exact else losses
 
     def _checked(self, obj: DataObject) -> P:
-        """Return what :meth:`_prepared` makes of a valid object."""
+        """Return what ``_prepared`` makes of a valid object."""
         check_class(obj, self.method)
         obj.check()
         if not self.keeps_masks:
