@@ -15,7 +15,7 @@ import h5py
 from attrs.validators import instance_of
 
 from spikelab.errors import FormatError, VerificationError
-from spikelab.formats import h5
+from spikelab.formats import h5, protect
 from spikelab.formats.hdf5 import layout
 from spikelab.formats.hdf5.object_reader import ObjectReader
 from spikelab.formats.hdf5.object_writer import ObjectWriter
@@ -27,6 +27,7 @@ from spikelab.formats.hdf5.values import (
 )
 from spikelab.spikedata.data_object import DATA_CLASSES, DataObject
 from spikelab.spikedata.differences import differences, equal
+from spikelab.storage.remote import Existing, RemoteFolder
 from spikelab.storage.remote_file import RemoteFile
 from spikelab.workspace.items import Item
 
@@ -140,6 +141,25 @@ def _links(names: list[str], reserved: str = "") -> dict[str, str]:
         links[name] = link
         taken.add(link)
     return links
+
+
+def would_be_lost(existing: Existing) -> list[str]:
+    """Return what a target holds that neither a workspace nor an export wrote.
+
+    Groups of an earlier workspace have a ``__type__``, and are replaced with it.
+    """
+    if isinstance(existing, RemoteFolder) or not (
+        names := protect.would_be_lost(existing)
+    ):
+        return []
+    try:
+        with h5.opened(existing) as file:
+            entries = _entries(file, _head(file)[1])
+            places = [entry.place for entry in entries if entry.place is not None]
+            added = [name for name in places if "__type__" not in file[name].attrs]
+            return added + [n for n in file if not isinstance(file.get(n), h5py.Group)]
+    except FormatError:  # not a workspace
+        return names
 
 
 def read(path: Path) -> tuple[About, list[Item]]:

@@ -63,6 +63,7 @@ class AnalysisWorkspace(NamedObjects):
         verify: bool = False,
         storage_options: Mapping[str, Any] | None = None,
         progress: bool = False,
+        overwrite: bool = False,
     ) -> str:
         """Save all objects in one HDF5 file, whole or not at all.
 
@@ -83,6 +84,9 @@ class AnalysisWorkspace(NamedObjects):
             Handed to ``boto3.client("s3", ...)`` for an S3 URL.
         progress : bool
             Show a progress bar during a transfer to S3.
+        overwrite : bool
+            Replace a file of another program, or what such a program has added to an
+            earlier workspace.
 
         Returns
         -------
@@ -94,6 +98,9 @@ class AnalysisWorkspace(NamedObjects):
         TypeError, ValueError
             If an object, or a part of one, cannot be stored as it is. The error
             names it, and nothing is written.
+        FileExistsError
+            If the file holds what no workspace or export wrote, unless `overwrite` is
+            set.
         OSError
             If the file cannot be written; an earlier one is then as it was.
 
@@ -108,7 +115,13 @@ class AnalysisWorkspace(NamedObjects):
         target, about = _with_suffix(path), self._about()
         items = self._all_items()
         file.check(items)
-        with publish(target, storage_options, progress=progress) as staged:
+        with publish(
+            target,
+            storage_options,
+            overwrite=validate.flag("overwrite", overwrite),
+            lost=file.would_be_lost,
+            progress=progress,
+        ) as staged:
             file.write(staged, about, items)
             if verify:
                 file.verify(staged, about, items)

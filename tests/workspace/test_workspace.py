@@ -597,3 +597,37 @@ def test_halves_of_a_character_stay_apart(tmp_path):
     found = AnalysisWorkspace.load(tmp_path / "w.h5")
     assert found.list_keys("n") == ["\ud83d\ude00", "\U0001f600"]
     assert identical(found.get("n", "\ud83d\ude00"), value)
+
+
+def test_the_file_of_another_program_is_not_replaced(tmp_path):
+    """Unless that is asked for; the error says what would be lost."""
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["acquisition/voltage"] = np.zeros(3)
+        file["notes"] = "of the night"
+    before = (tmp_path / "a.h5").read_bytes()
+    workspace = AnalysisWorkspace()
+    with pytest.raises(
+        FileExistsError, match=r"acquisition(/voltage)?, notes; .*overwrite=True"
+    ):
+        workspace.save(tmp_path / "a.h5")
+    assert (tmp_path / "a.h5").read_bytes() == before
+    workspace.save(tmp_path / "a.h5", overwrite=True)
+    assert AnalysisWorkspace.load(tmp_path / "a.h5").workspace_id
+
+
+def test_what_another_program_added_to_a_workspace_is_not_lost(tmp_path):
+    """A workspace alone is replaced as it always was, as are exports."""
+    workspace = AnalysisWorkspace()
+    workspace.store("day 1", "a/b", {"x": 1})
+    workspace.store("day 1", "odd", {"x": {1: None}})
+    path = workspace.save(tmp_path / "a.h5")
+    assert AnalysisWorkspace().save(path) == workspace.save(path) == path
+    with h5py.File(path, "a") as file:
+        file["figure"] = np.zeros(3)
+        file["lab/traces/values"] = np.zeros(3)
+    with pytest.raises(FileExistsError, match=r": lab/traces.*, figure; "):
+        workspace.save(path)
+    SpikeData([[1.0]]).to_hdf5(tmp_path / "b.h5")
+    assert workspace.save(tmp_path / "b.h5") == str(tmp_path / "b.h5")
+    with pytest.raises(FileExistsError, match="day 1"):
+        SpikeData([[1.0]]).to_hdf5(tmp_path / "b.h5")
