@@ -1,6 +1,5 @@
 """The checked parts that a recording is made of."""
 
-import os
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeGuard
 
@@ -8,8 +7,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from spikelab import validate
+from spikelab.spikedata.foreign import AS_ARRAYS, instead_of
 from spikelab.spikedata.quantity import has_unit, in_ms, in_unit
 from spikelab.spikedata.spike_trains import SpikeTrains
+
+_TABLE = "SpikeData.from_idces_times takes two of its columns"
 
 
 def checked_train(train: Iterable[ArrayLike], n_units: int | None) -> SpikeTrains:
@@ -17,9 +19,9 @@ def checked_train(train: Iterable[ArrayLike], n_units: int | None) -> SpikeTrain
 
     Spike trains that no other object holds, as a reader makes them, are not copied.
     """
-    instead = _instead_of(train)
-    if isinstance(train, list | tuple) and train and not has_unit(type(train[0])):
-        instead = _instead_of(train[0])
+    instead = instead_of(train, _TABLE)
+    if isinstance(train, list | tuple) and train and not _is_array(train[0]):
+        instead = instead_of(train[0], _TABLE)
     if instead or not isinstance(train, Iterable):
         raise TypeError(
             f"train must be a sequence of arrays of spike times, "
@@ -31,31 +33,9 @@ def checked_train(train: Iterable[ArrayLike], n_units: int | None) -> SpikeTrain
     return checked
 
 
-_INSTEAD = {
-    "spikeinterface": "SpikeData.from_spikeinterface takes a sorting or an analyzer",
-    "neo": "SpikeData.from_neo takes a Block, a Segment or a list of SpikeTrains",
-    "pynapple": "SpikeData.from_pynapple takes a TsGroup",
-    "pynwb": "spikelab.load reads an NWB file",
-}
-"""What to call with an object of another package."""
-
-
-def _instead_of(train: Any) -> str:
-    """Return what an object is that is no spike trains, and what to call with it.
-
-    "" for anything else. The other packages need not be installed, and are not imported.
-    """
-    name = type(train).__name__
-    if name in ("DataFrame", "LazyFrame", "Table"):
-        return f"a {name}: SpikeData.from_idces_times takes two of its columns"
-    if isinstance(train, str | bytes | os.PathLike):
-        return f"{train!r:.80}: spikelab.load reads a file or a folder"
-    packages = {cls.__module__.partition(".")[0] for cls in type(train).__mro__}
-    for package in packages & _INSTEAD.keys() if name != "SpikeTrainList" else ():
-        return f"a {name}: {_INSTEAD[package]}"
-    if isinstance(train, Mapping):
-        return f"a {name}: list(train.values()) are its arrays"
-    return ""
+def _is_array(times: Any) -> bool:
+    """Return whether an item may be the spike times of a unit."""
+    return has_unit(type(times)) or type(times).__name__ in ("Series", "DataArray")
 
 
 def _can_be_taken(train: Any) -> TypeGuard[SpikeTrains]:
@@ -95,6 +75,9 @@ def checked_raw(
         )
     if raw_data is None or raw_time is None:
         return np.zeros((0, 0)), np.zeros(0)
+    instead = instead_of(raw_data)
+    if instead and type(raw_data).__name__ not in AS_ARRAYS:
+        raise TypeError(f"raw_data must be an array, got {instead}")
     data = np.asanyarray(raw_data)
     if np.ndim(raw_time) == 0:
         rate = np.asanyarray(in_unit("raw_time", raw_time, "kHz"))

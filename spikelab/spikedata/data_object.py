@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from spikelab.spikedata import unit_selection
 from spikelab.spikedata.export_mixin import ExportMixin
+from spikelab.spikedata.foreign import instead_of
 from spikelab.spikedata.look_mixin import LookMixin
 from spikelab.spikedata.unit_table import Attributes, UnitTable
 
@@ -327,5 +328,5 @@ def data_class(obj: object) -> type[DataObject]:
             return DATA_CLASSES[cls.__name__]
     raise TypeError(
         f"Expected a spikelab data object ({', '.join(DATA_CLASSES)}), "
-        f"got {type(obj).__name__}"
+        f"got {instead_of(obj) or type(obj).__name__}"
     )

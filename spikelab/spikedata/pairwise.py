@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from spikelab.spikedata import unit_selection
 from spikelab.spikedata.data_object import DataObject, fields
+from spikelab.spikedata.foreign import instead_of
 from spikelab.spikedata.quantity import has_unit, in_ms
 
 
@@ -173,7 +174,10 @@ class PairwiseCompMatrixStack(DataObject):
 
 def _check_values(name: str, array: Any, shape: str, metadata: Any) -> None:
     if not isinstance(array, np.ndarray):
-        raise TypeError(f"{name} must be a numpy array, got {type(array).__name__}")
+        raise TypeError(
+            f"{name} must be a numpy array, "
+            f"got {instead_of(array) or type(array).__name__}"
+        )
     n_axes = len(shape.split(","))
     if array.ndim != n_axes or array.shape[0] != array.shape[1]:
         raise ValueError(f"{name} must have shape {shape}, got {array.shape}")

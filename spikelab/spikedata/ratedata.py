@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 from spikelab import validate
 from spikelab.spikedata import windows
 from spikelab.spikedata.data_object import UnitObject, fields
+from spikelab.spikedata.foreign import AS_ARRAYS, instead_of
 from spikelab.spikedata.quantity import finite_ms, has_unit, in_ms, in_unit
 from spikelab.spikedata.unit_table import Attributes
 
@@ -61,10 +62,11 @@ class RateData(UnitObject):
     def __init__(
         self,
         inst_Frate_data: ArrayLike,
-        times: ArrayLike,
+        times: ArrayLike | None = None,
         neuron_attributes: Sequence[dict[str, Any]] | None = None,
         rate_unit: str | None = None,
     ) -> None:
+        _refuse_other_objects(inst_Frate_data, times)
         validate.unmasked("inst_Frate_data", inst_Frate_data)
         validate.unmasked("times", times)
         if has_unit(type(inst_Frate_data)):
@@ -198,3 +200,24 @@ class RateData(UnitObject):
         first, last = windows.extent_of(self.times)
         frames = windows.frame_windows(first, last - first, length, overlap)
         return RateSliceStack(self, times_start_to_end=frames)
+
+
+def _refuse_other_objects(rates: Any, times: Any) -> None:
+    """Raise TypeError, which says what to call, for rates that are no array.
+
+    A table is one if it has a column for each time.
+    """
+    instead = instead_of(
+        rates, "to_numpy().T is an array if it has a row for each time"
+    )
+    if isinstance(rates, UnitObject):
+        instead = (
+            f"a {type(rates).__name__}: SpikeData.resampled_isi returns a RateData"
+        )
+    is_array = type(rates).__name__ in AS_ARRAYS and times is not None
+    if instead and not (is_array and np.shape(rates)[1:] == np.shape(times)):
+        raise TypeError(
+            f"inst_Frate_data must be an array (units, times), got {instead}"
+        )
+    if times is None:
+        raise TypeError("times must be numbers, in ms for each column, got None")

@@ -12,6 +12,7 @@ from spikelab import validate
 from spikelab.errors import warn
 from spikelab.spikedata import binning, windows
 from spikelab.spikedata.data_object import SliceStack, fields
+from spikelab.spikedata.foreign import instead_of
 from spikelab.spikedata.quantity import finite_ms, in_ms
 from spikelab.spikedata.ratedata import RateData
 from spikelab.spikedata.rates import isi_rates, smoothing_reach
@@ -114,7 +115,7 @@ class RateSliceStack(SliceStack):
         else:
             raise TypeError(
                 f"data_obj must be a SpikeData or RateData, "
-                f"got {type(data_obj).__name__}"
+                f"got {instead_of(data_obj) or type(data_obj).__name__}"
             )
         self.step_size = step_ms
         self.event_stack = stack
@@ -209,7 +210,8 @@ def _from_matrix(
 ) -> tuple[NDArray[Any], list[Window]]:
     if not isinstance(event_matrix, np.ndarray):
         raise TypeError(
-            f"event_matrix must be a numpy array, got {type(event_matrix).__name__}"
+            f"event_matrix must be a numpy array, "
+            f"got {instead_of(event_matrix) or type(event_matrix).__name__}"
         )
     if event_matrix.ndim != 3 or 0 in event_matrix.shape[1:]:
         raise ValueError(

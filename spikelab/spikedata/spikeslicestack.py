@@ -14,6 +14,7 @@ from spikelab.errors import warn
 from spikelab.spikedata import binning, cutting, windows
 from spikelab.spikedata.data_object import SliceStack, fields
 from spikelab.spikedata.differences import equal
+from spikelab.spikedata.foreign import instead_of
 from spikelab.spikedata.quantity import in_ms
 from spikelab.spikedata.spikedata import SpikeData
 from spikelab.spikedata.unit_table import Attributes
@@ -110,9 +111,10 @@ class SpikeSliceStack(SliceStack):
             whole = _bare(data_obj) if drop_slice_attributes else data_obj
             slices, self.times = _from_recording(whole, chosen), chosen.times
         else:
+            given = instead_of(data_obj) or f"{type(data_obj).__name__} and None"
             raise TypeError(
                 f"data_obj must be a SpikeData, or spike_stack a list of them, "
-                f"got {type(data_obj).__name__} and None"
+                f"got {given}"
             )
         if neuron_attributes is None:
             neuron_attributes = lifted
@@ -250,7 +252,11 @@ def _from_stack(
     if not isinstance(spike_stack, list) or not all(
         isinstance(sd, SpikeData) for sd in spike_stack
     ):
-        raise TypeError(f"spike_stack must be a list of SpikeData, got {spike_stack!r}")
+        first = spike_stack[0] if isinstance(spike_stack, list) else spike_stack
+        raise TypeError(
+            f"spike_stack must be a list of SpikeData, "
+            f"got {instead_of(first) or f'{spike_stack!r:.80}'}"
+        )
     if not spike_stack:
         raise ValueError("spike_stack must hold at least one SpikeData, got []")
     counts = {sd.N for sd in spike_stack}

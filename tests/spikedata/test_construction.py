@@ -1,9 +1,19 @@
 """What a recording is made of, and what it refuses."""
 
+import functools
+
 import numpy as np
 import pytest
 
-from spikelab.spikedata.spikedata import SpikeData
+from spikelab import (
+    PairwiseCompMatrix,
+    PairwiseCompMatrixStack,
+    RateData,
+    RateSliceStack,
+    SpikeData,
+    SpikeSliceStack,
+)
+from spikelab.data_loaders.data_exporters import export_spikedata_to_hdf5
 
 
 @pytest.mark.parametrize(
@@ -170,9 +180,9 @@ class DataFrame:
     """A table, as pandas, polars and others call it."""
 
 
-def of_package(name):
+def of_package(name, cls="Sorting"):
     """An object of a class of another package, which need not be installed."""
-    return type("Sorting", (), {"__module__": f"{name}.core.sorting"})()
+    return type(cls, (), {"__module__": f"{name}.core.sorting"})()
 
 
 @pytest.mark.parametrize(
@@ -193,3 +203,60 @@ def test_what_to_call_instead(train, message):
     """What people hold after sorting is no train; the error says where it goes."""
     with pytest.raises((TypeError, ValueError), match=message):
         SpikeData(train)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (
+            of_package("pynapple", "TsdFrame"),
+            r"a TsdFrame: take tsd\.values\.T.* in ms",
+        ),
+        (of_package("neo", "AnalogSignal"), r"an AnalogSignal: .*magnitude\.T"),
+        (of_package("neo", "Segment"), "SpikeData.from_neo"),
+        (of_package("xarray", "DataArray"), "its values are an array"),
+        (DataFrame(), "a DataFrame: .*to_numpy"),
+        ("rates.h5", "spikelab.load reads a file"),
+    ],
+)
+@pytest.mark.parametrize(
+    "make",
+    [
+        RateData,
+        lambda given: RateData(given, [0.0, 1.0]),
+        RateSliceStack,
+        lambda given: RateSliceStack(event_matrix=given),
+        lambda given: SpikeSliceStack(given, [(0.0, 1.0)]),
+        lambda given: SpikeSliceStack(spike_stack=[given]),
+        PairwiseCompMatrix,
+        PairwiseCompMatrixStack,
+        lambda given: export_spikedata_to_hdf5(given, "x.h5"),
+    ],
+)
+def test_what_to_call_instead_of_an_array(make, given, message):
+    """The other classes and the exports say it too."""
+    if make is RateSliceStack:
+        make = functools.partial(make, times_start_to_end=[(0.0, 1.0)])
+    with pytest.raises(TypeError, match=message):
+        make(given)
+
+
+def test_signals_as_raw_data_and_recordings_as_rates():
+    """Signals of neo and pynapple have time first."""
+    with pytest.raises(TypeError, match="raw_data must be an array, got an AnalogSig"):
+        SpikeData([[]], raw_data=of_package("neo", "AnalogSignal"), raw_time=1.0)
+    with pytest.raises(TypeError, match="resampled_isi returns a RateData"):
+        RateData(SpikeData([[1.0]]))
+
+
+def test_tables_that_are_arrays_of_the_right_shape():
+    """A table with a row for each unit, and columns as spike times, are taken."""
+    pandas = pytest.importorskip("pandas")
+    table = pandas.DataFrame([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])
+    rates = RateData(table, [0.0, 1.0, 2.0])
+    assert rates.inst_Frate_data.tolist() == table.to_numpy().tolist()
+    with pytest.raises(TypeError, match="to_numpy"):
+        RateData(table.T, [0.0, 1.0, 2.0])
+    assert SpikeData([table[0], table[1]]).train[1].tolist() == [2.0, 5.0]
+    raw = SpikeData([[]], raw_data=table, raw_time=1.0).raw_data
+    assert np.shape(raw) == (2, 3)
