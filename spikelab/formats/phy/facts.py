@@ -23,9 +23,13 @@ HASHED = 2**20
 
 
 def _are_int64(instance: Any, attribute: "attrs.Attribute[Any]", value: Any) -> None:
-    for number in value if isinstance(value, tuple) else (value,):
-        if type(number) is not int or not -(2**63) <= number < 2**63:
-            raise ValueError(f"{attribute.name} must be int64 numbers, got {number!r}")
+    numbers = value if isinstance(value, tuple) else (value,)
+    are_int = set(map(type, numbers)) <= {int}
+    if (
+        not are_int
+        or not -(2**63) <= min(numbers, default=0) <= max(numbers, default=0) < 2**63
+    ):
+        raise ValueError(f"{attribute.name} must be int64 numbers, got {value!r:.80}")
 
 
 def _as_tuple(values: Iterable[Any]) -> tuple[Any, ...]:
@@ -132,7 +136,9 @@ class Facts:
 
     def write(self, folder: Path, **more: Any) -> None:
         """Write the facts, and `more`, as the manifest that completes a folder."""
-        about = {**attrs.asdict(self), "n_units": len(self.cluster_ids), **more}
+        about = attrs.asdict(self, recurse=False)
+        about["columns"] = [attrs.asdict(c, recurse=False) for c in self.columns]
+        about |= {"n_units": len(self.cluster_ids), **more}
         write_manifest(folder, {**about, "fingerprints": fingerprints(folder)})
 
 

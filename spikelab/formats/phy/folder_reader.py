@@ -174,12 +174,13 @@ class FolderReader(ReaderOptions):
         units = spike_arrays.read(folder, known)
         start, length = known.start_time_ms, known.length_ms
         trains = units.trains
-        first, _ = trains.extremes()
-        if known.format is None and start is None and first < 0:
-            raise FormatError(
-                f"{folder} holds a spike at {first} ms, before 0; "
-                "give start_time_ms, the start of the recording"
-            )
+        if known.format is None and start is None:
+            first, _ = trains.extremes()
+            if first < 0:
+                raise FormatError(
+                    f"{folder} holds a spike at {first} ms, before 0; "
+                    "give start_time_ms, the start of the recording"
+                )
         places = channels.read(
             folder, self.channel_map_file, self.channel_positions_file
         )
@@ -189,9 +190,8 @@ class FolderReader(ReaderOptions):
         table = {**cluster_tables.combined(tables), **named}
         rows = self._attributes(folder, known, units, table, *places)
         if length is not None:
-            slack = time_units.rounding_ms(
-                known.time_unit, known.fs_Hz, trains.largest_ms()
-            )
+            edge = max(abs(start or 0.0), abs((start or 0.0) + length))
+            slack = time_units.rounding_ms(known.time_unit, known.fs_Hz, edge)
             trains = trains.moved_into(start or 0.0, length, slack)
         kept = self._kept(units.ids, named)
         if len(kept) < len(units.ids):

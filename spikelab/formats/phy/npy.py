@@ -12,7 +12,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from spikelab import validate
 from spikelab.errors import FormatError, warn
-from spikelab.spikedata.spike_trains import BLOCK
+from spikelab.spikedata.spike_trains import BLOCK, CACHED
 
 _HEADERS = {
     (1, 0): np.lib.format.read_array_header_1_0,
@@ -133,14 +133,32 @@ def leaving_out() -> Iterator[None]:
 
 
 def counted(clusters: NDArray[Any]) -> dict[int, int]:
-    """Return how often each number stands in an array, without sorting small ones."""
-    if clusters.size and 0 <= clusters.min() <= clusters.max() < 2**22:
-        n_ids = int(clusters.max()) + 1
-        counts, step = np.zeros(n_ids, dtype=np.int64), max(BLOCK, n_ids)
+    """Return how often each number stands in an array."""
+    if not clusters.size:
+        return {}
+    if (ends := _ends_of_runs(clusters)) is not None:
+        ids, of_runs = np.unique(clusters[ends - 1], return_inverse=True)
+        counts = np.zeros(len(ids), dtype=np.int64)
+        np.add.at(counts, of_runs, np.diff(ends, prepend=0))
+    elif 0 <= clusters.min() <= (highest := int(clusters.max())) < 2**22:
+        counts, step = np.zeros(highest + 1, dtype=np.int64), max(BLOCK, highest)
         for start in range(0, len(clusters), step):  # each is converted to int64
-            counts += np.bincount(clusters[start : start + step], minlength=n_ids)
+            block = clusters[start : start + step]
+            counts += np.bincount(block, minlength=len(counts))
         ids = np.flatnonzero(counts)
         counts = counts[ids]
     else:
         ids, counts = np.unique(clusters, return_counts=True)
     return dict(zip(ids.tolist(), counts.tolist(), strict=True))
+
+
+def _ends_of_runs(clusters: NDArray[Any]) -> NDArray[np.int64] | None:
+    """Return where equal numbers end that follow each other, None if most differ."""
+    ends = []
+    for start in range(0, len(clusters), CACHED):
+        block = clusters[start : start + CACHED + 1]
+        found = np.flatnonzero(block[1:] != block[:-1])
+        if 4 * len(found) > len(block):
+            return None
+        ends.append(found + start + 1)
+    return np.concatenate([*ends, [len(clusters)]])
