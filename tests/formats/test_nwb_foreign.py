@@ -97,6 +97,28 @@ def test_an_area_that_is_not_known_is_said_in_the_list(path):
     assert known(path, "brain_area")[0] == ["CA1", "unknown"]
 
 
+def test_the_electrode_may_be_that_of_the_peak(path):
+    """An id, as in files of the Allen Institute; other numbers mean something else."""
+    with h5py.File(path, "r+") as file:
+        del file["units/electrodes"], file["units/electrodes_index"]
+        file["units/peak_channel_id"] = [101, 100, 103]
+    assert known(path, "electrode") == [101, 100, 103]
+    assert known(path, "brain_area") == ["CA1", "CA1", None]
+    assert known(path, "location") == [[1.0, 10.0], [0.0, 0.0], [3.0, 30.0]]
+    with h5py.File(path, "r+") as file:
+        file["units/peak_channel_id"][0] = 5
+    assert known(path, "electrode") == [None] * 3
+    assert known(path, "peak_channel_id") == [5, 100, 103]
+
+
+def test_columns_may_end_like_an_index(path):
+    """Of units they are read, of electrodes named."""
+    add(path, "units/depth_index", [3, 1, 2])
+    add(path, f"{ELECTRODES}/local_index", np.arange(4))
+    with pytest.warns(UserWarning, match="electrodes not read: local_index$"):
+        assert known(path, "depth_index") == [3, 1, 2]
+
+
 def make_no_table(file):
     """The table of electrodes is in another file."""
     del file[ELECTRODES]

@@ -196,7 +196,8 @@ def test_fields_of_another_program_that_are_not_valid(tmp_path):
             file.pop(f"general/{name}", None)
             file[f"general/{name}"] = value
         file["general/surgery"] = h5py.ExternalLink("gone.nwb", "/general/surgery")
-    with pytest.warns(UserWarning, match=r"read without: .*experimenter.*species") as w:
+    named = r"read without: .*experimenter.*species.*'surgery' must not lead"
+    with pytest.warns(UserWarning, match=named) as w:
         sd = load(path)
     assert len(w) == 1
     assert NWBSession.of(sd).session_id == "track-1"
@@ -204,6 +205,18 @@ def test_fields_of_another_program_that_are_not_valid(tmp_path):
     assert "species" not in sd.metadata["nwb_subject"]
     sd.to_nwb(tmp_path / "b.nwb")
     assert header(tmp_path / "b.nwb")["subject/subject_id"] == "r7"
+
+
+def test_fields_that_no_class_has_are_named(loaded, tmp_path):
+    """Of a lab, or of NWB; but for the program that wrote the file."""
+    path = loaded.to_nwb(tmp_path / "a.nwb")
+    with h5py.File(path, "r+") as file:
+        for name in ("slices", "was_generated_by", "subject/specimen_name"):
+            file[f"general/{name}"] = "some text"
+    names = "no field 'slices'.* no field 'specimen_name'"
+    with pytest.warns(UserWarning, match=f"read without: .*{names}") as said:
+        load(path)
+    assert "was_generated_by" not in str(said[0].message)
 
 
 def test_a_part_tells_the_true_time(tmp_path):

@@ -59,6 +59,8 @@ def add_to_nwbfile(sd: SpikeData, nwbfile: "NWBFile") -> "NWBFile":
         what, table = "Rows of the electrodes table.", nwbfile.electrodes
         columns += _column("electrodes", what, rows, electrodes.ends, table=table)
     for column in facts.columns:
+        if column.key == "electrode" and column.scalars:
+            continue  # the rows of the electrodes table say it, without our notes
         is_text = column.data.dtype.kind == "O"
         data = column.data.tolist() if is_text else column.data
         what = f"Attribute {column.key!r} of each unit."

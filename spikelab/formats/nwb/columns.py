@@ -1,5 +1,7 @@
 """Columns of a table of units: what they hold, and how files keep them."""
 
+import re
+from collections.abc import Iterable
 from itertools import pairwise
 from typing import Any
 
@@ -161,6 +163,12 @@ def read_column(
     return StoredColumn(
         **{"name": name, "key": name, "data": values, **notes}, ends=ends
     )
+
+
+def column_names(table: h5py.Group, names: Iterable[str]) -> list[str]:
+    """Return those of the names that are no index, nor the elements, of a column."""
+    ends = re.compile("(.+)_(?:index|elements)")
+    return [n for n in names if not ((m := ends.fullmatch(n)) and m[1] in table)]
 
 
 def has_link(group: h5py.Group, name: str) -> bool:

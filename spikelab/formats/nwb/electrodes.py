@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from spikelab.errors import FormatError
 from spikelab.formats import h5
 from spikelab.formats.nwb import schema
-from spikelab.formats.nwb.columns import read_column
+from spikelab.formats.nwb.columns import StoredColumn, column_names, read_column
 from spikelab.spikedata.unit_table import UnitTable
 
 _AXES = ("x", "y", "z")
@@ -21,6 +21,9 @@ _RELATIVE = ("rel_x", "rel_y", "rel_z")
 
 NAME = "electrode_name"
 """The column for names of electrodes that have no numbers."""
+
+PEAK = "peak_channel_id"
+"""A column of units, in files of the Allen Institute, with the ids of electrodes."""
 
 DEVICE = "recording_device"
 GROUP = "recording_electrodes"
@@ -160,49 +163,39 @@ def _agreed(pairs: Iterable[tuple[int, Any]]) -> dict[int, Any]:
 
 
 def read_electrodes(
-    region: h5py.Dataset, numbers: NDArray[np.int64]
+    region: h5py.Dataset, column: StoredColumn
 ) -> tuple[list[dict[str, Any]], list[str]]:
-    """Return what is known about each of `numbers`, and the columns that are not read.
+    """Return what the electrodes of each unit say, and the columns that are not read.
 
-    `numbers` are the values of `region`: rows of the table that it refers to, or, if it
-    refers to none (as spikelab 0.1 wrote it), ids.
+    `column` holds the values of `region`: rows of the table that it refers to, or, if it
+    refers to none, ids.
 
     Raises
     ------
     FormatError
         If the table or its ids cannot be read, or have no such rows.
     """
+    numbers = column.data.astype(np.int64).tolist()
     are_rows = "table" in region.attrs
     table = _table(region) if are_rows else None
     if table is None and h5.has_member(region.file, schema.ELECTRODES):
         table = h5.member(region.file, schema.ELECTRODES)
-    names = [n for n in table or () if not n.endswith(("_index", "_elements"))]
-    ids = h5.dataset(table, "id")[()] if "id" in names else np.empty(0, dtype=np.int64)
-    if are_rows and (wrong := numbers[(numbers < 0) | (numbers >= len(ids))]).size:
-        raise FormatError(f"there are {len(ids)} rows, and none of number {wrong[0]}")
-    wanted = {NAME, *_AXES, *_RELATIVE, "location"}
-    found = {
-        n: read_column(table, n, len(ids), own=False) for n in names if n in wanted
-    }
-    columns = {name: column for name, column in found.items() if column is not None}
-    labels = columns[NAME].values() if NAME in columns else ids.tolist()
-    known: list[dict[str, Any]] = [{"electrode": label} for label in labels]
-    axes = [a for a in _AXES if a in columns] or _RELATIVE
-    axes = [a for a in axes if a in columns and columns[a].data.dtype.kind in "iuf"]
-    places = np.transpose([columns[axis].data for axis in axes])
-    for row, place in zip(known, places.tolist(), strict=False):
-        if coordinates := list(itertools.takewhile(lambda x: x == x, place)):
-            row["location"] = coordinates
-    areas = columns["location"].values() if "location" in columns else []
-    for row, area in zip(known, areas, strict=False):
-        if _is_area(area):
-            row["brain_area"] = area
-    read = {"id", "group", "group_name", *axes, *({"location", NAME} & columns.keys())}
-    unread = [name for name in names if name not in read]
+    rows, unread = ([], []) if table is None else _known(table)
     if are_rows:
-        return [known[row] for row in numbers.tolist()], unread
-    row_of = {row["electrode"]: row for row in known}
-    return [row_of.get(n, {"electrode": n}) for n in numbers.tolist()], unread
+        known = dict(enumerate(rows))
+    else:
+        known = {row["electrode"]: row for row in rows}
+    unknown = [n for n in numbers if n not in known]
+    if unknown and region.name.endswith(PEAK):
+        return [{} for _ in column.values()], []  # it may mean anything else
+    if unknown and are_rows:
+        raise FormatError(
+            f"there are {len(rows)} rows, and none of number {unknown[0]}"
+        )
+    several = [known.get(n, {"electrode": n}) for n in numbers]
+    ends = range(1, len(several) + 1) if column.ends is None else column.ends.tolist()
+    edges = itertools.pairwise([0, *ends])
+    return [_of_unit(several[start:stop]) for start, stop in edges], unread
 
 
 def _table(region: h5py.Dataset) -> h5py.Group:
@@ -214,12 +207,35 @@ def _table(region: h5py.Dataset) -> h5py.Group:
     return h5.member(region.file, schema.ELECTRODES)
 
 
-def attributes_of(electrodes: list[dict[str, Any]]) -> dict[str, Any]:
+def _known(table: h5py.Group) -> tuple[list[dict[str, Any]], list[str]]:
+    """Return what is known about each row of a table, and the columns that are not read."""
+    names = column_names(table, table)
+    ids = h5.dataset(table, "id")[()].tolist()
+    wanted = {NAME, *_AXES, *_RELATIVE, "location"}
+    found = {
+        n: read_column(table, n, len(ids), own=False) for n in names if n in wanted
+    }
+    columns = {name: column for name, column in found.items() if column is not None}
+    labels = columns[NAME].values() if NAME in columns else ids
+    rows: list[dict[str, Any]] = [{"electrode": label} for label in labels]
+    axes = [a for a in _AXES if a in columns] or _RELATIVE
+    axes = [a for a in axes if a in columns and columns[a].data.dtype.kind in "iuf"]
+    places = np.transpose([columns[axis].data for axis in axes])
+    for row, place in zip(rows, places.tolist(), strict=False):
+        if coordinates := list(itertools.takewhile(lambda x: x == x, place)):
+            row["location"] = coordinates
+    areas = columns["location"].values() if "location" in columns else []
+    for row, area in zip(rows, areas, strict=False):
+        if _is_area(area):
+            row["brain_area"] = area
+    read = {"id", "group", "group_name", *axes, *({"location", NAME} & columns.keys())}
+    return rows, [name for name in names if name not in read]
+
+
+def _of_unit(electrodes: list[dict[str, Any]]) -> dict[str, Any]:
     """Return the attributes of a unit that has these electrodes."""
-    if not electrodes:
-        return {}
-    if len(electrodes) == 1:
-        return dict(electrodes[0])
+    if len(electrodes) < 2:
+        return dict(*electrodes)
     found: dict[str, Any] = {"electrode": [row["electrode"] for row in electrodes]}
     areas = [known.get("brain_area") for known in electrodes]
     if any(areas):

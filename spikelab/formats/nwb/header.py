@@ -37,6 +37,9 @@ _REFERENCE = "timestamps_reference_time"
 _NOT_CARRIED = ("identifier", "electrode_location")
 """Fields of a session that are not read: another file has another identifier."""
 
+_PROGRAMS = {"source_script", "was_generated_by"}
+"""Members of ``general`` that say which program wrote a file, and are not read."""
+
 _AT_ROOT = ("fs_Hz", TIME_ZERO, "waveform_unit")
 """Metadata that are attributes of the root in our files."""
 
@@ -211,45 +214,57 @@ def read_header(file: h5py.File, notes: Mapping[str, Any]) -> Header:
     `notes` are the attributes of its root, if spikelab wrote it. A warning names the
     fields of session or subject that our classes refuse; they are left out.
     """
-    names = {f.name for f in attrs.fields(NWBSession)} - {*_NOT_CARRIED}
-    about = _texts(file, "/", names & schema.MEMBERS | {_REFERENCE})
-    zero = _time_zero(about.pop(_REFERENCE, None), about.get("session_start_time"))
-    about |= _texts(file, "general", names - schema.MEMBERS)
-    found = _texts(file, "general/subject", {f.name for f in attrs.fields(NWBSubject)})
-    session, refused = NWBSession.valid_fields(about)
-    animal, wrong = NWBSubject.valid_fields(found)
-    if refused + wrong:
-        warn(f"session and subject are read without: {'; '.join(refused + wrong)}")
+    names = {f.name for f in attrs.fields(NWBSession)}
+    known: dict[str, Any] = {}
+    general: dict[str, Any] = {}
+    animal: dict[str, Any] = {}
+    unread = _read_texts(file, "/", known, names & schema.MEMBERS | {_REFERENCE})
+    unread += _read_texts(file, "general", general)
+    unread += _read_texts(file, "general/subject", animal)
+    zero = _time_zero(known.pop(_REFERENCE, None), known.get("session_start_time"))
+    known |= general
+    for name in (*_NOT_CARRIED, *_PROGRAMS):
+        known.pop(name, None)
+    session, refused = NWBSession.valid_fields(known)
+    subject, wrong = NWBSubject.valid_fields(animal)
+    if left_out := [*refused, *wrong, *unread]:
+        warn(f"session and subject are read without: {'; '.join(left_out)}")
     if session.get("session_start_time") == _PLACEHOLDER:
         del session["session_start_time"]
     if session.get("session_description") == _PLACEHOLDER_DESCRIPTION:
         del session["session_description"]
     return Header(
         session=session,
-        subject=animal,
+        subject=subject,
         fs_Hz=_number(notes.get("fs_Hz")),
         time_zero_ms=_number(notes.get(TIME_ZERO, zero)) or 0.0,
         waveform_unit=notes.get("waveform_unit"),
     )
 
 
-def _texts(file: h5py.File, place: str, names: set[str]) -> dict[str, Any]:
-    """Return the values, not blank, of those datasets of a group that are there."""
-    found = {}
+def _read_texts(
+    file: h5py.File, place: str, found: dict[str, Any], names: set[str] | None = None
+) -> list[str]:
+    """Read the datasets of a group that are not blank, of the `names`, by default all.
+
+    Returns why others are not read, such as links that cannot be followed.
+    """
     group = h5.member(file, place) if h5.has_member(file, place) else {}
-    # The names in the group are fewer than those that may be there.
-    for name in sorted(names.intersection(group)):
+    unread = []
+    for name in sorted(set(group) if names is None else names.intersection(group)):
         try:
             data = h5.member(group, name)
-        except FormatError:  # a link that cannot be followed
-            continue
-        if not isinstance(data, h5py.Dataset) or data.shape is None:
+            if not isinstance(data, h5py.Dataset) or data.shape is None:
+                continue
+            h5.check_size(data, repr(name))
+        except FormatError as error:
+            unread.append(str(error))
             continue
         is_text = h5py.check_string_dtype(data.dtype) is not None
         value = (h5.texts(data) if is_text else data[()]).tolist()
         if value and not (isinstance(value, str) and not value.strip()):
             found[name] = value
-    return found
+    return unread
 
 
 def _time_zero(reference: Any, start: Any) -> float:

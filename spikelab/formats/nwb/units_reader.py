@@ -12,8 +12,14 @@ from numpy.typing import NDArray
 from spikelab.errors import FormatError, warn
 from spikelab.formats import h5
 from spikelab.formats.nwb import schema
-from spikelab.formats.nwb.columns import WAVEFORMS, StoredColumn, has_link, read_column
-from spikelab.formats.nwb.electrodes import attributes_of, read_electrodes
+from spikelab.formats.nwb.columns import (
+    WAVEFORMS,
+    StoredColumn,
+    column_names,
+    has_link,
+    read_column,
+)
+from spikelab.formats.nwb.electrodes import PEAK, read_electrodes
 from spikelab.formats.nwb.packing import STRUCTURE
 from spikelab.formats.nwb.units import SPIKE_TIMES, SPIKE_TIMES_INDEX, UNKNOWN_UNIT
 from spikelab.spikedata import time_units
@@ -147,24 +153,29 @@ class UnitsReader:
     def _observed_ms(self) -> NDArray[np.float64]:
         """Return when the earliest observation starts and the latest ends, if known.
 
-        A warning says if the units were observed otherwise than once from then to then.
+        A warning says if units were not observed all the time from one to the other.
         """
         if not has_link(self.table, "obs_intervals"):
             return np.empty(0)
         try:
             times = h5.dataset(self.table, "obs_intervals", ndim=2)[()]
+            ends = np.arange(1, len(times) + 1)
+            if has_link(self.table, "obs_intervals_index"):
+                ends = h5.dataset(self.table, "obs_intervals_index", kinds="iu")[()]
         except FormatError as error:
             warn(f"the recording window is that of the spikes: {error}")
             return np.empty(0)
         if not times.size or not np.all(np.isfinite(times)):
             return np.empty(0)
-        if len(times) != len(self.ids) or np.any(times != times[0]):
+        window = times.min(), times.max()
+        of_units = np.split(times, ends)[:-1]
+        if not all(_covers(intervals, *window) for intervals in of_units):
             warn(
                 "obs_intervals of the units are read as one recording window, "
-                f"{times.min()} to {times.max()} s: single units were observed in other "
+                f"{window[0]} to {window[1]} s: single units were observed in other "
                 "intervals, or with gaps"
             )
-        return time_units.to_ms([times.min(), times.max()], "s", None)
+        return time_units.to_ms(window, "s", None)
 
     def sampling(self) -> dict[str, Any]:
         """Return, as metadata, sampling rate and unit of waveforms, where known."""
@@ -189,8 +200,7 @@ class UnitsReader:
         """
         units: list[dict[str, Any]] = [{"unit_id": unit} for unit in self.ids.tolist()]
         columns, left_out = self._columns()
-        # In our own files the columns say all that the electrodes do.
-        if not self.own and has_link(self.table, "electrodes"):
+        if not self.own:  # in our own files the columns say all that the electrodes do
             left_out += self._add_electrodes(units)
         for column in columns:
             for unit, value in zip(units, column.values(), strict=True):
@@ -208,14 +218,11 @@ class UnitsReader:
 
     def _columns(self) -> tuple[list[StoredColumn], list[str]]:
         """Return the columns that hold attributes, and the names of those left out."""
-        names = [
-            name
-            for name in self._listed()
-            if name not in STRUCTURE | {self.times} and not name.endswith("_index")
-        ]
+        structure = STRUCTURE | {self.times}
         found = {
             name: read_column(self.table, name, len(self.ids), own=self.own)
-            for name in names
+            for name in column_names(self.table, self._listed())
+            if name not in structure
         }
         columns = [column for column in found.values() if column is not None]
         return columns, [name for name, column in found.items() if column is None]
@@ -230,22 +237,29 @@ class UnitsReader:
 
     def _add_electrodes(self, units: list[dict[str, Any]]) -> list[str]:
         """Add its electrodes to each unit; return the column if it cannot be read."""
-        column = read_column(self.table, "electrodes", len(units), own=False)
+        names = [n for n in ("electrodes", PEAK) if has_link(self.table, n)]
+        if not names:
+            return []
+        column = read_column(self.table, names[0], len(units), own=False)
         if column is None or column.data.ndim > 1 or column.data.dtype.kind not in "iu":
-            return ["electrodes"]
-        numbers = column.data.astype(np.int64)
-        region = h5.member(self.table, "electrodes")
+            return names[:1] if names[0] != PEAK else []
+        region = h5.member(self.table, names[0])
         try:
-            electrodes, unread = read_electrodes(region, numbers)
+            found, unread = read_electrodes(region, column)
         except FormatError as error:
             warn(f"the electrodes of the units are not read: {error}")
             return []
-        ends = np.arange(1, len(units) + 1) if column.ends is None else column.ends
-        for unit, stop, before in zip(units, ends, [0, *ends[:-1]], strict=True):
-            unit.update(attributes_of(electrodes[before:stop]))
+        for unit, known in zip(units, found, strict=True):
+            unit.update(known)
         if unread:
             warn(f"columns of the electrodes not read: {', '.join(unread)}")
         return []
+
+
+def _covers(intervals: NDArray[Any], start: float, stop: float) -> bool:
+    """Return whether intervals, in order, follow one another from `start` to `stop`."""
+    edges = [start, *intervals.ravel().tolist(), stop]
+    return all(a >= b for a, b in zip(edges[::2], edges[1::2], strict=True))
 
 
 def _tables_of_units(file: h5py.File) -> list[str]:
