@@ -212,6 +212,7 @@ def dataset(
     ndim: int | Sequence[int] = 1,
     kinds: str = "iuf",
     sparse: bool = False,
+    empty: bool = False,
 ) -> Any:
     """Return the dataset `name`, which lies in the same file.
 
@@ -227,6 +228,8 @@ def dataset(
         Allowed kinds of dtype, as in ``numpy.dtype.kind``.
     sparse : bool
         Allow a dataset of which the most was never written.
+    empty : bool
+        Allow one without a shape, which :func:`is_empty` finds.
 
     Raises
     ------
@@ -240,6 +243,8 @@ def dataset(
         raise FormatError(f"{name!r} must keep its data in this file")
     shape, dtype = found.shape, found.dtype
     allowed = (ndim,) if isinstance(ndim, int) else ndim
+    if shape is None and empty:
+        return found
     if shape is None or len(shape) not in allowed or dtype.kind not in kinds:
         raise FormatError(
             f"{name!r} must have {' or '.join(map(str, allowed))} dimension(s) and a "
@@ -251,22 +256,27 @@ def dataset(
 
 
 def vector(group: h5py.Group, name: str) -> Any:
-    """Return the 1-D dataset `name`, or what MATLAB has in its place.
+    """Return the 1-D dataset `name`, or what other programs have in its place.
 
-    MATLAB stores a vector with shape (1, n) or (n, 1), which is returned as it is, and
-    an empty one as its size, with the attribute ``MATLAB_empty``, for which an array
-    without values is returned.
+    MATLAB stores a vector with shape (1, n) or (n, 1), which is returned as it is. A
+    single value becomes an array of one, an empty dataset an array without values.
     """
-    found = dataset(group, name, ndim=(1, 2))
-    if is_matlab_empty(found):
+    found = dataset(group, name, ndim=(0, 1, 2), empty=True)
+    if is_empty(found):
         return np.empty(0)
     if found.ndim == 2 and min(found.shape) > 1:
         raise FormatError(f"{name!r} must be a vector, got shape {found.shape}")
-    return found
+    return found if found.ndim else np.atleast_1d(found[()])
 
 
-def is_matlab_empty(found: h5py.Dataset) -> bool:
-    """Return whether a dataset holds the size of an array without values."""
+def is_empty(found: h5py.Dataset) -> bool:
+    """Return whether a dataset stands for an array without values.
+
+    MATLAB stores the size of such an array, with the attribute ``MATLAB_empty``; Julia
+    and R a dataset without a shape.
+    """
+    if found.shape is None:
+        return True
     return h5a.exists(found.id, b"MATLAB_empty") and bool(found.attrs["MATLAB_empty"])
 
 

@@ -710,3 +710,87 @@ def test_a_sparse_raster_of_another_program_is_read(tmp_path):
     found = load_spikedata_from_hdf5(tmp_path / "r.h5", **options)
     assert (found.N, found.length) == (100, 3_600_000.0)
     assert [len(times) for times in found.train] == [1, *[0] * 99]
+
+
+def foreign(path, **datasets):
+    """A file of another program with these datasets."""
+    with h5py.File(path, "w") as file:
+        for name, values in datasets.items():
+            file[name] = values
+    return path
+
+
+@pytest.mark.parametrize(
+    ("names", "ids"),
+    [
+        (["a", "b"], ["a", "b"]),
+        (["12", "7"], [7, 12]),
+        (["007", "12"], ["007", "12"]),
+        (["0", "1"], None),
+    ],
+)
+def test_names_of_units_are_kept(names, ids, tmp_path):
+    """What another program calls its units is their unit_id, but for 0 to N - 1."""
+    datasets = {f"g/{name}": [0.5] for name in names}
+    path = foreign(tmp_path / "a.h5", **datasets)
+    found = load_spikedata_from_hdf5(path, group_per_unit="g")
+    assert found.unit_table.unit_ids == ids
+    again = load(SD.to_hdf5(tmp_path / "b.h5", style="group"))
+    assert again.neuron_attributes is None
+
+
+NONE = h5py.Empty("f8")
+"""An array without values, as Julia and R write it."""
+
+
+def test_empty_and_single_values_of_other_programs(tmp_path):
+    """A dataset without a shape is empty, a single value an array of one."""
+    path = foreign(
+        tmp_path / "a.h5", **dict.fromkeys("itrs", NONE), **{"g/a": 0.5, "g/b": NONE}
+    )
+    per_unit = load_spikedata_from_hdf5(path, group_per_unit="g")
+    assert [times.tolist() for times in per_unit.train] == [[500.0], []]
+    raw = {"raw_dataset": "r", "raw_time_dataset": "s"}
+    names = {"idces_dataset": "i", "times_dataset": "t"}
+    assert load_spikedata_from_hdf5(path, **names, **raw).N == 0
+    names = {"raster_dataset": "r", "raster_bin_size_ms": 1.0}
+    assert load_spikedata_from_hdf5(path, **names).N == 0
+
+
+@pytest.mark.parametrize("text", ["ms", "Milliseconds"])
+@pytest.mark.parametrize("key", ["unit", "units"])
+def test_a_unit_at_the_times_is_known(key, text, tmp_path):
+    """What the caller says counts before."""
+    path = foreign(tmp_path / "a.h5", i=[0, 1], t=[3.0, 5.0])
+    with h5py.File(path, "a") as file:
+        file["t"].attrs[key] = text
+    names = {"idces_dataset": "i", "times_dataset": "t"}
+    assert load_spikedata_from_hdf5(path, **names).length == 5.0
+    assert load_spikedata_from_hdf5(path, **names, times_unit="s").length == 5000.0
+    with h5py.File(path, "a") as file:
+        file["t"].attrs[key] = "furlongs"
+    assert load_spikedata_from_hdf5(path, **names).length == 5000.0
+
+
+def test_units_that_matlab_counts_from_one(tmp_path):
+    """A warning says that unit 0 is silent; integers may begin there."""
+    path = foreign(tmp_path / "a.h5", i=[1.0, 2.0], t=[0.1, 0.2], n=[1, 2])
+    with pytest.warns(UserWarning, match="i counts from 1, as MATLAB does: unit 0"):
+        found = load_spikedata_from_hdf5(path, idces_dataset="i", times_dataset="t")
+    assert found.N == 3
+    assert load_spikedata_from_hdf5(path, idces_dataset="n", times_dataset="t").N == 3
+
+
+def test_a_raster_with_more_units_than_bins(tmp_path):
+    """MATLAB, R and Julia store the transpose of what they show."""
+    path = foreign(tmp_path / "a.h5", r=np.eye(200, 3, dtype="f2"))
+    names = {"raster_dataset": "r", "raster_bin_size_ms": 1.0}
+    with pytest.warns(UserWarning, match="'r' has 200 rows, .* 3 bins: .* transpose"):
+        assert load_spikedata_from_hdf5(path, **names).N == 200
+
+
+def test_the_unit_of_a_time_that_is_nan(tmp_path):
+    """It is named, not the start of the recording."""
+    path = foreign(tmp_path / "a.h5", i=[0, 1], t=[0.1, np.nan])
+    with pytest.raises(FormatError, match="unit 1: spike times must be finite"):
+        load_spikedata_from_hdf5(path, idces_dataset="i", times_dataset="t")

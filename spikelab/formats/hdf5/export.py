@@ -76,6 +76,20 @@ _FIELDS: dict[str, "attrs.Attribute[Any]"] = {
 _UNKNOWN_UNITS = {"times_unit": "s", "raw_time_unit": "s"}
 """Units of files that do not say them, where writers have another default."""
 
+_TIMES_OF = {
+    "spike_times_unit": "spike_times_dataset",
+    "group_time_unit": "group_per_unit",
+    "times_unit": "times_dataset",
+    "raw_time_unit": "raw_time_dataset",
+}
+"""For each option of a time unit, the one that names the times."""
+
+_SPELLINGS = {
+    **dict.fromkeys(("ms", "msec", "millisecond", "milliseconds"), "ms"),
+    **dict.fromkeys(("s", "sec", "second", "seconds"), "s"),
+}
+"""Attributes ``unit`` or ``units`` of datasets of times, in lower case."""
+
 _EXAMPLE = (
     "load_spikedata_from_hdf5(path, idces_dataset='idces', times_dataset='times', "
     "times_unit='ms')"
@@ -185,8 +199,10 @@ def read(filepath: StrPath, **options: Unpack[ReadOptions]) -> DataObject:
     datasets of one style; a raster also needs `raster_bin_size_ms`. What is given here
     goes before what the file says, whether of the style or of the window; a window that
     neither says goes from 0, or the first spike if that is negative, to the last spike.
-    Times are in seconds if neither says otherwise. Vectors may have two dimensions, and whole numbers
-    be doubles, as MATLAB stores them.
+    Times are in seconds if neither says otherwise; a dataset of times can say it by an
+    attribute ``units``, ``"ms"`` or ``"s"``. Names of units of the style ``group`` other
+    than 0 to N - 1 become the attribute ``unit_id``. Vectors may have two dimensions, and
+    whole numbers be doubles, as MATLAB stores them.
 
     Parameters
     ----------
@@ -298,6 +314,7 @@ def _read_group(
             raster = h5.scalar_attributes(h5.member(group, name))
             recorded["raster_bin_size_ms"] = raster.get("bin_size_ms")
         said = {**_UNKNOWN_UNITS, **recorded, **options}
+        said |= _noted_units(writer_class, group, {**recorded, **options})
         own = writer_class.options().keys()
         writer = _made(writer_class, {n: v for n, v in said.items() if n in own})
     except (TypeError, ValueError) as error:
@@ -310,6 +327,23 @@ def _read_group(
     if "raw_dataset" in options:
         h5.member(group, options["raw_dataset"])
     return writer.read_group(group, recorded, **known)
+
+
+def _noted_units(
+    writer_class: type[HDF5Writer], group: h5py.Group, said: Mapping[str, Any]
+) -> dict[str, str]:
+    """Return the time units that another program has noted at its datasets of times."""
+    noted = {}
+    for option, name in _TIMES_OF.items():
+        path = said.get(name, _FIELDS[name].default)
+        if name not in writer_class.options() or option in said or path is None:
+            continue
+        if h5.has_member(group, path):
+            attributes = h5.scalar_attributes(h5.member(group, path))
+            text = str(attributes.get("units", attributes.get("unit"))).lower()
+            if text in _SPELLINGS:
+                noted[option] = _SPELLINGS[text]
+    return noted
 
 
 def _recognised_style(group: h5py.Group, recorded: Mapping[str, Any]) -> str:

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from spikelab import validate
-from spikelab.errors import FormatError
+from spikelab.errors import FormatError, warn
 from spikelab.formats import h5
 from spikelab.formats.hdf5.writer import HDF5Writer
 from spikelab.spikedata import binning
@@ -31,6 +31,9 @@ _MOST_SPIKES = 2**16
 """Spikes of some units that are put into chunks at a time."""
 
 _MOST_IN_BIN = 2**31
+
+_MANY = 100
+"""Rows of a raster of another program that are no units if there are fewer bins."""
 
 _GZIP_LEVEL = 1
 
@@ -151,18 +154,23 @@ class RasterWriter(HDF5Writer):
 
     def _dataset(self, group: h5py.Group) -> h5py.Dataset:
         return h5.dataset(
-            group, self.raster_dataset, ndim=(1, 2), kinds="iufb", sparse=True
+            group,
+            self.raster_dataset,
+            ndim=(1, 2),
+            kinds="iufb",
+            sparse=True,
+            empty=True,
         )
 
     def _length_ms(self, group: h5py.Group) -> float:
         raster = self._dataset(group)
-        return 0.0 if h5.is_matlab_empty(raster) else raster.shape[-1] * self._size
+        return 0.0 if h5.is_empty(raster) else raster.shape[-1] * self._size
 
     def _read_train(
         self, group: h5py.Group, recorded: Mapping[str, Any]
     ) -> SpikeTrains:
         raster = self._dataset(group)
-        if h5.is_matlab_empty(raster):
+        if h5.is_empty(raster):
             return SpikeTrains.from_arrays([])
         if raster.ndim != 2:
             raise FormatError(
@@ -170,6 +178,11 @@ class RasterWriter(HDF5Writer):
                 f"got {raster.shape}"
             )
         h5.check_size(raster, repr(self.raster_dataset), raster.shape[0])
+        if "n_units" not in recorded and raster.shape[0] > max(raster.shape[1], _MANY):
+            warn(
+                f"{self.raster_dataset!r} has {raster.shape[0]} rows, taken for units, "
+                f"and {raster.shape[1]} bins: MATLAB, R and Julia store the transpose"
+            )
         return self._placed(_occupied(raster), recorded.get("start_time", 0.0))
 
 
@@ -221,6 +234,8 @@ def _nonzero(
     values = raster[region]
     rows, bins = np.nonzero(values)
     counts = values[rows, bins]
+    if counts.dtype.kind == "f":
+        counts = counts.astype(np.float64)  # float16 is too narrow for the comparison
     wrong = ~((counts > 0) & (counts < _MOST_IN_BIN))
     if counts.dtype.kind == "f":
         wrong |= np.floor(counts) != counts

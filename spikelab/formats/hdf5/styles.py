@@ -8,7 +8,7 @@ import h5py
 import numpy as np
 from attrs import field, frozen
 
-from spikelab.errors import FormatError
+from spikelab.errors import FormatError, warn
 from spikelab.formats import h5
 from spikelab.formats.hdf5.writer import HDF5Writer, read_indices
 from spikelab.spikedata.spike_trains import BLOCK, SpikeTrains
@@ -109,13 +109,24 @@ class GroupWriter(HDF5Writer):
     def _read_train(
         self, group: h5py.Group, recorded: Mapping[str, Any]
     ) -> SpikeTrains:
-        per_unit = h5.member(group, self.group_per_unit)
-        if not isinstance(per_unit, h5py.Group):
-            raise FormatError(f"{self.group_per_unit} must be a group of datasets")
-        names = sorted(per_unit, key=_natural)
+        per_unit, names = self._named_units(group)
         return SpikeTrains.from_arrays(
             self._read_times(per_unit, name, self.time_unit) for name in names
         )
+
+    def _named_units(self, group: h5py.Group) -> tuple[h5py.Group, list[str]]:
+        """Return the group of the units, and their names in the order of numbers."""
+        per_unit = h5.member(group, self.group_per_unit)
+        if not isinstance(per_unit, h5py.Group):
+            raise FormatError(f"{self.group_per_unit} must be a group of datasets")
+        return per_unit, sorted(per_unit, key=_natural)
+
+    def _unit_ids(self, group: h5py.Group) -> list[Any]:
+        _, names = self._named_units(group)
+        if names == list(map(str, range(len(names)))):
+            return []
+        are_numbers = all(re.fullmatch(r"0|[1-9]\d{0,17}", name) for name in names)
+        return list(map(int, names)) if are_numbers else names
 
 
 def _natural(name: str) -> list[tuple[int, str]]:
@@ -181,6 +192,8 @@ class PairedWriter(HDF5Writer):
             (int(idces.min()), int(idces.max())) if idces.size else (0, -1)
         )
         n_units = recorded.get("n_units", largest + 1)
+        if smallest == 1 and "n_units" not in recorded and _is_of_matlab(group, name):
+            warn(f"{name} counts from 1, as MATLAB does: unit 0 is there, and silent")
         if not 0 <= smallest <= largest + 1 <= n_units:
             raise FormatError(
                 f"{name} must lie in 0..{n_units - 1}, got {smallest} to {largest}"
@@ -190,3 +203,9 @@ class PairedWriter(HDF5Writer):
                 f"{name} must not claim {n_units} units for {idces.size} spikes"
             )
         return SpikeTrains.from_pairs(idces, times, int(n_units))
+
+
+def _is_of_matlab(group: h5py.Group, name: str) -> bool:
+    """Return whether MATLAB seems to have written indices: as doubles, or with a mark."""
+    found = h5.vector(group, name)
+    return found.dtype.kind == "f" or "MATLAB_class" in found.attrs

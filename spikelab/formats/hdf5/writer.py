@@ -319,12 +319,17 @@ class HDF5Writer(FileWriter[DataObject]):
                 f"got {len(train)}"
             )
         if start is None:
-            start = min(train.extremes()[0], 0.0)
+            first = train.extremes()[0]
+            start = (
+                first if -math.inf < first < 0 else 0.0
+            )  # NaN is refused with its unit
         if length is None:
             length = self._length_ms(group)
         if length is not None:
             train = self._in_window(train, start, length)
         raw = self._read_raw(group)
+        if "n_units" not in recorded and (ids := self._unit_ids(group)):
+            known["neuron_attributes"] = [{"unit_id": unit_id} for unit_id in ids]
         return build(
             SpikeData, train=train, start_time=start, length=length, **raw, **known
         )
@@ -332,12 +337,16 @@ class HDF5Writer(FileWriter[DataObject]):
     def _length_ms(self, group: h5py.Group) -> float | None:
         """Return the length of a recording whose file does not record it, if known."""
 
+    def _unit_ids(self, group: h5py.Group) -> list[Any]:
+        """Return what a file of another program calls the units; [] for 0 to N - 1."""
+        return []
+
     def _read_raw(self, group: h5py.Group) -> dict[str, NDArray[Any]]:
         raw_dataset, raw_time = self.raw_dataset, str(self.raw_time_dataset)
         if raw_dataset is None or not h5.has_member(group, raw_dataset):
             return {}
-        data = h5.dataset(group, raw_dataset, ndim=(1, 2))
-        if h5.is_matlab_empty(data):
+        data = h5.dataset(group, raw_dataset, ndim=(1, 2), empty=True)
+        if h5.is_empty(data):
             return {}
         if not READS_RAW.get():
             # Arrays of a single zero, whatever their shape.
