@@ -5,6 +5,7 @@ import multiprocessing
 import os
 import pickle
 import random
+import shlex
 import signal
 import subprocess
 import sys
@@ -118,27 +119,52 @@ def test_an_error_is_raised_across_processes(folder):
     assert written == {str(path) for path in (folder / "out").glob("*.h5")}
 
 
-def test_a_dask_cluster_does_it_too(folder):
-    """Its workers are processes of their own, and one recording kills them."""
+@pytest.fixture
+def dask_address(tmp_path):
+    """Address of a Dask scheduler with two workers, started again when they die.
+
+    A nanny of distributed does not always start a worker that dies early again.
+    """
     dask = pytest.importorskip("dask")
     distributed = pytest.importorskip("distributed")
     dask.config.set({"distributed.scheduler.allowed-failures": 1})
     with distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, dashboard_address=None
+        n_workers=0, dashboard_address="127.0.0.1:0"
     ) as cluster:
-        with dask_cluster(cluster.scheduler_address) as executor:
-            rows = convert_many(
-                folder / "*.pkl",
-                folder / "out/{stem}.nwb",
-                source_options=TRUSTED,
-                executor=executor,
-            )
-        check(rows, folder)
-        command = [sys.executable, "-m", "spikelab", "convert", "*.pkl", "out/"]
-        command += ["--to", "nwb", "--dask", cluster.scheduler_address]
-        command += ["--source-options", '{"trusted": true}']
-        (folder / "rat05.pkl").unlink()
-        done = subprocess.run(command, capture_output=True, text=True, cwd=folder)
+        worker = [sys.executable, "-m", "distributed.cli.dask_worker"]
+        worker += [cluster.scheduler_address, "--no-nanny", "--no-dashboard"]
+        worker += ["--nthreads", "1", "--local-directory", str(tmp_path / "dask")]
+        loop = f"while :; do {shlex.join(worker)}; done"
+        with (tmp_path / "workers.log").open("w") as log:
+            shells = [
+                subprocess.Popen(
+                    ["sh", "-c", loop], stdout=log, stderr=log, start_new_session=True
+                )
+                for _ in range(2)
+            ]
+        try:
+            yield cluster.scheduler_address
+        finally:
+            for shell in shells:
+                os.killpg(shell.pid, signal.SIGKILL)
+                shell.wait()
+
+
+def test_a_dask_cluster_does_it_too(folder, dask_address):
+    """Its workers are processes of their own, and one recording kills them."""
+    with dask_cluster(dask_address) as executor:
+        rows = convert_many(
+            folder / "*.pkl",
+            folder / "out/{stem}.nwb",
+            source_options=TRUSTED,
+            executor=executor,
+        )
+    check(rows, folder)
+    command = [sys.executable, "-m", "spikelab", "convert", "*.pkl", "out/"]
+    command += ["--to", "nwb", "--dask", dask_address]
+    command += ["--source-options", '{"trusted": true}']
+    (folder / "rat05.pkl").unlink()
+    done = subprocess.run(command, capture_output=True, text=True, cwd=folder)
     assert done.returncode == 1
     assert "10 written, 0 kept, 1 failed" in done.stdout
 

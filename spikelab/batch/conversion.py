@@ -199,7 +199,7 @@ def convert(
         return _written(job, _loaded(job), warned, warn_of)
 
 
-def convert_job(job: Job, folder: str = "", attempt: str = "") -> Outcome:
+def convert_job(job: Job, folder: str = "") -> Outcome:
     """Do a conversion in whatever process this is, and return what became of it.
 
     Parameters
@@ -208,9 +208,6 @@ def convert_job(job: Job, folder: str = "", attempt: str = "") -> Outcome:
         What to do.
     folder : str
         The working folder of the driver, which may be another than that of a worker.
-    attempt : str
-        A text that no other call has. Dask takes two calls with equal arguments for
-        one, and would not repeat one that failed.
     """
     began = time.perf_counter()
     numbers: dict[str, int] = {}

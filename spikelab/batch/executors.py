@@ -1,11 +1,12 @@
 """Running jobs on executors, also on those whose workers die."""
 
+import asyncio
 import contextlib
 import multiprocessing
 import os
 import queue
-import secrets
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor
@@ -65,7 +66,7 @@ class _Crew:
     """The jobs that an executor has."""
 
     def __init__(self, executor: Executor) -> None:
-        self._executor = executor
+        self._executor = _answering(executor)
         self._folder = str(Path.cwd())
         self.jobs: dict[Future[Outcome], Job] = {}
         # A future that is done, or None for Ctrl-C.
@@ -104,9 +105,8 @@ class _Crew:
             yield self.jobs.pop(done), done
 
     def _submitted(self, job: Job) -> "Future[Outcome]":
-        attempt = secrets.token_hex(8)
         try:
-            return self._executor.submit(convert_job, job, self._folder, attempt)
+            return self._executor.submit(convert_job, job, self._folder)
         except RuntimeError as error:  # it is broken, or was shut down
             refused: Future[Outcome] = Future()
             refused.set_exception(error)
@@ -121,6 +121,47 @@ def _outcome(job: Job, future: "Future[Outcome]") -> Outcome:
         text = f"its worker was lost: {described(error)}"
         row = Conversion(job.source, job.target, "failed", error=text)
         return row, error if isinstance(error, Exception) else RuntimeError(text)
+
+
+def _answering(executor: Executor) -> Executor:
+    """Return an executor that answers for each job, whatever happens to its workers.
+
+    The one of ``distributed`` leaves a future undone for ever if a worker takes its
+    result along and the second attempt fails.
+    """
+    dask = sys.modules.get("distributed.cfexecutor")
+    if dask is not None and isinstance(executor, dask.ClientExecutor):
+        return _DaskTasks(executor._client, executor._kwargs)
+    return executor
+
+
+class _DaskTasks(Executor):
+    """The tasks of a Dask client."""
+
+    def __init__(self, client: Any, options: dict[str, Any]) -> None:
+        self._client = client
+        self._options = {**options, "pure": False}  # an equal call is done again
+
+    def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> "Future[Any]":
+        """Hand a call to the cluster."""
+        task = self._client.submit(fn, *args, **kwargs, **self._options)
+        future: Future[Any] = Future()
+        future.add_done_callback(lambda done: done.cancelled() and task.cancel())
+        self._client.loop.add_callback(self._answer, task, future)
+        return future
+
+    async def _answer(self, task: Any, future: "Future[Any]") -> None:
+        try:
+            result = await task
+        except asyncio.CancelledError:
+            future.cancel()
+            future.set_running_or_notify_cancel()
+        except BaseException as error:
+            if future.set_running_or_notify_cancel():
+                future.set_exception(error)
+        else:
+            if future.set_running_or_notify_cancel():
+                future.set_result(result)
 
 
 class ProcessPool(Executor):
