@@ -50,20 +50,23 @@ def boxes(ax: plt.Axes, texts: list[str], color: str) -> None:
     for i, text in enumerate(texts):
         how = {"boxstyle": "round,pad=0.5", "facecolor": "white", "edgecolor": color}
         y = 1 - (i + 0.5) / len(texts)
-        ax.text(0.5, y, text, ha="center", va="center", fontsize=10, bbox=how)
+        ax.text(0.5, y, text, ha="center", va="center", fontsize=12, bbox=how)
 
 
 def main() -> None:
     """Draw sources, a raster, and the files with who reads them."""
-    figure = plt.figure(figsize=(10, 3.8))
-    left = figure.add_axes((0.0, 0.02, 0.18, 0.9))
-    middle = figure.add_axes((0.27, 0.17, 0.38, 0.70))
-    right = figure.add_axes((0.74, 0.02, 0.26, 0.9))
+    figure = plt.figure(figsize=(10, 4.2))
+    left = figure.add_axes((0.0, 0.02, 0.19, 0.96))
+    middle = figure.add_axes((0.285, 0.17, 0.37, 0.70))
+    right = figure.add_axes((0.73, 0.02, 0.27, 0.96))
     boxes(left, list(SOURCES), OKABE_ITO[0])
     boxes(right, [f"{name}\n{readers}" for name, readers in FILES], OKABE_ITO[2])
     recording().plot(middle, color=OKABE_ITO[0])
-    middle.set_title("SpikeData: units, times in ms, window", fontsize=11)
-    for x in (0.195, 0.695):
+    middle.set_title("SpikeData: units, times in ms, window", fontsize=13)
+    middle.xaxis.label.set_size(12)
+    middle.yaxis.label.set_size(12)
+    middle.tick_params(labelsize=11)
+    for x in (0.21, 0.69):
         figure.text(
             x, 0.5, "\N{RIGHTWARDS ARROW}", fontsize=24, va="center", ha="center"
         )
