@@ -160,7 +160,7 @@ def opened_table(path: Path) -> tuple[Any, dict[str, Any]]:
             names = folded(schema.names)
             wanted = None
             if "unit" in names and time_column(names):
-                used = {"slice", "unit", "rate", *TIME_COLUMNS}
+                used = {"slice", "unit", "rate", "rate_hz", *TIME_COLUMNS}
                 pairs = zip(schema.names, names, strict=True)
                 wanted = [column for column, name in pairs if name in used]
             return file.read(wanted), about
@@ -173,8 +173,10 @@ def opened_table(path: Path) -> tuple[Any, dict[str, Any]]:
 
 
 def numbers_of(column: Any, dtype: type) -> NDArray[Any]:
-    """Return a column as int64 or float64; NaN is a missing float."""
+    """Return a column as int64 or float64, NaN for missing floats, or as it is."""
     pa, _ = pyarrow_modules("load")
+    if dtype is np.object_:
+        return np.asarray(column.to_numpy())
     try:
         numbers = column.cast(pa.from_numpy_dtype(dtype))
     except (pa.ArrowException, ValueError, TypeError, NotImplementedError) as error:

@@ -38,7 +38,6 @@ from spikelab.formats.tables import (
 from spikelab.formats.units_table import (
     AXES,
     PLACES,
-    TIME_COLUMNS,
     UnitsTable,
     named_columns,
     unit_columns,
@@ -105,11 +104,9 @@ class CSVWriter(TableWriter):
     def _check_format(self, obj: DataObject) -> None:
         super()._check_format(obj)
         if isinstance(obj, PairwiseCompMatrix):
-            labels = labels_of(obj) or ()
-            names = {
-                label.strip().lower() for label in labels if isinstance(label, str)
-            }
-            if "unit" in names and names & set(TIME_COLUMNS):
+            labels = [x for x in labels_of(obj) or () if isinstance(x, str)]
+            names = folded(labels)
+            if "unit" in names and time_column(names):
                 raise ValueError(
                     "labels must not hold 'unit' beside the name of a column of times, "
                     f"by which a table of spikes is known, got {obj.labels!r:.80}"
@@ -236,7 +233,8 @@ def read(filepath: StrPath, **options: Unpack[TableKeywords]) -> DataObject:
 
     The header says what the table holds, see :class:`.CSVWriter`. Names of columns are
     compared without surrounding blanks and capitals. Spikes may be in any order, among
-    further columns. Without the table of units there are as many units as the largest
+    further columns. A column such as ``neuron`` or ``cluster_id`` is taken for ``unit``,
+    with a warning, and its values become ids of the units. Without the table of units there are as many units as the largest
     number of a unit plus one, and the recording goes from 0, or the first spike if that
     is negative, to the last spike.
 
@@ -292,12 +290,16 @@ def _read_files(path: Path, units: Path | None, options: TableOptions) -> DataOb
                 "cannot be loaded; to_hdf5 and to_pickle keep it"
             )
         numbered = ["unit", *map(str, range(len(names) - 1))]
-        if columns == numbered or (
-            names[0] == "label" and not (time and "unit" in names)
-        ):
+        is_spikes = time is not None and "unit" in names
+        # pandas and R write no name over the labels of a square.
+        is_unnamed = names[0] == "" and names[1:] and not (time or "unit" in names)
+        is_square = is_unnamed or (names[0] == "label" and not is_spikes)
+        if columns == numbered or is_square:
             return _parsed_matrix(columns, file)
+        start = file.tell()
 
         def numbers(places: Any, dtypes: Any) -> list[NDArray[Any]]:
+            file.seek(start)
             return csv_text.numbers(file, len(columns), places, dtypes)
 
         return spikes_or_rates(names, numbers, known, options)

@@ -137,6 +137,8 @@ def header(file: IO[str]) -> list[str]:
         If there are none, or something else than commas separates them.
     """
     lines = [file.readline()]
+    if re.fullmatch(r"(?i)sep=,\s*", lines[0]):  # for Excel
+        lines = [file.readline()]
     quotes = lines[0].count('"')
     while quotes % 2 and lines[-1]:  # the end of a line in a quoted name
         lines.append(file.readline())
@@ -156,8 +158,9 @@ def header(file: IO[str]) -> list[str]:
 
 
 def filled_rows(file: IO[str]) -> list[list[Any]]:
-    """Return the rows that are left of a file, blank lines aside."""
-    return [row for row in rows(file.read()) if row != [None]]
+    """Return the rows that are left of a file, but those of empty cells alone."""
+    table = rows(file.read())
+    return [row for row in table if any(c is not None and c != "" for c in row)]
 
 
 def values(cells: Sequence[Any]) -> NDArray[Any]:
@@ -199,7 +202,8 @@ def numbers(
     places : sequence of int
         The positions of the columns.
     dtypes : sequence of type
-        ``numpy.int64`` or ``numpy.float64`` for each.
+        ``numpy.int64`` or ``numpy.float64`` for each, or ``numpy.object_`` for its
+        texts.
 
     Raises
     ------
@@ -252,6 +256,9 @@ def _with_gaps(
         try:
             # Quotes make no number a str.
             cells = [row[place] for row in table]
+            if dtype is np.object_:
+                arrays.append(np.array(cells, dtype=object))
+                continue
             array = values(
                 [inferred(c.strip()) if type(c) is str else c for c in cells]
             )

@@ -25,6 +25,7 @@ from spikelab.formats.reading import build, errors_naming
 from spikelab.formats.table_reading import (
     TableKeywords,
     TableOptions,
+    dtype_of,
     folded,
     read_files,
     spikes_or_rates,
@@ -259,7 +260,7 @@ def _spike_slices(
     ):
         if found.size and not 0 <= found.min() <= found.max() < count:
             raise FormatError(f"column {name!r} must lie in 0..{count - 1}")
-    times = numbers_of(columns[time], _dtype_of(time))
+    times = numbers_of(columns[time], dtype_of(time))
     rows = slices * n_units + units
     trains = SpikeTrains.from_pairs(rows, times, len(windows) * n_units)
     stack, first = [], 0
@@ -304,7 +305,3 @@ def _of_array(table: Any, kind: str, about: Mapping[str, Any]) -> DataObject:
     made[name] = np.ascontiguousarray(array)
     arguments = {a: made[field] for a, field in cls.FIELDS.items() if field in made}
     return build(cls, **arguments)
-
-
-def _dtype_of(time: str) -> type:
-    return np.int64 if time == "time_samples" else np.float64

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import reprlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -12,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikelab import validate
-from spikelab.errors import FormatError
+from spikelab.errors import FormatError, warn
 from spikelab.formats.base import StrPath
+from spikelab.formats.csv_text import inferred
 from spikelab.formats.reading import (
     RecordingKeywords,
     RecordingOptions,
@@ -31,7 +33,23 @@ from spikelab.spikedata.time_units import TIME_UNITS, TimeUnit
 from spikelab.storage.publish import local_copy
 
 Numbers = Callable[[Sequence[int], Sequence[type]], Sequence[NDArray[Any]]]
-"""Returns the columns at some places of a table, each as int64 or float64."""
+"""Returns the columns at some places of a table, as int64, float64, or what is there."""
+
+_TIME = re.compile(
+    r"(?:spike[ _]?)?times?(?:[ _]*[(\[]? *(ms|msec|milliseconds|s|sec|seconds|samples)[)\]]?)?"
+)
+"""Names of a column of times, and the unit that they say."""
+
+_TIME_UNITS = {"msec": "ms", "milliseconds": "ms", "sec": "s", "seconds": "s"}
+
+_UNITS = (
+    *("unit_id", "unit_name", "cluster_id", "cluster", "neuron", "neuron_id"),
+    *("cell", "cell_id"),
+)
+"""What other programs call the column of units, whose values need not be 0, 1, 2..."""
+
+_NO_NAME = re.compile(r"(?:unnamed: \d+|__index_level_\d+__)?")
+"""Names of the column that pandas and R make of their index, and of an empty column."""
 
 
 class TableKeywords(RecordingKeywords, total=False):
@@ -144,8 +162,18 @@ def read_files(
 
 
 def folded(names: Sequence[str]) -> list[str]:
-    """Return names of columns without surrounding blanks and capitals."""
-    return [name.strip().lower() for name in names]
+    """Return names of columns as they are compared: ``Time (s)`` as ``time_s``.
+
+    Surrounding blanks and capitals do not count.
+    """
+    found = []
+    for name in names:
+        plain = name.strip().lower()
+        if time := _TIME.fullmatch(plain):
+            unit = _TIME_UNITS.get(time[1], time[1])
+            plain = f"time_{unit}" if unit else "time"
+        found.append(plain)
+    return found
 
 
 def time_column(names: Sequence[str]) -> str | None:
@@ -180,25 +208,96 @@ def spikes_or_rates(
             "it has no column of times: it must have a column time_ms, time_s or "
             f"time_samples, got {reprlib.repr(names)}"
         )
-    kind = np.int64 if time == "time_samples" else np.float64
+    kind = dtype_of(time)
     if "unit" in names:
+        if {"rate", "rate_hz"} & set(names):
+            raise FormatError(
+                "it holds a rate for each time and unit; a table of rates must have "
+                "one row for each time, and a column for each unit"
+            )
         places = [names.index("unit"), names.index(time)]
         units, times = numbers(places, [np.int64, kind])
         return options.recording(known, known.spike_trains(units, times), time)
-    if names[0] != time:
+    for name in names:
+        if name.replace(" ", "_") in _UNITS:
+            places = [names.index(name), names.index(time)]
+            cells, times = numbers(places, [np.object_, kind])
+            if ids := _ids_of(cells, is_number=known.n_units is not None):
+                warn(
+                    f"column {name!r} is taken for the units of spikes; call it 'unit' "
+                    "if it holds their numbers from 0, otherwise if it holds rates"
+                )
+                known = attrs.evolve(known, **ids[0])
+                trains = known.spike_trains(ids[1], times)
+                return options.recording(known, trains, time)
+    return _rates(names, time, numbers, known, options)
+
+
+def _ids_of(
+    cells: NDArray[Any], *, is_number: bool
+) -> tuple[dict[str, Any], NDArray[np.int64]] | None:
+    """Return what is known of the units that a column names, and the unit of each row.
+
+    They are its distinct values in order, which are whole numbers or texts; None if
+    there is another. If a table of units says how many there are, they are its numbers.
+    """
+    try:
+        distinct, places = np.unique(cells, return_inverse=True)
+    except TypeError:  # a missing value among texts
+        return None
+    values = [inferred(x.strip()) if type(x) is str else x for x in distinct.tolist()]
+    values = [int(x) if type(x) is float and x.is_integer() else x for x in values]
+    kinds = {type(value) for value in values}
+    if not kinds <= {int, str} or (is_number and kinds != {int}):
+        return None
+    if len(kinds) > 1:
+        values = list(map(str, values))
+    if is_number:
+        return {}, np.array(values, dtype=np.int64)[places.reshape(-1)]
+    ids = sorted(set(values))
+    units = np.array([ids.index(value) for value in values], dtype=np.int64)
+    known = {"n_units": len(ids), "neuron_attributes": [{"unit_id": x} for x in ids]}
+    return known, units[places.reshape(-1)]
+
+
+def _rates(
+    names: list[str],
+    time: str,
+    numbers: Numbers,
+    known: UnitsTable,
+    options: TableOptions,
+) -> RateData:
+    """Return the rates in a table that begins with their times."""
+    named = [name for name in names if not _NO_NAME.fullmatch(name)]
+    if named[0] != time:
         raise FormatError(
             "it must have a column 'unit' beside the times, or, with rates, it must "
             f"begin with a column of times, got {reprlib.repr(names)}"
         )
-    if len(set(names)) < len(names):
+    if len(set(named)) < len(named):
         raise FormatError("it must have columns of different names")
-    in_order = [f"unit_{unit}" for unit in range(len(names) - 1)]
-    if set(in_order) != set(names[1:]):
-        in_order = names[1:]
-    places = [0, *map(names.index, in_order)]
-    times, *rates = numbers(places, [kind, *[np.float64] * len(in_order)])
+    in_order = [f"unit_{unit}" for unit in range(len(named) - 1)]
+    if set(in_order) != set(named[1:]):
+        in_order = named[1:]
+    kinds = [dtype_of(time), *[np.float64] * len(in_order)]
+    times, *rates = numbers([names.index(name) for name in (time, *in_order)], kinds)
+    if len(rates) == 1 and in_order != ["unit_0"] and _are_whole(rates[0]):
+        warn(
+            f"column {in_order[0]!r} is taken for the rates of one unit; if it says the "
+            "unit of each spike, call it 'unit'"
+        )
     return build(
         RateData,
         inst_Frate_data=np.array(rates).reshape(len(rates), len(times)),
         times=options.to_ms(times, time, known.fs_Hz),
     )
+
+
+def _are_whole(values: NDArray[np.float64]) -> bool:
+    known = values[np.isfinite(values)]
+    return bool(known.size) and np.array_equal(known, np.rint(known))
+
+
+def dtype_of(time: str) -> type:
+    """Return the dtype of a column of times."""
+    return np.int64 if time == "time_samples" else np.float64

@@ -455,6 +455,91 @@ def test_rates_are_read_in_the_order_of_units(tmp_path):
         load(path)
 
 
+@pytest.mark.parametrize("name", ["neuron", "unit_id", "Cluster ID", "cell", "cluster"])
+@pytest.mark.parametrize(
+    "text", ["{0},time_ms\n", "time_ms,{0}\n", "a,time (ms),{0}\n"]
+)
+def test_units_under_another_name_are_read_with_a_warning(text, name, tmp_path):
+    """They may have any numbers, which become ids; and none is taken for a rate."""
+    header = text.format(name)
+    rows = [(7, 1.5), (10, 2.0), (7, 4.5)]
+    cells = {name: "{0}", "time_ms": "{1}", "time (ms)": "{1}", "a": "x"}
+    line = ",".join(cells[column] for column in header.strip().split(","))
+    path = tmp_path / "s.csv"
+    path.write_text(header + "\n".join(line.format(*row) for row in rows))
+    with pytest.warns(UserWarning, match=f"column '{name.lower()}' is taken for the"):
+        found = load(path)
+    assert [times.tolist() for times in found.train] == [[1.5, 4.5], [2.0]]
+    assert [unit["unit_id"] for unit in found.neuron_attributes] == [7, 10]
+
+
+def test_units_under_another_name_may_be_texts_or_numbers_of_a_table(tmp_path):
+    """Names of units; and, with a table of units, its numbers."""
+    path = tmp_path / "s.csv"
+    path.write_text('spike time (s),unit_name\n0.5,"b"\n1,a 1\n2,b\n')
+    with pytest.warns(UserWarning, match="taken for the units"):
+        found = load(path)
+    assert [times.tolist() for times in found.train] == [[1000.0], [500.0, 2000.0]]
+    assert [unit["unit_id"] for unit in found.neuron_attributes] == ["a 1", "b"]
+    sd = SpikeData([[1.0], [], [3.0]], length=5.0)
+    sd.to_csv(path, units_table=tmp_path / "u.csv")
+    path.write_text(path.read_text().replace("unit", "neuron"))
+    with pytest.warns(UserWarning, match="taken for the units"):
+        assert load(path, units_table=tmp_path / "u.csv") == sd
+
+
+def test_rates_keep_any_names(tmp_path):
+    """A name that could be of units holds rates if they are not whole numbers."""
+    path = tmp_path / "r.csv"
+    path.write_text("time_ms,cell\n0,0.5\n1,2\n")
+    assert load(path).inst_Frate_data.tolist() == [[0.5, 2.0]]
+    path.write_text("time_ms,CA3,cell,CA1\n0,0.5,1.5,3\n")
+    assert load(path).inst_Frate_data.tolist() == [[0.5], [1.5], [3.0]]
+    path.write_text("time_ms,channel\n0,3\n1,2\n")
+    with pytest.warns(UserWarning, match="'channel' is taken for the rates of one"):
+        assert load(path).inst_Frate_data.tolist() == [[3.0, 2.0]]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "sep=,\nunit,time_ms\n0,1.5\n1,2\n",
+        '"","unit","time_ms"\n"1",0,1.5\n"2",1,2\n',
+        "Unnamed: 0,unit,Time (ms)\n0,0,1.5\n1,1,2\n",
+        'unit,time_ms\n"0","1.5"\n"1","2"\n\n\n',
+        "unit,time_ms,\n0,1.5,\n1,2,\n,,\n,,\n",
+        "unit,spike_time [s]\n0,0.0015\n1,2e-3\n",
+        "unit,time_sec\r0,0.0015\r1,2e-3\r",
+    ],
+)
+def test_everyday_tables_of_spikes_are_read(text, tmp_path):
+    """Lines for Excel, names of rows of R and pandas, quoted numbers, empty rows."""
+    (tmp_path / "s.csv").write_text(text, newline="")
+    assert [x.tolist() for x in load(tmp_path / "s.csv").train] == [[1.5], [2.0]]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "time_ms,unit_0,unit_1,\n0,1,2,\n5,3,4,\n",
+        '"","time_ms","unit_0","unit_1"\n"1",0,1,2\n"2",5,3,4\n',
+        "Unnamed: 0,time_ms,unit_1,unit_0\n0,0,2,1\n1,5,4,3\n,,,\n",
+    ],
+)
+def test_columns_without_a_name_are_no_rates(text, tmp_path):
+    """Those of an index, and of a comma at the end of each line."""
+    (tmp_path / "r.csv").write_text(text)
+    found = load(tmp_path / "r.csv")
+    assert found.inst_Frate_data.tolist() == [[1, 3], [2, 4]]
+    assert found.times.tolist() == [0, 5]
+
+
+def test_a_square_of_pandas_is_read(tmp_path):
+    """Its labels have no name."""
+    (tmp_path / "m.csv").write_text(",CA1,CA3\nCA1,1.0,0.5\nCA3,0.5,1.0\n")
+    assert load(tmp_path / "m.csv").labels == ["CA1", "CA3"]
+
+
 @pytest.mark.parametrize("make", [event_slices, rate_slices, plain_stack])
 def test_stacks_are_not_read(make, tmp_path):
     """Their windows are not in the table; losses and the error say what keeps them."""
@@ -623,7 +708,9 @@ def test_a_label_is_quoted_as_the_standard_says(tmp_path):
         ("unit,time_ms\n-1,1.0\n", "must lie in 0"),
         ("unit,time_ms\n99999999999,1.0\n", "must lie in 0"),
         ("unit,time_ms\n0,nan\n", "unit 0: spike times must be finite"),
-        ("neuron,time_ms\n0,1.0\n", "must have a column 'unit'"),
+        ("neurons,time_ms\n0,1.0\n", "must have a column 'unit'"),
+        ("neuron,time_ms\n0.5,1.0\n", "must have a column 'unit'"),
+        ("time_ms,unit,rate\n0.0,0,2.5\n0.0,1,5.0\n", "a rate for each time and unit"),
         ('unit,"time_ms\n0,1.0\n', "quote is out of place"),
         ("slice,time_ms,unit,rate\n0,0.0,0,1.0\n", "to_hdf5"),
         ("Window, Row,column,value\n0,0,1,1.0\n", "to_hdf5"),

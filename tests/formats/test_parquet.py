@@ -360,6 +360,32 @@ def test_verify_finds_a_difference(obj, other, tmp_path):
     assert not snapshot(tmp_path)
 
 
+def test_units_under_another_name_are_read_with_a_warning(tmp_path):
+    """Numbers or texts, which become ids; rates keep any names."""
+    path = tmp_path / "s.parquet"
+    for name, ids in (("neuron", [7, 10, 7]), ("Unit Name", ["a", "b", "a"])):
+        pq.write_table(pa.table({"time_s": [1.0, 2.0, 3.0], name: ids}), path)
+        with pytest.warns(
+            UserWarning, match=f"'{name.lower()}' is taken for the units"
+        ):
+            found = load(path)
+        assert [x.tolist() for x in found.train] == [[1000.0, 3000.0], [2000.0]]
+        assert [unit["unit_id"] for unit in found.neuron_attributes] == ids[:2]
+    pq.write_table(pa.table({"time_s": [1.0], "cell": [0.5]}), path)
+    assert load(path).inst_Frate_data.tolist() == [[0.5]]
+    for name, values in (("channel", [2, 3]), ("neuron", [2, None])):
+        pq.write_table(pa.table({"time_s": [1.0, 2.0], name: values}), path)
+        with pytest.warns(UserWarning, match=f"'{name}' is taken for the rates of one"):
+            assert load(path).inst_Frate_data[0, 0] == 2.0
+
+
+def test_the_index_of_pandas_is_no_rate(tmp_path):
+    """The column that it makes of an index without a name."""
+    columns = {"time_ms": [1.0], "CA1": [0.5], "__index_level_0__": [7]}
+    pq.write_table(pa.table(columns), tmp_path / "r.parquet")
+    assert load(tmp_path / "r.parquet").inst_Frate_data.tolist() == [[0.5]]
+
+
 def test_tables_from_elsewhere_are_read(tmp_path):
     """Any order of rows and columns, other types, without our metadata."""
     path = tmp_path / "s.parquet"
