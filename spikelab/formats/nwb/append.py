@@ -123,10 +123,7 @@ def append_to_file(sd: SpikeData, path: StrPath) -> str:
 def _rows(electrodes: Electrodes, table: Any) -> NDArray[np.int64]:
     """Return the rows of the electrodes of all units in the table of a session.
 
-    Raises
-    ------
-    ValueError
-        If it lacks one.
+    Raises ValueError if it lacks one.
     """
     if table is None:
         return electrodes.rows

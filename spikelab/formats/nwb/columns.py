@@ -37,41 +37,19 @@ _NOTES: dict[str, set[Any]] = {
 
 @attrs.frozen(kw_only=True, eq=False)
 class StoredColumn:
-    """One column of a table, ready to be written, or as it was read.
+    """One column of a table, ready to be written, or as it was read."""
 
-    Parameters
-    ----------
-    name : str
-        Name in the file.
-    key : str
-        Name in ``neuron_attributes``.
-    data : ndarray
-        One row per unit; of a ragged column, the rows of all units together. Text is
-        an object array of str.
-    ends : ndarray, optional
-        Of a ragged column: where the rows of each unit end, int64 (N,).
-    container : {"", "list", "tuple"}
-        What the value of each unit is, if not a scalar or an array.
-    value_dtype : str
-        The dtype of the values, if missing ones made it another one here.
-    missing : {"", "absent", "none", "nan"}
-        What NaN, an empty text or an empty row stands for: itself, a unit without the
-        attribute, None, or NaN.
-    padded : bool
-        Whether NaN at the end of an axis fills up arrays of several shapes.
-    scalars : bool
-        Whether a row of one value is that value, not a list or an array of one.
-    """
-
-    name: str
-    key: str
-    data: NDArray[Any]
-    ends: NDArray[np.int64] | None = None
-    container: str = ""
-    value_dtype: str = ""
-    missing: str = ""
-    padded: bool = False
-    scalars: bool = False
+    name: str  # in the file
+    key: str  # in ``neuron_attributes``
+    data: NDArray[
+        Any
+    ]  # one row per unit, or all rows of a ragged column; str as objects
+    ends: NDArray[np.int64] | None = None  # of a ragged one: where those of a unit end
+    container: str = ""  # "list" or "tuple", if values are no scalars or arrays
+    value_dtype: str = ""  # of the values, if missing ones made it another one here
+    missing: str = ""  # what NaN, "" or an empty row stands for: a key of `_FILLS`
+    padded: bool = False  # whether NaN fills up arrays of several shapes
+    scalars: bool = False  # whether a row of one value is a scalar
 
     def notes(self) -> dict[str, Any]:
         """Return what a file needs to say to give the attributes back."""
@@ -127,12 +105,8 @@ def read_column(
 ) -> StoredColumn | None:
     """Return a column, None if it holds no numbers, bool or str in this file.
 
-    `own` says whether spikelab wrote it, so that its notes mean something.
-
-    Raises
-    ------
-    FormatError
-        If the column does not have `n_units` rows.
+    `own` says whether spikelab wrote it, so that its notes mean something. Raises
+    FormatError if the column does not have `n_units` rows.
     """
     index = f"{name}_index"
     try:

@@ -37,17 +37,9 @@ _NO_WINDOWS = -1
 
 
 class DerivedPlan(Plan[O]):
-    """How an object without spikes is written and read.
+    """How an object without spikes is written and read."""
 
-    Attributes
-    ----------
-    array : str
-        The attribute of the object that holds its values.
-    values : ndarray
-        The values.
-    """
-
-    array: ClassVar[str]
+    array: ClassVar[str]  # the attribute of the object that holds its values
 
     def __init__(self, obj: O) -> None:
         super().__init__(obj)
@@ -219,15 +211,7 @@ def _read_series(file: h5py.File) -> tuple[NDArray[Any], h5py.Group]:
 
 
 class MatrixPlan(DerivedPlan[Comparison]):
-    """Each row holds a unit's label, and its values for all units and windows.
-
-    Attributes
-    ----------
-    windows : ndarray or None
-        Starts and ends in ms, shape (S, 2); None for a matrix, and where not known.
-    labels : StoredColumn or None
-        The labels, None if there are none, or no column holds them.
-    """
+    """Each row holds a unit's label, and its values for all units and windows."""
 
     data_class: ClassVar[type[Comparison]] = PairwiseCompMatrix
     array = "matrix"

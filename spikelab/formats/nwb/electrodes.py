@@ -10,10 +10,10 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from spikelab.errors import FormatError
+from spikelab.errors import FormatError, warn
 from spikelab.formats import h5
 from spikelab.formats.nwb import schema
-from spikelab.formats.nwb.columns import StoredColumn, column_names, read_column
+from spikelab.formats.nwb.columns import column_names, has_link, read_column
 from spikelab.spikedata.unit_table import UnitTable
 
 _AXES = ("x", "y", "z")
@@ -43,25 +43,12 @@ UNKNOWN = "unknown"
 
 @attrs.frozen(eq=False)
 class Electrodes:
-    """The distinct electrodes of a recording, and which of them each unit has.
+    """The distinct electrodes of a recording, and which of them each unit has."""
 
-    Parameters
-    ----------
-    ids : ndarray of int64, shape (E,)
-        Number of each electrode.
-    columns : dict of str to sequence
-        Of each electrode, the brain area (``location``), the known ones of ``x``, ``y``
-        and ``z``, NaN where not known, and the name, if it has no number.
-    rows : ndarray of int64
-        Rows of the table, unit after unit.
-    ends : ndarray of int64, shape (N,)
-        Where the rows of each unit end.
-    """
-
-    ids: NDArray[np.int64]
-    columns: dict[str, Any]
-    rows: NDArray[np.int64]
-    ends: NDArray[np.int64]
+    ids: NDArray[np.int64]  # number of each electrode, shape (E,)
+    columns: dict[str, Any]  # brain area, those of x, y and z that are known, and names
+    rows: NDArray[np.int64]  # rows of the table, unit after unit
+    ends: NDArray[np.int64]  # where the rows of each unit end, shape (N,)
 
     @property
     def labels(self) -> list[Any]:
@@ -162,40 +149,49 @@ def _agreed(pairs: Iterable[tuple[int, Any]]) -> dict[int, Any]:
     return {row: values.pop() for row, values in found.items() if len(values) == 1}
 
 
-def read_electrodes(
-    region: h5py.Dataset, column: StoredColumn
-) -> tuple[list[dict[str, Any]], list[str]]:
-    """Return what the electrodes of each unit say, and the columns that are not read.
+def read_electrodes(units: h5py.Group, n_units: int) -> list[dict[str, Any]] | None:
+    """Return what the electrodes of each unit say, None if the column is not readable.
 
-    `column` holds the values of `region`: rows of the table that it refers to, or, if it
-    refers to none, ids.
-
-    Raises
-    ------
-    FormatError
-        If the table or its ids cannot be read, or have no such rows.
+    A warning says if their table cannot be read, or which columns of it are not.
     """
+    names = [name for name in ("electrodes", PEAK) if has_link(units, name)]
+    column = read_column(units, names[0], n_units, own=False) if names else None
+    if column is None or column.data.ndim > 1 or column.data.dtype.kind not in "iu":
+        return None if names[:1] == ["electrodes"] else []
     numbers = column.data.astype(np.int64).tolist()
-    are_rows = "table" in region.attrs
-    table = _table(region) if are_rows else None
-    if table is None and h5.has_member(region.file, schema.ELECTRODES):
-        table = h5.member(region.file, schema.ELECTRODES)
-    rows, unread = ([], []) if table is None else _known(table)
-    if are_rows:
-        known = dict(enumerate(rows))
-    else:
-        known = {row["electrode"]: row for row in rows}
-    unknown = [n for n in numbers if n not in known]
-    if unknown and region.name.endswith(PEAK):
-        return [{} for _ in column.values()], []  # it may mean anything else
-    if unknown and are_rows:
-        raise FormatError(
-            f"there are {len(rows)} rows, and none of number {unknown[0]}"
-        )
-    several = [known.get(n, {"electrode": n}) for n in numbers]
-    ends = range(1, len(several) + 1) if column.ends is None else column.ends.tolist()
+    region = h5.member(units, column.name)
+    try:
+        known, unread = _known(region)
+    except FormatError as error:
+        warn(f"the electrodes of the units are not read: {error}")
+        return []
+    unknown = [number for number in numbers if number not in known]
+    if unknown and column.name == PEAK:
+        return []  # it means anything else
+    if unknown and "table" in region.attrs:
+        warn(f"the electrodes of the units are not read: there is no row {unknown[0]}")
+        return []
+    if unread:
+        warn(f"columns of the electrodes not read: {', '.join(unread)}")
+    several = [known.get(number, {"electrode": number}) for number in numbers]
+    ends = range(1, n_units + 1) if column.ends is None else column.ends.tolist()
     edges = itertools.pairwise([0, *ends])
-    return [_of_unit(several[start:stop]) for start, stop in edges], unread
+    return [_of_unit(several[start:stop]) for start, stop in edges]
+
+
+def _known(region: h5py.Dataset) -> tuple[dict[int, dict[str, Any]], list[str]]:
+    """Return what is known about each electrode, and the columns that are not read.
+
+    The keys are rows of the table that a column refers to, or, if it refers to none (as
+    spikelab 0.1 wrote it), ids.
+    """
+    if "table" in region.attrs:
+        rows, unread = _rows(_table(region))
+        return dict(enumerate(rows)), unread
+    if not h5.has_member(region.file, schema.ELECTRODES):
+        return {}, []
+    rows, unread = _rows(h5.member(region.file, schema.ELECTRODES))
+    return {row["electrode"]: row for row in rows}, unread
 
 
 def _table(region: h5py.Dataset) -> h5py.Group:
@@ -207,7 +203,7 @@ def _table(region: h5py.Dataset) -> h5py.Group:
     return h5.member(region.file, schema.ELECTRODES)
 
 
-def _known(table: h5py.Group) -> tuple[list[dict[str, Any]], list[str]]:
+def _rows(table: h5py.Group) -> tuple[list[dict[str, Any]], list[str]]:
     """Return what is known about each row of a table, and the columns that are not read."""
     names = column_names(table, table)
     ids = h5.dataset(table, "id")[()].tolist()

@@ -49,28 +49,14 @@ _NAMESPACE = UUID("6f1f1c0e-3b0a-5d5c-9a53-0d6f6f3c2c11")
 
 @attrs.frozen(eq=False)
 class Header:
-    """What the header of a file says beside its data.
+    """What the header of a file says beside its data."""
 
-    Parameters
-    ----------
-    session, subject : dict
-        Fields of an NWBSession and an NWBSubject, times as ISO 8601 text.
-    fs_Hz : float or None
-        Sampling rate.
-    time_zero_ms : float
-        Where time 0 lies, counted from the start of the session.
-    waveform_unit : str or None
-        Unit of the mean waveforms.
-    refused : list of str
-        What is left out of session and subject, and why.
-    """
-
-    session: dict[str, Any]
-    subject: dict[str, Any]
-    fs_Hz: float | None = None
-    time_zero_ms: float = 0.0
-    waveform_unit: str | None = None
-    refused: list[str] = attrs.field(factory=list)
+    session: dict[str, Any]  # fields of an NWBSession, times as ISO 8601 text
+    subject: dict[str, Any]  # fields of an NWBSubject
+    fs_Hz: float | None = None  # sampling rate
+    time_zero_ms: float = 0.0  # where time 0 lies, from the start of the session
+    waveform_unit: str | None = None  # of the mean waveforms
+    refused: list[str] = attrs.field(factory=list)  # what is left out, and why
 
     def metadata(self) -> dict[str, Any]:
         """Return what a reader puts into the metadata of a recording."""

@@ -31,29 +31,15 @@ class Plan(abc.ABC, Generic[O]):
     """All that a file of one object will hold, for checks, losses and writing.
 
     Making one raises ValueError if the object holds what NWB cannot.
-
-    Attributes
-    ----------
-    obj : data object
-        The object.
-    name : str
-        Name of its data class.
-    metadata : mapping
-        What is known about the recording that it is, or comes from.
-    recording : SpikeData or None
-        Its spikes, None if it has none.
-    header : Header
-        Session, subject and time 0.
-    units : UnitFacts or None
-        What is known about its units, None if nothing is and there are no spikes.
     """
 
-    header: Header
-    recording: SpikeData | None = None
-    units: UnitFacts | None = None
+    header: Header  # session, subject and time 0
+    recording: SpikeData | None = None  # the spikes, if it has any
+    units: UnitFacts | None = None  # what is known about the units
 
     def __init__(self, obj: O) -> None:
         self.obj, self.name = obj, data_class(obj).__name__
+        # Of the recording that it is, or comes from.
         self.metadata: Mapping[Any, Any] = getattr(obj, "metadata", None) or {}
 
     @abc.abstractmethod
@@ -97,10 +83,7 @@ def rounding_losses(name: str, path: str, times_ms: Any) -> Iterator[Loss]:
 def windows_ms(times: Any) -> NDArray[np.float64]:
     """Return windows as an array (S, 2) of starts and ends in ms.
 
-    Raises
-    ------
-    ValueError
-        If they are not pairs of finite numbers, or are rounded as float64.
+    Raises ValueError if they are not pairs of finite numbers that a float64 holds.
     """
     try:
         windows = np.asarray(list(times), dtype=np.float64).reshape(len(times), 2)
@@ -117,17 +100,7 @@ def windows_ms(times: Any) -> NDArray[np.float64]:
 
 
 class SpikeSlicesPlan(Plan[SpikeSliceStack]):
-    """Spikes on the clock of the recording, each once, and a trial for each window.
-
-    Attributes
-    ----------
-    windows : ndarray, shape (S, 2)
-        Starts and ends in ms.
-    zeros : ndarray, shape (S,)
-        The time that is 0 in each slice.
-    absolute : list of list of ndarray
-        Of each slice, the spike times of each unit.
-    """
+    """Spikes on the clock of the recording, each once, and a trial for each window."""
 
     recording: SpikeData
 
@@ -136,6 +109,7 @@ class SpikeSlicesPlan(Plan[SpikeSliceStack]):
         self.metadata, slices = recording_metadata(obj), obj.spike_stack
         self.windows = windows_ms(obj.times)
         starts = np.array([sd.start_time for sd in slices], dtype=float)
+        # The time that is 0 in each slice, and its spikes on that clock, unit by unit.
         self.zeros = self.windows[:, 0] - starts
         self.absolute: list[list[_Times]] = [
             [times - sd.start_time + start for times in sd.train]

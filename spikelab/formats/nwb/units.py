@@ -42,27 +42,13 @@ _KEYS = {
 
 @attrs.frozen(eq=False)
 class UnitFacts:
-    """What is known about N units, in the form that a table holds.
+    """What is known about N units, in the form that a table holds."""
 
-    Parameters
-    ----------
-    table : UnitTable
-        What is known about each unit.
-    ids : ndarray of int64, shape (N,)
-        Number of the row of each unit.
-    columns : list of StoredColumn
-        The columns that hold the attributes.
-    left_out : dict
-        Of the attributes that the file does not hold: why.
-    electrodes : Electrodes or None
-        The electrodes, if any are known.
-    """
-
-    table: UnitTable
-    ids: NDArray[np.int64]
-    columns: list[StoredColumn]
-    left_out: dict[Any, str]
-    electrodes: Electrodes | None
+    table: UnitTable  # what is known about each unit
+    ids: NDArray[np.int64]  # the number of the row of each unit, shape (N,)
+    columns: list[StoredColumn]  # that hold the attributes
+    left_out: dict[Any, str]  # why the file does not hold others
+    electrodes: Electrodes | None  # if any are known
 
     def cautions(self) -> str:
         """Return in words which attributes are left out or get another name."""

@@ -14,12 +14,11 @@ from spikelab.formats import h5
 from spikelab.formats.nwb import schema
 from spikelab.formats.nwb.columns import (
     WAVEFORMS,
-    StoredColumn,
     column_names,
     has_link,
     read_column,
 )
-from spikelab.formats.nwb.electrodes import PEAK, read_electrodes
+from spikelab.formats.nwb.electrodes import read_electrodes
 from spikelab.formats.nwb.packing import STRUCTURE
 from spikelab.formats.nwb.units import SPIKE_TIMES, SPIKE_TIMES_INDEX, UNKNOWN_UNIT
 from spikelab.spikedata import time_units
@@ -29,21 +28,11 @@ from spikelab.spikedata.unit_table import MISSING
 
 @attrs.frozen(eq=False)
 class UnitsReader:
-    """A table of units in an open file.
-
-    Parameters
-    ----------
-    table : h5py.Group
-        The table.
-    own : bool
-        Whether spikelab wrote it, so that its notes can be trusted.
-    notes : mapping
-        Attributes of the root of the file, if spikelab wrote it.
-    """
+    """A table of units in an open file."""
 
     table: h5py.Group
-    own: bool
-    notes: Mapping[str, Any] = attrs.field(factory=dict)
+    own: bool  # whether spikelab wrote it, so that its notes can be trusted
+    notes: Mapping[str, Any] = attrs.field(factory=dict)  # of the root, if own
 
     @classmethod
     def of(
@@ -51,10 +40,7 @@ class UnitsReader:
     ) -> Self:
         """Return the table `group` of a file, by default the one that it has for units.
 
-        Raises
-        ------
-        FormatError
-            If there is none; it names the tables of units that there are.
+        Without any, a FormatError names the tables of units that there are.
         """
         name = group or str(notes.get("group", schema.UNITS))
         if file.get(name, getlink=True) is None:
@@ -191,18 +177,21 @@ class UnitsReader:
         return {key: value for key, value in found.items() if value is not None}
 
     def attributes(self) -> list[dict[str, Any]]:
-        """Return what is known about each unit.
-
-        Warns
-        -----
-        UserWarning
-            If columns of the units or the electrodes are not read.
-        """
+        """Return what is known about each unit; warn of columns that are not read."""
         units: list[dict[str, Any]] = [{"unit_id": unit} for unit in self.ids.tolist()]
-        columns, left_out = self._columns()
+        structure = STRUCTURE | {self.times}
+        found = {
+            name: read_column(self.table, name, len(units), own=self.own)
+            for name in column_names(self.table, self._listed())
+            if name not in structure
+        }
+        left_out = [name for name, column in found.items() if column is None]
         if not self.own:  # in our own files the columns say all that the electrodes do
-            left_out += self._add_electrodes(units)
-        for column in columns:
+            electrodes = read_electrodes(self.table, len(units))
+            left_out += ["electrodes"] * (electrodes is None)
+            for unit, known in zip(units, electrodes or [], strict=False):
+                unit.update(known)
+        for column in filter(None, found.values()):
             for unit, value in zip(units, column.values(), strict=True):
                 if value is not MISSING:
                     unit[column.key] = value
@@ -216,17 +205,6 @@ class UnitsReader:
             )
         return units
 
-    def _columns(self) -> tuple[list[StoredColumn], list[str]]:
-        """Return the columns that hold attributes, and the names of those left out."""
-        structure = STRUCTURE | {self.times}
-        found = {
-            name: read_column(self.table, name, len(self.ids), own=self.own)
-            for name in column_names(self.table, self._listed())
-            if name not in structure
-        }
-        columns = [column for column in found.values() if column is not None]
-        return columns, [name for name, column in found.items() if column is None]
-
     def _listed(self) -> list[str]:
         """Return the names of the columns: those that the table lists, or its members."""
         listed = self.table.attrs.get("colnames")
@@ -234,26 +212,6 @@ class UnitsReader:
             name.decode("utf-8", "replace") if isinstance(name, bytes) else str(name)
             for name in (self.table if listed is None else np.ravel(listed))
         ]
-
-    def _add_electrodes(self, units: list[dict[str, Any]]) -> list[str]:
-        """Add its electrodes to each unit; return the column if it cannot be read."""
-        names = [n for n in ("electrodes", PEAK) if has_link(self.table, n)]
-        if not names:
-            return []
-        column = read_column(self.table, names[0], len(units), own=False)
-        if column is None or column.data.ndim > 1 or column.data.dtype.kind not in "iu":
-            return names[:1] if names[0] != PEAK else []
-        region = h5.member(self.table, names[0])
-        try:
-            found, unread = read_electrodes(region, column)
-        except FormatError as error:
-            warn(f"the electrodes of the units are not read: {error}")
-            return []
-        for unit, known in zip(units, found, strict=True):
-            unit.update(known)
-        if unread:
-            warn(f"columns of the electrodes not read: {', '.join(unread)}")
-        return []
 
 
 def _covers(intervals: NDArray[Any], start: float, stop: float) -> bool:

@@ -192,11 +192,8 @@ class NWBWriter(FileWriter[Plan[Any]]):
 
     def _own_names(self) -> dict[str, str]:
         """Return the options that give another name than NWB does."""
-        fields, names = (
-            attrs.fields_dict(NWBWriter),
-            {n: getattr(self, n) for n in _NAMES},
-        )
-        return {n: v for n, v in names.items() if v != fields[n].default}
+        fields, given = attrs.fields_dict(NWBWriter), attrs.asdict(self, recurse=False)
+        return {n: given[n] for n in _NAMES if given[n] != fields[n].default}
 
     def _cautions(self, plan: Plan[Any]) -> Iterator[str]:
         recording, names = plan.recording, self._own_names()
