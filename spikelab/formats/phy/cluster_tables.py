@@ -4,7 +4,8 @@ import csv
 import io
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +20,9 @@ from spikelab.spikedata.unit_table import is_nan
 Table = dict[str, dict[int, str]]
 """The cells that are not empty, by column and cluster."""
 
-IsChannel = Callable[[str, str], bool]
-"""A function that returns whether a cell of a column is one that the folder can have."""
-
 UNSORTED = "unsorted"
 """Phy's label for a cluster that has none."""
 
-_SUFFIXES = (".tsv", ".csv")
 _ID_COLUMNS = ("cluster_id", "id")
 _WHOLE = re.compile(r"[+-]?\d{1,40}")
 _NOT_FINITE = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
@@ -44,28 +41,16 @@ def _texts(cells: Iterable[Any]) -> tuple[str, ...]:
 
 @attrs.frozen
 class TableColumn:
-    """One column of a table, as it is exported.
+    """One column of a table, as it is exported."""
 
-    Parameters
-    ----------
-    name : str
-        The name in the table.
-    attribute : str
-        The attribute of the units that it holds.
-    kind : {"value", "text", "label", "coordinate", "id"}
-        What the cells are: numbers and bools, str, labels (where `UNSORTED` stands for
-        none), one coordinate of a location, or the ids for SpikeInterface.
-    cells : tuple of str
-        The cell of each unit, in the order of the recording; empty for none.
-    container : str
-        Of coordinates: the type of the location, ``list``, ``tuple`` or a dtype.
-    """
-
-    name: str
-    attribute: str
+    name: str  # in the table
+    attribute: str  # of the units
+    # "value" (numbers, bools), "text", "label" (`UNSORTED` stands for none), "coordinate"
+    # (one of a location), "id" (for SpikeInterface), or "" (of another program)
     kind: str
+    # of each unit, in the order of the recording; empty for none
     cells: tuple[str, ...] = attrs.field(converter=_texts)
-    container: str = "list"
+    container: str = "list"  # of coordinates: "list", "tuple" or a dtype
 
     def written(self) -> list[str]:
         """Return the cells as they stand in the table."""
@@ -82,6 +67,24 @@ class TableColumn:
     def value(self, cell: str) -> Any:
         """Return the value that a cell which is not empty stands for."""
         return cell if self.kind in ("text", "label") else guessed(cell)
+
+
+@attrs.frozen
+class ChannelCells:
+    """The cells of tables that must be channels of the folder."""
+
+    columns: Collection[str] = ()  # the columns that hold channels
+    numbers: Collection[int] | None = None  # the channels; None if they are not known
+
+    def fit(self, cell: str) -> bool:
+        """Return whether a cell is a channel, or stands for a missing one."""
+        channel = whole_number(cell)
+        if channel is None:
+            return is_missing(guessed(cell))
+        return channel >= 0 if self.numbers is None else channel in self.numbers
+
+
+NO_CHANNELS = ChannelCells()
 
 
 def is_missing(value: Any) -> bool:
@@ -139,30 +142,27 @@ def are_same(a: str, b: str) -> bool:
     return a == b or (number(a) is not None and number(a) == number(b))
 
 
-def read_tables(folder: Path, is_channel: IsChannel | None = None) -> dict[Path, Table]:
+def read_tables(folder: Path, channels: ChannelCells) -> dict[Path, Table]:
     """Return all ``cluster_*`` tables of a folder, ``cluster_info`` last.
 
-    A table that cannot be read is left out with a warning. `is_channel` is that of
-    :func:`read_table`.
+    A table that cannot be read is left out with a warning.
     """
-    files = [f for f in folder.glob("cluster_*") if f.suffix.lower() in _SUFFIXES]
+    files = [
+        f for f in folder.glob("cluster_*") if f.suffix.lower() in (".tsv", ".csv")
+    ]
     tables = {}
-    for file in sorted(files, key=_rank):
+    files.sort(key=lambda f: (f.suffix.lower() == ".csv", f.name))  # as Phy prefers
+    for file in sorted(files, key=lambda f: f.stem == "cluster_info"):
         with npy.leaving_out():
-            tables[file] = read_table(file, is_channel)
+            tables[file] = read_table(file, channels)
     return tables
-
-
-def _rank(path: Path) -> tuple[bool, int, str]:
-    # Phy gathers the columns of the others in cluster_info, and prefers .tsv to .csv.
-    return path.stem == "cluster_info", _SUFFIXES.index(path.suffix.lower()), path.name
 
 
 def combined(tables: Mapping[Path, Table]) -> Table:
     """Return the columns of all tables; later ones fill what earlier ones leave.
 
-    A warning names the clusters for which another table than ``cluster_info`` holds
-    another text.
+    Phy gathers the columns of the others in ``cluster_info``. A warning names clusters
+    for which another table than that holds another text.
     """
     table: Table = {}
     for path, found in tables.items():
@@ -183,12 +183,11 @@ def combined(tables: Mapping[Path, Table]) -> Table:
     return table
 
 
-def read_table(path: Path, is_channel: IsChannel | None = None) -> Table:
+def read_table(path: Path, channels: ChannelCells = NO_CHANNELS) -> Table:
     """Return the columns of a table, whose delimiter is a tab, a comma or a semicolon.
 
-    Rows whose id is no whole number, or that are not UTF-8, and cells of channels of
-    which `is_channel` (column, cell) is False are left out; of rows of one cluster the
-    last counts. One warning names the rows. Rows and cells of blanks count for nothing.
+    Rows whose id is no whole number, or that are not UTF-8, and cells that are none of
+    the `channels` are left out; of rows of one cluster the last counts. One warning names the rows. Rows and cells of blanks count for nothing.
     Raises FormatError for a file that is no table, or has no column ``cluster_id`` or
     ``id``.
     """
@@ -209,57 +208,53 @@ def read_table(path: Path, is_channel: IsChannel | None = None) -> Table:
         key = next((lower.index(k) for k in _ID_COLUMNS if k in lower), None)
         if key is None:
             raise FormatError(f"{path} has no column cluster_id or id, got {names}")
-        table, problems = _cells(rows, names, key, is_channel)
+        table, odd = _cells(rows, names, key, channels)
     except (OSError, csv.Error) as error:
         raise FormatError(f"{path} is not a table of clusters: {error}") from error
-    found = [text.format(_listed(sorted(at))) for text, at in problems.items() if at]
-    if found:
+    if odd:
+        found = [text.format(_listed(sorted(at))) for text, at in odd.items()]
         warn(f"{path}: {'; '.join(found)}")
     return table
 
 
 def _cells(
-    rows: Any, names: list[str], key: int, is_channel: IsChannel | None
+    rows: Any, names: list[str], key: int, channels: ChannelCells
 ) -> tuple[Table, dict[str, set[int]]]:
     """Return the columns of a table, and the numbers of odd rows by what is odd."""
     table: Table = {}
-    seen: dict[int, set[int]] = {}
-    odd, no_channel, contradicting, long = (
-        set[int](),
-        set[int](),
-        set[int](),
-        set[int](),
-    )
+    odd: dict[str, set[int]] = defaultdict(set)
+    seen: dict[int, set[int]] = defaultdict(set)
+    columns = [
+        (i, name, name in channels.columns)
+        for i, name in enumerate(names)
+        if name and i != key
+    ]
     for row in rows:
-        if not "".join(row).strip():
+        text, line = "".join(row), rows.line_num
+        if not text.strip():
             continue
         cluster = whole_number(row[key]) if key < len(row) else None
-        if (
-            cluster is None
-            or abs(cluster) >= 2**63
-            or re.search("[\ud800-\udfff]", "".join(row))
-        ):
-            odd.add(rows.line_num)
+        is_id = cluster is not None and abs(cluster) < 2**63
+        if cluster is None or not is_id or re.search("[\ud800-\udfff]", text):
+            odd["left out row {}, which has no cluster id or is not UTF-8"].add(line)
             continue
-        seen.setdefault(cluster, set()).add(rows.line_num)
+        seen[cluster].add(line)
         if "".join(row[len(names) :]).strip():
-            long.add(rows.line_num)
-        for i, (name, cell) in enumerate(zip(names, row, strict=False)):
-            if i == key or not name or not cell.strip():
+            odd["left out cells in row {} beyond the last column"].add(line)
+        for i, name, is_channel in columns:
+            cell = row[i] if i < len(row) else ""
+            if not cell.strip():
                 continue
-            if is_channel is not None and not is_channel(name, cell):
-                no_channel.add(rows.line_num)
+            if is_channel and not channels.fit(cell):
+                odd["left out ch in row {}, which is no channel of the folder"].add(
+                    line
+                )
                 continue
             cells = table.setdefault(name, {})
-            if not are_same(cells.get(cluster, cell), cell):
-                contradicting |= seen[cluster]
+            if cluster in cells and not are_same(cells[cluster], cell):
+                odd["rows {} contradict each other, the last counts"] |= seen[cluster]
             cells[cluster] = cell
-    return table, {
-        "left out row {}, which has no cluster id or is not UTF-8": odd,
-        "left out ch in row {}, which is no channel of the folder": no_channel,
-        "rows {} contradict each other about a cluster, the last counts": contradicting,
-        "left out cells in row {} beyond the last column": long,
-    }
+    return table, odd
 
 
 def _listed(numbers: Sequence[int]) -> str:

@@ -49,66 +49,48 @@ class Facts:
     """The facts that the arrays of a folder cannot hold.
 
     Without arguments it is what is known about a folder of another program.
-
-    Parameters
-    ----------
-    format : {"kilosort", "phy"}, optional
-        The export that wrote the folder; None if another program did.
-    fs_Hz : float, optional
-        Sampling rate.
-    time_unit : {"samples", "ms", "s"}
-        Time unit of the spike times.
-    start_time_ms, length_ms : float, optional
-        The recording window.
-    first_sample : int
-        What must be added to the sample numbers in the folder.
-    cluster_ids, spike_counts : tuple of int
-        Cluster of each unit, in the order of the recording, and its number of spikes. A
-        unit that had some and has none any more was merged or split in Phy.
-    unit_ids : tuple of int or str
-        The attribute ``unit_id`` of each unit.
-    spike_order : {"unit", "time"}
-        Order of the spikes.
-    spike_times_file, spike_clusters_file : str
-        Names of the arrays.
-    columns : tuple of TableColumn
-        The columns of the ``cluster_*.tsv`` with the cells of all units: Phy drops those
-        of units without spikes when it saves.
-    templates : str, optional
-        Where the templates come from.
-    placeholders : tuple of int
-        Clusters whose template is a placeholder.
-    waveform_channels : bool
-        Whether the units have the attribute ``waveform_channels``.
     """
 
+    # The export that wrote the folder, one of FORMATS; None if another program did.
     format: str | None = None
+    # Sampling rate in Hz.
     fs_Hz: float | None = attrs.field(
         default=None, validator=_optional(validate.is_positive)
     )
+    # Time unit of the spike times.
     time_unit: str = attrs.field(default="samples", validator=time_units.is_time_unit)
+    # The recording window.
     start_time_ms: float | None = attrs.field(
         default=None, validator=_optional(validate.is_finite)
     )
     length_ms: float | None = attrs.field(
         default=None, validator=_optional(validate.is_finite)
     )
+    # What must be added to the sample numbers in the folder.
     first_sample: int = attrs.field(default=0, validator=_are_int64)
+    # Of each unit, in the order of the recording: its cluster and number of spikes. One
+    # that had some and has none any more was merged or split in Phy.
     cluster_ids: tuple[int, ...] = attrs.field(
         default=(), converter=_as_tuple, validator=_are_int64
     )
     spike_counts: tuple[int, ...] = attrs.field(
         default=(), converter=_as_tuple, validator=_are_int64
     )
+    # The attribute ``unit_id`` of each unit, int or str.
     unit_ids: tuple[Any, ...] = attrs.field(default=(), converter=_as_tuple)
+    # Order of the spikes, "unit" or "time", and the names of the arrays.
     spike_order: str = "unit"
     spike_times_file: str = "spike_times.npy"
     spike_clusters_file: str = "spike_clusters.npy"
+    # The columns of the tables with the cells of all units: Phy drops those of units
+    # without spikes when it saves.
     columns: tuple[TableColumn, ...] = attrs.field(default=(), converter=_columns)
+    # Where the templates come from, and the clusters whose template is a placeholder.
     templates: str | None = None
     placeholders: tuple[int, ...] = attrs.field(
         default=(), converter=_as_tuple, validator=_are_int64
     )
+    # Whether the units have the attribute ``waveform_channels``.
     waveform_channels: bool = True
 
     def __attrs_post_init__(self) -> None:

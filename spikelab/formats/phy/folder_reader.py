@@ -22,13 +22,7 @@ from spikelab.formats.phy import (
     templates,
     unit_columns,
 )
-from spikelab.formats.phy.cluster_tables import (
-    IsChannel,
-    Table,
-    guessed,
-    is_missing,
-    whole_number,
-)
+from spikelab.formats.phy.cluster_tables import ChannelCells, Table
 from spikelab.formats.phy.facts import Facts
 from spikelab.formats.phy.params import PARAMS_FILE, read_params, read_sample_rate
 from spikelab.formats.phy.spike_arrays import Units
@@ -184,9 +178,9 @@ class FolderReader(ReaderOptions):
         places = channels.read(
             folder, self.channel_map_file, self.channel_positions_file
         )
-        is_channel = _channels_of(folder, known, *places)
-        tables = cluster_tables.read_tables(folder, is_channel)
-        named = self._named_table(folder, tables, is_channel)
+        cells = _channel_cells(folder, known, *places)
+        tables = cluster_tables.read_tables(folder, cells)
+        named = self._named_table(folder, tables, cells)
         table = {**cluster_tables.combined(tables), **named}
         rows = self._attributes(folder, known, units, table, *places)
         if length is not None:
@@ -256,7 +250,7 @@ class FolderReader(ReaderOptions):
         return known
 
     def _named_table(
-        self, folder: Path, tables: Mapping[Path, Table], is_channel: IsChannel
+        self, folder: Path, tables: Mapping[Path, Table], cells: ChannelCells
     ) -> Table:
         """Return the table that the caller named, an empty one if it is not there."""
         if self.cluster_info_tsv is None:
@@ -264,7 +258,7 @@ class FolderReader(ReaderOptions):
         path = folder / os.fspath(self.cluster_info_tsv)
         if path in tables:
             return tables[path]
-        return cluster_tables.read_table(path, is_channel) if path.is_file() else {}
+        return cluster_tables.read_table(path, cells) if path.is_file() else {}
 
     def _kept(self, ids: Sequence[int], named: Table) -> list[int]:
         """Return the positions of the units that the caller wants."""
@@ -289,35 +283,24 @@ class FolderReader(ReaderOptions):
         return kept
 
 
-def _channels_of(
+def _channel_cells(
     folder: Path,
     known: Facts,
     electrodes: NDArray[np.int64] | None,
     positions: NDArray[Any] | None,
-) -> IsChannel:
-    """Return whether a cell of a column holds a channel, if it should.
-
-    Columns ``ch`` and ``channel`` should, unless spikelab exported such an attribute.
-    """
+) -> ChannelCells:
+    """Return which cells of tables must be channels: ``ch``, if Phy may have written it."""
     columns = {"ch", "channel"} - {column.name for column in known.columns}
-    numbers: Any = electrodes
-    if known.format == "kilosort":  # the map has an entry for each unit
-        numbers = None
-    elif numbers is None:
-        n_channels = read_params(folder).get("n_channels_dat")
-        if positions is not None:
-            n_channels = len(positions)
-        numbers = range(n_channels) if isinstance(n_channels, int) else None
-
-    def is_channel(column: str, cell: str) -> bool:
-        if column not in columns or is_missing(guessed(cell)):
-            return True
-        channel = whole_number(cell)
-        if channel is None or channel < 0:
-            return False
-        return numbers is None or channel in numbers
-
-    return is_channel
+    if known.format == "kilosort":  # whose map has an entry for each unit
+        return ChannelCells(columns)
+    if electrodes is not None:
+        return ChannelCells(columns, set(electrodes.tolist()))
+    n_channels = read_params(folder).get("n_channels_dat")
+    if positions is not None:
+        n_channels = len(positions)
+    return ChannelCells(
+        columns, range(n_channels) if isinstance(n_channels, int) else None
+    )
 
 
 def read(
