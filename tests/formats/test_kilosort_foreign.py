@@ -318,7 +318,6 @@ class TestArrays:
             ("channel_map", np.array([0.5, 1, 2, 3]), "electrode"),
             ("channel_positions", np.zeros(4), "location"),
             ("channel_positions", np.zeros((3, 2)), "location"),
-            ("templates", np.ones((3, 5, 6)), "electrode"),
             ("amplitudes", np.ones(5), "amplitudes"),
             ("spike_templates", np.array([0, 1, 2, 0, 1, 9]), "nothing"),
             ("spike_templates", np.array([0, 1]), "nothing"),

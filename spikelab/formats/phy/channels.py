@@ -12,9 +12,6 @@ from spikelab.errors import FormatError
 from spikelab.formats.phy import npy
 from spikelab.spikedata.unit_table import UnitTable
 
-_FARTHEST = 1e30
-"""The largest coordinate for which there are others above it in float32."""
-
 
 @attrs.frozen(eq=False)
 class Channels:
@@ -104,8 +101,6 @@ def _places(table: UnitTable) -> NDArray[np.float32] | None:
     if len(sizes) != 1 or 0 in sizes:
         return None
     places: Any = np.array(table.locations)[:, :2]
-    if np.abs(places).max() > _FARTHEST:
-        return None
     padded = np.zeros((len(table), 2), dtype=np.float32)
     padded[:, : places.shape[1]] = places
     return padded
@@ -129,9 +124,8 @@ def _positions(
         positions[used[apart]], placed[used[apart]] = at[apart], True
     left = np.flatnonzero(~placed)
     top = positions[placed].max(axis=0) if placed.any() else np.array([0.0, -1.0])
-    step = max(1.0, float(np.spacing(np.float32(np.abs(top).max()))))
     positions[left, 0] = top[0]
-    positions[left, 1] = top[1] + step * (1 + np.arange(len(left)))
+    positions[left, 1] = top[1] + 1 + np.arange(len(left))
     return positions.astype(np.float32), int(placed.sum())
 
 
@@ -148,8 +142,8 @@ def read(
     with npy.leaving_out():
         path = folder / positions_file
         found = npy.read(path, ndim=2)
-        n_channels = len(found if electrodes is None else electrodes)
-        if not 1 <= found.shape[1] <= 3 or len(found) != n_channels:
+        n_channels = 0 if electrodes is None else len(electrodes)
+        if not 1 <= found.shape[1] <= 3 or len(found) < n_channels:
             raise FormatError(
                 f"{path} must have shape (channels, 2) with the channels of {map_file}, "
                 f"got {found.shape}"

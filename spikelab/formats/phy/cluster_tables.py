@@ -103,16 +103,13 @@ def as_text(value: Any) -> str | None:
         isinstance(value, np.ndarray) and not value.ndim
     ):
         value = value.item()
-    if is_missing(value):
-        return ""
     if isinstance(value, bool | int):
         return str(value)
-    if isinstance(value, float):
-        finite = math.isfinite(value)
-        return np.format_float_positional(value, trim="0") if finite else None
-    if isinstance(value, str) and _READABLE.fullmatch(value):
-        return str(value)
-    return None
+    if isinstance(value, str):
+        return str(value) if _READABLE.fullmatch(value) else None
+    if isinstance(value, float) and math.isfinite(value):
+        return np.format_float_positional(value, trim="0")
+    return "" if is_missing(value) else None
 
 
 def number(text: str) -> float | int | None:

@@ -253,12 +253,8 @@ class ClusterFolderWriter(Writer[R, Folders]):
         return folder_reader.FolderReader().read(staged)
 
     def _carried(self, folders: Folders) -> DataObject:
-        obj = folders.obj
         carried = [plan.carried() for plan in folders.plans.values()]
-        if not isinstance(obj, SpikeSliceStack):
-            return carried[0]
-        own = stacks.has_own_attributes(obj)
-        return stacks.stack_of(carried, obj.times, own=own)
+        return stacks.made_of(carried, folders.obj)
 
     def _atol_ms(self, folders: Folders) -> float:
         plans = list(folders.plans.values())

@@ -306,10 +306,7 @@ class PhyWriter(ClusterFolderWriter[str]):
             raw_data.with_raw(sd, staged / name, read_facts(staged / name).first_sample)
             for name, sd in folders.items()
         ]
-        if not isinstance(read, SpikeSliceStack):
-            return slices[0]
-        own = stacks.has_own_attributes(read)
-        return stacks.stack_of(slices, read.times, own=own)
+        return stacks.made_of(slices, read)
 
     def _written(self, obj: DataObject, target: StrPath) -> str:
         is_stack = isinstance(obj, SpikeSliceStack)

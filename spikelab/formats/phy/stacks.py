@@ -54,6 +54,13 @@ def stack_of(
     )
 
 
+def made_of(slices: list[SpikeData], like: DataObject) -> DataObject:
+    """Return the recordings of an object as such an object: a stack, or a recording."""
+    if not isinstance(like, SpikeSliceStack):
+        return slices[0]
+    return stack_of(slices, like.times, own=has_own_attributes(like))
+
+
 def has_own_attributes(stack: SpikeSliceStack) -> bool:
     """Return whether slices have attributes of their own."""
     return any(sd.neuron_attributes is not None for sd in stack.spike_stack)

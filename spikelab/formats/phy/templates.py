@@ -321,11 +321,6 @@ def read_templates(
                 used = npy.read(folder / name, shape=shape)
                 columns = np.where(np.isfinite(used), used, -1).astype(np.int64)
         n_all = n_channels or int(columns.max()) + 1
-        if columns.base is not None and shape[1] > n_all:
-            raise FormatError(
-                f"{folder / 'templates.npy'} must have a column for each of {n_all} "
-                f"channels, got {shape[1]}"
-            )
         columns = np.where(columns < n_all, columns, -1)
         unwhitening = None
         path = folder / "whitening_mat_inv.npy"
