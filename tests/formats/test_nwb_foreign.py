@@ -131,6 +131,19 @@ def make_table_a_ring(file):
     file[ELECTRODES] = h5py.SoftLink(f"/{ELECTRODES}")
 
 
+def make_table_dangle(file):
+    """The table of electrodes is a link to nothing, beside what is left of it."""
+    del file[ELECTRODES]
+    file[ELECTRODES] = h5py.SoftLink("/nothing")
+
+
+def make_no_devices(file):
+    """All that is known of the devices is in another file."""
+    ephys = ELECTRODES.rsplit("/", 1)[0]
+    del file[ephys]
+    file[ephys] = h5py.ExternalLink("gone.nwb", f"/{ephys}")
+
+
 def make_no_ids(file):
     """The ids of the electrodes are in another file."""
     del file[f"{ELECTRODES}/id"]
@@ -157,8 +170,8 @@ def make_no_reference(file):
 @pytest.mark.parametrize(
     "damage",
     [
-        *(make_no_table, make_table_a_ring, make_no_ids, make_dangling_ids),
-        *(make_too_few, make_no_reference),
+        *(make_no_table, make_table_a_ring, make_table_dangle, make_no_devices),
+        *(make_no_ids, make_dangling_ids, make_too_few, make_no_reference),
     ],
 )
 def test_electrodes_that_cannot_be_read_cost_no_spikes(damage, path):
@@ -241,6 +254,10 @@ def test_enumerations_are_read_as_their_names(path):
         file["units/cell"][1] = 2
     with pytest.raises(FormatError, match="codes of its names, got 2"):
         load_spikedata_from_nwb(path)
+    with h5py.File(path, "r+") as file:
+        file["units/cell"].attrs["elements"] = h5py.Reference()
+    with pytest.warns(UserWarning, match="left out: cell "):
+        assert known(path, "side") == ["right", "left", "right"]
 
 
 def test_enumerations_of_electrodes_are_read_as_their_names(path):

@@ -118,6 +118,8 @@ def read_column(
     if (data.dtype.kind == "O" and not is_text) or has_link(table, f"{index}_index"):
         return None
     values = _named(data, h5.texts(data) if is_text else data[()])
+    if values is None:
+        return None
     ends = None
     if stops is not None:
         ends = SpikeTrains.from_flat(values, stops[()], str(stops.name)).ends
@@ -150,11 +152,17 @@ def has_link(group: h5py.Group, name: str) -> bool:
     return bool(group.id.links.exists(name.encode()))
 
 
-def _named(data: h5py.Dataset, values: NDArray[Any]) -> NDArray[Any]:
-    """Return the names that the codes of an enumeration stand for, else `values`."""
+def _named(data: h5py.Dataset, values: NDArray[Any]) -> NDArray[Any] | None:
+    """Return the names that the codes of an enumeration stand for, else `values`.
+
+    None if the names are gone.
+    """
     names: dict[Any, Any] = {}
     if data.attrs.get("neurodata_type") == "EnumData" and "elements" in data.attrs:
-        elements = data.file[data.attrs["elements"]]
+        try:
+            elements = data.file[data.attrs["elements"]]
+        except (KeyError, RuntimeError, TypeError, ValueError):
+            return None
         names = dict(enumerate(h5.texts(elements).tolist()))
     elif found := h5py.check_enum_dtype(data.dtype):
         names = {code: name for name, code in found.items()}

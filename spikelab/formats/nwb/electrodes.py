@@ -163,7 +163,8 @@ def read_electrodes(units: h5py.Group, n_units: int) -> list[dict[str, Any]] | N
     try:
         known, unread = _known(region)
     except FormatError as error:
-        warn(f"the electrodes of the units are not read: {error}")
+        why, _, _ = str(error).partition(";")  # which lists all datasets of the file
+        warn(f"the electrodes of the units are not read: {why}")
         return []
     unknown = [number for number in numbers if number not in known]
     if unknown and column.name == PEAK:
@@ -196,11 +197,15 @@ def _known(region: h5py.Dataset) -> tuple[dict[int, dict[str, Any]], list[str]]:
 
 def _table(region: h5py.Dataset) -> h5py.Group:
     """Return the table that a column refers to; if it is gone, that of the file."""
+    file, usual = region.file, None
+    with contextlib.suppress(FormatError):
+        usual = h5.member(file, schema.ELECTRODES)
     with contextlib.suppress(KeyError, RuntimeError, TypeError, ValueError):
-        found = region.file[region.attrs["table"]]
-        if isinstance(found, h5py.Group) and len(found):
+        found = file[region.attrs["table"]]
+        # One that was deleted has no name; HDF5 searches the file for names.
+        if isinstance(found, h5py.Group) and (found == usual or found.name):
             return found
-    return h5.member(region.file, schema.ELECTRODES)
+    return h5.member(file, schema.ELECTRODES)
 
 
 def _rows(table: h5py.Group) -> tuple[list[dict[str, Any]], list[str]]:

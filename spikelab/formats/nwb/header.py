@@ -205,8 +205,9 @@ def read_header(file: h5py.File, notes: Mapping[str, Any]) -> Header:
     general: dict[str, Any] = {}
     animal: dict[str, Any] = {}
     unread = _read_texts(file, "/", known, names & schema.MEMBERS | {_REFERENCE})
-    unread += _read_texts(file, "general", general)
-    unread += _read_texts(file, "general/subject", animal)
+    unread += _read_texts(file, "general", general, names)
+    of_subject = {f.name for f in attrs.fields(NWBSubject)}
+    unread += _read_texts(file, "general/subject", animal, of_subject)
     zero = _time_zero(known.pop(_REFERENCE, None), known.get("session_start_time"))
     known |= general
     for name in (*_NOT_CARRIED, *_PROGRAMS):
@@ -229,22 +230,22 @@ def read_header(file: h5py.File, notes: Mapping[str, Any]) -> Header:
 
 
 def _read_texts(
-    file: h5py.File, place: str, found: dict[str, Any], names: set[str] | None = None
+    file: h5py.File, place: str, found: dict[str, Any], names: set[str]
 ) -> list[str]:
-    """Read the datasets of a group that are not blank, of the `names`, by default all.
+    """Read the datasets of a group that are not blank; of the root, only the `names`.
 
-    Returns why others are not read, such as links that cannot be followed.
+    Returns why some of the `names` are not read, such as links that cannot be followed.
     """
     group = h5.member(file, place) if h5.has_member(file, place) else {}
     unread = []
-    for name in sorted(set(group) if names is None else names.intersection(group)):
+    for name in sorted(names.intersection(group) if place == "/" else group):
         try:
             data = h5.member(group, name)
             if not isinstance(data, h5py.Dataset) or data.shape is None:
                 continue
             h5.check_size(data, repr(name))
         except FormatError as error:
-            unread.append(str(error))
+            unread += [str(error)] * (name in names)
             continue
         is_text = h5py.check_string_dtype(data.dtype) is not None
         value = (h5.texts(data) if is_text else data[()]).tolist()
