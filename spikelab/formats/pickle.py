@@ -5,7 +5,7 @@ import datetime
 import pathlib
 import pickle
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, TypedDict, Unpack
 
@@ -41,12 +41,14 @@ _TOO_DEEP = "the object must not nest so deep to be pickled"
 
 _PLAIN_TYPES: tuple[type, ...] = (
     *(type(None), bool, int, float, complex, str, bytes, bytearray, slice, range),
-    *(datetime.date, datetime.time, datetime.datetime, datetime.timedelta),
-    *(datetime.timezone, pathlib.PosixPath, pathlib.WindowsPath),
+    *(datetime.date, datetime.timedelta, datetime.timezone),
+    *(pathlib.PosixPath, pathlib.WindowsPath, SpikeTrains),
 )
 
+_TIMES: tuple[type, ...] = (datetime.time, datetime.datetime)
+
 _CONTAINERS: tuple[type, ...] = (
-    *(list, tuple, set, frozenset, SpikeTrains),
+    *(list, tuple, set, frozenset),
     *(dict, collections.OrderedDict, collections.defaultdict),
 )
 
@@ -163,31 +165,34 @@ def _contiguous(array: NDArray[Any], folder: Path) -> NDArray[Any]:
 def _untrusted(where: str, value: Any, seen: dict[int, Any]) -> Iterator[str]:
     """Yield in words what a pickle cannot be loaded with unless it is trusted."""
     cls = type(value)
-    is_scalar = isinstance(value, np.generic | np.dtype) and cls is not np.record
-    has_zone = getattr(value, "tzinfo", None) is not None
-    if is_scalar or id(value) in seen or (cls in _PLAIN_TYPES and not has_zone):
+    if cls in _PLAIN_TYPES or id(value) in seen:
         return
     seen[id(value)] = value  # kept, so that nothing else gets its id
-    if has_zone and cls in _PLAIN_TYPES:
-        yield from _untrusted(f"the time zone of {where}", value.tzinfo, seen)
-    elif cls in (np.ndarray, np.memmap) and _has_plain_dtype(value):
+    items: Iterable[tuple[str, Any]] = ()
+    if cls in _TIMES:
+        items = [(f"the time zone of {where}", value.tzinfo)]
+    elif cls in (np.ndarray, np.memmap) and _is_plain(value.dtype):
         if value.dtype.hasobject:
-            yield from _untrusted(where, value.ravel().tolist(), seen)
+            items = [(where, value.ravel().tolist())]
     elif cls in _CONTAINERS:
         if isinstance(value, Mapping):
             yield from _untrusted(where, list(value), seen)
-        items = value.items() if isinstance(value, Mapping) else enumerate(value)
-        for key, item in items:
-            yield from _untrusted(f"{where}[{key!r:.80}]", item, seen)
+        pairs = value.items() if isinstance(value, Mapping) else enumerate(value)
+        items = (
+            (f"{where}[{key!r:.80}]", item)
+            for key, item in pairs
+            if type(item) not in _PLAIN_TYPES
+        )
     elif DATA_CLASSES.get(cls.__name__) is cls:
-        for name, item in vars(value).items():
-            yield from _untrusted(name, item, seen)
-    else:
+        items = vars(value).items()
+    elif not isinstance(value, np.generic | np.dtype) or cls is np.record:
         yield f"{where} is a {cls.__qualname__}, loaded with trusted=True only"
+    for name, item in items:
+        yield from _untrusted(name, item, seen)
 
 
-def _has_plain_dtype(array: NDArray[Any]) -> bool:
-    return array.dtype.kind in "biufcSUVmMO" and array.dtype.type is not np.record
+def _is_plain(dtype: np.dtype[Any]) -> bool:
+    return dtype.kind in "biufcSUVmMO" and dtype.type is not np.record
 
 
 class CredentialKeywords(TypedDict, total=False):
