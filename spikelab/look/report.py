@@ -71,21 +71,15 @@ def show(
 
     Examples
     --------
-    >>> from spikelab import SpikeData
+    >>> from spikelab import RateData
     >>> from spikelab.look import show
-    >>> sd = SpikeData([[12.5, 430.0], []], length=1000.0)
-    >>> show(sd.to_pickle("cells.pkl"))
-    cells.pkl
-    SpikeData
-      Units       2, 1 of them silent
-      Spikes      2
-      Window      0.0 to 1000.0 ms (1 s)
-      Mean rates  0 to 2 Hz, median 1
-    <BLANKLINE>
-    Units (2)
-      unit  spikes  rate (Hz)
-      0     2       2
-      1     0       0
+    >>> show(RateData([[0.5, 2.5, 2.0]], [0.0, 10.0, 20.0]).to_pickle("rates.pkl"))
+    rates.pkl
+    RateData
+      Units   1
+      Times   3
+      Window  0.0 to 20.0 ms
+      Rates   0.5 to 2.5, median 2
     0
     """
     from spikelab.batch.report import is_report

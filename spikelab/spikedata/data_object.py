@@ -326,7 +326,9 @@ def data_class(obj: object) -> type[DataObject]:
     for cls in type(obj).__mro__:
         if DATA_CLASSES.get(cls.__name__) is cls:
             return DATA_CLASSES[cls.__name__]
+    # What a mapping holds are no arrays that a data class would take here.
+    instead = "" if isinstance(obj, Mapping) else instead_of(obj)
     raise TypeError(
         f"Expected a spikelab data object ({', '.join(DATA_CLASSES)}), "
-        f"got {instead_of(obj) or type(obj).__name__}"
+        f"got {instead or type(obj).__name__}"
     )

@@ -10,17 +10,6 @@ from spikelab import convert, convert_many, load
 fsspec = pytest.importorskip("fsspec")
 
 
-@pytest.fixture
-def memory(monkeypatch):
-    """A store in memory that is empty."""
-    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1700000000")
-    fs = fsspec.filesystem("memory")
-    fs.store.clear()
-    fs.pseudo_dirs[:] = [""]
-    yield fs
-    fs.store.clear()
-
-
 @pytest.fixture(params=["memory", "file"])
 def lab(request, memory, tmp_path):
     """The URL of a folder in a store."""
