@@ -80,26 +80,10 @@ def add_to_nwbfile(sd: SpikeData, nwbfile: "NWBFile") -> "NWBFile":
 
 
 def append_to_file(sd: SpikeData, path: StrPath) -> str:
-    """Add the units of a recording to an NWB file, which is replaced when it is whole.
+    """Add the units of a recording to the file of a session, and return its path.
 
-    Parameters
-    ----------
-    sd : SpikeData
-        The recording; see :func:`add_to_nwbfile`.
-    path : path
-        The file of a session.
-
-    Returns
-    -------
-    str
-        `path`.
-
-    Raises
-    ------
-    FileNotFoundError
-        If there is no such file.
-    ValueError
-        See :func:`add_to_nwbfile`; the file is then as it was.
+    The file is replaced when it is whole. Raises FileNotFoundError if there is none, and
+    ValueError as :func:`add_to_nwbfile` does.
     """
     try:
         from pynwb import NWBHDF5IO

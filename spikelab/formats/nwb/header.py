@@ -18,7 +18,7 @@ from spikelab.errors import FormatError, warn
 from spikelab.formats import h5
 from spikelab.formats.base import Loss
 from spikelab.formats.nwb import schema
-from spikelab.formats.nwb.session import NWBFacts, NWBSession, NWBSubject, iso_time
+from spikelab.formats.nwb.session import NWBSession, NWBSubject, iso_time
 from spikelab.spikedata.cutting import TIME_ZERO
 from spikelab.spikedata.differences import LOADER_KEYS, NOT_LOST, equal
 from spikelab.spikedata.unit_table import MISSING
@@ -137,10 +137,15 @@ def header_of(
     fs_Hz: float | None = None,
 ) -> Header:
     """Return the header of a new file: what is given, or else what metadata hold."""
-    about, refused = _fields(session, NWBSession, metadata)
-    animal, wrong = _fields(subject, NWBSubject, metadata)
     if session is None:
+        about, refused = NWBSession.valid_fields(metadata.get(NWBSession.KEY, {}))
         about.pop("identifier", None)
+    else:
+        about, refused = session.fields(), []
+    if subject is None:
+        animal, wrong = NWBSubject.valid_fields(metadata.get(NWBSubject.KEY, {}))
+    else:
+        animal, wrong = subject.fields(), []
     start = about.get("session_start_time")
     born = animal.get("date_of_birth")
     if born and start and datetime.fromisoformat(born) > datetime.fromisoformat(start):
@@ -157,14 +162,6 @@ def header_of(
         waveform_unit=unit if isinstance(unit, str) and h5.is_text(unit) else None,
         refused=refused + wrong,
     )
-
-
-def _fields(
-    given: NWBFacts | None, cls: type[NWBFacts], metadata: Mapping[Any, Any]
-) -> tuple[dict[str, Any], list[str]]:
-    if given is not None:
-        return given.fields(), []
-    return cls.valid_fields(metadata.get(cls.KEY, {}))
 
 
 def _number(value: Any) -> float | None:

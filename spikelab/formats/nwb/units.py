@@ -148,22 +148,23 @@ def _row_ids(table: UnitTable) -> tuple[NDArray[np.int64], bool]:
     It is the id of the unit, if those that are known are distinct int64; a unit that
     has none, among units that do, gets a number that no other has.
     """
-    n_units = len(table)
     key = "unit_id" if "unit_id" in table.columns else table.id_key
-    known = {} if key is None else table.columns[key].known
-    numbers = list(known.values())
-    are_numbers = key is not None and table.columns[key].kind == "int"
-    used = set(numbers) if are_numbers else set()
-    distinct = are_numbers and len(used) == len(numbers)
-    if distinct and all(-(2**63) <= n < 2**63 for n in numbers):
-        free = (n for n in itertools.count() if n not in used)
-        ids = [int(known[u]) if u in known else next(free) for u in range(n_units)]
-        return np.array(ids, dtype=np.int64), True
-    if len(known) in (0, n_units):
-        return np.arange(n_units), False
-    taken = {n for n in numbers if isinstance(n, int | float | np.number)}
-    others = (n for n in itertools.count() if n not in taken)
-    return np.array([next(others) for _ in range(n_units)], dtype=np.int64), False
+    column = table.columns.get(key)
+    known = {} if column is None else column.known
+    taken = {n for n in known.values() if isinstance(n, int | float | np.number)}
+    stored = (
+        column is not None
+        and column.kind == "int"
+        and len(taken) == len(known)
+        and all(-(2**63) <= n < 2**63 for n in taken)
+    )
+    if not stored:
+        if len(known) in (0, len(table)):
+            return np.arange(len(table)), False
+        known = {}
+    free = (n for n in itertools.count() if n not in taken)
+    ids = [int(known[u]) if u in known else next(free) for u in range(len(table))]
+    return np.array(ids, dtype=np.int64), stored
 
 
 def _waveform_column(
@@ -193,9 +194,8 @@ def _waveform_column(
     data = np.full((len(table), *largest), np.nan, dtype=dtype)
     for unit, shape in shapes.items():
         data[unit][tuple(map(slice, shape))] = waves[unit].reshape(shape)
-    missing = [
-        row.get(key, MISSING) for u, row in enumerate(table.rows) if u not in waves
-    ]
+    others = [row for unit, row in enumerate(table.rows) if unit not in waves]
+    missing = [row.get(key, MISSING) for row in others]
     return StoredColumn(
         name=name,
         key=key,
@@ -212,10 +212,8 @@ def _waveform(value: Any) -> NDArray[Any] | None:
     except ValueError:  # lists nested unevenly
         return None
     is_real = wave.dtype.kind in "iuf" and wave.dtype.itemsize <= 8
-    is_wave = (
-        is_real and wave.ndim in (1, 2) and wave.size and not np.ma.is_masked(wave)
-    )
-    return wave if is_wave else None
+    is_wave = wave.ndim in (1, 2) and wave.size and not np.ma.is_masked(wave)
+    return wave if is_real and is_wave else None
 
 
 def write_spikes(
