@@ -1,5 +1,6 @@
 """How much memory exports take beyond the recording, counted and not timed."""
 
+import functools
 import tracemalloc
 
 import numpy as np
@@ -67,17 +68,41 @@ def test_raw_voltages_are_never_loaded(order, verify, tmp_path):
     assert taken <= 16 * MB
 
 
-def test_objects_without_spikes_are_not_copied(tmp_path):
+@pytest.mark.parametrize("verify", [False, True])
+def test_objects_without_spikes_are_not_copied(verify, tmp_path):
     """Nor is what a workspace holds."""
     rates = RateData(np.zeros((10, 1_000_000)), np.arange(1e6))
     workspace = AnalysisWorkspace()
     workspace.store("all", "rates", rates)
-    assert extra_bytes(lambda: rates.to_hdf5(tmp_path / "x.h5")) <= 16 * MB
-    assert extra_bytes(lambda: workspace.save(tmp_path / "w.h5")) <= 16 * MB
+    path, options = tmp_path / "x.h5", {"verify": verify}
+    assert extra_bytes(lambda: rates.to_hdf5(path, **options)) <= 16 * MB
+    path = tmp_path / "w.h5"
+    assert extra_bytes(lambda: workspace.save(path, **options)) <= 16 * MB
 
 
-def test_a_large_recording_in_a_workspace_is_not_copied(large, tmp_path):
-    """Its spikes are written as they lie."""
+@pytest.mark.parametrize("verify", [False, True])
+def test_a_large_recording_in_a_workspace_is_not_copied(large, verify, tmp_path):
+    """Its spikes are written as they lie, and compared block by block."""
     workspace = AnalysisWorkspace()
     workspace.store("all", "spikes", large)
-    assert extra_bytes(lambda: workspace.save(tmp_path / "w.h5")) <= 16 * MB
+    path = tmp_path / "w.h5"
+    assert extra_bytes(lambda: workspace.save(path, verify=verify)) <= 16 * MB
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"style": "ragged"},
+        {"style": "ragged", "spike_times_unit": "samples", "fs_Hz": 30_000},
+        {"style": "paired"},
+        {"style": "group"},
+        {"style": "raster", "raster_bin_size_ms": 10},
+    ],
+    ids=str,
+)
+def test_verifying_takes_a_few_blocks(options, tmp_path):
+    """What is read back stays in the staged file, or in one without a name."""
+    samples = np.arange(SPIKES) * 1000 + np.arange(300)[:, None]
+    sd = SpikeData(list(samples / 30.0), length=400_000.0)
+    export = functools.partial(sd.to_hdf5, tmp_path / "x.h5", verify=True, **options)
+    assert extra_bytes(export) <= 16 * MB < sd.spike_trains.flat.nbytes

@@ -294,14 +294,6 @@ def check_size(found: h5py.Dataset, where: str, n_values: int | None = None) -> 
         )
 
 
-def mapped(found: h5py.Dataset) -> NDArray[Any]:
-    """Return a dataset of a local file as an array on the disk, if it lies there whole."""
-    offset = found.id.get_offset()
-    if offset is None:
-        return np.asarray(found[()])
-    return np.memmap(found.file.filename, found.dtype, "r", offset, found.shape)
-
-
 def texts(found: h5py.Dataset) -> NDArray[Any]:
     """Return a dataset of strings of any length, as an object array of str."""
     return np.asarray(found.asstr("utf-8", "replace")[()], dtype=object)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikelab.spikedata.data_object import DataObject, data_class
-from spikelab.spikedata.spike_trains import BLOCK, CACHED, SpikeTrains
+from spikelab.spikedata.spike_trains import CACHED, SpikeTrains
 from spikelab.spikedata.unit_table import MISSING, UnitTable
 
 LOADER_KEYS = ("source_file", "source_folder", "format")
@@ -133,7 +133,7 @@ def _compare_trains(
         return
     position, largest = 0, 0.0
     unit: int | None = None
-    for one, two in zip(a.blocks(), b.blocks(), strict=True):
+    for one, two in zip(a.blocks(CACHED), b.blocks(CACHED), strict=True):
         shifts = np.abs(one - two)
         # NaN is beyond any tolerance.
         if unit is None and (beyond := np.flatnonzero(~(shifts <= atol_ms))).size:
@@ -263,10 +263,12 @@ def _equal_arrays(a: Any, b: Any) -> bool:
     if not a.ndim or not a.size:
         return bool(np.array_equal(a, b, equal_nan=equal_nan))
     # In parts, so that large arrays on the disk are not copied.
-    step = max(BLOCK * a.shape[-1] // a.size, 1)
+    axis = int(np.argmax(a.shape))
+    one, two = np.moveaxis(a, axis, 0), np.moveaxis(b, axis, 0)
+    step = max(2 * CACHED * len(one) // a.size, 1)
     return all(
-        np.array_equal(a[..., i : i + step], b[..., i : i + step], equal_nan=equal_nan)
-        for i in range(0, a.shape[-1], step)
+        np.array_equal(one[i : i + step], two[i : i + step], equal_nan=equal_nan)
+        for i in range(0, len(one), step)
     )
 
 

@@ -25,7 +25,8 @@ class RateData(UnitObject):
     Parameters
     ----------
     inst_Frate_data : array-like, shape (N, T)
-        Rates; NaN is allowed. Stored as a float64 copy.
+        Rates; NaN is allowed. Stored as a float64 copy, but a :class:`numpy.memmap`
+        of float64 stays on the disk.
     times : array-like, shape (T,)
         Time of each column in ms, finite and not decreasing; need not be
         evenly spaced.
@@ -81,7 +82,8 @@ class RateData(UnitObject):
         if np.iscomplexobj(inst_Frate_data):
             raise TypeError("inst_Frate_data must hold real numbers, got complex ones")
         try:
-            self.inst_Frate_data = np.array(inst_Frate_data, dtype=np.float64)
+            make = np.asarray if _is_on_disk(inst_Frate_data) else np.array
+            self.inst_Frate_data = make(inst_Frate_data, dtype=np.float64)
         except (TypeError, ValueError) as error:
             raise TypeError(f"inst_Frate_data must hold numbers: {error}") from error
         self.times = np.asarray(in_ms("times", times))
@@ -221,3 +223,7 @@ def _refuse_other_objects(rates: Any, times: Any) -> None:
         )
     if times is None:
         raise TypeError("times must be numbers, in ms for each column, got None")
+
+
+def _is_on_disk(rates: Any) -> bool:
+    return any(isinstance(r, np.memmap) for r in (rates, getattr(rates, "base", None)))

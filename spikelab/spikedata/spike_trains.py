@@ -86,7 +86,8 @@ class SpikeTrains(Sequence[NDArray[np.float64]]):
         `units` are 0 to ``n_units - 1``, in any order; the times of a unit keep theirs.
         """
         indices = np.asarray(units)
-        if np.any(indices[1:] < indices[:-1]):
+        parts = (indices[i : i + CACHED + 1] for i in range(0, len(indices), CACHED))
+        if any(np.any(part[1:] < part[:-1]) for part in parts):
             counts = np.bincount(indices, minlength=n_units)
             # A stable sort of the smallest integers that hold them is a radix sort.
             narrow = indices.astype(np.min_scalar_type(max(n_units - 1, 0)))

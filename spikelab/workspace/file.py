@@ -19,6 +19,7 @@ from spikelab.formats import h5, protect
 from spikelab.formats.hdf5 import layout
 from spikelab.formats.hdf5.object_reader import ObjectReader
 from spikelab.formats.hdf5.object_writer import ObjectWriter
+from spikelab.formats.hdf5.on_disk import arrays_on_disk
 from spikelab.formats.hdf5.values import (
     Tree,
     identical,
@@ -178,7 +179,8 @@ def read(path: Path) -> tuple[About, list[Item]]:
 def verify(staged: Path, about: About, items: list[Item]) -> None:
     """Raise VerificationError if a file does not hold the workspace."""
     try:
-        read_about, read_items = read(staged)
+        with arrays_on_disk():
+            read_about, read_items = read(staged)
     except FormatError as error:
         raise VerificationError(
             f"save: the staged file cannot be read, nothing was published: {error}"

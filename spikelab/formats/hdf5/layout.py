@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from spikelab.errors import FormatError
 from spikelab.formats import h5
+from spikelab.formats.hdf5 import on_disk
 
 _EXACT = 2**53
 """Integers up to here are floats too."""
@@ -79,7 +80,7 @@ def read_column(group: h5py.Group, name: str) -> Column:
     # h5py notes in the dtype how bytes are encoded; and of a single number it gives a
     # scalar, which forgets the order of its bytes.
     plain = np.dtype(stored.dtype.str) if stored.dtype.kind == "S" else stored.dtype
-    return Column(np.asarray(stored[()], dtype=plain), attributes)
+    return Column(np.asarray(on_disk.values(stored), dtype=plain), attributes)
 
 
 def is_native(dtype: np.dtype[Any]) -> bool:

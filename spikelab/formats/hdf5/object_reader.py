@@ -14,6 +14,7 @@ from spikelab.errors import FormatError
 from spikelab.formats import h5
 from spikelab.formats.hdf5 import layout
 from spikelab.formats.hdf5.layout import read_column
+from spikelab.formats.hdf5.on_disk import values
 from spikelab.formats.hdf5.parts import EXACT, PARTS, SLICES, UNITS, VALUE
 from spikelab.formats.hdf5.values import WRONG, Decoder, Tree, read_json
 from spikelab.formats.reading import build
@@ -184,7 +185,7 @@ class ObjectReader:
 
 
 def _train(group: h5py.Group, attributes: Mapping[str, Any]) -> SpikeTrains:
-    times = h5.dataset(group, "spike_times")[()].astype(np.float64, copy=False)
+    times = values(h5.dataset(group, "spike_times")).astype(np.float64, copy=False)
     name = "spike_times_index"
     index = h5.dataset(group, name, kinds="iu")[()]
     train = SpikeTrains.from_flat(times, index, name)

@@ -19,6 +19,7 @@ from numpy.typing import DTypeLike, NDArray
 from spikelab import validate
 from spikelab.errors import FormatError, warn
 from spikelab.formats import h5
+from spikelab.formats.hdf5.on_disk import trains
 from spikelab.formats.hdf5.writer import HDF5Writer
 from spikelab.spikedata import binning
 from spikelab.spikedata.spike_trains import BLOCK, CACHED, SpikeTrains
@@ -107,19 +108,26 @@ class RasterWriter(HDF5Writer):
         return self._size
 
     def _train_as_read(self, sd: SpikeData) -> SpikeTrains:
-        return self._placed(self._counts(sd), sd.start_time)
+        return self._placed(self._counts(sd), sd.start_time, on_disk=True)
 
     def _in_window(
         self, train: SpikeTrains, start_ms: float, length_ms: float
     ) -> SpikeTrains:
         return train.moved_into(start_ms, length_ms, self._size)
 
-    def _placed(self, counts: Iterable[_Counts], start_ms: float) -> SpikeTrains:
+    def _placed(
+        self,
+        counts: Iterable[_Counts],
+        start_ms: float,
+        *,
+        on_disk: bool | None = None,
+    ) -> SpikeTrains:
         """Return spikes, in ms, that divide each bin evenly."""
-        return SpikeTrains.from_arrays(
+        placed = (
             binning.placed(bins, spikes, start_ms, self._size)
             for bins, spikes in counts
         )
+        return trains(placed, on_disk=on_disk)
 
     def _counts(self, sd: SpikeData) -> Iterator[_Counts]:
         """Yield, unit after unit, the bins that hold spikes and how many."""

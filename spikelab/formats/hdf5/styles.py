@@ -10,10 +10,11 @@ from attrs import field, frozen
 
 from spikelab.errors import FormatError, warn
 from spikelab.formats import h5
+from spikelab.formats.hdf5.on_disk import blank
 from spikelab.formats.hdf5.writer import HDF5Writer, read_indices
 from spikelab.spikedata.spike_trains import BLOCK, SpikeTrains
 from spikelab.spikedata.spikedata import SpikeData
-from spikelab.spikedata.time_units import TimeUnit, from_ms, is_time_unit
+from spikelab.spikedata.time_units import TimeUnit, from_ms, is_time_unit, to_ms
 from spikelab.validate import is_dataset_name
 
 _INDICES = 2 * BLOCK
@@ -110,9 +111,13 @@ class GroupWriter(HDF5Writer):
         self, group: h5py.Group, recorded: Mapping[str, Any]
     ) -> SpikeTrains:
         per_unit, names = self._named_units(group)
-        return SpikeTrains.from_arrays(
-            self._read_times(per_unit, name, self.time_unit) for name in names
-        )
+        vectors = [h5.vector(per_unit, name) for name in names]
+        ends = np.cumsum([vector.size for vector in vectors], dtype=np.int64)
+        flat = blank(int(ends[-1]) if names else 0)
+        for vector, end in zip(vectors, ends.tolist(), strict=True):
+            times = np.ravel(vector[()])
+            to_ms(times, self.time_unit, self.fs_Hz, out=flat[end - len(times) : end])
+        return SpikeTrains(flat, ends)
 
     def _named_units(self, group: h5py.Group) -> tuple[h5py.Group, list[str]]:
         """Return the group of the units, and their names in the order of numbers."""

@@ -4,7 +4,6 @@ import abc
 import functools
 import math
 from collections.abc import Mapping
-from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -18,21 +17,18 @@ from spikelab.errors import FormatError
 from spikelab.formats import h5
 from spikelab.formats.base import FileWriter, Loss, recordings_of
 from spikelab.formats.hdf5.object_writer import check_plain, write_plain
+from spikelab.formats.hdf5.on_disk import arrays_on_disk, blank, values
 from spikelab.formats.hdf5.parts import SLICES
 from spikelab.formats.reading import READS_RAW, build
 from spikelab.spikedata import time_units
 from spikelab.spikedata.data_object import DataObject
 from spikelab.spikedata.differences import NOT_LOST
-from spikelab.spikedata.spike_trains import BLOCK, SpikeTrains, converted
+from spikelab.spikedata.spike_trains import BLOCK, CACHED, SpikeTrains, converted
 from spikelab.spikedata.spikedata import SpikeData
 from spikelab.spikedata.spikeslicestack import SpikeSliceStack
 
 RAW_NAMES = ("raw_dataset", "raw_time_dataset")
 """The options that name the raw voltages and their times."""
-
-MAPS_RAW: ContextVar[bool] = ContextVar("MAPS_RAW", default=False)
-"""Whether raw voltages are mapped into memory, not read: `verify` looks at them once."""
-
 
 _NAME = attrs.validators.optional(validate.is_dataset_name)
 
@@ -206,7 +202,13 @@ class HDF5Writer(FileWriter[DataObject]):
         """Return times as they come back; those in ms are the same."""
         if unit == "ms":
             return times_ms
-        return time_units.there_and_back(times_ms, unit, self.fs_Hz)
+        back = blank(len(times_ms), on_disk=True)
+        for start in range(0, len(times_ms), CACHED):
+            part = times_ms[start : start + CACHED]
+            back[start : start + CACHED] = time_units.there_and_back(
+                part, unit, self.fs_Hz
+            )
+        return back
 
     def _in_window(
         self, train: SpikeTrains, start_ms: float, length_ms: float
@@ -231,11 +233,8 @@ class HDF5Writer(FileWriter[DataObject]):
         # The reader chooses among the styles, and imports them.
         from spikelab.formats.hdf5.export import read
 
-        token = MAPS_RAW.set(True)
-        try:
+        with arrays_on_disk():
             return read(staged)
-        finally:
-            MAPS_RAW.reset(token)
 
     def _write_group(self, group: h5py.Group, sd: SpikeData) -> None:
         """Write a recording into an open group of a file."""
@@ -276,9 +275,11 @@ class HDF5Writer(FileWriter[DataObject]):
     ) -> NDArray[np.float64]:
         """Return a dataset of times in `unit` in ms."""
         found = h5.vector(group, name)
+        if unit == "ms" and found.dtype == np.float64:
+            return np.ravel(values(found))
         if found.ndim == 2 or len(found) <= BLOCK:
             return time_units.to_ms(np.ravel(found[()]), unit, self.fs_Hz)
-        times = np.empty(found.shape)
+        times = blank(len(found))
         for start in range(0, len(times), BLOCK):
             part = slice(start, min(start + BLOCK, len(times)))
             found.read_direct(times, part, part)
@@ -352,12 +353,8 @@ class HDF5Writer(FileWriter[DataObject]):
             # Arrays of a single zero, whatever their shape.
             raw = np.broadcast_to(np.zeros((), data.dtype), data.shape)
             return {"raw_data": raw, "raw_time": np.broadcast_to(0.0, raw.shape[-1:])}
-        if MAPS_RAW.get() and self.raw_time_unit == "ms":
-            times = h5.mapped(h5.dataset(group, raw_time))
-        else:
-            times = self._read_times(group, raw_time, self.raw_time_unit)
-        raw = h5.mapped(data) if MAPS_RAW.get() else data[()]
-        return {"raw_data": raw, "raw_time": times}
+        times = self._read_times(group, raw_time, self.raw_time_unit)
+        return {"raw_data": values(data), "raw_time": times}
 
 
 _ENDLESS = np.zeros(0, np.int64)
@@ -366,7 +363,7 @@ _ENDLESS = np.zeros(0, np.int64)
 
 def read_indices(group: h5py.Group, name: str) -> NDArray[Any]:
     """Return a dataset of integers, or of whole numbers as MATLAB's doubles."""
-    indices = np.ravel(h5.vector(group, name)[()])
+    indices = np.ravel(values(h5.vector(group, name)))
     if indices.dtype.kind != "f":
         return indices
     fractions = ~((np.abs(indices) < 2.0**53) & (indices == np.rint(indices)))

@@ -1,0 +1,69 @@
+"""Large arrays on the disk instead of in memory, while a staged file is verified."""
+
+import contextlib
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextvars import ContextVar
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from spikelab.spikedata.spike_trains import CACHED, SpikeTrains
+
+_ON_DISK: ContextVar[bool] = ContextVar("_ON_DISK", default=False)
+
+_LARGE = CACHED
+"""Values from which an array is kept on the disk."""
+
+
+@contextlib.contextmanager
+def arrays_on_disk() -> Iterator[None]:
+    """Let :func:`values` in the block leave large arrays in their file."""
+    token = _ON_DISK.set(True)
+    try:
+        yield
+    finally:
+        _ON_DISK.reset(token)
+
+
+def values(found: Any) -> NDArray[Any]:
+    """Return what a dataset holds: read, or mapped if it lies in a local file whole."""
+    if not _ON_DISK.get() or found.size < _LARGE or not isinstance(found, h5py.Dataset):
+        return np.asarray(found[()])
+    if (offset := found.id.get_offset()) is None:
+        return np.asarray(found[()])
+    return np.memmap(found.file.filename, found.dtype, "c", offset, found.shape)
+
+
+def blank(size: int, *, on_disk: bool | None = None) -> NDArray[np.float64]:
+    """Return a float64 array of no known values: if large, on the disk where asked for.
+
+    It is then part of an unnamed file, which goes with it.
+    """
+    if size < _LARGE or not _wanted(on_disk):
+        return np.empty(size)
+    with tempfile.TemporaryFile() as file:
+        return np.memmap(file, np.float64, "w+", shape=(size,))
+
+
+def trains(
+    arrays: Iterable[NDArray[np.float64]], *, on_disk: bool | None = None
+) -> SpikeTrains:
+    """Return the spike times of each unit as trains, in such a file where asked for."""
+    if not _wanted(on_disk):
+        return SpikeTrains.from_arrays(arrays)
+    counts = []
+    with tempfile.TemporaryFile() as file:
+        for times in arrays:
+            file.write(times.data)
+            counts.append(len(times))
+        file.flush()
+        size = sum(counts)
+        flat = np.memmap(file, np.float64, "r+", shape=(size,)) if size else np.empty(0)
+    return SpikeTrains(flat, np.cumsum(counts, dtype=np.int64))
+
+
+def _wanted(on_disk: bool | None) -> bool:
+    return _ON_DISK.get() if on_disk is None else on_disk
