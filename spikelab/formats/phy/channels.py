@@ -101,6 +101,8 @@ def _places(table: UnitTable) -> NDArray[np.float32] | None:
     if len(sizes) != 1 or 0 in sizes:
         return None
     places: Any = np.array(table.locations)[:, :2]
+    if np.abs(places).max() > 1e30:  # beyond which float32 has no others above it
+        return None
     padded = np.zeros((len(table), 2), dtype=np.float32)
     padded[:, : places.shape[1]] = places
     return padded
@@ -124,8 +126,9 @@ def _positions(
         positions[used[apart]], placed[used[apart]] = at[apart], True
     left = np.flatnonzero(~placed)
     top = positions[placed].max(axis=0) if placed.any() else np.array([0.0, -1.0])
+    step = max(1.0, float(np.spacing(np.float32(np.abs(top).max()))))
     positions[left, 0] = top[0]
-    positions[left, 1] = top[1] + 1 + np.arange(len(left))
+    positions[left, 1] = top[1] + step * (1 + np.arange(len(left)))
     return positions.astype(np.float32), int(placed.sum())
 
 

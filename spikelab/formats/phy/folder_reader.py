@@ -295,12 +295,10 @@ def _channel_cells(
         return ChannelCells(columns)
     if electrodes is not None:
         return ChannelCells(columns, set(electrodes.tolist()))
-    n_channels = read_params(folder).get("n_channels_dat")
-    if positions is not None:
-        n_channels = len(positions)
-    return ChannelCells(
-        columns, range(n_channels) if isinstance(n_channels, int) else None
-    )
+    found = read_params(folder).get("n_channels_dat", 0)
+    n_channels = len(positions) if positions is not None else found
+    is_count = isinstance(n_channels, int | float) and 1 <= n_channels < 2**24
+    return ChannelCells(columns, range(int(n_channels)) if is_count else None)
 
 
 def read(

@@ -2,7 +2,7 @@
 
 import abc
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
@@ -37,6 +37,8 @@ class Plan(abc.ABC):
     sd: SpikeData  # the recording
     table: UnitTable  # what is known about its units
     facts: Facts  # what ``spikelab.json`` will say
+    renamed: Mapping[Any, str]  # the new names of attributes that arrays hold
+    left_out: Mapping[Any, str]  # why attributes are left out
 
     @abc.abstractmethod
     def write(self, folder: Path) -> None:
@@ -46,9 +48,9 @@ class Plan(abc.ABC):
     def rows(self) -> list[dict[str, Any]]:
         """Return the attributes of each unit as they will be read."""
 
-    @abc.abstractmethod
-    def attribute_losses(self, rows: list[dict[str, Any]]) -> Iterator[str]:
-        """Yield in words which attributes are not read back; `rows` are."""
+    def waveform_losses(self, rows: list[dict[str, Any]]) -> Iterable[str]:
+        """Return in words what is lost of the waveforms; `rows` are read back."""
+        return ()
 
     def raw_losses(self) -> Iterator[str]:
         """Yield in words what is lost of the raw data."""
@@ -78,33 +80,23 @@ class Plan(abc.ABC):
                 f"start_time {sd.start_time} ms (kept in spikelab.json, for spikelab "
                 "only)"
             )
-        yield from self.attribute_losses(self.rows())
+        rows = self.rows()
+        yield from self.waveform_losses(rows)
+        for key, column in self.table.columns.items():
+            name = f"neuron_attributes[{str(key)!r}]"
+            if key in self.renamed:
+                if self.renamed[key] != key:
+                    yield f"{name} (it comes back as {self.renamed[key]!r})"
+            elif key not in self.left_out:
+                yield from losses_of_cells(column, rows)
+            elif changed_units(column, rows):
+                yield f"{name} ({self.left_out[key]})"
         carried = self._metadata()
         for key, value in (sd.metadata or {}).items():
             if key not in NOT_LOST and not equal(value, carried.get(key)):
                 yield "metadata"
                 break
         yield from self.raw_losses()
-
-    def _attribute_losses(
-        self,
-        rows: list[dict[str, Any]],
-        renamed: Mapping[Any, str],
-        left_out: Mapping[Any, str],
-    ) -> Iterator[str]:
-        """Yield the losses of attributes that are renamed, left out, or in tables.
-
-        `renamed` holds new names, `left_out` the reasons.
-        """
-        for key, column in self.table.columns.items():
-            name = f"neuron_attributes[{str(key)!r}]"
-            if key in renamed:
-                if renamed[key] != key:
-                    yield f"{name} (it comes back as {renamed[key]!r})"
-            elif key not in left_out:
-                yield from losses_of_cells(column, rows)
-            elif changed_units(column, rows):
-                yield f"{name} ({left_out[key]})"
 
     def carried(self) -> SpikeData:
         """Return the recording as a reader makes it."""

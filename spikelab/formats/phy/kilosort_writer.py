@@ -1,7 +1,6 @@
 """The writer of KiloSort folders."""
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar, Literal, get_args
 
@@ -65,21 +64,6 @@ class KiloSortPlan(Plan):
         ):
             row["electrode"] = electrode
         return rows
-
-    def attribute_losses(self, rows: list[dict[str, Any]]) -> Iterator[str]:
-        """Yield in words which attributes are not read back; `rows` are."""
-        electrode = next((k for k in ELECTRODE_KEYS if k in self.table.columns), None)
-        has_map = self.table.electrode_numbers is not None
-        labels = [column.attribute for column in self.facts.columns]
-        return self._attribute_losses(
-            rows,
-            renamed={electrode: "electrode"} if has_map else {},
-            left_out={
-                key: "no array holds it"
-                for key in self.table.columns
-                if key not in labels
-            },
-        )
 
 
 @attrs.frozen(kw_only=True)
@@ -189,8 +173,17 @@ class KiloSortWriter(ClusterFolderWriter[tuple[str, str]]):
             columns=[label_column(table)[0]] if opens_elsewhere and sd.N else [],
             **self._names,
         )
+        electrode = next((k for k in ELECTRODE_KEYS if k in table.columns), None)
+        written = [column.attribute for column in facts.columns]
         return KiloSortPlan(
-            sd=sd, table=table, facts=facts, opens_elsewhere=opens_elsewhere
+            sd=sd,
+            table=table,
+            facts=facts,
+            renamed={} if table.electrode_numbers is None else {electrode: "electrode"},
+            left_out={
+                key: "no array holds it" for key in table.columns if key not in written
+            },
+            opens_elsewhere=opens_elsewhere,
         )
 
     def _written(self, obj: DataObject, target: StrPath) -> tuple[str, str]:

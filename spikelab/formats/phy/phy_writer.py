@@ -36,7 +36,6 @@ class PhyPlan(Plan):
     channels: Channels  # the channels
     amplitudes: list[NDArray[Any]] | None  # one per spike of each unit, if known
     columns: UnitColumns  # what stands in tables
-    in_arrays: list[Any]  # the attributes that stand in arrays
 
     def write(self, folder: Path) -> None:
         """Write all files, ``spikelab.json`` last."""
@@ -112,20 +111,9 @@ class PhyPlan(Plan):
                 "them under their own"
             )
 
-    def attribute_losses(self, rows: list[dict[str, Any]]) -> Iterator[str]:
-        """Yield in words which attributes are not read back; `rows` are."""
-        source = self.facts.templates or ""
-        yield from self.templates.losses(self.channels, source, rows)
-        yield from self._attribute_losses(
-            rows,
-            renamed={key: key for key in self.in_arrays},
-            left_out={
-                key: self.columns.id_problem
-                if key == "unit_id"
-                else "no table of Phy can hold it"
-                for key in self.columns.left_out
-            },
-        )
+    def waveform_losses(self, rows: list[dict[str, Any]]) -> Iterator[str]:
+        """Return in words what is lost of the waveforms; `rows` are read back."""
+        return self.templates.losses(self.channels, self.facts.templates or "", rows)
 
     def raw_losses(self) -> Iterator[str]:
         """Yield in words what is lost of the raw data."""
@@ -263,6 +251,11 @@ class PhyWriter(ClusterFolderWriter[str]):
             sd=sd,
             table=table,
             facts=facts,
+            renamed={key: key for key in in_arrays},
+            left_out={
+                **dict.fromkeys(columns.left_out, "no table of Phy can hold it"),
+                **({"unit_id": columns.id_problem} if columns.id_problem else {}),
+            },
             raw=raw,
             writes_raw=self.raw_data,
             templates=known,
@@ -271,7 +264,6 @@ class PhyWriter(ClusterFolderWriter[str]):
             ),
             amplitudes=amplitudes,
             columns=columns,
-            in_arrays=in_arrays,
         )
 
     def _first_sample(self, sd: SpikeData, raw: Raw | None) -> int:
