@@ -13,7 +13,7 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 
-from spikelab.errors import FormatError, VerificationError
+from spikelab.errors import FormatError, VerificationError, collected_warnings
 from spikelab.formats import csv_text
 from spikelab.formats.base import Loss, StrPath, recordings_of
 from spikelab.formats.csv_text import cell, fits, line
@@ -148,7 +148,8 @@ class CSVWriter(TableWriter):
         self, obj: DataObject, staged: Path, units: Path | None = None
     ) -> DataObject:
         if not isinstance(obj, _STACKS):
-            return _read_files(staged, units, TableOptions(fs_Hz=self.fs_Hz))
+            with collected_warnings(shown=False):  # they are for files of others
+                return _read_files(staged, units, TableOptions(fs_Hz=self.fs_Hz))
         with csv_text.opened(staged) as file:
             same = all(file.read(len(text)) == text for text in self._text(obj))
             if not same or file.read(1):

@@ -22,7 +22,7 @@ from spikelab.formats.reading import (
     build,
     refuse_options,
 )
-from spikelab.formats.units_table import TIME_COLUMNS, UnitsTable
+from spikelab.formats.units_table import INDEX, TIME_COLUMNS, UnitsTable
 from spikelab.spikedata import time_units
 from spikelab.spikedata.data_object import DataObject
 from spikelab.spikedata.pairwise import PairwiseCompMatrix, PairwiseCompMatrixStack
@@ -47,9 +47,6 @@ _UNITS = (
     *("cell", "cell_id"),
 )
 """What other programs call the column of units, whose values need not be 0, 1, 2..."""
-
-_NO_NAME = re.compile(r"(?:unnamed: \d+|__index_level_\d+__)?")
-"""Names of the column that pandas and R make of their index, and of an empty column."""
 
 
 class TableKeywords(RecordingKeywords, total=False):
@@ -268,7 +265,7 @@ def _rates(
     options: TableOptions,
 ) -> RateData:
     """Return the rates in a table that begins with their times."""
-    named = [name for name in names if not _NO_NAME.fullmatch(name)]
+    named = [name for name in names if not INDEX.fullmatch(name)]
     if named[0] != time:
         raise FormatError(
             "it must have a column 'unit' beside the times, or, with rates, it must "

@@ -1,6 +1,7 @@
 """The table of units that goes with a table of spikes: one row per unit."""
 
 import math
+import re
 import reprlib
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -9,7 +10,7 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 
-from spikelab.errors import FormatError
+from spikelab.errors import FormatError, warn
 from spikelab.formats.reading import build
 from spikelab.spikedata.spike_trains import SpikeTrains
 from spikelab.spikedata.spikedata import SpikeData
@@ -25,6 +26,9 @@ PLACES = ("location", "position")
 
 TIME_COLUMNS = ("time", *(f"time_{unit}" for unit in TIME_UNITS))
 """Names of a column of times; the first does not say their unit."""
+
+INDEX = re.compile(r"(?:unnamed: \d+|__index_level_\d+__)?", re.IGNORECASE)
+"""Names of the column that pandas and R make of their index, and of an empty column."""
 
 _MOST_UNITS = 1_000_000
 """Unit numbers that a file may name without a table of units that vouches for them."""
@@ -139,6 +143,12 @@ class UnitsTable:
             If the column ``unit`` does not hold the numbers from 0, or the rows differ
             in what must be the same in all.
         """
+        # A table of ours begins with the unit; pandas puts an index first or last.
+        columns = {
+            name: values
+            for i, (name, values) in enumerate(columns.items())
+            if not (INDEX.fullmatch(name) and (i == 0 or name.startswith("__")))
+        }
         rows = [
             dict(zip(columns, row, strict=True))
             for row in zip(*columns.values(), strict=True)
@@ -190,6 +200,8 @@ class UnitsTable:
             )
         n_units = largest + 1 if self.n_units is None else self.n_units
         trains = SpikeTrains.from_pairs(units, times, n_units)
+        if self.n_units is None and lowest == 1 and trains.counts[1:].all():
+            warn("column 'unit' counts from 1, as R does: unit 0 is there, and silent")
         wanted = self.n_spikes or [None] * n_units
         for unit, count in enumerate(trains.counts.tolist()):
             if wanted[unit] not in (None, count):

@@ -80,6 +80,10 @@ def show(
       Times   3
       Window  0.0 to 20.0 ms
       Rates   0.5 to 2.5, median 2
+    <BLANKLINE>
+    Units (1)
+      unit
+      0
     0
     """
     from spikelab.batch.report import is_report

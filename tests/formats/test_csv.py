@@ -534,6 +534,30 @@ def test_columns_without_a_name_are_no_rates(text, tmp_path):
     assert found.times.tolist() == [0, 5]
 
 
+def test_units_that_count_from_1_are_named(tmp_path):
+    """As R and MATLAB number them; with a table of units, N is known."""
+    path, table = tmp_path / "s.csv", tmp_path / "u.csv"
+    path.write_text("unit,time_ms\n1,1.5\n2,2\n1,3\n")
+    with pytest.warns(UserWarning, match="counts from 1, as R does: unit 0 is there"):
+        assert load(path).N == 3
+    sd = SpikeData([[], [1.5], [2.0]], length=5.0)
+    sd.to_csv(path, units_table=table, verify=True)
+    assert load(path, units_table=table) == sd
+    sd.to_csv(path, verify=True)
+
+
+def test_the_index_of_pandas_is_no_attribute_of_units(tmp_path):
+    """Of a table of units that was opened and saved there."""
+    path, table = tmp_path / "s.csv", tmp_path / "u.csv"
+    sd = SpikeData([[1.0], [2.0]], length=5.0, neuron_attributes=[{"a": 1}, {"a": 2}])
+    sd.to_csv(path, units_table=table)
+    for name in ("", '""', "Unnamed: 0"):
+        lines = table.read_text().splitlines()
+        saved = [f"{name},{lines[0]}", *(f"{i},{x}" for i, x in enumerate(lines[1:]))]
+        (tmp_path / "saved.csv").write_text("\n".join(saved))
+        assert load(path, units_table=tmp_path / "saved.csv") == sd
+
+
 def test_a_square_of_pandas_is_read(tmp_path):
     """Its labels have no name."""
     (tmp_path / "m.csv").write_text(",CA1,CA3\nCA1,1.0,0.5\nCA3,0.5,1.0\n")
