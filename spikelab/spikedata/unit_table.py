@@ -294,7 +294,7 @@ def _brain_area(row: Mapping[Any, Any]) -> str | list[str] | None:
         if isinstance(value, str) and value.strip():
             return str(value)
         if isinstance(value, np.ndarray | list | tuple):
-            several = _one_of(value)
+            several = np.asarray(value, dtype=object).ravel().tolist()
             if several and all(isinstance(area, str) for area in several):
-                return several
+                return list(several)
     return None

@@ -233,6 +233,9 @@ def test_columns_that_are_not_read_are_named(tmp_path):
         [{"a": [1, 2]}, {}],
         [{"a": np.array([True, False])}, {"a": None}],
         [{"a": ["x"]}, {}],
+        [{"electrode": [1, 2]}, {"electrode": 3}, {}],
+        [{"area": ("CA1", "CA3")}, {"area": "CA1"}, {"area": None}],
+        [{"snr": np.array([0.5, 2.0])}, {"snr": 1.5}],
         [{"unit_id": 12}, {"unit_id": 3}],
         [{"unit_id": "12"}, {"unit_id": "12"}],
         [{"unit_name": "a"}, {"unit_name": "a"}],
@@ -248,6 +251,16 @@ def test_attributes_come_back(attributes, tmp_path):
     found = round_trip(attributes, tmp_path)
     for unit, (wanted, got) in enumerate(zip(attributes, found, strict=True)):
         assert equal({"unit_id": unit, **wanted}, dict(got))
+
+
+def test_a_list_of_one_beside_single_values_is_a_loss(tmp_path):
+    """It comes back as its value."""
+    attributes = [{"a": [1]}, {"a": 2}, {"a": [3, 4]}]
+    assert [u["a"] for u in round_trip(attributes, tmp_path)] == [1, 2, [3, 4]]
+    sd = SpikeData([[]] * 3, length=1.0, neuron_attributes=attributes)
+    assert NWBWriter().losses(sd) == [
+        "the types of values of neuron_attributes['a'] (a column has one)"
+    ]
 
 
 def test_unit_ids_number_the_rows(tmp_path):

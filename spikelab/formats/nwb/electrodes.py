@@ -136,9 +136,10 @@ def _areas(rows: list[list[int]], table: UnitTable) -> Iterator[tuple[int, Any]]
     """Yield the electrodes and areas that units name: one for all, or each its own."""
     for unit, area in zip(rows, table.brain_areas, strict=True):
         areas = area if isinstance(area, list) else [area] * len(unit)
+        known = {a for a in set(areas) if h5.is_text(a) and _is_area(a)}
         if len(areas) == len(unit):
             pairs = zip(unit, areas, strict=True)
-            yield from ((row, a) for row, a in pairs if h5.is_text(a) and _is_area(a))
+            yield from ((row, area) for row, area in pairs if area in known)
 
 
 def _agreed(pairs: Iterable[tuple[int, Any]]) -> dict[int, Any]:
