@@ -6,8 +6,12 @@ import numpy as np
 
 from spikelab.spikedata.data_object import DataObject, data_class
 from spikelab.spikedata.quantity import has_unit, split_unit
+from spikelab.spikedata.spike_trains import SpikeTrains
 
 D = TypeVar("D", bound=DataObject)
+
+_BARE = {bool, int, float, str, list, tuple, dict, np.ndarray, type(None), SpikeTrains}
+"""The most frequent types, whose values have no unit."""
 
 _Units = dict[str, set[str]]
 """The units of measurement that were left out, by the name of what had them."""
@@ -27,7 +31,7 @@ def without_units(obj: D) -> tuple[D, list[str]]:
         In words, which units were left out, and of what.
     """
     found: _Units = {}
-    if not any(map(has_unit, _types(obj))):
+    if not any(map(has_unit, _types(obj) - _BARE)):
         return obj, []
     plain = _without(obj, found)
     return plain, [
@@ -39,10 +43,12 @@ def without_units(obj: D) -> tuple[D, list[str]]:
 def _types(obj: DataObject) -> set[type]:
     """Return the types of the values that may have a unit."""
     known = getattr(obj, "neuron_attributes", None) or ()
-    tables = [vars(obj), getattr(obj, "metadata", None) or {}, *known]
-    values = [value for table in tables for value in table.values()]
-    lists = [value for value in values if isinstance(value, list | tuple)]
-    types = {type(item) for items in (values, *lists) for item in items}
+    types: set[type] = set()
+    for table in (vars(obj), getattr(obj, "metadata", None) or {}, *known):
+        types.update(map(type, table.values()))
+        for value in table.values():
+            if type(value) in (list, tuple):
+                types.update(map(type, value))
     return types.union(*map(_types, getattr(obj, "spike_stack", ())))
 
 

@@ -125,7 +125,7 @@ class AnalysisWorkspace(NamedObjects):
             file.write(staged, about, items)
             if verify:
                 file.verify(staged, about, items)
-        return target
+        return os.path.expanduser(target)  # noqa: PTH111 # str
 
     def _about(self) -> About:
         """Return what is known about the workspace, or raise if it cannot be stored."""

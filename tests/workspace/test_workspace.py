@@ -631,3 +631,12 @@ def test_what_another_program_added_to_a_workspace_is_not_lost(tmp_path):
     assert workspace.save(tmp_path / "b.h5") == str(tmp_path / "b.h5")
     with pytest.raises(FileExistsError, match="day 1"):
         SpikeData([[1.0]]).to_hdf5(tmp_path / "b.h5")
+
+
+def test_the_home_folder(tmp_path, monkeypatch):
+    """The name that is returned is one that other packages open."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    workspace = AnalysisWorkspace()
+    workspace.store("a", "b", {"x": 1})
+    assert workspace.save("~/w") == str(tmp_path / "w.h5")
+    assert AnalysisWorkspace.load_item("~/w", "a", "b") == {"x": 1}
