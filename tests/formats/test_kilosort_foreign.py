@@ -150,6 +150,7 @@ class TestTables:
                 cluster_info__tsv=table,
                 channel_map__npy=maps[case],
                 channel_positions__npy=positions[case],
+                params="n_channels_dat = 2 * 2\nsample_rate = 3e4\n",
             )
             sd, told = warned(lambda folder=folder: load(folder))
             assert known(sd, "electrode") == found[case]
@@ -162,11 +163,13 @@ class TestTables:
             (["0\tgood", "1\tmua", "0\tgood"], "good", ""),
             (["0\tgood", "0\t", "1\tmua"], "good", ""),
             (["0\tgood\tfast", "1\tmua\t"], "good", "cells in row 2 beyond"),
+            (["0\tgood\t\tfast", "1\tmua"], "good", "cells in row 2 beyond"),
         ],
     )
-    def test_rows_that_contradict_each_other(self, rows, label, text, tmp_path):
+    @pytest.mark.parametrize("header", ["cluster_id\tgroup", "cluster_id\tgroup\t"])
+    def test_rows_that_contradict_each_other(self, header, rows, label, text, tmp_path):
         """The last counts, and a warning names them; so it does for rows too long."""
-        table = "\n".join(["cluster_id\tgroup", *rows])
+        table = "\n".join([header, *rows])
         folder = sorted_folder(tmp_path / "ks", cluster_group__tsv=table)
         sd, told = warned(lambda: load(folder))
         assert known(sd, "group") == [label, "mua", None]

@@ -201,6 +201,8 @@ def read_table(path: Path, channels: ChannelCells = NO_CHANNELS) -> Table:
             quoting=csv.QUOTE_NONE if text.count('"') % 2 else csv.QUOTE_MINIMAL,
         )
         names = [name.strip() for name in next(rows, [])]
+        while names and not names[-1]:
+            del names[-1]
         lower = [name.lower() for name in names]
         key = next((lower.index(k) for k in _ID_COLUMNS if k in lower), None)
         if key is None:
