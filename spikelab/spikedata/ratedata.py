@@ -82,8 +82,10 @@ class RateData(UnitObject):
         if np.iscomplexobj(inst_Frate_data):
             raise TypeError("inst_Frate_data must hold real numbers, got complex ones")
         try:
-            make = np.asarray if _is_on_disk(inst_Frate_data) else np.array
-            self.inst_Frate_data = make(inst_Frate_data, dtype=np.float64)
+            rates, base = inst_Frate_data, getattr(inst_Frate_data, "base", None)
+            is_mapped = isinstance(rates, np.memmap) or isinstance(base, np.memmap)
+            copied = np.asarray if is_mapped else np.array
+            self.inst_Frate_data = copied(rates, dtype=np.float64)
         except (TypeError, ValueError) as error:
             raise TypeError(f"inst_Frate_data must hold numbers: {error}") from error
         self.times = np.asarray(in_ms("times", times))
@@ -223,7 +225,3 @@ def _refuse_other_objects(rates: Any, times: Any) -> None:
         )
     if times is None:
         raise TypeError("times must be numbers, in ms for each column, got None")
-
-
-def _is_on_disk(rates: Any) -> bool:
-    return any(isinstance(r, np.memmap) for r in (rates, getattr(rates, "base", None)))

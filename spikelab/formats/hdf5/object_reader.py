@@ -4,7 +4,8 @@ See :mod:`spikelab.formats.hdf5.object_writer`. Without JSON, they are the work 
 spikelab 0.1.2.
 """
 
-from collections.abc import Callable, Mapping
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import h5py
@@ -26,6 +27,15 @@ from spikelab.spikedata.unit_table import Attributes
 
 ReadSlice = Callable[..., SpikeData]
 """Returns the recording of a group with these attributes, and further arguments."""
+
+
+@contextlib.contextmanager
+def _holding(where: str, kind: Any) -> Iterator[None]:
+    """Let what goes wrong in the block be a FormatError that names the group."""
+    try:
+        yield
+    except WRONG as error:
+        raise FormatError(f"{where} holds no {kind}: {error}") from error
 
 
 class ObjectReader:
@@ -59,13 +69,11 @@ class ObjectReader:
         where = "a value" if group is None else group.name
         if kind != "dict" and kind not in layout.PLAIN_TYPES:
             raise FormatError(f"{where} has no known __type__, got {kind!r:.80}")
-        try:
+        with _holding(where, kind):
             if kind == "dict":
                 return self._dict(group, exact)
             column = read_column(group, "data") if "data" in group else None
             return layout.plain_of(attributes, column)
-        except WRONG as error:
-            raise FormatError(f"{where} holds no {kind}: {error}") from error
 
     def read_object(
         self,
@@ -88,15 +96,13 @@ class ObjectReader:
             Of a file of ``to_hdf5``, reads the recording of a slice.
         """
         cls: Any = DATA_CLASSES[kind]
-        try:
+        with _holding(group.name, kind):
             parts = self._parts(group, kind, exact or {}, read_slice)
             arguments = {name: parts.get(part) for name, part in cls.FIELDS.items()}
             if cls is SpikeSliceStack:
                 arguments["drop_slice_attributes"] = False
             made: DataObject = build(cls, **arguments)
-            return made
-        except WRONG as error:
-            raise FormatError(f"{group.name} holds no {kind}: {error}") from error
+        return made
 
     def _parts(
         self,

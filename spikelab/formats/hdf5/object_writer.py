@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from spikelab.formats.base import recordings_of
 from spikelab.formats.hdf5 import layout
 from spikelab.formats.hdf5.layout import Column
-from spikelab.formats.hdf5.parts import EXACT, PARTS, SLICES, UNITS, VALUE, Part
+from spikelab.formats.hdf5.parts import EXACT, PARTS, SLICES, UNITS, VALUE
 from spikelab.formats.hdf5.values import (
     Encoder,
     Tree,
@@ -62,7 +62,7 @@ class ObjectWriter(Encoder):
     def encode_object(self, obj: DataObject, name: str) -> Tree:
         """Write a data object into the group apart, and return its tree."""
         number = str(len(self._apart))
-        exact = self._write_parts(self._apart.create_group(number), obj, name)
+        exact = self.write_parts(self._apart.create_group(number), obj, name)
         return {"$object": [type(obj).__name__, number, exact]}
 
     def write(self, parent: h5py.Group, link: str, value: Any, name: str) -> Tree:
@@ -90,7 +90,7 @@ class ObjectWriter(Encoder):
             parts = PARTS[type(value).__name__]
             if any(part.needed and part.stored(value) is None for part in parts):
                 return {VALUE: self.encode(value, name)}
-            return self._write_parts(parent.create_group(link), value, name)
+            return self.write_parts(parent.create_group(link), value, name)
         form = layout.of_plain(value)
         if form is None:
             return {VALUE: self.encode(value, name)}
@@ -117,13 +117,7 @@ class ObjectWriter(Encoder):
         in_layout = all(exact is None for _, exact in entries)
         return None if in_layout and list(value) == list(group) else entries
 
-    def write_plain(self, file: h5py.File, obj: DataObject) -> None:
-        """Write what ``to_hdf5`` writes of an object, spikes aside."""
-        name = data_class(obj).__name__
-        exact = self._write_parts(file, obj, name, is_plain=True)
-        write_json(self._apart, VALUE, {"class": name, "parts": exact})
-
-    def _write_parts(
+    def write_parts(
         self, group: h5py.Group, obj: DataObject, name: str, *, is_plain: bool = False
     ) -> Tree:
         """Write a data object into its group, and return what that does not say.
@@ -138,8 +132,11 @@ class ObjectWriter(Encoder):
         exact: dict[str, Tree] = {}
         for part in PARTS[cls]:
             value, stored = getattr(obj, part.name), part.stored(obj)
-            if stored is not None:
-                _write_part(group, part, stored, is_plain)
+            place = part.plain if is_plain else part.place
+            if stored is not None and part.is_attribute:
+                group.attrs[place] = stored
+            elif stored is not None:
+                stored.write(group, place)
             if not part.says(stored, value):
                 exact[part.name] = self.encode(value, f"{name}[{part.name!r}]")
         if isinstance(obj, SpikeData):
@@ -158,7 +155,7 @@ class ObjectWriter(Encoder):
             group.attrs["N"] = obj.N
             inner = group.create_group("spike_stack")
             exact[SLICES] = [
-                self._write_parts(
+                self.write_parts(
                     inner.create_group(str(i)), sd, f"{name}.spike_stack[{i}]"
                 )
                 for i, sd in enumerate(obj)
@@ -196,14 +193,6 @@ class ObjectWriter(Encoder):
         return {"columns": listed, "orders": orders}
 
 
-def _write_part(group: h5py.Group, part: Part, stored: Any, is_plain: bool) -> None:
-    place = part.plain if is_plain else part.place
-    if part.is_attribute:
-        group.attrs[place] = stored
-    else:
-        stored.write(group, place)
-
-
 def check_plain(obj: DataObject) -> None:
     """Raise TypeError if ``to_hdf5`` cannot store a part of an object."""
     for part in (obj, *recordings_of(obj)):
@@ -214,4 +203,6 @@ def check_plain(obj: DataObject) -> None:
 
 def write_plain(file: h5py.File, obj: DataObject) -> None:
     """Write to an open file what ``to_hdf5`` writes of an object, spikes aside."""
-    ObjectWriter(file.create_group(EXACT)).write_plain(file, obj)
+    apart, name = file.create_group(EXACT), data_class(obj).__name__
+    parts = ObjectWriter(apart).write_parts(file, obj, name, is_plain=True)
+    write_json(apart, VALUE, {"class": name, "parts": parts})
