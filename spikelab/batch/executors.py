@@ -33,9 +33,8 @@ def run_jobs(
 
     Each job whose worker was lost (with its pool, or one by one as on a Dask cluster) is
     tried once more at the end, alone: a recording that kills its worker costs itself
-    only. If `record`
-    raises, or after Ctrl-C, no further job begins, those at work are recorded, and the
-    error is raised.
+    only. If `record` raises, or after Ctrl-C, no further job begins, those at work are
+    recorded, and the error is raised.
     """
     if executor is None:
         for job in jobs:
