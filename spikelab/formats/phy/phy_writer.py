@@ -91,8 +91,8 @@ class PhyPlan(Plan):
         yield from super().cautions()
         columns = self.columns
         left_out = [key for key in columns.left_out if key != "unit_id"]
-        if len(left_out) < len(columns.left_out):
-            yield f"to_phy: unit_id left out: {columns.id_problem}"
+        if "unit_id" in columns.left_out:
+            yield f"to_phy: unit_id left out: {columns.left_out['unit_id']}"
         if left_out:
             yield (
                 f"to_phy: neuron_attributes {', '.join(map(str, left_out))} left "
@@ -228,14 +228,14 @@ class PhyWriter(ClusterFolderWriter[str]):
                 "Phy cannot open a folder with fewer than two spikes"
             )
         table, raw = sd.unit_table, self._raw(sd)
-        n_raw = raw_data.n_channels(sd)
-        known = templates.templates_of(table, n_raw)
+        known = templates.templates_of(table, raw_data.n_channels(sd))
         source = "placeholder" if raw is None else "raw_data"
         source = source if known.column is None else "neuron_attributes"
         uses_raw = self.raw_data or source == "raw_data"
+        n_raw = raw_data.n_channels(sd) if uses_raw else 0
         amplitudes = spike_arrays.amplitudes_of(table, trains.counts)
-        in_arrays = known.keys
-        in_arrays += [] if amplitudes is None else [spike_arrays.AMPLITUDES]
+        of_spikes = [] if amplitudes is None else [spike_arrays.AMPLITUDES]
+        in_arrays = [*known.keys, *of_spikes]
         columns = unit_columns(table, self.cluster_ids, in_arrays)
         facts = self._facts(
             sd,
@@ -252,16 +252,11 @@ class PhyWriter(ClusterFolderWriter[str]):
             table=table,
             facts=facts,
             renamed={key: key for key in in_arrays},
-            left_out={
-                **dict.fromkeys(columns.left_out, "no table of Phy can hold it"),
-                **({"unit_id": columns.id_problem} if columns.id_problem else {}),
-            },
+            left_out=columns.left_out,
             raw=raw,
             writes_raw=self.raw_data,
             templates=known,
-            channels=channels_of(
-                table, n_raw if uses_raw else 0, known.width, known.listed
-            ),
+            channels=channels_of(table, n_raw, known.width, known.listed),
             amplitudes=amplitudes,
             columns=columns,
         )

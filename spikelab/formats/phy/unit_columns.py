@@ -47,11 +47,10 @@ class UnitColumns:
     """The columns of a recording, and what they cannot hold."""
 
     columns: list[TableColumn]  # labels, ids for SpikeInterface, and attributes
-    left_out: list[Any]  # attributes that have no form in a table
+    left_out: dict[Any, str]  # attributes that have no form in a table, and why
     renamed: list[str]  # attributes called as columns that Phy has itself
     bad_labels: list[str]  # labels that Phy or neo cannot read
     unit_ids: list[Any]  # the attribute ``unit_id`` of each unit when it is read
-    id_problem: str  # why the attribute ``unit_id`` is left out, if it is
 
     def write(self, folder: Path, clusters: Sequence[int]) -> None:
         """Write each column as a table that lists every unit by its cluster."""
@@ -72,7 +71,8 @@ def unit_columns(
     """
     labels, bad_labels = label_column(table)
     unit_ids, ids, id_problem = _ids(table, cluster_ids)
-    columns, left_out, renamed = [labels, ids], [], []
+    columns, renamed = [labels, ids], []
+    left_out: dict[Any, str] = {}
     names = {*map(str, table.columns), "group", SI_UNIT_ID}
     elsewhere = {*taken, label_key_of(table)} - {None}
     for key, column in table.columns.items():
@@ -80,7 +80,7 @@ def unit_columns(
             continue
         if key == "unit_id":
             if id_problem and column.known:
-                left_out.append(key)
+                left_out[key] = id_problem
             continue
         made = list(_made(column, names))
         columns += made
@@ -88,8 +88,8 @@ def unit_columns(
         if made and key in PHY_COLUMNS:
             renamed.append(key)
         if not made and column.known:
-            left_out.append(key)
-    return UnitColumns(columns, left_out, renamed, bad_labels, unit_ids, id_problem)
+            left_out[key] = "no table of Phy can hold it"
+    return UnitColumns(columns, left_out, renamed, bad_labels, unit_ids)
 
 
 def label_column(table: UnitTable) -> tuple[TableColumn, list[str]]:
