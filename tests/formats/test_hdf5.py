@@ -1,6 +1,8 @@
 """The four HDF5 styles: what is on the disk, and files from elsewhere."""
 
+import errno
 import inspect
+import os
 import subprocess
 import sys
 from fractions import Fraction
@@ -11,7 +13,13 @@ import numpy as np
 import pytest
 from recordings import assert_same_recording, simulated, with_raw
 
-from spikelab import AnalysisWorkspace, SpikeData, load, load_spikedata_from_hdf5
+from spikelab import (
+    AnalysisWorkspace,
+    SpikeData,
+    differences,
+    load,
+    load_spikedata_from_hdf5,
+)
 from spikelab.data_loaders.data_exporters import export_spikedata_to_hdf5
 from spikelab.errors import FormatError, LossError, VerificationError
 from spikelab.formats import (
@@ -794,3 +802,17 @@ def test_the_unit_of_a_time_that_is_nan(tmp_path):
     path = foreign(tmp_path / "a.h5", i=[0, 1], t=[0.1, np.nan])
     with pytest.raises(FormatError, match="unit 1: spike times must be finite"):
         load_spikedata_from_hdf5(path, idces_dataset="i", times_dataset="t")
+
+
+@pytest.mark.parametrize("style", ["ragged", "group"])
+def test_verifying_without_room_on_the_disk(style, tmp_path, monkeypatch):
+    """Large arrays are then compared in memory."""
+    monkeypatch.setattr(os, "posix_fallocate", full_disk, raising=False)
+    sd = SpikeData([np.arange(100_000.0), []], length=2e5)
+    path = sd.to_hdf5(tmp_path / "a.h5", style=style, verify=True)
+    assert differences(load(path), sd, atol_ms=1e-9) == []
+
+
+def full_disk(*args):
+    """What a full disk raises."""
+    raise OSError(errno.ENOSPC, "No space left on device")

@@ -1,6 +1,7 @@
 """Large arrays on the disk instead of in memory, while a staged file is verified."""
 
 import contextlib
+import os
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextvars import ContextVar
@@ -45,7 +46,11 @@ def blank(size: int, *, on_disk: bool | None = None) -> NDArray[np.float64]:
     if size < _LARGE or not _wanted(on_disk):
         return np.empty(size)
     with tempfile.TemporaryFile() as file:
-        return np.memmap(file, np.float64, "w+", shape=(size,))
+        try:  # a mapped file for which the disk has no room crashes Python
+            os.posix_fallocate(file.fileno(), 0, 8 * size)
+        except (AttributeError, OSError):  # not on every system, not on a full disk
+            return np.empty(size)
+        return np.memmap(file, np.float64, "r+", shape=(size,))
 
 
 def trains(
