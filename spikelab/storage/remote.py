@@ -231,39 +231,18 @@ def _copy_folder(
             f"{copy} is incomplete: it has no {MANIFEST}, which an export uploads "
             "last; a folder of another program must be downloaded to be loaded"
         )
-    marks: set[str | None] = {None}
     try:
         folder = RemoteFolder.of(store, entries, copy)
-        sizes = {
-            name: entry.size
-            for name, entry in entries.items()
+        names = [
+            name
+            for name in entries
             if name != MANIFEST
             and (_top_of(name) in (folder.in_manifest or ()) or name.endswith(".tsv"))
-        }
-        paths = {name: _inside(copy, name) for name in sizes}
-        twins: dict[str, str] = {}
-        if folder.is_untouched:
-            # Files with one tag hold the same bytes, as two arrays of a Phy folder do.
-            first = {entries[name].tag: name for name in sizes}
-            for name in sizes:
-                if (other := first[entries[name].tag]) != name:
-                    twins[name] = other
-            sizes = {name: size for name, size in sizes.items() if name not in twins}
-        with progress_bar(
-            progress, "download", store.url, sum(sizes.values())
-        ) as moved:
-
-            def download(name: str) -> None:
-                paths[name].parent.mkdir(parents=True, exist_ok=True)
-                tag, file = entries[name].tag, store.inside(name)
-                marks.add(file.download(paths[name], tag=tag, moved=moved))
-
-            _side_by_side(sizes, download)
-        for name, other in twins.items():
-            paths[name].parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(paths[other], paths[name])
+        ]
+        marks = _download(folder, names, copy, progress)
         # The others were read only if they were those that are listed.
-        if max(sizes.values(), default=0) > LARGE and store.entries() != entries:
+        is_large = any(entries[name].size > LARGE for name in names)
+        if is_large and store.entries() != entries:
             raise FileNotFoundError
     except (FileNotFoundError, ReplacedError):
         raise IncompleteExportError(
@@ -271,10 +250,37 @@ def _copy_folder(
         ) from None
     read_manifest(copy)
     # What another program has changed since has no mark.
-    if folder.mark and not marks <= {folder.mark.partition("-")[0], None}:
+    if folder.mark and marks - {folder.mark.partition("-")[0], None}:
         raise IncompleteExportError(
             f"{copy} holds files of two exports at once; export again"
         )
+
+
+def _download(
+    folder: RemoteFolder, names: list[str], copy: Path, progress: bool
+) -> set[str | None]:
+    """Download files of a folder, and return their marks."""
+    marks: set[str | None] = set()
+    paths = {name: _inside(copy, name) for name in names}
+    tags = {name: folder.entries[name].tag for name in names}
+    for path in paths.values():
+        path.parent.mkdir(parents=True, exist_ok=True)
+    # Files with one tag hold the same bytes, as two arrays of a Phy folder do.
+    first = {tag: name for name, tag in tags.items()}
+    origins = {n: first[tags[n]] if folder.is_untouched else n for n in names}
+    sizes = {name: folder.entries[name].size for name in origins.values()}
+    total = sum(sizes.values())
+    with progress_bar(progress, "download", folder.store.url, total) as moved:
+
+        def download(name: str) -> None:
+            file = folder.store.inside(name)
+            marks.add(file.download(paths[name], tag=tags[name], moved=moved))
+
+        _side_by_side(sizes, download)
+    for name, origin in origins.items():
+        if origin != name:
+            shutil.copyfile(paths[origin], paths[name])
+    return marks
 
 
 def _file_object(store: Store, beginning: bytes, entry: Entry) -> RemoteFile:
