@@ -1,5 +1,6 @@
 """Writing tables: the columns of each class, and what CSV and Parquet have in common."""
 
+import abc
 import contextlib
 import os
 from collections.abc import Iterator, Sequence
@@ -112,21 +113,21 @@ class TableWriter(FileWriter[DataObject]):
             if self.verify:
                 self._verify(plan, losses, lambda: self._read_back(plan, *staged))
 
+    @abc.abstractmethod
     def _write_units(self, sd: SpikeData, staged: Path) -> None:
         """Write the table of units."""
-        raise NotImplementedError
 
     def _finish(self, staged: Path, target: StrPath) -> None:
         """Make the staged file what the name of its target asks for."""
 
+    @abc.abstractmethod
     def _read_back(
         self, obj: DataObject, staged: Path, units: Path | None = None
     ) -> DataObject:
         """Read staged files as the loader will; `obj` was written to them."""
-        raise NotImplementedError
 
     def _read(self, staged: Path) -> DataObject:
-        raise NotImplementedError
+        raise NotImplementedError  # there may be two files: _read_back takes both
 
     def _check_format(self, obj: DataObject) -> None:
         if self.units_table is not None and not isinstance(obj, SpikeData):
@@ -215,11 +216,11 @@ class TableWriter(FileWriter[DataObject]):
                     ("value", values),
                 ]
 
+    @abc.abstractmethod
     def _names(
         self, pcm: PairwiseCompMatrix | PairwiseCompMatrixStack
     ) -> tuple[str, NDArray[Any]]:
         """Return the name of the column of units, and the names of the units."""
-        raise NotImplementedError
 
     def _carried(self, obj: DataObject) -> DataObject:
         if isinstance(obj, SpikeData):
@@ -240,13 +241,13 @@ class TableWriter(FileWriter[DataObject]):
                 made[argument] = self._held(value)
         return build(data_class(obj), **made)
 
+    @abc.abstractmethod
     def _known(self, sd: SpikeData) -> UnitsTable:
         """Return what a reader knows of a recording beside its spikes."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def _held(self, values: NDArray[Any]) -> NDArray[Any]:
         """Return an array as a reader makes it."""
-        raise NotImplementedError
 
     def _losses(self, obj: DataObject) -> list[Loss]:
         def there_and_back(times_ms: NDArray[Any]) -> NDArray[Any]:
