@@ -111,6 +111,15 @@ def test_the_electrode_may_be_that_of_the_peak(path):
     assert known(path, "peak_channel_id") == [5, 100, 103]
 
 
+def test_names_that_are_not_utf8_cost_nothing(path):
+    """Of columns, electrodes, and facts about the session."""
+    with h5py.File(path, "r+") as file:
+        for group in (file["units"], file[ELECTRODES], file["general"]):
+            h5py.h5g.create(group.id, b"\xff")
+    with pytest.warns(UserWarning, match="left out: "):
+        assert known(path, "electrode") == [[100, 101], 101, 102]
+
+
 def test_columns_may_end_like_an_index(path):
     """Of units they are read, of electrodes named."""
     add(path, "units/depth_index", [3, 1, 2])

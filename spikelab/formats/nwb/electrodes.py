@@ -211,7 +211,8 @@ def _table(region: h5py.Dataset) -> h5py.Group:
 
 def _rows(table: h5py.Group) -> tuple[list[dict[str, Any]], list[str]]:
     """Return what is known about each row of a table, and the columns that are not read."""
-    names = column_names(table, table)
+    # h5py gives names that are not UTF-8 as bytes.
+    names = column_names(table, [name for name in table if isinstance(name, str)])
     ids = h5.dataset(table, "id")[()].tolist()
     wanted = {NAME, *_AXES, *_RELATIVE, "location"}
     found = {

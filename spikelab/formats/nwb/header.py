@@ -235,7 +235,9 @@ def _read_texts(
     """
     group = h5.member(file, place) if h5.has_member(file, place) else {}
     unread = []
-    for name in sorted(names.intersection(group) if place == "/" else group):
+    # h5py gives names that are not UTF-8 as bytes.
+    known = names if place == "/" else {name for name in group if isinstance(name, str)}
+    for name in sorted(known.intersection(group)):
         try:
             data = h5.member(group, name)
             if not isinstance(data, h5py.Dataset) or data.shape is None:
