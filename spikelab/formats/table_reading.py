@@ -48,6 +48,9 @@ _UNITS = (
 )
 """What other programs call the column of units, whose values need not be 0, 1, 2..."""
 
+_OF_SPIKES = {"units", "channel", "ch", "electrode", "amplitude"}
+"""Columns that are rather facts about spikes than rates."""
+
 
 class TableKeywords(RecordingKeywords, total=False):
     """The fields of :class:`TableOptions`, as keywords."""
@@ -278,10 +281,11 @@ def _rates(
         in_order = named[1:]
     kinds = [dtype_of(time), *[np.float64] * len(in_order)]
     times, *rates = numbers([names.index(name) for name in (time, *in_order)], kinds)
-    if len(rates) == 1 and in_order != ["unit_0"] and _are_whole(rates[0]):
+    is_one = len(rates) == 1 and in_order != ["unit_0"] and _are_whole(rates[0])
+    if is_one or _OF_SPIKES & set(in_order):
         warn(
-            f"column {in_order[0]!r} is taken for the rates of one unit; if it says the "
-            "unit of each spike, call it 'unit'"
+            f"columns {reprlib.repr(in_order)} are taken for the rates of one unit each; "
+            "if a column says the unit of each spike, call it 'unit'"
         )
     return build(
         RateData,

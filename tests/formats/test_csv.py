@@ -495,9 +495,10 @@ def test_rates_keep_any_names(tmp_path):
     assert load(path).inst_Frate_data.tolist() == [[0.5, 2.0]]
     path.write_text("time_ms,CA3,cell,CA1\n0,0.5,1.5,3\n")
     assert load(path).inst_Frate_data.tolist() == [[0.5], [1.5], [3.0]]
-    path.write_text("time_ms,channel\n0,3\n1,2\n")
-    with pytest.warns(UserWarning, match="'channel' is taken for the rates of one"):
-        assert load(path).inst_Frate_data.tolist() == [[3.0, 2.0]]
+    for text in ("id\n0,3\n1,2\n", "channel,amplitude\n0,3,2.5\n1,2,2.5\n"):
+        path.write_text(f"time_ms,{text}")
+        with pytest.warns(UserWarning, match=f"{text[:2]}.* are taken for the rates"):
+            assert load(path).inst_Frate_data[0].tolist() == [3.0, 2.0]
 
 
 @pytest.mark.parametrize(

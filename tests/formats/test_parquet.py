@@ -375,7 +375,7 @@ def test_units_under_another_name_are_read_with_a_warning(tmp_path):
     assert load(path).inst_Frate_data.tolist() == [[0.5]]
     for name, values in (("channel", [2, 3]), ("neuron", [2, None])):
         pq.write_table(pa.table({"time_s": [1.0, 2.0], name: values}), path)
-        with pytest.warns(UserWarning, match=f"'{name}' is taken for the rates of one"):
+        with pytest.warns(UserWarning, match=f"'{name}'. are taken for the rates"):
             assert load(path).inst_Frate_data[0, 0] == 2.0
 
 
