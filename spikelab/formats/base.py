@@ -137,8 +137,8 @@ class Writer(abc.ABC, Generic[R, P]):
         >>> PickleWriter(verify=True).write(sd, "cells.pkl")
         'cells.pkl'
         """
-        plan = self._checked(obj)
-        losses = self._checked_losses(obj, plan, on_losses)
+        plan, left_out = self._checked(obj)
+        losses = self._checked_losses(obj, plan, left_out, on_losses)
         self._publish(plan, target, losses)
         return self._written(obj, os.path.expanduser(target))  # noqa: PTH111 # str
 
@@ -161,7 +161,7 @@ class Writer(abc.ABC, Generic[R, P]):
         >>> sd = SpikeData([[12.5, 430.0], []], length=1000.0)
         >>> PhyWriter(fs_Hz=30_000).check(sd)
         """
-        self._checked_losses(obj, self._checked(obj))
+        self._checked_losses(obj, *self._checked(obj))
 
     def losses(self, obj: DataObject) -> list[str]:
         """Return, in words, what the format will not carry for this object.
@@ -182,21 +182,25 @@ class Writer(abc.ABC, Generic[R, P]):
         >>> RasterWriter(bin_size_ms=5).losses(sd)
         ['spike times are rounded by up to 5 ms']
         """
-        plan = self._checked(obj)
-        return [loss.text for loss in self._all_losses(obj, plan) if loss.text]
+        losses = self._all_losses(obj, *self._checked(obj))
+        return [loss.text for loss in losses if loss.text]
 
     def _checked_losses(
-        self, obj: DataObject, plan: P, on_losses: OnLosses | None = None
+        self,
+        obj: DataObject,
+        plan: P,
+        left_out: list[str],
+        on_losses: OnLosses | None = None,
     ) -> list[Loss]:
         """Warn of oddities, and return the losses if they are needed."""
         for caution in self._cautions(plan):
             warn(caution)
-        if dropped := [] if self.keeps_units else without_units(obj)[1]:
-            warn(f"{self.method} leaves out {'; '.join(dropped)}")
+        if left_out:
+            warn(f"{self.method} leaves out {'; '.join(left_out)}")
         are_needed = self.strict or on_losses or (self.verify and not self.is_exact)
         if not are_needed:
             return []
-        losses = self._all_losses(obj, plan)
+        losses = self._all_losses(obj, plan, left_out)
         texts = [loss.text for loss in losses if loss.text]
         if on_losses is not None:
             on_losses(texts)
@@ -206,8 +210,8 @@ class Writer(abc.ABC, Generic[R, P]):
             )
         return [] if self.is_exact else losses
 
-    def _checked(self, obj: DataObject) -> P:
-        """Return what ``_prepared`` makes of a valid object."""
+    def _checked(self, obj: DataObject) -> tuple[P, list[str]]:
+        """Return the plan for a valid object, and which units of measurement it lacks."""
         check_class(obj, self.method)
         obj.check()
         if not self.keeps_masks:
@@ -215,14 +219,15 @@ class Writer(abc.ABC, Generic[R, P]):
             for part in (obj, *slices):
                 for name, value in part.arguments().items():
                     validate.unmasked(name, value)
+        left_out: list[str] = []
         if not self.keeps_units:
-            obj, _ = without_units(obj)
+            obj, left_out = without_units(obj)
         self._check_format(obj)
-        return self._prepared(obj)
+        return self._prepared(obj), left_out
 
-    def _all_losses(self, obj: DataObject, plan: P) -> list[Loss]:
-        dropped = [Loss(("unit",), text) for text in without_units(obj)[1]]
-        return self._losses(plan) + _losses_of_class(obj) + dropped
+    def _all_losses(self, obj: DataObject, plan: P, left_out: list[str]) -> list[Loss]:
+        units = [Loss(("unit",), text) for text in left_out]
+        return self._losses(plan) + _losses_of_class(obj) + units
 
     def _publish(self, plan: P, target: StrPath, losses: list[Loss]) -> None:
         """Write the file or folder, verify it, and put it in place."""

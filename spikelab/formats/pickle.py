@@ -101,7 +101,9 @@ class PickleWriter(FileWriter[DataObject]):
         default=None, converter=_protocol, validator=_is_protocol
     )
 
-    def _all_losses(self, obj: DataObject, plan: DataObject) -> list[Loss]:
+    def _all_losses(
+        self, obj: DataObject, plan: DataObject, left_out: list[str]
+    ) -> list[Loss]:
         return self._losses(obj)
 
     def _losses(self, obj: DataObject) -> list[Loss]:
