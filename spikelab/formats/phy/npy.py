@@ -14,6 +14,11 @@ from spikelab import validate
 from spikelab.errors import FormatError, warn
 from spikelab.spikedata.spike_trains import BLOCK, CACHED
 
+_HEADERS = {
+    (1, 0): np.lib.format.read_array_header_1_0,
+    (2, 0): np.lib.format.read_array_header_2_0,
+}
+
 
 @contextlib.contextmanager
 def created(
@@ -60,9 +65,16 @@ def read(
     """
     validate.regular_file(path)
     try:
-        with warnings.catch_warnings():
+        with path.open("rb") as file, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of headers by Python 2, of huge shapes
-            array: NDArray[Any] = np.lib.format.open_memmap(path, mode="r")
+            read_header = _HEADERS[np.lib.format.read_magic(file)]
+            extents, is_fortran, dtype = read_header(file)
+            start = file.tell()
+            # A memmap of values without a size, as of dtype U0, crashes Python.
+            is_array = dtype.kind in "iuf" and min(extents, default=0) >= 0
+            if is_array:
+                order: Any = "F" if is_fortran else "C"
+                array: NDArray[Any] = np.memmap(path, dtype, "r", start, extents, order)
     except FileNotFoundError:
         raise
     except (
@@ -72,13 +84,13 @@ def read(
         cause = " ".join(str(error).split())[:200]
         text = f"{path} is not a .npy file, or is damaged: {cause}"
         raise FormatError(text) from error
-    if array.dtype.kind not in "iuf" or ndim not in (None, array.ndim):
+    if not is_array or ndim not in (None, len(extents)):
         raise FormatError(
             f"{path} must hold {'' if ndim is None else f'{ndim}-D '}real numbers, "
-            f"got {array.dtype} with shape {array.shape}"
+            f"got {dtype} with shape {extents}"
         )
-    if shape not in (None, array.shape):
-        raise FormatError(f"{path} must have shape {shape}, got {array.shape}")
+    if shape not in (None, extents):
+        raise FormatError(f"{path} must have shape {shape}, got {extents}")
     return array
 
 
