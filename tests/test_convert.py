@@ -1,5 +1,6 @@
 """One conversion, from Python."""
 
+import json
 import warnings
 from datetime import UTC, datetime
 
@@ -9,8 +10,12 @@ from recordings import assert_same_recording, simulated
 
 import spikelab
 from spikelab import SpikeData, convert, convert_many, load
+from spikelab.batch.options import options_of
+from spikelab.batch.table import read_table
 from spikelab.errors import LossError, OptionError
+from spikelab.formats import NWBSession
 from spikelab.formats.base import Writer
+from spikelab.registry import FORMATS
 
 
 def plain(**options):
@@ -175,6 +180,17 @@ def test_home_is_home(tmp_path, monkeypatch):
     plain().to_pickle(tmp_path / "a.pkl")
     convert("~/a.pkl", "~/a.h5")
     assert load(tmp_path / "a.h5") == plain()
+
+
+def test_home_is_home_in_options(tmp_path, monkeypatch):
+    """A file of facts, and a table, may lie there."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    facts = {"session_start_time": "2024-05-17T12:03:00Z", "session_description": "d"}
+    (tmp_path / "session.json").write_text(json.dumps(facts))
+    option = options_of(FORMATS["nwb"])["session"]
+    assert option.parsed("~/session.json") == NWBSession(**facts)
+    (tmp_path / "table.csv").write_text("source\na.pkl\n")
+    assert len(read_table("~/table.csv")) == 1
 
 
 def test_convert_is_a_function_of_the_package():

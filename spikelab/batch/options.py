@@ -60,7 +60,8 @@ class Option:
         if self.kind is dict:
             return json_object(text)
         if self.kind in (NWBSession, NWBSubject):
-            return self.kind(**json_object(Path(text).read_text(encoding="utf-8")))
+            content = Path(text).expanduser().read_text(encoding="utf-8")
+            return self.kind(**json_object(content))
         return self.kind(text)
 
 

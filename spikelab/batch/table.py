@@ -47,7 +47,7 @@ def read_table(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
         If it is not such a file in UTF-8, or a row has more cells than the header.
     """
     try:
-        text = Path(path).read_text(encoding="utf-8-sig")
+        text = Path(path).expanduser().read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise ValueError(f"{path} must be a CSV file in UTF-8: {error}") from None
     header = text.split("\n", 1)[0]

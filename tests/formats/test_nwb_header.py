@@ -309,3 +309,22 @@ def test_utc_is_utc():
         session_start_time=datetime(2024, 5, 17, tzinfo=UTC), session_description="d"
     ).fields()
     assert fields["session_start_time"] == "2024-05-17T00:00:00+00:00"
+
+
+def test_a_text_on_the_stimulus(tmp_path):
+    """It shares its name with a group of the root, and stands elsewhere."""
+    pynwb = pytest.importorskip("pynwb")
+    path, again = tmp_path / "a.nwb", tmp_path / "b.nwb"
+    file = pynwb.NWBFile(
+        session_description="d",
+        identifier="i",
+        session_start_time=datetime(2024, 5, 17, tzinfo=UTC),
+        stimulus_notes="gratings",
+    )
+    file.add_unit(spike_times=[0.1])
+    with pynwb.NWBHDF5IO(path, "w") as io:
+        io.write(file)
+    load(path).subset([0]).to_nwb(again, verify=True)
+    with pynwb.NWBHDF5IO(again, "r") as io:
+        assert io.read().stimulus_notes == "gratings"
+    assert load(again).metadata["nwb_session"]["stimulus"] == "gratings"

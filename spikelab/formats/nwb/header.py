@@ -98,7 +98,9 @@ class Header:
         }
         root.pop("electrode_location", None)
         for name, value in root.items():
-            place = file if name in schema.MEMBERS else file["general"]
+            # The text on the stimulus shares its name with a group of the root.
+            at_root = name in schema.MEMBERS and name not in file
+            place = file if at_root else file["general"]
             is_text = isinstance(value, str)
             place[name] = value if is_text else np.array(value, dtype=schema.TEXT)
         if self.subject:
