@@ -4,12 +4,14 @@ import functools
 import inspect
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar, get_type_hints
 
 import attrs
 
 from spikelab.errors import FormatError
 from spikelab.formats.base import StrPath, Writer
+from spikelab.registry import recognised
 from spikelab.spikedata.data_object import DataObject
 from spikelab.spikedata.spikedata import SpikeData
 
@@ -207,7 +209,13 @@ def spikedata_loader(
             signature.bind(*args, **options)
         except TypeError as error:
             raise TypeError(f"{name}: {error}") from None
-        found = read(*args, **options)
+        try:
+            found = read(*args, **options)
+        except FormatError as error:
+            other = _other_format(args[0], read) if args else None
+            if other is not None and repr(other) not in str(error):
+                error.args = (f"{error}; its format is {other!r}",)
+            raise
         if not isinstance(found, SpikeData):
             raise FormatError(
                 f"{args[0] if args else 'the file'} must hold a SpikeData for {name}, "
@@ -220,3 +228,12 @@ def spikedata_loader(
     made.__annotations__ = {**read.__annotations__, "return": SpikeData}
     made.__signature__ = signature.replace(return_annotation=SpikeData)
     return loader
+
+
+def _other_format(path: Any, read: Callable[..., DataObject]) -> str | None:
+    """Return the format of a local file, None if it is unknown or the one of `read`."""
+    try:
+        entry = recognised(Path(path).expanduser())
+    except (FormatError, OSError, RuntimeError, TypeError, ValueError):
+        return None
+    return None if entry.read is read else entry.name

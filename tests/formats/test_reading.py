@@ -3,7 +3,9 @@
 import pytest
 from recordings import simulated
 
-from spikelab import RateData, load, load_spikedata_from_hdf5
+import spikelab
+from spikelab import RateData, SpikeData, load, load_spikedata_from_hdf5
+from spikelab.errors import FormatError
 
 TARGETS = {
     "to_hdf5": "a.h5",
@@ -58,3 +60,17 @@ def test_what_goes_with_recordings_only(method, option, tmp_path):
     getattr(RateData([[1.0]], [0.0]), method)(tmp_path / TARGETS[method])
     with pytest.raises(ValueError, match="must be None for a file that holds a RateD"):
         load(tmp_path / TARGETS[method], **option)
+
+
+@pytest.mark.parametrize("loader", ["csv", "parquet", "pickle"])
+@pytest.mark.parametrize("written", ["hdf5", "csv", "parquet", "pickle"])
+def test_a_loader_says_of_which_other_format_a_file_is(loader, written, tmp_path):
+    """And nothing of the kind about a file of its own."""
+    path = tmp_path / f"cells.{written}"
+    getattr(SpikeData([[1.0, 2.0], [3.0]]), f"to_{written}")(path)
+    reads = getattr(spikelab, f"load_spikedata_from_{loader}")
+    if loader == written:
+        assert reads(path).N == 2
+        return
+    with pytest.raises(FormatError, match=f"its format is '{written}'"):
+        reads(path)
