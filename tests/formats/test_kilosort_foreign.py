@@ -523,11 +523,3 @@ def test_numbers_that_are_missing_or_infinite(tmp_path):
     sd = load(folder)
     assert known(sd, "snr") == [None, 11.0, np.inf]
     assert known(sd, "electrode") == [1, 3, 0]
-
-
-def test_a_rate_in_kHz(tmp_path):
-    """Somebody wrote 30 where Phy wants 30000."""
-    folder = sorted_folder(tmp_path / "ks", params="sample_rate = 30.\n")
-    sd, told = warned(lambda: load(folder))
-    assert sd.metadata["fs_Hz"] == 30.0
-    assert told == ["sample_rate is 30.0 Hz; is that a rate in kHz?"]

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from spikelab import validate
 from spikelab.errors import FormatError
-from spikelab.spikedata.time_units import rate_Hz
 
 PARAMS_FILE = "params.py"
 
@@ -107,7 +107,6 @@ def _assign(target: ast.expr, expression: ast.expr, values: dict[str, Any]) -> N
 def read_sample_rate(folder: Path) -> float | None:
     """Return the ``sample_rate`` in ``params.py``, None if none is found.
 
-    Warn if it may be in kHz.
     Raises FormatError for one that is not a positive number.
     """
     values = read_params(folder)
@@ -115,7 +114,7 @@ def read_sample_rate(folder: Path) -> float | None:
     if isinstance(rate, list):
         return None
     try:
-        return rate_Hz("sample_rate", rate)
+        return validate.positive("sample_rate", rate)
     except (TypeError, ValueError) as error:
         raise FormatError(f"{folder / PARAMS_FILE}: {error}") from error
 
