@@ -178,6 +178,12 @@ def test_nan_that_cannot_be_told_apart_is_said(values):
     assert "neuron_attributes['a']" in lost
 
 
+def test_empty_complex_arrays_are_empty(tmp_path):
+    """No value of theirs has an imaginary part that could be lost."""
+    (unit,) = read_back([{"fit": np.zeros(0, dtype=np.complex64)}], tmp_path)
+    assert unit["fit"].size == 0
+
+
 @given(
     units=st.lists(st.dictionaries(st.text(max_size=3), VALUES_OF_ANY_KIND), max_size=4)
 )

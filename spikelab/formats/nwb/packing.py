@@ -252,7 +252,8 @@ def _joined(arrays: list[NDArray[Any]], gaps: NDArray[np.bool_]) -> _Data:
         as_text = np.frompyfunc(str.__str__, 1, 1)
         rows = [np.asarray(as_text(array), dtype=object) for array in filled]
     else:
-        rows = [array.astype(dtype) for array in filled or arrays[:1]]
+        rows = [array.astype(dtype) for array in filled]
+        rows = rows or [np.empty(arrays[0].shape, dtype)]
     is_even = len({row.shape for row in rows}) == 1 and filled and not n_empty
     if is_even and (not gaps.any() or dtype.kind in "iuf" or ndims == {0}):
         return _with_gaps(np.stack(rows), leaves, gaps)
