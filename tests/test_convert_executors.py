@@ -45,8 +45,14 @@ def folder(tmp_path):
     return tmp_path
 
 
-def check(rows, folder):
-    """Ten are written whole, and two failed, each with its reason."""
+def check_conversion(folder, executor):
+    """Of all recordings, ten are written whole, and two fail, each with its reason."""
+    rows = convert_many(
+        folder / "*.pkl",
+        folder / "out/{stem}.nwb",
+        source_options=TRUSTED,
+        executor=executor,
+    )
     assert [row.status for row in rows] == [
         "failed" if i in (3, 5) else "written" for i in range(12)
     ]
@@ -61,13 +67,7 @@ def check(rows, folder):
 def test_a_recording_that_kills_its_worker_costs_itself_alone(folder):
     """The pool is made anew, and those that were lost with it are written."""
     with ProcessPool(2) as pool:
-        rows = convert_many(
-            folder / "*.pkl",
-            folder / "out/{stem}.nwb",
-            source_options=TRUSTED,
-            executor=pool,
-        )
-    check(rows, folder)
+        check_conversion(folder, pool)
 
 
 def test_the_command_line_says_what_failed(folder):
@@ -153,13 +153,7 @@ def dask_address(tmp_path):
 def test_a_dask_cluster_does_it_too(folder, dask_address):
     """Its workers are processes of their own, and one recording kills them."""
     with dask_cluster(dask_address) as executor:
-        rows = convert_many(
-            folder / "*.pkl",
-            folder / "out/{stem}.nwb",
-            source_options=TRUSTED,
-            executor=executor,
-        )
-    check(rows, folder)
+        check_conversion(folder, executor)
     command = [sys.executable, "-m", "spikelab", "convert", "*.pkl", "out/"]
     command += ["--to", "nwb", "--dask", dask_address]
     command += ["--source-options", '{"trusted": true}']

@@ -150,17 +150,20 @@ class _DaskTasks(Executor):
         return future
 
     async def _answer(self, task: Any, future: "Future[Any]") -> None:
+        """Give a future what became of its task, unless one of them is cancelled."""
+        result, failure = None, None
         try:
             result = await task
         except asyncio.CancelledError:
             future.cancel()
-            future.set_running_or_notify_cancel()
         except BaseException as error:
-            if future.set_running_or_notify_cancel():
-                future.set_exception(error)
+            failure = error
+        if not future.set_running_or_notify_cancel():
+            return
+        if failure is None:
+            future.set_result(result)
         else:
-            if future.set_running_or_notify_cancel():
-                future.set_result(result)
+            future.set_exception(failure)
 
 
 class ProcessPool(Executor):

@@ -235,9 +235,9 @@ def read(filepath: StrPath, **options: Unpack[TableKeywords]) -> DataObject:
     The header says what the table holds, see :class:`.CSVWriter`. Names of columns are
     compared without surrounding blanks and capitals. Spikes may be in any order, among
     further columns. A column such as ``neuron`` or ``cluster_id`` is taken for ``unit``,
-    with a warning, and its values become ids of the units. Without the table of units there are as many units as the largest
-    number of a unit plus one, and the recording goes from 0, or the first spike if that
-    is negative, to the last spike.
+    with a warning, and its values become ids of the units. Without the table of units
+    there are as many units as the largest number of a unit plus one, and the recording
+    goes from 0, or the first spike if that is negative, to the last spike.
 
     Parameters
     ----------

@@ -4,9 +4,9 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-TABLES = ("DataFrame", "LazyFrame", "Table")
+_TABLES = ("DataFrame", "LazyFrame", "Table")
 
-AS_ARRAYS = (*TABLES, "Series", "DataArray")
+AS_ARRAYS = (*_TABLES, "Series", "DataArray")
 """Classes whose objects are arrays too, with labels for rows and columns."""
 
 _SIGNAL = "take signal.magnitude.T, of shape (channels, samples), and signal.times"
@@ -38,7 +38,7 @@ def instead_of(value: Any, table: str = "to_numpy() returns an array") -> str:
     """
     name = type(value).__name__
     kind = f"{'an' if name[0] in 'AEIOU' else 'a'} {name}"
-    if name in TABLES:
+    if name in _TABLES:
         return f"{kind}: {table}"
     if isinstance(value, str | bytes | os.PathLike):
         return f"{value!r:.80}: spikelab.load reads a file or a folder"

@@ -320,10 +320,9 @@ class HDF5Writer(FileWriter[DataObject]):
                 f"got {len(train)}"
             )
         if start is None:
-            first = train.extremes()[0]
-            start = (
-                first if -math.inf < first < 0 else 0.0
-            )  # NaN is refused with its unit
+            first, _ = train.extremes()
+            # NaN is refused later, with its unit.
+            start = first if -math.inf < first < 0 else 0.0
         if length is None:
             length = self._length_ms(group)
         if length is not None:

@@ -41,9 +41,8 @@ class StoredColumn:
 
     name: str  # in the file
     key: str  # in ``neuron_attributes``
-    data: NDArray[
-        Any
-    ]  # one row per unit, or all rows of a ragged column; str as objects
+    # one row per unit, or the rows of all units, if it is ragged; text as objects
+    data: NDArray[Any]
     ends: NDArray[np.int64] | None = None  # of a ragged one: where those of a unit end
     container: str = ""  # "list" or "tuple", if values are no scalars or arrays
     value_dtype: str = ""  # of the values, if missing ones made it another one here

@@ -200,13 +200,11 @@ def read_header(file: h5py.File, notes: Mapping[str, Any]) -> Header:
     fields of session or subject that our classes refuse; they are left out.
     """
     names = {f.name for f in attrs.fields(NWBSession)}
-    known: dict[str, Any] = {}
-    general: dict[str, Any] = {}
-    animal: dict[str, Any] = {}
-    unread = _read_texts(file, "/", known, names & schema.MEMBERS | {_REFERENCE})
-    unread += _read_texts(file, "general", general, names)
     of_subject = {f.name for f in attrs.fields(NWBSubject)}
-    unread += _read_texts(file, "general/subject", animal, of_subject)
+    known, at_root = _texts(file, "/", names & schema.MEMBERS | {_REFERENCE})
+    general, in_general = _texts(file, "general", names)
+    animal, in_subject = _texts(file, "general/subject", of_subject)
+    unread = [*at_root, *in_general, *in_subject]
     zero = _time_zero(known.pop(_REFERENCE, None), known.get("session_start_time"))
     known |= general
     for name in (*_NOT_CARRIED, *_PROGRAMS):
@@ -228,15 +226,17 @@ def read_header(file: h5py.File, notes: Mapping[str, Any]) -> Header:
     )
 
 
-def _read_texts(
-    file: h5py.File, place: str, found: dict[str, Any], names: set[str]
-) -> list[str]:
-    """Read the datasets of a group that are not blank; of the root, only the `names`.
+def _texts(
+    file: h5py.File, place: str, names: set[str]
+) -> tuple[dict[str, Any], list[str]]:
+    """Return the datasets of a group that are not blank; of the root, only the `names`.
 
-    Returns why some of the `names` are not read, such as links that cannot be followed.
+    Beside them, why some of the `names` are not read, such as links that cannot be
+    followed.
     """
     group = h5.member(file, place) if h5.has_member(file, place) else {}
-    unread = []
+    found: dict[str, Any] = {}
+    unread: list[str] = []
     # h5py gives names that are not UTF-8 as bytes.
     known = names if place == "/" else {name for name in group if isinstance(name, str)}
     for name in sorted(known.intersection(group)):
@@ -252,7 +252,7 @@ def _read_texts(
         value = (h5.texts(data) if is_text else data[()]).tolist()
         if value and not (isinstance(value, str) and not value.strip()):
             found[name] = value
-    return unread
+    return found, unread
 
 
 def _time_zero(reference: Any, start: Any) -> float:

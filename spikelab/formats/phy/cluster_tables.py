@@ -184,9 +184,9 @@ def read_table(path: Path, channels: ChannelCells = NO_CHANNELS) -> Table:
     """Return the columns of a table, whose delimiter is a tab, a comma or a semicolon.
 
     Rows whose id is no whole number, or that are not UTF-8, and cells that are none of
-    the `channels` are left out; of rows of one cluster the last counts. One warning names the rows. Rows and cells of blanks count for nothing.
-    Raises FormatError for a file that is no table, or has no column ``cluster_id`` or
-    ``id``.
+    the `channels` are left out; of rows of one cluster the last counts. One warning names
+    the rows. Rows and cells of blanks count for nothing. Raises FormatError for a file
+    that is no table, or has no column ``cluster_id`` or ``id``.
     """
     validate.regular_file(path)
     try:
