@@ -96,7 +96,7 @@ SPIKEINTERFACE = Format(
 """Folders that SpikeInterface saved, which are read by it and not written."""
 
 
-_OF_ZARR = ("zarr.json", ".zgroup", ".zarray", ".zattrs")
+_OF_ZARR = ("zarr.json", ".zgroup", ".zarray", ".zattrs", ".zmetadata")
 """Files in the folder of a Zarr store."""
 
 
@@ -105,6 +105,15 @@ def named_by(target: str | os.PathLike[str]) -> Format | None:
     name = os.fspath(target).lower()
     found = (f for f in FORMATS.values() if f.suffixes and name.endswith(f.suffixes))
     return next(found, None)
+
+
+def refuse_zarr(path: Path) -> None:
+    """Raise FormatError for a Zarr store, and say what converts it."""
+    if any((path / name).is_file() for name in _OF_ZARR):
+        raise FormatError(
+            f"{path} is a Zarr store, which is not read; hdmf_zarr.NWBZarrIO reads one "
+            "of NWB and exports it to HDF5"
+        )
 
 
 def recognised(path: Path | io.RawIOBase) -> Format:
@@ -124,18 +133,16 @@ def recognised(path: Path | io.RawIOBase) -> Format:
     if path.is_file():
         with path.open("rb") as file:
             head = file.read(8)
-    for entry in (SPIKEINTERFACE, *FORMATS.values()):
+    if SPIKEINTERFACE.module.recognises(path, head):
+        return SPIKEINTERFACE
+    refuse_zarr(path)
+    for entry in FORMATS.values():
         if entry.module.recognises(path, head):
             return entry
-    if any((path / name).is_file() for name in _OF_ZARR):
-        raise FormatError(
-            f"{path} is a Zarr store, which is not read; hdmf_zarr.NWBZarrIO reads one "
-            "of NWB and exports it to HDF5"
-        )
     if path.is_dir():
         raise FormatError(
-            f"{path} is no KiloSort or Phy folder, and holds nothing else that can be "
-            "read: neither .npy files, params.py nor spikelab.json"
+            f"{path} is a folder, but is no KiloSort or Phy folder: it holds neither "
+            ".npy files, params.py nor spikelab.json"
         )
     raise FormatError(
         f"{path} has none of the formats that can be recognised: {', '.join(FORMATS)}"

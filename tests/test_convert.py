@@ -117,8 +117,9 @@ def test_the_only_copy_is_not_replaced_if_part_of_it_would_be_lost(tmp_path):
     source = tmp_path / "a.h5"
     sd.to_hdf5(source, raw_dataset="raw", raw_time_dataset="t")
     (tmp_path / "link.h5").symlink_to(source)
+    (tmp_path / "hard.h5").hardlink_to(source)
     before = source.read_bytes()
-    for target in (source, tmp_path / "link.h5"):
+    for target in (source, tmp_path / "link.h5", tmp_path / "hard.h5"):
         with (
             pytest.warns(UserWarning, match="raw"),
             pytest.raises(LossError, match="is source and target"),

@@ -11,7 +11,7 @@ from typing import Any
 import attrs
 
 from spikelab.batch.options import PRIVATE, check_options, options_of
-from spikelab.batch.places import StrPath, identity, resolved, size_of
+from spikelab.batch.places import StrPath, is_same, resolved, size_of
 from spikelab.data_loaders.data_loaders import load
 from spikelab.errors import (
     LossError,
@@ -279,7 +279,7 @@ def _written(
     def on_losses(lost: list[str]) -> None:
         texts = list(dict.fromkeys([*warned, *lost]))
         say(lost)
-        if texts and identity(job.source) in map(identity, job.targets):
+        if texts and any(is_same(job.source, target) for target in job.targets):
             raise LossError(
                 f"{job.source} is source and target, and part of it would be lost: "
                 f"{'; '.join(texts)}"

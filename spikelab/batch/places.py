@@ -57,6 +57,14 @@ def identity(place: str) -> str:
     return place.rstrip("/") if is_url(place) else os.path.realpath(place)
 
 
+def is_same(a: str, b: str) -> bool:
+    """Return whether two names are of one file or folder, also by a hard link."""
+    a, b = identity(a), identity(b)
+    if a == b or is_url(a) or is_url(b):
+        return a == b
+    return os.path.exists(a) and os.path.exists(b) and os.path.samefile(a, b)  # noqa: PTH110, PTH121 # str
+
+
 def size_of(
     target: str, storage_options: Mapping[str, Any] | None, is_folder: bool
 ) -> int:

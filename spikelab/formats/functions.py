@@ -2,6 +2,7 @@
 
 import functools
 import inspect
+import os
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -11,7 +12,7 @@ import attrs
 
 from spikelab.errors import FormatError
 from spikelab.formats.base import StrPath, Writer
-from spikelab.registry import recognised
+from spikelab.registry import recognised, refuse_zarr
 from spikelab.spikedata.data_object import DataObject
 from spikelab.spikedata.spikedata import SpikeData
 
@@ -199,26 +200,28 @@ def spikedata_loader(
 ) -> Callable[P, SpikeData]:
     """Return a loader with the signature of `read` that takes recordings only.
 
-    The loader raises FormatError for a file that holds another data object.
+    The loader raises FormatError for a file that holds another data object. What it says
+    of a file or folder of another format ends with the name of that format.
     """
     signature = inspect.signature(read)
 
     @functools.wraps(read)
     def loader(*args: P.args, **options: P.kwargs) -> SpikeData:
         try:
-            signature.bind(*args, **options)
+            given = signature.bind(*args, **options)
         except TypeError as error:
             raise TypeError(f"{name}: {error}") from None
+        path = next(iter(given.arguments.values()))
         try:
             found = read(*args, **options)
-        except FormatError as error:
-            other = _other_format(args[0], read) if args else None
+        except (FormatError, IsADirectoryError, NotADirectoryError) as error:
+            other = _other_format(path, read)
             if other is not None and repr(other) not in str(error):
                 error.args = (f"{error}; its format is {other!r}",)
             raise
         if not isinstance(found, SpikeData):
             raise FormatError(
-                f"{args[0] if args else 'the file'} must hold a SpikeData for {name}, "
+                f"{path} must hold a SpikeData for {name}, "
                 f"got a {type(found).__name__}; spikelab.load takes any"
             )
         return found
@@ -231,9 +234,13 @@ def spikedata_loader(
 
 
 def _other_format(path: Any, read: Callable[..., DataObject]) -> str | None:
-    """Return the format of a local file, None if it is unknown or the one of `read`."""
+    """Return the format of a local path, None if it is unknown or the one of `read`."""
+    if not isinstance(path, str | os.PathLike):
+        return None
+    local = Path(os.path.expanduser(path))  # noqa: PTH111 # "~nobody"
     try:
-        entry = recognised(Path(path).expanduser())
-    except (FormatError, OSError, RuntimeError, TypeError, ValueError):
+        entry = recognised(local)
+    except (OSError, ValueError):
+        refuse_zarr(local)
         return None
     return None if entry.read is read else entry.name

@@ -372,7 +372,7 @@ def _check_different(*targets: StrPath) -> None:
     first, second = (
         located(target).url
         if is_s3_url(target)
-        else os.path.realpath(Path(target).expanduser())
+        else os.path.realpath(os.path.expanduser(target))  # noqa: PTH111 # "~nobody"
         for target in targets
     )
     if first == second or second.startswith(f"{first}{os.sep}"):

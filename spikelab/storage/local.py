@@ -45,7 +45,7 @@ def resolved(name: str, target: str | os.PathLike[str]) -> Path:
         raise ValueError(f"{name} must not be empty nor hold NUL, got {text!r}")
     if is_url(target, name):
         raise ValueError(f"{name} must be a local path, got {shown(target)}")
-    path = Path(os.path.realpath(Path(text).expanduser()))
+    path = Path(os.path.realpath(os.path.expanduser(text)))  # noqa: PTH111 # "~nobody"
     if path.is_symlink():
         raise OSError(errno.ELOOP, f"{name} must not be a link to itself", text)
     return path
@@ -86,12 +86,16 @@ def unchanged(source: str | os.PathLike[str], name: str) -> Iterator[Path]:
     ------
     FileNotFoundError
         If there is no such file or folder.
+    IsADirectoryError
+        If it is a folder, and `name` says that it must be a file.
     IncompleteExportError
         If a folder was exported again while the block read it.
     """
     path = resolved(name, source)
     if not path.exists():
         raise FileNotFoundError(errno.ENOENT, "no such file or folder", str(source))
+    if name == "filepath" and path.is_dir():
+        raise IsADirectoryError(f"filepath must name a file, got a folder: {source}")
     if not path.is_dir():
         validate.regular_file(path)
         yield path

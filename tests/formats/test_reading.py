@@ -1,5 +1,7 @@
 """What the caller of a loader says wrongly, and what does not go with the file."""
 
+from pathlib import Path
+
 import pytest
 from recordings import simulated
 
@@ -72,5 +74,46 @@ def test_a_loader_says_of_which_other_format_a_file_is(loader, written, tmp_path
     if loader == written:
         assert reads(path).N == 2
         return
-    with pytest.raises(FormatError, match=f"its format is '{written}'"):
-        reads(path)
+    for call in (lambda: reads(path), lambda: reads(filepath=path)):
+        with pytest.raises(FormatError, match=f"its format is '{written}'"):
+            call()
+
+
+LOADERS = ("hdf5", "nwb", "csv", "parquet", "pickle", "kilosort")
+
+
+@pytest.mark.parametrize("loader", LOADERS)
+def test_a_loader_says_what_a_folder_is(loader, tmp_path):
+    """A Zarr store, a folder of Phy, a folder of nothing that is known."""
+    reads = getattr(spikelab, f"load_spikedata_from_{loader}")
+    for name in (".zgroup", "zarr.json", ".zattrs"):
+        (tmp_path / f"{name}.zarr").mkdir()
+        (tmp_path / f"{name}.zarr" / name).write_text('{"nwb_version": "2.7.0"}')
+        for call in (reads, load):
+            with pytest.raises(FormatError, match="is a Zarr store, which is not read"):
+                call(tmp_path / f"{name}.zarr")
+    (tmp_path / "empty").mkdir()
+    if loader != "kilosort":
+        with pytest.raises(IsADirectoryError, match="must name a file, got a folder"):
+            reads(tmp_path / "empty")
+        folder = Path(
+            SpikeData([[1.0, 2.0]]).to_phy(tmp_path / "phy", fs_Hz=1e4)
+        ).parent
+        with pytest.raises(IsADirectoryError, match="its format is 'kilosort'"):
+            reads(folder)
+    else:
+        path = SpikeData([[1.0]]).to_hdf5(tmp_path / "a.h5")
+        with pytest.raises(NotADirectoryError, match="its format is 'hdf5'"):
+            reads(path)
+
+
+@pytest.mark.parametrize("name", ["a.h5", "folder/params.py"])
+def test_a_home_folder_of_nobody_is_a_name(name, tmp_path, monkeypatch):
+    """As in a shell."""
+    monkeypatch.chdir(tmp_path)
+    for call in (load, load_spikedata_from_hdf5):
+        with pytest.raises(FileNotFoundError, match="~nobody-of-this-name/"):
+            call(f"~nobody-of-this-name/{name}")
+    path = SpikeData([[1.0]]).to_hdf5("~nobody-of-this-name/a.h5")
+    assert load(path).N == 1
+    assert load("./~nobody-of-this-name/a.h5").N == 1

@@ -458,7 +458,7 @@ class TestFolder:
         export(tmp_path / "f", {"a.npy": "old"})
 
         def read():
-            with local_copy(tmp_path / "f"):
+            with local_copy(tmp_path / "f", name="folder"):
                 export(tmp_path / "f", {"a.npy": "new"})
                 if error is not None:
                     raise error("half of it")
@@ -471,7 +471,7 @@ class TestFolder:
         export(tmp_path / "f", {"a.npy": "old"})
 
         def read():
-            with local_copy(tmp_path / "f"):
+            with local_copy(tmp_path / "f", name="folder"):
                 raise FormatError("damaged")
 
         with pytest.raises(FormatError, match="damaged"):

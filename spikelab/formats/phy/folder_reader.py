@@ -68,7 +68,8 @@ def folder_of(path: Any) -> Any:
         return path  # for the next check to refuse
     text = os.fspath(path)
     is_url = "://" in text
-    if _stands_for_folder(Path(text)) and (is_url or Path(text).expanduser().is_file()):
+    local = os.path.expanduser(text)  # noqa: PTH111 # "~nobody"
+    if _stands_for_folder(Path(text)) and (is_url or Path(local).is_file()):
         return text.rpartition("/")[0] if is_url else Path(text).parent
     return path
 
