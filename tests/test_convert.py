@@ -199,3 +199,44 @@ def test_convert_is_a_function_of_the_package():
     assert spikelab.convert is convert
     assert callable(spikelab.convert_many)
     assert spikelab.Conversion("a", "b", "written").losses == []
+
+
+@pytest.mark.parametrize(("to", "n_lines"), [("phy", 3), ("nwb", 2)])
+def test_what_is_left_out_is_named_once(to, n_lines, tmp_path):
+    """By the writer, which lists it, or as a loss, in Python and in a batch."""
+    known = [{"shape": {"a": 1}, "rig": {"b": 2}}, {}, {}]
+    sd = plain(neuron_attributes=known, metadata={"rat": 7})
+    source = sd.to_pickle(tmp_path / "a.pkl")
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        convert(source, tmp_path / "one", to=to, fs_Hz=16_000)
+    (row,) = convert_many(source, tmp_path / "many/", to=to, fs_Hz=16_000)
+    for texts in ([str(w.message) for w in caught], row.losses):
+        assert len(texts) == n_lines, texts
+        for name in ("shape", "rig"):
+            assert len([text for text in texts if name in text]) == 1, texts
+
+
+def test_the_sampling_rate_of_a_source_may_have_a_unit(tmp_path):
+    """It is converted, as by whatever takes times and rates."""
+    pq = pytest.importorskip("quantities")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        source = plain(metadata={"fs_Hz": 16 * pq.kHz}).to_pickle(tmp_path / "a.pkl")
+        convert(source, tmp_path / "phy", to="phy", source_options={"trusted": True})
+    assert load(tmp_path / "phy").metadata["fs_Hz"] == 16_000
+
+
+def test_long_arrays_among_the_options_are_told_apart(tmp_path):
+    """Also where NumPy would not print their values."""
+    source = SpikeData([[1.0]] * 2000, length=5.0).to_pickle(tmp_path / "a.pkl")
+
+    def run(ids):
+        options = {"to": "kilosort", "fs_Hz": 16_000, "cluster_ids": ids}
+        (row,) = convert_many(source, tmp_path / "out/", **options)
+        return row.status
+
+    ids = np.arange(2000)
+    assert [run(ids), run(ids)] == ["written", "kept"]
+    ids[1000] = 9999
+    assert run(ids) == "written"

@@ -1,5 +1,6 @@
 """Many conversions on pools of processes and on a Dask cluster, with deaths."""
 
+import asyncio
 import json
 import multiprocessing
 import os
@@ -13,13 +14,20 @@ import time
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from recordings import simulated
 from slow_recording import Slow
 
 from spikelab import convert_many, load
-from spikelab.batch.executors import ProcessPool, dask_cluster
+from spikelab.batch.conversion import Job
+from spikelab.batch.executors import (
+    DaskTasks,
+    ProcessPool,
+    dask_cluster,
+    run_jobs,
+)
 
 CONTEXT = multiprocessing.get_context("spawn")
 
@@ -241,3 +249,33 @@ def test_a_killed_driver_costs_no_work(slow):
     targets = [row["target"] for row in rows_of(slow)]
     assert len(targets) == len(set(targets)) == 20
     assert not list(slow.rglob("*.spikelab-tmp"))
+
+
+@pytest.mark.parametrize("is_wrapped", [True, False])
+def test_a_lost_result_of_a_dask_task_is_answered(is_wrapped):
+    """A worker takes it along, and the second attempt fails, when it is gathered."""
+    distributed = pytest.importorskip("distributed")
+    KilledWorker = distributed.scheduler.KilledWorker
+    # Without the private names of its executor, that is used as it is.
+    bare = SimpleNamespace(__class__=distributed.cfexecutor.ClientExecutor)
+    assert run_jobs([], bare, None) is None
+    loop = asyncio.new_event_loop()
+
+    class Task:
+        def __await__(self):
+            raise KilledWorker("task", SimpleNamespace(address="tcp://lost:1"), 1)
+
+    client = SimpleNamespace(
+        submit=lambda *args, **options: Task(),
+        loop=SimpleNamespace(add_callback=lambda f: loop.run_until_complete(f())),
+    )
+    executor = DaskTasks(client)
+    if is_wrapped:
+        executor = distributed.cfexecutor.ClientExecutor(client, retries=1)
+    job = Job("a.pkl", "a.h5", "hdf5", {}, None)
+    rows = []
+    run_jobs([job], executor, lambda job, outcome: rows.append(outcome))
+    loop.close()
+    ((row, error),) = rows
+    assert row.error.startswith("its worker was lost: KilledWorker")
+    assert isinstance(error, KilledWorker)

@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import pickle
+import re
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -23,6 +24,7 @@ from spikelab.errors import (
 from spikelab.formats.base import recordings_of
 from spikelab.registry import FORMATS, Format, named_by
 from spikelab.spikedata.pairwise import PairwiseCompMatrix, PairwiseCompMatrixStack
+from spikelab.spikedata.quantity import in_unit
 from spikelab.storage.urls import is_url
 
 UNITS_TABLE = "units_table"
@@ -80,11 +82,7 @@ Outcome = tuple[Conversion, Exception | None]
 
 
 def _verified(options: Mapping[str, Any]) -> Mapping[str, Any]:
-    return options if "verify" in options else {"verify": True, **options}
-
-
-def _mapping(options: Mapping[str, Any] | None) -> Mapping[str, Any]:
-    return options or {}
+    return {"verify": True, **options}
 
 
 @attrs.frozen
@@ -98,25 +96,17 @@ class Job:
     target: str
     to: str
     options: Mapping[str, Any] = attrs.field(converter=_verified)
-    source_options: Mapping[str, Any] = attrs.field(converter=_mapping)
+    source_options: Mapping[str, Any] | None
     storage_options: Mapping[str, Any] | None = attrs.field(default=None, repr=False)
 
     def renamed(self, source: str, name: Callable[[str], str]) -> "Job":
         """Return a job with another source, and all other names changed by `name`."""
-
-        def changed(options: Mapping[str, Any]) -> Mapping[str, Any]:
-            table = options.get(UNITS_TABLE)
-            if table is None:
-                return options
-            return {**options, UNITS_TABLE: name(os.fspath(table))}
-
-        return attrs.evolve(
-            self,
-            source=source,
-            target=name(self.target),
-            options=changed(self.options),
-            source_options=changed(self.source_options),
-        )
+        new: dict[str, Any] = {"source": source, "target": name(self.target)}
+        for field in ("options", "source_options"):
+            options = getattr(self, field) or {}
+            if (table := options.get(UNITS_TABLE)) is not None:
+                new[field] = {**options, UNITS_TABLE: name(os.fspath(table))}
+        return attrs.evolve(self, **new)
 
     @property
     def targets(self) -> list[str]:
@@ -129,10 +119,15 @@ class Job:
         """A text that is the same for jobs whose options make the same file."""
         options = self.options.items()
         given = {k: v for k, v in options if not k.startswith(_WITHOUT_EFFECT)}
-        about = json.dumps(
-            [self.to, given, self.source_options], sort_keys=True, default=repr
-        )
-        return hashlib.sha256(about.encode()).hexdigest()[:16]
+
+        def plain(value: Any) -> Any:
+            # The text of a long array leaves values out.
+            values = value.tolist() if hasattr(value, "tolist") else None
+            return [repr(value), values]
+
+        about = [self.to, given, self.source_options or {}]
+        text = json.dumps(about, sort_keys=True, default=plain)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def convert(
@@ -193,7 +188,7 @@ def convert(
 
         def warn_of(lost: list[str]) -> None:
             for text in lost:
-                if not any(text in other for other in warned):
+                if not _is_said(text, warned):
                     warn(f"{os.fspath(target)}: {text}")
 
         return _written(job, _loaded(job), warned, warn_of)
@@ -213,29 +208,41 @@ def convert_job(job: Job, folder: str = "") -> Outcome:
     numbers: dict[str, int] = {}
     lost: list[str] = []
     failure: Exception | None = None
+
+    def within(path: str) -> str:
+        return path if is_url(path) else os.path.join(folder, path)  # noqa: PTH118
+
     with collected_warnings(shown=False) as warned:
         try:
-            here = job.renamed(
-                _within(folder, job.source), lambda p: _within(folder, p)
-            )
+            here = job.renamed(within(job.source), within)
             obj = _loaded(here)
-            numbers = _numbers(obj)
+            trains = [recording.spike_trains for recording in recordings_of(obj)]
+            is_comparison = isinstance(
+                obj, PairwiseCompMatrix | PairwiseCompMatrixStack
+            )
+            first = next(iter(obj.arguments().values()))
+            numbers["n_units"] = len(first) if is_comparison else int(obj.N)
+            numbers["n_spikes"] = sum(train.n_spikes for train in trains)
             _written(here, obj, warned, lost.extend)
             is_folder = not FORMATS[job.to].suffixes
             numbers["n_bytes"] = size_of(here.target, job.storage_options, is_folder)
         except Exception as error:  # whatever went wrong is a row of the report
             failure = error
-    others = [text for text in warned if not any(one in text for one in lost)]
+    texts = [*(text for text in lost if not _is_said(text, warned)), *warned]
     row = Conversion(
         job.source,
         job.target,
         "failed" if failure else "written",
         seconds=round(time.perf_counter() - began, 6),
-        losses=[text[:1000] for text in dict.fromkeys([*lost, *others])][:_MOST_LOSSES],
+        losses=[text[:1000] for text in dict.fromkeys(texts)][:_MOST_LOSSES],
         error=described(failure) if failure else None,
         **numbers,
     )
-    return row, failure and _portable(failure)
+    try:
+        pickle.loads(pickle.dumps(failure))  # noqa: S301 # made one line above
+    except Exception:  # the error of another package, which cannot be sent back
+        failure = failure and SpikelabError(described(failure))
+    return row, failure
 
 
 def format_of(target: StrPath, to: str | None) -> Format:
@@ -258,8 +265,19 @@ def described(error: BaseException) -> str:
     return f"{type(error).__name__}: {' '.join(str(error).split())}".removesuffix(": ")
 
 
-def _within(folder: str, path: str) -> str:
-    return path if is_url(path) else os.path.join(folder, path)  # noqa: PTH118
+def _is_said(loss: str, warned: list[str]) -> bool:
+    """Return whether a warning of the writer names a loss."""
+    key, _, why = loss.removeprefix("neuron_attributes[").partition("] ")
+    for text in warned:
+        listed = re.match(r"to_phy: neuron_attributes (.*) left out: ", text)
+        names = listed[1].split(", ") if listed else []
+        if (
+            loss in text
+            or f"{key} is left out {why}" in text
+            or key.strip("'") in names
+        ):
+            return True
+    return False
 
 
 def _loaded(job: Job) -> Any:
@@ -267,7 +285,7 @@ def _loaded(job: Job) -> Any:
         job.source,
         storage_options=job.storage_options,
         progress=bool(job.options.get("progress", False)),
-        **job.source_options,
+        **(job.source_options or {}),
     )
 
 
@@ -287,8 +305,17 @@ def _written(
 
     options = {**job.options, "storage_options": job.storage_options}
     is_appended = options.pop("append", False)
-    if options.get("fs_Hz") is None:
-        options |= _sampling_rate(job, obj)
+    rate = options_of(FORMATS[job.to]).get("fs_Hz")
+    if rate is not None and options.get("fs_Hz") is None:
+        parts = [obj, *recordings_of(obj)[:1]]
+        metadata = [getattr(part, "metadata", None) or {} for part in parts]
+        known = [m["fs_Hz"] for m in metadata if m.get("fs_Hz") is not None]
+        if known:
+            options["fs_Hz"] = float(in_unit("fs_Hz", known[0], "Hz"))
+        elif rate.required:
+            raise OptionError(
+                "fs_Hz", f"must be given for {job.to}: {job.source} does not say it"
+            )
     writer = FORMATS[job.to].writer(**options)
     if is_appended:
         from spikelab.formats.nwb.append import append_to_file
@@ -296,36 +323,3 @@ def _written(
         on_losses(writer.losses(obj))
         return append_to_file(obj, job.target)
     return writer.write(obj, job.target, on_losses=on_losses)
-
-
-def _sampling_rate(job: Job, obj: Any) -> dict[str, float]:
-    """Return the option ``fs_Hz`` as the metadata of a loaded object have it."""
-    option = options_of(FORMATS[job.to]).get("fs_Hz")
-    if option is None:
-        return {}
-    for part in (obj, *recordings_of(obj)[:1]):
-        rate = (getattr(part, "metadata", None) or {}).get("fs_Hz")
-        if rate is not None:
-            return {"fs_Hz": float(rate)}
-    if option.required:
-        raise OptionError(
-            "fs_Hz", f"must be given for {job.to}: {job.source} does not say it"
-        )
-    return {}
-
-
-def _numbers(obj: Any) -> dict[str, int]:
-    """Return the number of units, labels of comparisons included, and of spikes."""
-    if isinstance(obj, PairwiseCompMatrix | PairwiseCompMatrixStack):
-        return {"n_units": len(next(iter(obj.arguments().values()))), "n_spikes": 0}
-    trains = [recording.spike_trains for recording in recordings_of(obj)]
-    return {"n_units": int(obj.N), "n_spikes": sum(len(t.flat) for t in trains)}
-
-
-def _portable(error: Exception) -> Exception:
-    """Return the error if it survives the way to another process, else its text."""
-    try:
-        pickle.loads(pickle.dumps(error))  # noqa: S301 # made one line above
-    except Exception:  # classes of other packages may fail in any way
-        return SpikelabError(described(error))
-    return error

@@ -1,6 +1,5 @@
 """Running jobs on executors, also on those whose workers die."""
 
-import asyncio
 import contextlib
 import multiprocessing
 import os
@@ -40,76 +39,47 @@ def run_jobs(
         for job in jobs:
             record(job, convert_job(job))
         return
-    crew = _Crew(executor)
+    answering, folder = _answering(executor), str(Path.cwd())
+    at_work: dict[Future[Outcome], Job] = {}
+    # A future that is done, or None for Ctrl-C.
+    ended: queue.SimpleQueue[Future[Outcome] | None] = queue.SimpleQueue()
+
+    def done(jobs: Iterable[Job], window: int) -> Iterator[tuple[Job, Future[Outcome]]]:
+        """Hand out jobs, `window` at a time, and yield each when it is done."""
+        waiting = iter(jobs)
+        while True:
+            while len(at_work) < window and (job := next(waiting, None)):
+                try:
+                    future = answering.submit(convert_job, job, folder)
+                except RuntimeError as error:  # it is broken, or was shut down
+                    future = Future()
+                    future.set_exception(error)
+                at_work[future] = job
+                future.add_done_callback(ended.put)
+            if not at_work:
+                return
+            if (future_done := ended.get()) is None:
+                raise KeyboardInterrupt
+            yield at_work.pop(future_done), future_done
+
     suspects: list[Job] = []
-    with crew.interrupted_between_jobs():
+    with _interrupts(ended):
         try:
-            for job, future in crew.done(jobs, getattr(executor, "window", WINDOW)):
+            for job, future in done(jobs, getattr(executor, "window", WINDOW)):
                 if future.cancelled() or future.exception() is not None:
                     suspects.append(job)
                 else:
-                    record(job, _outcome(job, future))
-            for job, future in crew.done(suspects, 1):
+                    record(job, future.result())
+            for job, future in done(suspects, 1):
                 record(job, _outcome(job, future))
         except BaseException:
-            for future in list(crew.jobs):
+            for future in list(at_work):
                 future.cancel()
-            for job, future in crew.done((), 0):
+            for job, future in done((), 0):
                 if not future.cancelled() and future.exception() is None:
                     with contextlib.suppress(Exception):  # the first error is raised
                         record(job, future.result())
             raise
-
-
-class _Crew:
-    """The jobs that an executor has."""
-
-    def __init__(self, executor: Executor) -> None:
-        self._executor = _answering(executor)
-        self._folder = str(Path.cwd())
-        self.jobs: dict[Future[Outcome], Job] = {}
-        # A future that is done, or None for Ctrl-C.
-        self._done: queue.SimpleQueue[Future[Outcome] | None] = queue.SimpleQueue()
-
-    @contextlib.contextmanager
-    def interrupted_between_jobs(self) -> Iterator[None]:
-        """Let Ctrl-C wait until the row of a finished job is recorded.
-
-        A handler of the user's own stays.
-        """
-        is_main = threading.current_thread() is threading.main_thread()
-        if not is_main or signal.getsignal(signal.SIGINT) != signal.default_int_handler:
-            yield
-            return
-        signal.signal(signal.SIGINT, lambda *_: self._done.put(None))
-        try:
-            yield
-        finally:
-            signal.signal(signal.SIGINT, signal.default_int_handler)
-
-    def done(
-        self, jobs: Iterable[Job], window: int
-    ) -> Iterator[tuple[Job, "Future[Outcome]"]]:
-        """Hand out jobs, `window` at a time, and yield each when it is done."""
-        waiting = iter(jobs)
-        while True:
-            while len(self.jobs) < window and (job := next(waiting, None)):
-                future = self._submitted(job)
-                self.jobs[future] = job
-                future.add_done_callback(self._done.put)
-            if not self.jobs:
-                return
-            if (done := self._done.get()) is None:
-                raise KeyboardInterrupt
-            yield self.jobs.pop(done), done
-
-    def _submitted(self, job: Job) -> "Future[Outcome]":
-        try:
-            return self._executor.submit(convert_job, job, self._folder)
-        except RuntimeError as error:  # it is broken, or was shut down
-            refused: Future[Outcome] = Future()
-            refused.set_exception(error)
-            return refused
 
 
 def _outcome(job: Job, future: "Future[Outcome]") -> Outcome:
@@ -122,22 +92,41 @@ def _outcome(job: Job, future: "Future[Outcome]") -> Outcome:
         return row, error if isinstance(error, Exception) else RuntimeError(text)
 
 
+@contextlib.contextmanager
+def _interrupts(ended: "queue.SimpleQueue[Any]") -> Iterator[None]:
+    """Let Ctrl-C put None into a queue; a handler of the user's own stays."""
+    is_main = threading.current_thread() is threading.main_thread()
+    if not is_main or signal.getsignal(signal.SIGINT) != signal.default_int_handler:
+        yield
+        return
+    signal.signal(signal.SIGINT, lambda *_: ended.put(None))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def _answering(executor: Executor) -> Executor:
     """Return an executor that answers for each job, whatever happens to its workers.
 
-    The one of ``distributed`` leaves a future undone for ever if a worker takes its
-    result along and the second attempt fails.
+    That of distributed does not, and has no public name for its client and options.
     """
     dask = sys.modules.get("distributed.cfexecutor")
     if dask is not None and isinstance(executor, dask.ClientExecutor):
-        return _DaskTasks(executor._client, executor._kwargs)
+        client, options = (getattr(executor, n, None) for n in ("_client", "_kwargs"))
+        if client is not None:
+            return DaskTasks(client, **(options or {}))
     return executor
 
 
-class _DaskTasks(Executor):
-    """The tasks of a Dask client."""
+class DaskTasks(Executor):
+    """The tasks of a Dask client, with options of ``Client.submit``.
 
-    def __init__(self, client: Any, options: dict[str, Any]) -> None:
+    The executor of distributed leaves a future undone for ever if a worker takes its
+    result along and the second attempt fails.
+    """
+
+    def __init__(self, client: Any, **options: Any) -> None:
         self._client = client
         self._options = {**options, "pure": False}  # an equal call is done again
 
@@ -146,24 +135,37 @@ class _DaskTasks(Executor):
         task = self._client.submit(fn, *args, **kwargs, **self._options)
         future: Future[Any] = Future()
         future.add_done_callback(lambda done: done.cancelled() and task.cancel())
-        self._client.loop.add_callback(self._answer, task, future)
+
+        async def answer() -> None:
+            result, failure = None, None
+            try:
+                result = await task
+            except Exception as error:
+                failure = error
+            except BaseException as error:  # it was cancelled
+                failure = RuntimeError(described(error))
+            if future.set_running_or_notify_cancel():
+                if failure is None:
+                    future.set_result(result)
+                else:
+                    future.set_exception(failure)
+
+        self._client.loop.add_callback(answer)
         return future
 
-    async def _answer(self, task: Any, future: "Future[Any]") -> None:
-        """Give a future what became of its task, unless one of them is cancelled."""
-        result, failure = None, None
-        try:
-            result = await task
-        except asyncio.CancelledError:
-            future.cancel()
-        except BaseException as error:
-            failure = error
-        if not future.set_running_or_notify_cancel():
-            return
-        if failure is None:
-            future.set_result(result)
-        else:
-            future.set_exception(failure)
+
+@contextlib.contextmanager
+def dask_cluster(address: str) -> Iterator[Executor]:
+    """Yield an executor on the Dask cluster at an address, such as ``tcp://host:8786``.
+
+    Raises MissingExtraError without distributed, OSError if no scheduler answers.
+    """
+    try:
+        from distributed import Client
+    except ImportError:
+        raise MissingExtraError("--dask", "distributed", "dask") from None
+    with Client(address) as client:  # type: ignore[no-untyped-call] # it has no types
+        yield DaskTasks(client)
 
 
 class ProcessPool(Executor):
@@ -198,23 +200,20 @@ class ProcessPool(Executor):
 
 def _begin_work() -> None:
     """Prepare a worker process: Ctrl-C is for the driver, and without it work ends."""
+
+    def end(*_: Any) -> None:
+        if _at_work.locked():
+            raise KeyboardInterrupt  # what is half written is removed first
+        os._exit(1)
+
+    def end_with_parent() -> None:
+        if parent := multiprocessing.parent_process():
+            wait([parent.sentinel])
+            os.kill(os.getpid(), signal.SIGTERM)
+
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, _on_termination)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _on_termination(*_: Any) -> None:
-    """End the process; if it is at work, what is half written is removed first."""
-    if _at_work.locked():
-        raise KeyboardInterrupt
-    os._exit(1)
-
-
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        wait([parent.sentinel])
-        os.kill(os.getpid(), signal.SIGTERM)
+    signal.signal(signal.SIGTERM, end)
+    threading.Thread(target=end_with_parent, daemon=True).start()
 
 
 def _work(fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
@@ -223,22 +222,3 @@ def _work(fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
             return fn(*args, **kwargs)
     except KeyboardInterrupt:
         os._exit(1)  # or the process would wait for another job
-
-
-@contextlib.contextmanager
-def dask_cluster(address: str) -> Iterator[Executor]:
-    """Yield an executor on the Dask cluster at an address, such as ``tcp://host:8786``.
-
-    Raises
-    ------
-    MissingExtraError
-        If distributed is not installed.
-    OSError
-        If no scheduler answers.
-    """
-    try:
-        from distributed import Client
-    except ImportError:
-        raise MissingExtraError("--dask", "distributed", "dask") from None
-    with Client(address) as client:  # type: ignore[no-untyped-call] # it has no types
-        yield client.get_executor()

@@ -8,14 +8,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import attrs
-
 from spikelab.batch.conversion import Conversion, Job, Outcome
 from spikelab.batch.executors import run_jobs
 from spikelab.batch.places import Places, State, StrPath, identity
 from spikelab.batch.plan import planned, template_of
 from spikelab.batch.report import NAME, Report, conversion
-from spikelab.errors import MissingExtraError
+from spikelab.storage.store import check_progress
 from spikelab.storage.urls import is_url
 
 
@@ -115,7 +113,7 @@ def convert_many(
         )
     entry, template = template_of(target, to)
     pattern = Job("", template, entry.name, options, source_options, storage_options)
-    batch = Batch.of(sources, pattern, table=table, report=report, resume=resume)
+    batch = Batch(sources, pattern, table=table, report=report, resume=resume)
     rows: dict[str, Conversion] = {}
     with progress_bar(len(batch.jobs), progress) as (advance, _):
 
@@ -129,43 +127,49 @@ def convert_many(
     return [rows[job.target] for job in batch.jobs.values()]
 
 
-@attrs.frozen
 class Batch:
     """A batch that was checked and can be run.
 
-    `jobs` are all of them, by the identity of their targets, and `kept` the rows of those
-    whose targets are there already.
+    What is wrong raises as :func:`convert_many` does. `pattern` is the job that all have
+    in common, with templates as names; `jobs` are all of them, by the identity of their
+    targets, and `kept` the rows of those whose targets are there already.
     """
 
-    jobs: dict[str, Job]
-    kept: dict[str, Conversion]
-    report: Report
-    places: Places
-
-    @classmethod
-    def of(
-        cls,
+    def __init__(
+        self,
         sources: StrPath | Iterable[StrPath] | None,
         pattern: Job,
         *,
         table: Any,
         report: StrPath | None,
         resume: bool,
-    ) -> "Batch":
-        """Return the batch; raise as :func:`convert_many` if something is wrong."""
+    ) -> None:
         if report is None:  # beside the targets, if they are local
             start = pattern.target.partition("{")[0]
             report = NAME if is_url(start) else Path(f"{start}_").parent / NAME
-        rows, places = Report(report), Places(pattern.storage_options)
-        jobs = planned(sources, pattern, table, places)
-        kept: dict[str, Conversion] = {}
-        for row in rows.rows() if resume else ():  # the last row of a target counts
+        self.report = Report(report)
+        self._places = Places(pattern.storage_options)
+        self.jobs = planned(sources, pattern, table, self._places)
+        self.kept: dict[str, Conversion] = {}
+        for row in (
+            self.report.rows() if resume else ()
+        ):  # the last row of a target counts
             key = identity(row["target"])
-            kept.pop(key, None)
-            if key in jobs and _is_kept(jobs[key], row, places):
-                names = {"source": jobs[key].source, "target": jobs[key].target}
-                kept[key] = conversion(row, status="kept", **names)
-        return cls(jobs, kept, rows, places)
+            self.kept.pop(key, None)
+            if key in self.jobs and self._is_kept(self.jobs[key], row):
+                job = self.jobs[key]
+                names = {"source": job.source, "target": job.target}
+                self.kept[key] = conversion(row, status="kept", **names)
+
+    def _is_kept(self, job: Job, row: Mapping[str, Any]) -> bool:
+        """Return whether the target of a job is as the job would write it."""
+        return (
+            row["status"] == "written"
+            and (row["source"], row["options"]) == (job.source, job.digest)
+            and self._places.state(job.source)
+            == (row["source_bytes"], row["source_time"])
+            and self._places.state(job.target) is not None
+        )
 
     def run(
         self,
@@ -182,7 +186,7 @@ class Batch:
         def begun() -> Iterator[Job]:
             for key, job in self.jobs.items():
                 if key not in self.kept:
-                    states[job.target] = self.places.state(job.source)
+                    states[job.target] = self._places.state(job.source)
                     yield job
 
         def finished(job: Job, outcome: Outcome) -> None:
@@ -194,17 +198,6 @@ class Batch:
             run_jobs(begun(), executor, finished)
 
 
-def _is_kept(job: Job, row: Mapping[str, Any], places: Places) -> bool:
-    """Return whether the target of a job is as the job would write it."""
-    written_from = State(row["source_bytes"], row["source_time"])
-    return (
-        row["status"] == "written"
-        and (row["source"], row["options"]) == (job.source, job.digest)
-        and places.state(job.source) == written_from
-        and places.state(job.target) is not None
-    )
-
-
 @contextmanager
 def progress_bar(
     total: int, is_shown: bool
@@ -213,12 +206,9 @@ def progress_bar(
 
     Lines go to stderr, above the bar if there is one.
     """
-    if not is_shown:
+    tqdm = check_progress(is_shown)
+    if tqdm is None:
         yield lambda: None, partial(print, file=sys.stderr, flush=True)
         return
-    try:
-        from tqdm import tqdm
-    except ImportError:
-        raise MissingExtraError("progress=True", "tqdm", "progress") from None
     with tqdm(total=total, unit="recording", file=sys.stderr) as bar:
         yield bar.update, partial(bar.write, file=sys.stderr)

@@ -34,6 +34,13 @@ _FLAGS = {
     **dict.fromkeys(("false", "no", "off", "0"), False),
 }
 
+_KINDS: dict[Any, Any] = {
+    **{cls: cls for cls in (bool, int, float, NWBSession, NWBSubject)},
+    Mapping: dict,
+    Sequence: list,
+}
+"""As what the values of a type are written; of other types as str."""
+
 
 @attrs.frozen
 class Option:
@@ -68,22 +75,36 @@ class Option:
 @functools.cache
 def options_of(entry: Format) -> dict[str, Option]:
     """Return the options of a format by name: those of its export function."""
+    texts = {}
+    document = f"{inspect.getdoc(entry.export)}\n"
+    for names, type_text, text in _PARAMETER.findall(document):
+        sentence = " ".join(text.split()).split(". ")[0].removesuffix(".")
+        sentence = _MARKUP.sub(lambda role: role[1] or "", sentence)
+        if choices := re.findall(r'"([^"]+)"', type_text):
+            sentence += f": {', '.join(choices)}"
+        texts.update(dict.fromkeys(names.split(", "), sentence))
     hints = typing.get_type_hints(entry.export)
-    texts = _texts(inspect.getdoc(entry.export) or "")
     options = {
-        name: Option(
-            name,
-            _kind(hints[name]),
-            parameter.default is parameter.empty,
-            texts.get(name, ""),
-        )
-        for name, parameter in inspect.signature(entry.export).parameters.items()
-        if parameter.kind is parameter.KEYWORD_ONLY and not name.startswith(PRIVATE)
+        name: Option(name, _kind(hints[name]), p.default is p.empty, texts[name])
+        for name, p in inspect.signature(entry.export).parameters.items()
+        if p.kind is p.KEYWORD_ONLY and not name.startswith(PRIVATE)
     }
     if entry.name == "nwb":
         text = "Add the units to the file that is there"
         options["append"] = Option("append", bool, False, text)
     return options
+
+
+def _kind(hint: Any) -> Any:
+    """Return as what a value of a type is written, the first that fits of a union."""
+    is_union = typing.get_origin(hint) in (typing.Union, types.UnionType)
+    for choice in typing.get_args(hint) if is_union else (hint,):
+        cls = typing.get_origin(choice) or choice
+        if inspect.isclass(cls) and cls is not str:
+            for known, kind in _KINDS.items():
+                if issubclass(cls, known):
+                    return kind
+    return str
 
 
 def check_options(entry: Format, options: Mapping[str, Any]) -> None:
@@ -101,8 +122,11 @@ def check_options(entry: Format, options: Mapping[str, Any]) -> None:
     """
     known = options_of(entry)
     for name in options:
-        if name not in known and not name.startswith(PRIVATE):
-            raise OptionError(name, f"is no option of {_of(entry, name, known)}")
+        if name in known or name.startswith(PRIVATE):
+            continue
+        owners = [f.name for f in FORMATS.values() if name in options_of(f)]
+        hint = f", but of {', '.join(owners)}" if owners else suggestion(name, known)
+        raise OptionError(name, f"is no option of {entry.name}{hint}")
     for name, option in known.items():
         if option.required and name not in options and name != "fs_Hz":
             raise OptionError(name, f"must be given for {entry.name}")
@@ -131,38 +155,3 @@ def json_object(text: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise ValueError(f"must be a JSON object, got {text!r:.80}")
     return value
-
-
-def _of(entry: Format, name: str, known: Iterable[str]) -> str:
-    """Return in words which format has no such option, and what may be meant."""
-    others = [f.name for f in FORMATS.values() if name in options_of(f)]
-    if others:
-        return f"{entry.name}, but of {', '.join(others)}"
-    return entry.name + suggestion(name, known)
-
-
-def _texts(document: str) -> dict[str, str]:
-    """Return the first sentence on each parameter in a docstring, and its choices."""
-    found = {}
-    for names, kind, text in _PARAMETER.findall(f"{document}\n"):
-        sentence = " ".join(text.split()).split(". ")[0].removesuffix(".")
-        plain = _MARKUP.sub(lambda role: role[1] or "", sentence)
-        if choices := re.findall(r'"([^"]+)"', kind):
-            plain += f": {', '.join(choices)}"
-        found.update(dict.fromkeys(names.split(", "), plain))
-    return found
-
-
-def _kind(hint: Any) -> Any:
-    """Return as what a value of a type is written."""
-    is_union = typing.get_origin(hint) in (typing.Union, types.UnionType)
-    for choice in typing.get_args(hint) if is_union else (hint,):
-        origin = typing.get_origin(choice) or choice
-        if choice in (bool, int, float, NWBSession, NWBSubject):
-            return choice
-        if not inspect.isclass(origin) or origin is str:
-            continue
-        for cls, kind in ((Mapping, dict), (Sequence, list)):
-            if issubclass(origin, cls):
-                return kind
-    return str

@@ -8,29 +8,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import attrs
-
 from spikelab.storage.store import store_at
 from spikelab.storage.urls import is_s3_url, is_url, located
 
 StrPath = str | os.PathLike[str]
 
+State = tuple[int, float]
+"""Size in bytes and modification time of a file, or of all files of a folder."""
+
 _WILDCARD = re.compile(r"[*?\[]")
 
 _PARTS_OF_FOLDERS = ("params.py", "spike_times.npy", "spike_clusters.npy")
 """Files by which a KiloSort or Phy folder can be named."""
-
-
-@attrs.frozen
-class State:
-    """Size in bytes and modification time of a file, or of all files of a folder."""
-
-    n_bytes: int = 0
-    time: float = 0.0
-
-    def with_file(self, n_bytes: int, time: float) -> "State":
-        """Return the state of a folder with one more file."""
-        return State(self.n_bytes + n_bytes, max(self.time, time))
 
 
 def resolved(place: StrPath) -> str:
@@ -70,19 +59,19 @@ def size_of(
 ) -> int:
     """Return the size in bytes of a target that was just written."""
     if not is_url(target):
-        return _local_state(target).n_bytes
+        return _local_state(target)[0]
     store = store_at("target", target, storage_options)
     if is_folder:
         return sum(entry.size for entry in store.entries().values())
     return store.beginning(1)[1].size
 
 
-@attrs.define
 class Places:
     """A view of the file system and of stores, in which folders are listed once."""
 
-    storage_options: Mapping[str, Any] | None = None
-    _listings: dict[str, dict[str, State]] = attrs.field(factory=dict)
+    def __init__(self, storage_options: Mapping[str, Any] | None) -> None:
+        self._storage_options = storage_options
+        self._listings: dict[str, dict[str, State]] = {}
 
     def matches(self, source: StrPath) -> list[str]:
         """Return the files and folders that a path, a URL or a pattern names, sorted.
@@ -96,7 +85,14 @@ class Places:
         if not is_pattern(text):
             return [text]
         if is_url(text):
-            found = self._matches_in_store(text)
+            parts = text.rstrip("/").split("/")
+            n = next(i for i, part in enumerate(parts) if _WILDCARD.search(part))
+            folder = "/".join(parts[:n])
+            found = [
+                f"{folder}/{name}"
+                for name in self._listed(folder)
+                if _matches(parts[n:], name.split("/"))
+            ]
         else:
             found = glob.glob(text, recursive=True)  # noqa: PTH207 # keeps "./"
         if not found:
@@ -105,40 +101,29 @@ class Places:
 
     def state(self, place: str) -> State | None:
         """Return the state of a file or folder, None if it cannot be seen."""
+        place = identity(place)
         try:
-            if is_url(place):
-                return self._state_in_store(identity(place))
-            return _local_state(identity(place))
+            if not is_url(place):
+                return _local_state(place)
+            parts = place.split("/")
+            parents = ["/".join(parts[:n]) for n in range(3, len(parts))]
+            folder = next((f for f in parents if f in self._listings), parents[-1])
+            return self._listed(folder).get(place.removeprefix(f"{folder}/"))
         except OSError:  # a store may be readable, but not list what it has
             return None
 
-    def _matches_in_store(self, pattern: str) -> list[str]:
-        parts = pattern.rstrip("/").split("/")
-        n = next(i for i, part in enumerate(parts) if _WILDCARD.search(part))
-        folder = "/".join(parts[:n])
-        return [
-            f"{folder}/{name}"
-            for name in self._listed(folder)
-            if _matches(parts[n:], name.split("/"))
-        ]
-
-    def _state_in_store(self, url: str) -> State | None:
-        parts = url.split("/")
-        parents = ["/".join(parts[:n]) for n in range(3, len(parts))]
-        folder = next((f for f in parents if f in self._listings), parents[-1])
-        return self._listed(folder).get(url.removeprefix(f"{folder}/"))
-
     def _listed(self, folder: str) -> dict[str, State]:
-        """Return the state of each file and folder below a folder."""
+        """Return the state of each file and folder below a folder of a store."""
         if folder not in self._listings:
             states: dict[str, State] = {}
-            store = store_at("source", f"{folder}/", self.storage_options)
+            store = store_at("source", f"{folder}/", self._storage_options)
             for name, entry in store.entries().items():
                 time = entry.modified.timestamp() if entry.modified else 0.0
-                ends = [i for i, letter in enumerate(name) if letter == "/"]
-                for end in (*ends, len(name)):
-                    known = states.get(name[:end], State())
-                    states[name[:end]] = known.with_file(entry.size, time)
+                parts = name.split("/")
+                for n in range(1, len(parts) + 1):
+                    place = "/".join(parts[:n])
+                    size, latest = states.get(place, (0, 0.0))
+                    states[place] = size + entry.size, max(latest, time)
             self._listings[folder] = states
         return self._listings[folder]
 
@@ -146,14 +131,15 @@ class Places:
 def _local_state(place: str) -> State:
     status = os.stat(place)  # noqa: PTH116 # a tenth of the time, for a million files
     if not os.path.isdir(place):  # noqa: PTH112
-        return State(status.st_size, status.st_mtime_ns / 1e9)
-    state = State()
-    for folder, _, names in os.walk(place):
-        for name in names:
-            if not name.startswith("."):
-                status = Path(folder, name).lstat()
-                state = state.with_file(status.st_size, status.st_mtime_ns / 1e9)
-    return state
+        return status.st_size, status.st_mtime_ns / 1e9
+    found = [
+        Path(folder, name).lstat()
+        for folder, _, names in os.walk(place)
+        for name in names
+        if not name.startswith(".")
+    ]
+    latest = max((status.st_mtime_ns / 1e9 for status in found), default=0.0)
+    return sum(status.st_size for status in found), latest
 
 
 def _matches(pattern: list[str], parts: list[str]) -> bool:

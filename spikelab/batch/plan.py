@@ -2,7 +2,7 @@
 
 import os
 import string
-from collections.abc import Iterable, Set
+from collections.abc import Iterable
 from functools import partial
 from pathlib import Path, PurePath, PurePosixPath
 from typing import Any
@@ -36,13 +36,22 @@ def planned(
     if isinstance(sources, str | os.PathLike):
         sources = [sources]
     found = [name for source in sources or () for name in places.matches(source)]
-    rows = [Row(number, source) for number, source in enumerate(found, start=1)]
     fields = _fields_of(pattern)
-    if table is not None:
-        every = checked_rows(table, entry, pattern.options, fields - {*_FIELDS})
-        rows = _chosen(every, found)
-    elif not found:
-        raise OptionError("sources", "must name at least one recording, got none")
+    if table is None:
+        rows = [Row(number, source) for number, source in enumerate(found, start=1)]
+        if not rows:
+            raise OptionError("sources", "must name at least one recording, got none")
+    else:
+        rows = checked_rows(table, entry, pattern.options, fields - {*_FIELDS})
+        if found:
+            by_source = {identity(row.source): row for row in rows}
+            for source in found:
+                if identity(source) not in by_source:
+                    raise ValueError(
+                        f"table must have a row for each source, none for {source}"
+                    )
+            wanted = set(map(identity, found))
+            rows = [row for row in rows if identity(row.source) in wanted]
     known = [*_FIELDS, *sorted({name for row in rows for name in row.names})]
     for name in fields:
         if name not in known:
@@ -53,15 +62,9 @@ def planned(
             )
     jobs = []
     for index, row in enumerate(rows):
-        path = _full(row.source)
-        names = {
-            "stem": stem_of(row.source),
-            "parent": path.parent.name,
-            "index": index,
-        }
-        job = pattern
-        if row.options:
-            job = attrs.evolve(job, options={**job.options, **row.options})
+        parent = _full(row.source).parent.name
+        names = {"stem": stem_of(row.source), "parent": parent, "index": index}
+        job = attrs.evolve(pattern, options={**pattern.options, **row.options})
         jobs.append(job.renamed(row.source, partial(_filled, names | row.names, row)))
     return _without_clashes(jobs)
 
@@ -101,20 +104,10 @@ def _full(source: str) -> PurePath:
     return PurePosixPath(source) if is_url(source) else Path(source).absolute()
 
 
-def _chosen(rows: list[Row], sources: list[str]) -> list[Row]:
-    """Return the rows of the given sources, of all if none is given."""
-    wanted = {identity(source): source for source in sources}
-    by_source = {identity(row.source) for row in rows} if wanted else set()
-    if missing := [name for key, name in wanted.items() if key not in by_source]:
-        raise ValueError(
-            f"table must have a row for each source, none for {missing[0]}"
-        )
-    return [row for row in rows if not wanted or identity(row.source) in wanted]
-
-
-def _fields_of(pattern: Job) -> Set[str]:
+def _fields_of(pattern: Job) -> set[str]:
     """Return the names of the fields in all templates."""
-    tables = [o.get(UNITS_TABLE) for o in (pattern.options, pattern.source_options)]
+    given = (pattern.options, pattern.source_options or {})
+    tables = [options.get(UNITS_TABLE) for options in given]
     texts = [pattern.target, *(os.fspath(table) for table in tables if table)]
     try:
         parts = [part for text in texts for part in string.Formatter().parse(text)]

@@ -1,13 +1,12 @@
 """The report of a batch: one row per recording, on the disk as soon as it is known."""
 
 import csv
-import io
 import json
 import mmap
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import attrs
 
@@ -23,6 +22,7 @@ _NUMBERS = {
     **dict.fromkeys(("n_units", "n_spikes", "n_bytes", "source_bytes"), int),
     **dict.fromkeys(("seconds", "source_time"), float),
 }
+_AS_BYTES: Any = {"encoding": "utf-8", "errors": "surrogateescape", "newline": ""}
 
 
 def conversion(row: Mapping[str, Any], **changes: Any) -> Conversion:
@@ -42,8 +42,8 @@ class Report:
     """A file to which a row is appended for each recording that is done.
 
     A row holds the fields of :class:`Conversion`, size and modification time of the
-    source, and the options. A row is written at once, so that a killed process leaves
-    at most one torn row, at the end; it is removed when the next row is appended.
+    source, and the options. It is one line, so that a killed process leaves at most one
+    torn row, at the end; it is removed when the next row is appended.
 
     Parameters
     ----------
@@ -76,74 +76,66 @@ class Report:
         """
         if not self.path.exists():
             return
-        how: Any = {"encoding": "utf-8", "errors": "surrogateescape", "newline": ""}
-        with self.path.open(**how) as file:
+        with self.path.open(**_AS_BYTES) as file:
             lines = (line for line in file if line.endswith("\n"))
-            rows = _csv_rows(lines) if self._is_csv else map(json.loads, lines)
+            rows: Any = map(json.loads, lines)
             try:
+                if self._is_csv:
+                    rows = csv.DictReader(lines)
+                    if rows.fieldnames not in (None, _COLUMNS):
+                        raise ValueError("other columns")
                 for row in rows:
                     if not row.keys() >= {*_COLUMNS}:
                         raise ValueError(f"no columns {', '.join(_COLUMNS)}")
-                    yield row
+                    yield _from_cells(row) if self._is_csv else row
             except (AttributeError, TypeError, ValueError, csv.Error) as error:
                 raise ValueError(
                     f"report must be a new file or a report of spikelab, got "
                     f"{str(self.path)!r}: {error}"
                 ) from None
 
-    def __enter__(self) -> "Report":
+    def __enter__(self) -> Self:
         """Open the file, of which the folder is made, and remove a torn row."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = self.path.open("a+b")
-        if size := self.path.stat().st_size:
-            with mmap.mmap(self._file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        self._file = self.path.open("a", **_AS_BYTES)
+        size = self.path.stat().st_size
+        if size:
+            with (
+                self.path.open("rb") as file,
+                mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data,
+            ):
                 size = data.rfind(b"\n") + 1
             self._file.truncate(size)
         if self._is_csv and not size:
-            self._append_cells(_COLUMNS)
+            self._file.write(",".join(_COLUMNS) + "\n")
         return self
 
     def __exit__(self, *exception: object) -> None:
         """Make sure that the rows are on the disk, and close the file."""
+        self._file.flush()
         os.fsync(self._file.fileno())
         self._file.close()
 
     def append(self, row: Conversion, job: Job, state: State | None) -> None:
         """Append the row of a conversion, made from a source in some state."""
-        from_source = (state and state.n_bytes, state and state.time, job.digest)
-        cells = dict(
-            zip(
-                _COLUMNS,
-                (*attrs.astuple(row, recurse=False), *from_source),
-                strict=True,
-            )
-        )
+        cells = [*attrs.astuple(row, recurse=False), *(state or (None, None))]
+        named = dict(zip(_COLUMNS, [*cells, job.digest], strict=True))
         if self._is_csv:
-            losses = json.dumps(row.losses, ensure_ascii=False)
-            self._append_cells((cells | {"losses": losses}).values())
+            named["losses"] = json.dumps(row.losses, ensure_ascii=False)
+            # A line break in a path would make two rows of one that is torn there.
+            texts = [
+                "" if cell is None else " ".join(str(cell).splitlines())
+                for cell in named.values()
+            ]
+            csv.writer(self._file, lineterminator="\n").writerow(texts)
         else:
-            self._append_line(json.dumps(cells, ensure_ascii=False) + "\n")
-
-    def _append_cells(self, cells: Iterable[Any]) -> None:
-        text = io.StringIO()
-        # A line break in a path would make two rows of one that is torn there.
-        texts = ["" if c is None else " ".join(str(c).splitlines()) for c in cells]
-        csv.writer(text, lineterminator="\n").writerow(texts)
-        self._append_line(text.getvalue())
-
-    def _append_line(self, line: str) -> None:
-        self._file.write(line.encode("utf-8", "surrogateescape"))
+            self._file.write(json.dumps(named, ensure_ascii=False) + "\n")
         self._file.flush()
 
 
-def _csv_rows(lines: Iterable[str]) -> Iterator[dict[str, Any]]:
-    """Yield the rows of a CSV report as those of a JSON one."""
-    reader = csv.DictReader(lines)
-    if reader.fieldnames not in (None, _COLUMNS):
-        raise ValueError("other columns")
-    for row in reader:
-        found: dict[str, Any] = {name: text or None for name, text in row.items()}
-        for name, kind in _NUMBERS.items():
-            if found[name] is not None:
-                found[name] = kind(found[name])
-        yield {**found, "losses": json.loads(found["losses"] or "[]")}
+def _from_cells(cells: Mapping[str, str]) -> dict[str, Any]:
+    """Return a row of a CSV report as one of JSON."""
+    row: dict[str, Any] = {name: text or None for name, text in cells.items()}
+    for name, number in _NUMBERS.items():
+        row[name] = None if row[name] is None else number(row[name])
+    return row | {"losses": json.loads(row["losses"] or "[]")}

@@ -1,16 +1,16 @@
 """A table with one row per recording: its source, and what is known about it."""
 
 import csv
-import math
 import os
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Mapping, Set
 from pathlib import Path
 from typing import Any
 
 import attrs
 
-from spikelab.batch.options import Option, check_options, options_of, suggestion
+from spikelab.batch.options import check_options, options_of, suggestion
 from spikelab.batch.places import resolved
+from spikelab.bridges.columns import is_missing
 from spikelab.errors import warn
 from spikelab.formats.nwb.session import NWBSession, NWBSubject
 from spikelab.registry import Format
@@ -34,7 +34,6 @@ class Row:
     names: dict[str, Any] = attrs.field(factory=dict)
 
     def __str__(self) -> str:
-        """Return which row it is."""
         return f"row {self.number} ({self.source})"
 
 
@@ -82,15 +81,41 @@ def checked_rows(
         table = read_table(table)
     elif hasattr(table, "to_dict"):
         table = table.to_dict("records")
-    cells = [_given(row) for row in table]
     known = options_of(entry)
     columns = {n: attrs.fields_dict(c) for n, c in _CLASSES.items() if n in known}
     of_classes = [name for names in columns.values() for name in names]
     single = {name: known[name] for name in known if name not in of_classes}
-    _check_columns(cells, entry, ["source", *of_classes, *single, *fields])
-    rows = [_located(number, given) for number, given in enumerate(cells, start=1)]
+    usable = {"source", *of_classes, *single, *fields}
+    unused: set[str] = set()
+    rows = []
+    for number, given in enumerate(table, start=1):
+        if not isinstance(given, Mapping):
+            raise TypeError(f"table must hold mappings, got {given!r:.80}")
+        cells = {str(k): value for k, value in given.items() if not _is_empty(value)}
+        for name in [n for n in cells if n not in usable | unused]:
+            text = f"of a session or subject, no option of {entry.name}, and no field"
+            if hint := suggestion(name, usable):
+                raise ValueError(
+                    f"column {name!r} is no field {text} of the target{hint}"
+                )
+            warn(f"column {name!r} is not used: it is no field {text} of the target")
+            unused.add(name)
+        if "source" not in cells:
+            raise ValueError(f"row {number}: column source must be given")
+        row = Row(number, resolved(cells["source"]), names=cells)
+        if not is_url(row.source) and not Path(row.source).exists():
+            raise ValueError(
+                f"{row}, column source: no such file or folder, got {row.source!r}"
+            )
+        rows.append(row)
     for row in rows:
-        row.options.update(_options(row, single))
+        for name in single.keys() & row.names:
+            value = row.names[name]
+            try:
+                parsed = single[name].parsed(value) if isinstance(value, str) else value
+            except (TypeError, ValueError, OSError) as error:
+                raise ValueError(f"{row}, column {name}: {error}") from None
+            row.options[name] = parsed
         for name, names in columns.items():
             own = {column: row.names[column] for column in names if column in row.names}
             # A session's id alone, say, may be there for the name of the file only.
@@ -103,70 +128,22 @@ def checked_rows(
     return rows
 
 
-def _given(row: Any) -> dict[str, Any]:
-    """Return the cells of a row that are not empty."""
-    if not isinstance(row, Mapping):
-        raise TypeError(f"table must hold mappings, got {row!r:.80}")
-    return {str(name): value for name, value in row.items() if not _is_empty(value)}
-
-
 def _is_empty(value: Any) -> bool:
-    """Return whether a cell holds nothing: None, "", NaN, NA or NaT."""
-    if value is None or isinstance(value, str):
-        return not (value and value.strip())
-    if isinstance(value, float):
-        return math.isnan(value)
-    return type(value).__name__ in ("NAType", "NaTType")
-
-
-def _check_columns(
-    rows: Iterable[Mapping[str, Any]], entry: Format, known: Sequence[str]
-) -> None:
-    """Raise for a column that is misspelt, and warn of one that nothing uses."""
-    for name in dict.fromkeys(name for row in rows for name in row):
-        if name in known:
-            continue
-        if hint := suggestion(name, known):
-            raise ValueError(
-                f"column {name!r} is no field of NWBSession or NWBSubject, no option of "
-                f"{entry.name}, and no field of the target{hint}"
-            )
-        warn(
-            f"column {name!r} is not used: it is no field of a session or subject, no "
-            f"option of {entry.name}, and no field of the target"
-        )
-
-
-def _located(number: int, cells: dict[str, Any]) -> Row:
-    if "source" not in cells:
-        raise ValueError(f"row {number}: column source must be given")
-    row = Row(number, resolved(cells["source"]), names=cells)
-    if not is_url(row.source) and not Path(row.source).exists():
-        raise ValueError(
-            f"{row}, column source: no such file or folder, got {row.source!r}"
-        )
-    return row
-
-
-def _options(row: Row, known: Mapping[str, Option]) -> dict[str, Any]:
-    """Return the options whose columns have their names."""
-    found = {}
-    for name, option in known.items():
-        if name in row.names:
-            value = row.names[name]
-            try:
-                found[name] = option.parsed(value) if isinstance(value, str) else value
-            except (TypeError, ValueError, OSError) as error:
-                raise ValueError(f"{row}, column {name}: {error}") from None
-    return found
+    return not value.strip() if isinstance(value, str) else is_missing(value)
 
 
 def _described(row: Row, name: str, cells: dict[str, Any], common: Any) -> Any:
     """Return the session or subject that the cells of a row describe."""
     fields = attrs.fields_dict(_CLASSES[name])
-    values = {column: _cell(fields[column], value) for column, value in cells.items()}
-    if common is not None:
-        values = {**attrs.asdict(common, recurse=False), **values}
+    values = {} if common is None else attrs.asdict(common, recurse=False)
+    for column, value in cells.items():
+        if isinstance(value, float) and value.is_integer():
+            value = int(value)  # as pandas holds the integers of a column with gaps
+        if isinstance(value, int | float) or type(value).__module__ == "numpy":
+            value = str(value)
+        if isinstance(value, str) and "tuple" in str(fields[column].type):
+            value = [part.strip() for part in value.split(";") if part.strip()]
+        values[column] = value
     needed = [name for name, field in fields.items() if field.default is attrs.NOTHING]
     if missing := [name for name in needed if name not in values]:
         raise ValueError(
@@ -176,14 +153,3 @@ def _described(row: Row, name: str, cells: dict[str, Any], common: Any) -> Any:
         return _CLASSES[name](**values)
     except (TypeError, ValueError) as error:
         raise ValueError(f"{row}, column {error}") from None
-
-
-def _cell(field: "attrs.Attribute[Any]", value: Any) -> Any:
-    """Return a cell as the field wants it: a text, or several parted by semicolons."""
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)  # as pandas holds the integers of a column with gaps
-    if isinstance(value, int | float) or type(value).__module__ == "numpy":
-        value = str(value)
-    if isinstance(value, str) and "tuple" in str(field.type):
-        return [part.strip() for part in value.split(";") if part.strip()]
-    return value

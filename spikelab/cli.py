@@ -1,0 +1,307 @@
+"""The command line: convert recordings, look at them, show that every format works."""
+
+import argparse
+import contextlib
+import importlib.util
+import os
+import signal
+import sys
+import threading
+import warnings
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from spikelab import __version__, demo
+from spikelab.batch.conversion import Conversion, Job, convert, format_of
+from spikelab.batch.executors import ProcessPool, dask_cluster
+from spikelab.batch.many import Batch, progress_bar
+from spikelab.batch.options import Option, json_object, options_of, suggestion
+from spikelab.batch.places import is_pattern, resolved
+from spikelab.batch.plan import in_folder, stem_of, template_of
+from spikelab.errors import OptionError
+from spikelab.registry import FORMATS
+from spikelab.storage.urls import is_url
+
+_EXAMPLES = """\
+examples:
+  spikelab convert cells.h5 cells.nwb --session session.json --subject subject.json
+  spikelab convert 'sorted/*/phy' 'nwb/{parent}.nwb' --jobs 4
+"""
+
+_METAVARS = {int: "N", float: "NUMBER", list: "N", dict: "JSON", str: "TEXT"}
+
+_EVERY, _SEVERAL = "options of every format", "options of several formats"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; return its exit status."""
+    options = _parser().parse_args(arguments)
+    if threading.current_thread() is threading.main_thread():
+        # As Ctrl-C does, so that nothing is left behind.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with warnings.catch_warnings():
+        warnings.showwarning = lambda message, *_, **__: _say(f"warning: {message}")
+        try:
+            status: int = options.run(options)
+        except KeyboardInterrupt:
+            _say("error: interrupted")
+            return 130
+        except OptionError as error:
+            places = {"target": "TARGET", "sources": "SOURCE"}
+            name = places.get(error.option) or _flag(error.option)
+            _say(f"error: {name} {error.problem}")
+            return 2
+        except Exception as error:  # whatever went wrong, a user gets one line
+            _say(f"error: {error or type(error).__name__}")
+            return 1
+    return status
+
+
+def _say(text: str) -> None:
+    print(f"spikelab: {' '.join(text.split())}", file=sys.stderr)
+
+
+def _flag(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser whose errors are one line, as all errors of the command line are."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        layout = argparse.RawDescriptionHelpFormatter
+        super().__init__(**kwargs, allow_abbrev=False, formatter_class=layout)
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Parse arguments; for an unknown one, name the option that may be meant."""
+        dashed = []
+        for text in sys.argv[1:] if args is None else args:
+            name, equals, value = text.partition("=")
+            is_flag = name.startswith("--")
+            dashed.append(_flag(name[2:]) + equals + value if is_flag else text)
+        found, unknown = super().parse_known_args(dashed, namespace)
+        if unknown:
+            flags = [text.split("=")[0] for text in unknown if text.startswith("-")]
+            hints = [suggestion(flag, self._option_string_actions) for flag in flags]
+            self.error(f"unrecognized arguments: {' '.join(unknown)}{''.join(hints)}")
+        return found, unknown
+
+    def error(self, message: str) -> NoReturn:
+        """Exit with one line."""
+        self.exit(2, f"spikelab: error: {message}; see {self.prog} --help\n")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="spikelab",
+        description="Take spike-sorted data into the files that other tools read.",
+    )
+    about = f"spikelab {__version__}"
+    parser.add_argument("--version", action="version", version=about)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    _add_convert(commands.add_parser("convert", help="write files in another format"))
+    showing = commands.add_parser("show", help="print what a file or folder holds")
+    text = "file, folder, URL, or the report of a batch"
+    showing.add_argument("source", metavar="SOURCE", help=text)
+    text = "write a page with tables and pictures, of a report one line per recording"
+    showing.add_argument("--html", metavar="FILE", help=text)
+    _add_storage_options(showing)
+    showing.set_defaults(run=_show)
+    text = "try every format on a simulated recording"
+    trying = commands.add_parser("demo", help=text)
+    trying.add_argument("folder", metavar="DIR", help="where to write")
+    trying.set_defaults(run=_demo)
+    return parser
+
+
+def _add_convert(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of ``spikelab convert``."""
+    parser.description = "Write recordings in another format."
+    parser.usage = "spikelab convert SOURCE [SOURCE ...] TARGET [--to FORMAT] [options]"
+    parser.epilog = _EXAMPLES
+    parser.add_argument(
+        "places",
+        nargs="+",
+        metavar="SOURCE ... TARGET",
+        help="files, folders, URLs or patterns to read, and at last what to write: a "
+        "file or folder, or for several a folder or a template, whose fields are "
+        "{stem}, {parent}, {index} and the columns of the table",
+    )
+    text = f"one of {', '.join(FORMATS)}; by default what the name TARGET says"
+    parser.add_argument("--to", choices=FORMATS, metavar="FORMAT", help=text)
+    text = "arguments of the loader, for a SOURCE that does not say all itself"
+    _add(parser, "--source-options", "JSON", text, json_object)
+    _add_storage_options(parser)
+    many = parser.add_argument_group("many recordings")
+    where = many.add_mutually_exclusive_group()
+    _add(where, "--jobs", "N", "convert N at a time", _count)
+    _add(where, "--dask", "ADDRESS", "convert on the Dask cluster at ADDRESS")
+    text = (
+        "one row per recording: its source, fields of session and subject, options, "
+        "and names for TARGET; without SOURCE, all of its rows"
+    )
+    _add(many, "--table", "FILE.csv", text)
+    text = "append a row per recording to FILE (.jsonl or .csv)"
+    _add(many, "--report", "FILE", text)
+    text = "write also what the report says is written and unchanged"
+    many.add_argument("--no-resume", action="store_true", help=text)
+    # Each option of the formats once, in the group of those that have it.
+    found: dict[str, dict[str, Option]] = {}
+    for entry in FORMATS.values():
+        for name, option in options_of(entry).items():
+            if name != "storage_options":
+                found.setdefault(name, {})[entry.name] = option
+    titles = [_EVERY, _SEVERAL, *(f"options of {name}" for name in FORMATS)]
+    groups = {title: parser.add_argument_group(title) for title in titles}
+    for options in found.values():
+        texts: dict[str, list[str]] = {}
+        for name, option in options.items():
+            texts.setdefault(option.text, []).append(name)
+        text = next(iter(texts))
+        title = f"options of {next(iter(options))}" if len(options) == 1 else _SEVERAL
+        if len(options) == len(FORMATS):
+            title = _EVERY
+        elif len(options) > 1:
+            text = "; ".join(f"{t} ({', '.join(of)})" for t, of in texts.items())
+        _add_option(groups[title], next(iter(options.values())), text)
+    parser.set_defaults(run=_convert)
+
+
+def _add_option(group: Any, option: Option, text: str) -> None:
+    """Add an option of a format."""
+    how: dict[str, Any] = {"dest": option.name, "help": text.replace("%", "%%")}
+    if option.kind is bool:
+        how["action"] = argparse.BooleanOptionalAction
+    elif option.kind is list:
+        how |= {"type": int, "nargs": "+", "metavar": "N"}
+    else:
+        is_number = option.kind in (int, float)
+        how["type"] = option.kind if is_number else _argument(option.parsed)
+        how["metavar"] = _METAVARS.get(option.kind, "JSON_FILE")
+    group.add_argument(_flag(option.name), **how)
+
+
+def _add_storage_options(parser: Any) -> None:
+    text = "how to reach S3 or another store, such as '{\"anon\": true}'"
+    _add(parser, "--storage-options", "JSON", text, json_object)
+
+
+def _add(
+    group: Any, name: str, metavar: str, text: str, parse: Callable[[str], Any] = str
+) -> None:
+    group.add_argument(name, metavar=metavar, help=text, type=_argument(parse))
+
+
+def _argument(parse: Callable[[str], Any]) -> Callable[[str], Any]:
+    """Return a type for argparse whose errors say what is wrong."""
+
+    def parsed(text: str) -> Any:
+        try:
+            return parse(text)
+        except (OSError, TypeError, ValueError) as error:
+            raise argparse.ArgumentTypeError(f"{error}") from error
+
+    return parsed
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise ValueError(f"must be a number from 1, got {text!r}")
+    return int(text)
+
+
+def _convert(options: argparse.Namespace) -> int:
+    *sources, target = options.places
+    if not sources and not options.table:
+        raise OptionError("sources", "must be given, and then TARGET")
+    names = {name for entry in FORMATS.values() for name in options_of(entry)}
+    given = {n: v for n in names if (v := getattr(options, n)) is not None}
+    storage_options = given.pop("storage_options", None)
+    if len(sources) != 1 or is_pattern(sources[0]) or options.table:
+        entry, template = template_of(target, options.to)
+    else:
+        template = resolved(target)
+        is_folder = template.endswith(("/", os.sep)) or (
+            not is_url(template) and Path(template).is_dir()
+        )
+        entry = format_of(template, options.to)
+        if is_folder and entry.suffixes:
+            template = in_folder(template, stem_of(resolved(sources[0])), entry)
+        if not (options.jobs or options.dask or options.report or "{" in template):
+            written = convert(
+                sources[0],
+                template,
+                to=options.to,
+                source_options=options.source_options,
+                storage_options=storage_options,
+                **{"progress": _has_bar(), **given},
+            )
+            print("\n".join(written) if isinstance(written, tuple) else written)
+            return 0
+    others = (options.source_options, storage_options)
+    return _run(sources, Job("", template, entry.name, given, *others), options)
+
+
+def _run(sources: list[str], pattern: Job, options: argparse.Namespace) -> int:
+    """Run a batch and print a line for each recording, or a progress bar."""
+    batch = Batch(
+        sources,
+        pattern,
+        table=options.table,
+        report=options.report,
+        resume=not options.no_resume,
+    )
+    counts = {"written": 0, "kept": 0, "failed": 0}
+    has_bar, n_jobs = _has_bar(), len(batch.jobs)
+    executor: Any = contextlib.nullcontext()
+    if n_jobs > len(batch.kept) and options.jobs:
+        executor = ProcessPool(options.jobs)
+    elif n_jobs > len(batch.kept) and options.dask:
+        executor = dask_cluster(options.dask)
+    with executor as runner, progress_bar(n_jobs, has_bar) as (advance, say):
+
+        def record(row: Conversion, _: Exception | None) -> None:
+            counts[row.status] += 1
+            if row.status == "written":
+                for text in row.losses:
+                    say(f"spikelab: warning: {row.source}: {' '.join(text.split())}")
+            if row.error is not None:
+                say(f"spikelab: error: {row.source}: {row.error}")
+            elif not has_bar:
+                print(f"{row.status:<7}  {row.target}", flush=True)
+            advance()
+
+        try:
+            batch.run(record, runner)
+        finally:
+            texts = [f"{n} {status}" for status, n in counts.items()]
+            if left := n_jobs - sum(counts.values()):
+                texts.append(f"{left} not begun")
+            print(f"{', '.join(texts)}; report: {batch.report.path}", flush=True)
+    return 1 if counts["failed"] else 0
+
+
+def _has_bar() -> bool:
+    return sys.stderr.isatty() and importlib.util.find_spec("tqdm") is not None
+
+
+def _show(options: argparse.Namespace) -> int:
+    from spikelab.look import show
+
+    status: int = show(options.source, options.html, options.storage_options)
+    return status
+
+
+def _demo(options: argparse.Namespace) -> int:
+    row = "{:<12}  {:<13}  {:>9}  {:>8}  {}"
+    if is_url(options.folder):
+        raise ValueError(f"DIR must be a folder of this machine, got {options.folder}")
+    print(row.format("format", "file", "bytes", "time", "read back"))
+    status, folder = 0, Path(options.folder).expanduser()
+    for case, n_bytes, seconds, result, passed in demo.run(folder):
+        shown = result if passed else f"FAILED: {result}"
+        time = f"{seconds * 1000:.0f} ms"
+        print(row.format(case.title, case.target, n_bytes, time, shown))
+        status |= not passed
+    return status
