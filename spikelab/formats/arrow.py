@@ -2,7 +2,7 @@
 
 import itertools
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +11,8 @@ from numpy.typing import NDArray
 
 from spikelab.errors import FormatError, MissingExtraError
 from spikelab.formats.table_reading import folded, time_column
-from spikelab.formats.tables import Columns, has_column
-from spikelab.formats.units_table import (
-    TIME_COLUMNS,
-    UnitsTable,
-    named_columns,
-    unit_columns,
-)
-from spikelab.spikedata.spikedata import SpikeData
-from spikelab.spikedata.unit_table import Column
+from spikelab.formats.tables import Columns
+from spikelab.formats.units_table import TIME_COLUMNS
 
 _KEY = b"spikelab"
 """Key of the schema's metadata: JSON of what is in no row."""
@@ -53,18 +46,15 @@ def arrow_table(columns: Columns) -> Any:
 
 
 def write_file(staged: Path, tables: Iterable[Any], about: Mapping[str, Any]) -> None:
-    """Write a file with one row group per table."""
+    """Write a file with one row group per table; `about` is what is in no row."""
     pa, pq = pyarrow_modules("to_parquet")
     blocks = iter(tables)
     first = next(blocks)
     text = json.dumps(about, default=lambda value: value.item())
     schema = first.schema.with_metadata({_KEY: text})
-    encodings = {
-        # Of sorted times, two bytes of eight are nearly constant.
-        f.name: "BYTE_STREAM_SPLIT"
-        for f in schema
-        if pa.types.is_floating(f.type)
-    }
+    # Of sorted times, two bytes of eight are nearly constant.
+    floats = [field.name for field in schema if pa.types.is_floating(field.type)]
+    encodings = dict.fromkeys(floats, "BYTE_STREAM_SPLIT")
     if "time_samples" in schema.names:
         encodings["time_samples"] = "DELTA_BINARY_PACKED"
     # A file of Python is closed whatever happens; one of Arrow is not on a full disk.
@@ -84,71 +74,7 @@ def write_file(staged: Path, tables: Iterable[Any], about: Mapping[str, Any]) ->
             file.write_table(group, row_group_size=max(len(table), 1))
 
 
-def units_of(sd: SpikeData, fs_Hz: float | None) -> tuple[Any, list[str]]:
-    """Return the table of units, and the names of attributes that are NumPy arrays."""
-    pa, own, arrays = pyarrow_modules("to_parquet")[0], {}, []
-    for key, column in sd.unit_table.columns.items():
-        array = _attribute(column) if has_column(key) else None
-        if array is not None:
-            own[key] = array
-            if any(isinstance(value, np.ndarray) for value in column.known.values()):
-                arrays.append(key)
-    values = {key: array.to_pylist() for key, array in own.items()}
-    made = {}
-    for name, cells in unit_columns(sd, values, fs_Hz).items():
-        kind = pa.int64() if name in ("unit", "n_spikes", "electrode") else pa.float64()
-        if any(isinstance(cell, str) for cell in cells):
-            kind = pa.string()
-        made[name] = own[name] if values.get(name) == cells else pa.array(cells, kind)
-    return pa.table(made), arrays
-
-
-def _attribute(column: Column) -> Any:
-    """Return an attribute of all units as an Arrow array, None if it has no type."""
-    pa, _ = pyarrow_modules("to_parquet")
-    known = column.known
-    kinds = {"bool": pa.bool_(), "int": pa.int64(), "float": pa.float64()}
-    kind = {**kinds, "str": pa.string()}.get(column.kind)
-    values = [known.get(unit) for unit in range(len(column.values))]
-    if column.kind == "array":
-        dtypes = {getattr(value, "dtype", None) for value in known.values()}
-        if dtypes != {None}:
-            dtype = dtypes.pop()
-            if dtypes or dtype is None or dtype.kind not in "biuf":
-                return None
-            kind = pa.from_numpy_dtype(dtype)
-            for _ in range(max(np.ndim(value) for value in known.values())):
-                kind = pa.list_(kind)
-            values = [None if value is None else value.tolist() for value in values]
-        elif not all(isinstance(value, list) for value in known.values()):
-            return None
-    elif kind is None:
-        return None
-    try:
-        return pa.array(values, kind)
-    except (ValueError, TypeError, OverflowError, NotImplementedError):
-        return None
-
-
-def parsed_units(table: Any, arrays: Sequence[str]) -> UnitsTable:
-    """Return what an Arrow table of units says."""
-    pa, _ = pyarrow_modules("load")
-    columns = {}
-    names = named_columns(table.column_names)
-    for name, column in zip(names, table.columns, strict=True):
-        values = column.to_pylist()
-        if name in arrays:
-            leaf = column.type
-            while hasattr(leaf, "value_type"):
-                leaf = leaf.value_type
-            # Old versions of pyarrow need pandas for the dtype of a type, not of an array.
-            dtype = pa.array([], leaf).to_numpy(zero_copy_only=False).dtype
-            values = [None if v is None else np.array(v, dtype=dtype) for v in values]
-        columns[name] = values
-    return UnitsTable.of_columns(columns)
-
-
-def opened_table(path: Path) -> tuple[Any, dict[str, Any]]:
+def opened(path: Path) -> tuple[Any, dict[str, Any]]:
     """Return a table, of spikes only the columns that are needed, and our metadata."""
     pa, pq = pyarrow_modules("load")
     try:

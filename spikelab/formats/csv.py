@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import itertools
 import os
 import shutil
 import tempfile
@@ -34,12 +35,12 @@ from spikelab.formats.tables import (
     has_column,
     labels_of,
     values_of,
+    window_of,
 )
 from spikelab.formats.units_table import (
     AXES,
     PLACES,
     UnitsTable,
-    named_columns,
     unit_columns,
 )
 from spikelab.spikedata.data_object import DataObject
@@ -132,17 +133,16 @@ class CSVWriter(TableWriter):
 
     def _finish(self, staged: Path, target: StrPath) -> None:
         """Compress a staged file whose target has the name of a compressed one."""
-        if not os.fspath(target).lower().endswith(".gz"):
-            return
-        with tempfile.TemporaryFile(dir=staged.parent) as packed:
-            with (
-                staged.open("rb") as plain,
-                gzip.GzipFile("", "wb", 6, packed, mtime=0) as file,
-            ):
-                shutil.copyfileobj(plain, file)
-            packed.seek(0)
-            with staged.open("wb") as finished:
-                shutil.copyfileobj(packed, finished)
+        if os.fspath(target).lower().endswith(".gz"):
+            with tempfile.TemporaryFile(dir=staged.parent) as plain:
+                with staged.open("rb") as file:
+                    shutil.copyfileobj(file, plain)
+                plain.seek(0)
+                with (
+                    staged.open("wb") as packed,
+                    gzip.GzipFile("", "wb", 6, packed, mtime=0) as sink,
+                ):
+                    shutil.copyfileobj(plain, sink)
 
     def _read_back(
         self, obj: DataObject, staged: Path, units: Path | None = None
@@ -166,18 +166,14 @@ class CSVWriter(TableWriter):
         yield line(name for name, _ in first)
         recordings = recordings_of(obj)
         for i, sd in enumerate(recordings):
-            yield from self._spikes_text(sd, "" if sd is obj else f"{i},")
+            # Unit after unit, which is faster than by columns.
+            for unit, times in enumerate(sd.spike_trains):
+                begin = f"{unit}," if sd is obj else f"{i},{unit},"
+                for start in range(0, len(times), self.rows):
+                    values = self._in_unit(times[start : start + self.rows]).tolist()
+                    yield begin + f"\n{begin}".join(map(repr, values)) + "\n"
         if not recordings:
-            yield _rows(first)
-            yield from map(_rows, blocks)
-
-    def _spikes_text(self, sd: SpikeData, prefix: str) -> Iterator[str]:
-        """Yield `prefix`, unit and time of each spike, faster than by columns."""
-        for unit, times in enumerate(sd.spike_trains):
-            begin = f"{prefix}{unit},"
-            for first in range(0, len(times), self.rows):
-                values = self._in_unit(times[first : first + self.rows]).tolist()
-                yield begin + f"\n{begin}".join(map(repr, values)) + "\n"
+            yield from map(_rows, itertools.chain([first], blocks))
 
     def _names(
         self, pcm: PairwiseCompMatrix | PairwiseCompMatrixStack
@@ -294,8 +290,8 @@ def _read_files(path: Path, units: Path | None, options: TableOptions) -> DataOb
         is_spikes = time is not None and "unit" in names
         # pandas and R write no name over the labels of a square.
         is_unnamed = names[0] == "" and names[1:] and not (time or "unit" in names)
-        is_square = is_unnamed or (names[0] == "label" and not is_spikes)
-        if columns == numbered or is_square:
+        is_labelled = names[0] == "label" and not is_spikes
+        if columns == numbered or is_unnamed or is_labelled:
             return _parsed_matrix(columns, file)
         start = file.tell()
 
@@ -319,19 +315,18 @@ def _units_text(sd: SpikeData, fs_Hz: float | None) -> str:
     columns = unit_columns(sd, own, fs_Hz)
     rows = list(zip(*columns.values(), strict=True))
     if not sd.N:
-        known = {"start_time_ms": sd.start_time, "length_ms": sd.length, "fs_Hz": fs_Hz}
+        known = {**window_of(sd), "fs_Hz": fs_Hz}
         rows = [tuple(map(known.get, columns))]
     return "".join(map(line, [columns, *rows]))
 
 
 def _parsed_units(file: IO[str]) -> UnitsTable:
     """Return what a table of units says."""
-    columns = named_columns(csv_text.header(file))
+    names = csv_text.header(file)
     rows = csv_text.filled_rows(file)
-    if wrong := [i for i, row in enumerate(rows) if len(row) != len(columns)]:
-        raise FormatError(f"row {wrong[0]} must have {len(columns)} cells")
-    cells = zip(*rows, strict=True) if rows else [[] for _ in columns]
-    return UnitsTable.of_columns(dict(zip(columns, cells, strict=True)))
+    if wrong := [i for i, row in enumerate(rows) if len(row) != len(names)]:
+        raise FormatError(f"row {wrong[0]} must have {len(names)} cells")
+    return UnitsTable.of_rows(names, rows)
 
 
 def _parsed_matrix(columns: list[str], file: IO[str]) -> PairwiseCompMatrix:
@@ -359,8 +354,7 @@ def _rows(columns: Columns) -> str:
             values = values.astype(np.float64)
         as_text = cell if values.dtype == object else repr
         texts.append(map(as_text, values.tolist()))
-    text = "\n".join(map(",".join, zip(*texts, strict=True)))
-    return f"{text}\n" if text else ""
+    return "".join(f"{','.join(row)}\n" for row in zip(*texts, strict=True))
 
 
 def _n_known(sd: SpikeData) -> int:

@@ -29,14 +29,11 @@ _FLOAT = re.compile(
     re.IGNORECASE,
 )
 
-_KEYWORDS = {"": None, "NA": None, "True": True, "False": False} | {
-    "TRUE": True,
-    "FALSE": False,
-}
+_WORDS: dict[str, bool | None] = {"": None, "NA": None} | dict.fromkeys(
+    ("True", "TRUE"), True
+)
+_WORDS |= dict.fromkeys(("False", "FALSE"), False)
 """Cells without quotes that are no numbers; NA, TRUE and FALSE as R writes them."""
-
-_MOST_BITS = 13_000
-"""Of an integer; Python reads no longer ones."""
 
 _OTHER_DELIMITERS = {";": "semicolons", "\t": "tabs", "|": "vertical bars"}
 
@@ -46,7 +43,7 @@ def fits(value: Any) -> bool:
     if isinstance(value, str):
         return not re.search("[\ud800-\udfff]", value)  # half a character
     if isinstance(value, int | np.integer) and not isinstance(value, np.timedelta64):
-        return int(value).bit_length() <= _MOST_BITS
+        return int(value).bit_length() <= 13_000  # Python reads no longer ones
     return isinstance(value, float | np.bool_) or (
         isinstance(value, np.floating) and value.dtype.itemsize <= 8
     )
@@ -73,21 +70,15 @@ def line(values: Iterable[Any]) -> str:
 
 def inferred(plain: str) -> Any:
     """Return what a cell without quotes holds."""
-    if plain in _KEYWORDS:
-        return _KEYWORDS[plain]
+    if plain in _WORDS:
+        return _WORDS[plain]
     if _INTEGER.fullmatch(plain):
         return int(plain)
     return float(plain) if _FLOAT.fullmatch(plain) else plain
 
 
 def rows(content: str) -> Iterator[list[Any]]:
-    """Yield the rows of a CSV text as numbers, bool, str and None.
-
-    Raises
-    ------
-    FormatError
-        If quotes are out of place.
-    """
+    """Yield the rows of a CSV text as numbers, bool, str and None."""
     position, row = 0, list[Any]()
     while position < len(content):
         found = _CELL.match(content, position)
@@ -106,13 +97,7 @@ def rows(content: str) -> Iterator[list[Any]]:
 
 @contextlib.contextmanager
 def opened(path: Path) -> Iterator[IO[str]]:
-    """Open a file, compressed or not, for reading as text.
-
-    Raises
-    ------
-    FormatError
-        If the file is not UTF-8 text, or its compression is damaged.
-    """
+    """Open a file, compressed or not, for reading as text."""
     with path.open("rb") as file:
         is_packed = file.peek(2)[:2] == b"\x1f\x8b"
         plain = gzip.GzipFile(fileobj=file) if is_packed else file
@@ -129,21 +114,13 @@ def opened(path: Path) -> Iterator[IO[str]]:
 
 
 def header(file: IO[str]) -> list[str]:
-    """Return the names of the columns, and leave the file at the first row.
-
-    Raises
-    ------
-    FormatError
-        If there are none, or something else than commas separates them.
-    """
-    lines = [file.readline()]
-    if re.fullmatch(r"(?i)sep=,\s*", lines[0]):  # for Excel
-        lines = [file.readline()]
-    quotes = lines[0].count('"')
-    while quotes % 2 and lines[-1]:  # the end of a line in a quoted name
-        lines.append(file.readline())
-        quotes += lines[-1].count('"')
-    text = "".join(lines)
+    """Return the names of the columns, and leave the file at the first row."""
+    text = file.readline()
+    if re.fullmatch(r"(?i)sep=,\s*", text):  # for Excel
+        text = file.readline()
+    # The end of a line may stand in a quoted name.
+    while text.count('"') % 2 and (more := file.readline()):
+        text += more
     unquoted = re.sub('"[^"]*"', "", text)
     for mark, word in _OTHER_DELIMITERS.items():
         if mark in unquoted and "," not in unquoted:
@@ -164,15 +141,7 @@ def filled_rows(file: IO[str]) -> list[list[Any]]:
 
 
 def values(cells: Sequence[Any]) -> NDArray[Any]:
-    """Return cells as bool if all are, int64 or uint64 if integers, else float64.
-
-    A missing number is NaN.
-
-    Raises
-    ------
-    FormatError
-        If a cell holds no number.
-    """
+    """Return cells as bool, int64 or uint64 if all are, else float64 with NaN for None."""
     found = [math.nan if value is None else value for value in cells]
     kinds = {type(value) for value in found}
     if not kinds <= {bool, int, float} or (bool in kinds and len(kinds) > 1):
@@ -181,93 +150,62 @@ def values(cells: Sequence[Any]) -> NDArray[Any]:
     if kinds == {int}:
         dtypes = [np.int64, np.uint64, np.float64]
     for dtype in dtypes:
-        try:
+        with contextlib.suppress(OverflowError):
             return np.array(found, dtype=dtype)
-        except OverflowError:
-            continue
     raise FormatError("it must hold numbers of at most 64 bits")
 
 
 def numbers(
     file: IO[str], n_columns: int, places: Sequence[int], dtypes: Sequence[type]
 ) -> list[NDArray[Any]]:
-    """Return columns of numbers from the rows that are left of a file.
+    """Return the columns at some places, from the rows that are left of a file.
 
-    Parameters
-    ----------
-    file : text file
-        Behind the header.
-    n_columns : int
-        The number of columns in the header.
-    places : sequence of int
-        The positions of the columns.
-    dtypes : sequence of type
-        ``numpy.int64`` or ``numpy.float64`` for each, or ``numpy.object_`` for its
-        texts.
-
-    Raises
-    ------
-    FormatError
-        If a column holds something else, or a row more cells than the header.
+    Each is int64 or float64 as `dtypes` say, or the texts of its cells for object.
     """
     # All columns are read, other ones cut to a character: with `usecols`, loadtxt
     # overlooks rows that have more cells.
     wanted = dict(zip(places, dtypes, strict=True))
     fields = [(str(place), wanted.get(place, "U1")) for place in range(n_columns)]
+    options = {"delimiter": ",", "quotechar": '"', "comments": None, "ndmin": 1}
     start = file.tell()
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "loadtxt: input contained no data")
         try:
-            table = np.loadtxt(
-                file,
-                dtype=fields,
-                delimiter=",",
-                quotechar='"',
-                comments=None,
-                ndmin=1,
-            )
+            table = np.loadtxt(file, dtype=fields, **options)  # type: ignore[call-overload]
         except (ValueError, OverflowError) as error:
-            file.seek(start)
-            rows_left = filled_rows(file)
-            _check_lengths(rows_left, n_columns)
-            return _with_gaps(rows_left, places, dtypes, str(error))
-    return [np.ascontiguousarray(table[str(place)]) for place in places]
-
-
-def _check_lengths(table: list[list[Any]], n_columns: int) -> None:
-    """Raise for a row that has more cells than the header, empty ones aside."""
-    for i, row in enumerate(table, start=1):
+            cause = str(error)
+        else:
+            return [np.ascontiguousarray(table[str(place)]) for place in places]
+    file.seek(start)
+    rows_left = filled_rows(file)
+    for i, row in enumerate(rows_left, start=1):
         if any(cell is not None for cell in row[n_columns:]):
             raise FormatError(
                 f"row {i} below the header has {len(row)} cells, the header "
                 f"{n_columns}; decimal numbers must have points, not commas"
             )
+    try:
+        return [
+            _with_gaps([row[place] for row in rows_left], dtype)
+            for place, dtype in wanted.items()
+        ]
+    except (LookupError, FormatError) as error:
+        raise FormatError(f"it does not hold numbers: {cause:.200}") from error
 
 
-def _with_gaps(
-    table: list[list[Any]], places: Sequence[int], dtypes: Sequence[type], cause: str
-) -> list[NDArray[Any]]:
-    """Return columns in which cells are empty, or floats stand for integers.
+def _with_gaps(cells: list[Any], dtype: type) -> NDArray[Any]:
+    """Return a column in which cells are empty, or floats stand for integers.
 
     This is what other programs make of a table with NaN; it takes ten times as long.
     """
-    arrays: list[NDArray[Any]] = []
-    for place, dtype in zip(places, dtypes, strict=True):
-        try:
-            # Quotes make no number a str.
-            cells = [row[place] for row in table]
-            if dtype is np.object_:
-                arrays.append(np.array(cells, dtype=object))
-                continue
-            array = values(
-                [inferred(c.strip()) if type(c) is str else c for c in cells]
-            )
-            is_whole = array.dtype.kind == "i" or (
-                np.array_equal(array, np.rint(array)) and np.all(abs(array) < 2.0**63)
-            )
-            if array.dtype.kind == "b" or (dtype is np.int64 and not is_whole):
-                raise FormatError(cause)
-        except (LookupError, FormatError) as error:
-            raise FormatError(f"it does not hold numbers: {cause:.200}") from error
-        arrays.append(array.astype(dtype))
-    return arrays
+    if dtype is np.object_:
+        return np.array(cells, dtype=object)
+    # Quotes make no number a str.
+    array = values([inferred(c.strip()) if type(c) is str else c for c in cells])
+    if array.dtype.kind == "b":
+        raise FormatError("it must hold numbers, not bool")
+    if dtype is np.int64 and array.dtype.kind != "i":
+        is_whole = np.array_equal(array, np.rint(array))
+        if not is_whole or np.any(abs(array) >= 2.0**63):
+            raise FormatError("it must hold whole numbers")
+    return array.astype(dtype)

@@ -13,10 +13,8 @@ from spikelab.formats.arrow import (
     arrow_table,
     native,
     numbers_of,
-    opened_table,
-    parsed_units,
+    opened,
     pyarrow_modules,
-    units_of,
     write_file,
 )
 from spikelab.formats.base import StrPath
@@ -28,23 +26,26 @@ from spikelab.formats.table_reading import (
     dtype_of,
     folded,
     read_files,
+    recording,
     spikes_or_rates,
     time_column,
 )
 from spikelab.formats.tables import (
     ARRAYS,
     TableWriter,
+    has_column,
     labels_of,
     values_of,
     window_of,
 )
-from spikelab.formats.units_table import UnitsTable
+from spikelab.formats.units_table import UnitsTable, unit_columns
 from spikelab.spikedata.data_object import DATA_CLASSES, DataObject, data_class
 from spikelab.spikedata.pairwise import PairwiseCompMatrix, PairwiseCompMatrixStack
 from spikelab.spikedata.ratedata import RateData
 from spikelab.spikedata.spike_trains import SpikeTrains
 from spikelab.spikedata.spikedata import SpikeData
 from spikelab.spikedata.spikeslicestack import SpikeSliceStack
+from spikelab.spikedata.unit_table import Column
 
 __all__ = [
     "ParquetWriter",
@@ -106,7 +107,7 @@ class ParquetWriter(TableWriter):
         write_file(staged, map(arrow_table, self._columns(obj)), about)
 
     def _write_units(self, sd: SpikeData, staged: Path) -> None:
-        table, arrays = units_of(sd, self.fs_Hz)
+        table, arrays = _units_of(sd, self.fs_Hz)
         about = {"class": _UNITS, **window_of(sd), "arrays": arrays}
         write_file(staged, [table], about)
 
@@ -128,7 +129,7 @@ class ParquetWriter(TableWriter):
         known = UnitsTable(**window_of(sd))
         if self.units_table is None:
             return known
-        return parsed_units(*units_of(sd, self.fs_Hz)).joined(known)
+        return _parsed_units(*_units_of(sd, self.fs_Hz)).joined(known)
 
     def _held(self, values: NDArray[Any]) -> NDArray[Any]:
         return native(values) if values.ndim > 1 else values.astype(np.float64)
@@ -186,23 +187,6 @@ show_options(read, TableKeywords, [TableOptions])
 load_spikedata_from_parquet = spikedata_loader(read, "load_spikedata_from_parquet")
 
 
-def _read_files(path: Path, units: Path | None, options: TableOptions) -> DataObject:
-    """Read a table by what its metadata say, or by the names of its columns."""
-    known = UnitsTable()
-    if units is not None:
-        with errors_naming(units):
-            table, about = opened_table(units)
-            known = parsed_units(table, about.get("arrays", ()))
-    with errors_naming(path):
-        table, about = opened_table(path)
-        try:
-            return _object_of(table, about, known, options)
-        except FormatError:
-            raise
-        except (KeyError, TypeError, AttributeError, MemoryError) as error:
-            raise FormatError(f"its metadata do not fit: {error!r:.200}") from error
-
-
 def _about(obj: DataObject) -> dict[str, Any]:
     """Return what of an object is in no row of its table."""
     about: dict[str, Any] = {"class": data_class(obj).__name__}
@@ -221,6 +205,87 @@ def _about(obj: DataObject) -> dict[str, Any]:
     return about | ({"labels": labels_of(obj)} if hasattr(obj, "labels") else {})
 
 
+def _units_of(sd: SpikeData, fs_Hz: float | None) -> tuple[Any, list[str]]:
+    """Return the table of units, and the names of attributes that are NumPy arrays."""
+    pa, _ = pyarrow_modules("to_parquet")
+    own, arrays = {}, []
+    for key, column in sd.unit_table.columns.items():
+        array = _attribute(column) if has_column(key) else None
+        if array is not None:
+            own[key] = array
+            if any(isinstance(value, np.ndarray) for value in column.known.values()):
+                arrays.append(key)
+    values = {key: array.to_pylist() for key, array in own.items()}
+    made = {}
+    for name, cells in unit_columns(sd, values, fs_Hz).items():
+        kind = pa.int64() if name in ("unit", "n_spikes", "electrode") else pa.float64()
+        if any(isinstance(cell, str) for cell in cells):
+            kind = pa.string()
+        made[name] = own[name] if name in own else pa.array(cells, kind)
+    return pa.table(made), arrays
+
+
+def _attribute(column: Column) -> Any:
+    """Return an attribute of all units as an Arrow array, None if it has no type."""
+    pa, _ = pyarrow_modules("to_parquet")
+    known = list(column.known.values())
+    types = {"bool": pa.bool_(), "int": pa.int64(), "float": pa.float64()}
+    kind = {**types, "str": pa.string()}.get(column.kind)
+    if column.kind == "array" and all(isinstance(value, list) for value in known):
+        pass  # Arrow finds the type
+    elif column.kind == "array":
+        dtypes = {getattr(value, "dtype", np.dtype(object)) for value in known}
+        dtype = dtypes.pop()
+        if dtypes or dtype.kind not in "biuf":
+            return None
+        kind = pa.from_numpy_dtype(dtype)
+        for _ in range(max(map(np.ndim, known))):
+            kind = pa.list_(kind)
+    elif kind is None:
+        return None
+    values = [column.known.get(unit) for unit in range(len(column.values))]
+    try:
+        return pa.array(
+            [v.tolist() if isinstance(v, np.ndarray) else v for v in values], kind
+        )
+    except (ValueError, TypeError, OverflowError, NotImplementedError):
+        return None
+
+
+def _parsed_units(table: Any, arrays: Sequence[str]) -> UnitsTable:
+    """Return what an Arrow table of units says."""
+    pa, _ = pyarrow_modules("load")
+    columns = []
+    for name, column in zip(table.column_names, table.columns, strict=True):
+        values = column.to_pylist()
+        if name in arrays:
+            leaf = column.type
+            while hasattr(leaf, "value_type"):
+                leaf = leaf.value_type
+            # Old versions of pyarrow need pandas for the dtype of a type, not of an array.
+            dtype = pa.array([], leaf).to_numpy(zero_copy_only=False).dtype
+            values = [None if v is None else np.array(v, dtype=dtype) for v in values]
+        columns.append(values)
+    return UnitsTable.of_rows(table.column_names, zip(*columns, strict=True))
+
+
+def _read_files(path: Path, units: Path | None, options: TableOptions) -> DataObject:
+    """Read a table by what its metadata say, or by the names of its columns."""
+    known = UnitsTable()
+    if units is not None:
+        with errors_naming(units):
+            table, about = opened(units)
+            known = _parsed_units(table, about.get("arrays", ()))
+    with errors_naming(path):
+        table, about = opened(path)
+        try:
+            return _object_of(table, about, known, options)
+        except FormatError:
+            raise
+        except (KeyError, TypeError, AttributeError, MemoryError) as error:
+            raise FormatError(f"its metadata do not fit: {error!r:.200}") from error
+
+
 def _object_of(
     table: Any, about: Mapping[str, Any], known: UnitsTable, options: TableOptions
 ) -> DataObject:
@@ -232,15 +297,14 @@ def _object_of(
         return _of_array(table, kind, about)
     if kind not in ("SpikeData", "RateData", _UNITS):
         raise FormatError(f"it holds a {kind!r:.80}, which is not a class of spikelab")
-    window = {n: about.get(n) for n in ("n_units", "start_time_ms", "length_ms")}
-    own = UnitsTable(**window, fs_Hz=about.get("fs_Hz"))
+    own = ("n_units", "start_time_ms", "length_ms", "fs_Hz")
+    known = known.joined(UnitsTable(**{name: about.get(name) for name in own}))
 
     def numbers(places: Sequence[int], dtypes: Sequence[type]) -> list[NDArray[Any]]:
         pairs = zip(places, dtypes, strict=True)
         return [numbers_of(table.column(place), dtype) for place, dtype in pairs]
 
-    names = folded(table.column_names)
-    found = spikes_or_rates(names, numbers, known.joined(own), options)
+    found = spikes_or_rates(folded(table.column_names), numbers, known, options)
     if isinstance(found, RateData) and about.get("rate_unit") is not None:
         return build(RateData, **found.arguments() | {"rate_unit": about["rate_unit"]})
     return found
@@ -250,7 +314,7 @@ def _spike_slices(
     table: Any, about: Mapping[str, Any], options: TableOptions
 ) -> SpikeSliceStack:
     """Return the stack whose spikes are the rows of a table."""
-    n_units, windows = about["n_units"], [UnitsTable(**w) for w in about["slices"]]
+    n_units, windows = about["n_units"], about["slices"]
     columns = dict(zip(folded(table.column_names), table.columns, strict=True))
     time = time_column(list(columns)) or "time_ms"
     slices, units = (numbers_of(columns[name], np.int64) for name in ("slice", "unit"))
@@ -261,47 +325,50 @@ def _spike_slices(
         if found.size and not 0 <= found.min() <= found.max() < count:
             raise FormatError(f"column {name!r} must lie in 0..{count - 1}")
     times = numbers_of(columns[time], dtype_of(time))
+    # The trains of all slices, one after the other.
     rows = slices * n_units + units
     trains = SpikeTrains.from_pairs(rows, times, len(windows) * n_units)
-    stack, first = [], 0
+    edges = [0, *trains.ends.tolist()]
+    options = TableOptions(fs_Hz=options.fs_Hz)
+    stack = []
     for i, window in enumerate(windows):
-        ends = trains.ends[i * n_units : (i + 1) * n_units]
-        last = int(ends[-1]) if n_units else first
-        part = SpikeTrains(trains.flat[first:last], ends - first)
-        window = attrs.evolve(window, fs_Hz=about.get("fs_Hz"))
-        stack.append(TableOptions(fs_Hz=options.fs_Hz).recording(window, part, time))
-        first = last
-    return build(
-        SpikeSliceStack,
-        spike_stack=stack,
-        times_start_to_end=list(map(tuple, about["times"])),
-    )
+        first, last = edges[i * n_units], edges[(i + 1) * n_units]
+        ends = trains.ends[i * n_units : (i + 1) * n_units] - first
+        part = SpikeTrains(trains.flat[first:last], ends)
+        known = UnitsTable(**window, fs_Hz=about.get("fs_Hz"))
+        stack.append(recording(known, part, time, options))
+    windows = list(map(tuple, about["times"]))
+    return build(SpikeSliceStack, spike_stack=stack, times_start_to_end=windows)
 
 
 def _of_array(table: Any, kind: str, about: Mapping[str, Any]) -> DataObject:
     """Return the object of a class that holds one array, from the rows of its values."""
     name, axes = ARRAYS[kind]
-    cls, shape = DATA_CLASSES[kind], about["shape"]
-    if len(shape) != len(axes) or any(type(n) is not int or n < 0 for n in shape):
-        raise FormatError(f"its metadata say the shape {shape!r:.80}")
-    in_rows = [shape[axis] for axis in axes]
+    cls, shape = DATA_CLASSES[kind], tuple(about["shape"])
     if kind == "PairwiseCompMatrix":
         columns = [column.to_numpy() for column in table.columns[1:]]
         values = np.array(columns, dtype=about["dtype"]).T
     else:
-        numbers, values = (table.columns[i].to_numpy() for i in (0, -1))
-        rows = in_rows[1] * in_rows[2]
-        expected = np.repeat(np.arange(in_rows[0] if rows else 0), rows)
-        if not np.array_equal(numbers, expected):
+        values = table.columns[-1].to_numpy()
+    try:
+        in_rows = values.reshape([shape[axis] for axis in axes])
+    except (IndexError, TypeError, ValueError):
+        in_rows = values
+    array = in_rows.transpose(np.argsort(axes)) if in_rows.ndim == len(axes) else values
+    if array.shape != shape:
+        raise FormatError(f"its values do not have the shape {shape!r:.80}")
+    if array.ndim == 3:
+        slices = table.columns[0].to_numpy().reshape(in_rows.shape)
+        if np.any(slices != np.arange(len(slices))[:, None, None]):
             raise FormatError(
                 "its rows must be in the order in which they were written"
             )
-    if values.size != np.prod(shape, dtype=object):
-        raise FormatError(f"its values do not have the shape {shape}")
-    array = values.reshape(in_rows).transpose(np.argsort(axes))
-    made = {"labels": about.get("labels"), "step_size": about.get("step_size")}
     times = about.get("times")
-    made["times"] = times if times is None else list(map(tuple, times))
-    made[name] = np.ascontiguousarray(array)
+    made = {
+        name: np.ascontiguousarray(array),
+        "labels": about.get("labels"),
+        "step_size": about.get("step_size"),
+        "times": times if times is None else list(map(tuple, times)),
+    }
     arguments = {a: made[field] for a, field in cls.FIELDS.items() if field in made}
     return build(cls, **arguments)

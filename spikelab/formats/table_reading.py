@@ -12,7 +12,6 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 
-from spikelab import validate
 from spikelab.errors import FormatError, warn
 from spikelab.formats.base import StrPath
 from spikelab.formats.csv_text import inferred
@@ -29,7 +28,7 @@ from spikelab.spikedata.pairwise import PairwiseCompMatrix, PairwiseCompMatrixSt
 from spikelab.spikedata.ratedata import RateData
 from spikelab.spikedata.spike_trains import SpikeTrains
 from spikelab.spikedata.spikedata import SpikeData
-from spikelab.spikedata.time_units import TIME_UNITS, TimeUnit
+from spikelab.spikedata.time_units import TimeUnit
 from spikelab.storage.publish import local_copy
 
 Numbers = Callable[[Sequence[int], Sequence[type]], Sequence[NDArray[Any]]]
@@ -79,57 +78,8 @@ class TableOptions(RecordingOptions):
         default=None, validator=attrs.validators.optional(time_units.is_time_unit)
     )
     fs_Hz: float | None = attrs.field(
-        default=None, validator=attrs.validators.optional(validate.is_positive)
+        default=None, validator=attrs.validators.optional(time_units.is_sampling_rate)
     )
-
-    def unit_of(self, column: str) -> str:
-        """Return the unit of the times in a column, by its name."""
-        named = column.removeprefix("time_")
-        if named not in TIME_UNITS:
-            if self.time_unit is None:
-                raise FormatError(
-                    f"time_unit must be given, because the column {column!r} does not "
-                    "say it"
-                )
-            return self.time_unit
-        if self.time_unit not in (None, named):
-            raise ValueError(
-                f"time_unit must be {named!r}, as the column {column!r} says, "
-                f"got {self.time_unit!r}"
-            )
-        return named
-
-    def to_ms(
-        self, times: NDArray[Any], column: str, fs_Hz: float | None
-    ) -> NDArray[np.float64]:
-        """Return the times of a column in ms; `fs_Hz` is the rate that a file holds."""
-        unit = self.unit_of(column)
-        if unit == "samples" and (self.fs_Hz or fs_Hz) is None:
-            raise FormatError("fs_Hz must be given, because the times are samples")
-        return time_units.to_ms(times, unit, self.fs_Hz or fs_Hz)
-
-    def recording(
-        self, known: UnitsTable, trains: SpikeTrains, column: str
-    ) -> SpikeData:
-        """Return the recording of spike trains that hold a column of times.
-
-        Parameters
-        ----------
-        known : UnitsTable
-            What the files say about it.
-        trains : SpikeTrains
-            The times as they stand in the column.
-        column : str
-            Its name.
-        """
-        rate = self.fs_Hz or known.fs_Hz
-        times = SpikeTrains(self.to_ms(trains.flat, column, known.fs_Hz), trains.ends)
-        slack = time_units.rounding_ms(self.unit_of(column), rate, times.largest_ms())
-        if self.start_time_ms is not None:
-            known = attrs.evolve(known, start_time_ms=self.start_time_ms)
-        if self.length_ms is not None:
-            known = attrs.evolve(known, length_ms=self.length_ms)
-        return known.recording(times, slack)
 
 
 def read_files(
@@ -138,18 +88,16 @@ def read_files(
     options: TableOptions,
 ) -> DataObject:
     """Return what `read` makes of a table, and of a table of units if there is one."""
-    time_units.sampling_rate(options.fs_Hz)
-    sources = [filepath]
-    if options.units_table is not None:
-        sources.append(options.units_table)
     with contextlib.ExitStack() as files:
-        path, *more = (
-            files.enter_context(
-                local_copy(s, options.storage_options, progress=options.progress)
-            )
-            for s in sources
-        )
-        found = read(path, more[0] if more else None, options)
+
+        def local(source: StrPath) -> Path:
+            s3 = options.storage_options
+            copy = local_copy(source, s3, progress=options.progress)
+            return files.enter_context(copy)
+
+        path = local(filepath)
+        units = None if options.units_table is None else local(options.units_table)
+        found = read(path, units, options)
     if isinstance(found, SpikeData):
         source = os.fspath(filepath)
         found.metadata = options.metadata_with({}, source_file=source)
@@ -181,22 +129,55 @@ def time_column(names: Sequence[str]) -> str | None:
     return next((name for name in names if name in TIME_COLUMNS), None)
 
 
-def spikes_or_rates(
-    names: list[str], numbers: Numbers, known: UnitsTable, options: TableOptions
-) -> SpikeData | RateData:
-    """Return the recording, or the rates, in the rows of a table.
+def dtype_of(time: str) -> type:
+    """Return the dtype of a column of times."""
+    return time_units.dtype(time.removeprefix("time_"))
 
-    Parameters
-    ----------
-    names : list of str
-        Names of the columns, folded.
-    numbers : function
-        Gives the columns.
-    known : UnitsTable
-        What the files say about the recording.
-    options : TableOptions
-        What the caller says.
+
+def to_ms(
+    times: NDArray[Any], column: str, options: TableOptions, fs_Hz: float | None
+) -> tuple[NDArray[np.float64], float]:
+    """Return the times of a column in ms, and how far rounding may have moved them.
+
+    `fs_Hz` is the sampling rate that a file holds.
     """
+    unit, rate = column.removeprefix("time_"), options.fs_Hz or fs_Hz
+    if unit == "time":
+        if options.time_unit is None:
+            raise FormatError(
+                f"time_unit must be given, because the column {column!r} does not say it"
+            )
+        unit = options.time_unit
+    elif options.time_unit not in (None, unit):
+        raise ValueError(
+            f"time_unit must be {unit!r}, as the column {column!r} says, "
+            f"got {options.time_unit!r}"
+        )
+    if unit == "samples" and rate is None:
+        raise FormatError("fs_Hz must be given, because the times are samples")
+    found = time_units.to_ms(times, unit, rate)
+    largest = SpikeTrains(found, np.array([found.size])).largest_ms()
+    return found, time_units.rounding_ms(unit, rate, largest)
+
+
+def recording(
+    known: UnitsTable, trains: SpikeTrains, column: str, options: TableOptions
+) -> SpikeData:
+    """Return the recording of spike trains that hold a column of times as it stands."""
+    times, slack_ms = to_ms(trains.flat, column, options, known.fs_Hz)
+    window = {n: getattr(options, n) for n in ("start_time_ms", "length_ms")}
+    given = {name: value for name, value in window.items() if value is not None}
+    known = attrs.evolve(known, **given)
+    return known.recording(SpikeTrains(times, trains.ends), slack_ms)
+
+
+def spikes_or_rates(
+    names: list[str],
+    numbers: Numbers,
+    known: UnitsTable,
+    options: TableOptions,
+) -> SpikeData | RateData:
+    """Return the recording, or the rates, in columns with these folded names."""
     time = time_column(names)
     if time is None:
         if "unit" in names:
@@ -208,34 +189,32 @@ def spikes_or_rates(
             "it has no column of times: it must have a column time_ms, time_s or "
             f"time_samples, got {reprlib.repr(names)}"
         )
-    kind = dtype_of(time)
+    place, dtype = names.index(time), dtype_of(time)
     if "unit" in names:
         if {"rate", "rate_hz"} & set(names):
             raise FormatError(
                 "it holds a rate for each time and unit; a table of rates must have "
                 "one row for each time, and a column for each unit"
             )
-        places = [names.index("unit"), names.index(time)]
-        units, times = numbers(places, [np.int64, kind])
-        return options.recording(known, known.spike_trains(units, times), time)
-    for name in names:
-        if name.replace(" ", "_") in _UNITS:
-            places = [names.index(name), names.index(time)]
-            cells, times = numbers(places, [np.object_, kind])
-            if ids := _ids_of(cells, is_number=known.n_units is not None):
-                warn(
-                    f"column {name!r} is taken for the units of spikes; call it 'unit' "
-                    "if it holds their numbers from 0, otherwise if it holds rates"
-                )
-                known = attrs.evolve(known, **ids[0])
-                trains = known.spike_trains(ids[1], times)
-                return options.recording(known, trains, time)
+        units, times = numbers([names.index("unit"), place], [np.int64, dtype])
+        return recording(known, known.spike_trains(units, times), time, options)
+    for i, name in enumerate(names):
+        if name.replace(" ", "_") not in _UNITS:
+            continue
+        cells, times = numbers([i, place], [np.object_, dtype])
+        if (found := _units_named(cells, known)) is not None:
+            warn(
+                f"column {name!r} is taken for the units of spikes; call it 'unit' "
+                "if it holds their numbers from 0, otherwise if it holds rates"
+            )
+            known, units = found
+            return recording(known, known.spike_trains(units, times), time, options)
     return _rates(names, time, numbers, known, options)
 
 
-def _ids_of(
-    cells: NDArray[Any], *, is_number: bool
-) -> tuple[dict[str, Any], NDArray[np.int64]] | None:
+def _units_named(
+    cells: NDArray[Any], known: UnitsTable
+) -> tuple[UnitsTable, NDArray[np.int64]] | None:
     """Return what is known of the units that a column names, and the unit of each row.
 
     They are its distinct values in order, which are whole numbers or texts; None if
@@ -248,15 +227,16 @@ def _ids_of(
     values = [inferred(x.strip()) if type(x) is str else x for x in distinct.tolist()]
     values = [int(x) if type(x) is float and x.is_integer() else x for x in values]
     kinds = {type(value) for value in values}
-    if not kinds <= {int, str} or (is_number and kinds != {int}):
+    if not kinds <= {int, str} or (known.n_units is not None and kinds != {int}):
         return None
+    if known.n_units is not None:
+        return known, np.array(values, dtype=np.int64)[places.reshape(-1)]
     if len(kinds) > 1:
         values = list(map(str, values))
-    if is_number:
-        return {}, np.array(values, dtype=np.int64)[places.reshape(-1)]
     ids = sorted(set(values))
     units = np.array([ids.index(value) for value in values], dtype=np.int64)
-    known = {"n_units": len(ids), "neuron_attributes": [{"unit_id": x} for x in ids]}
+    rows = [{"unit_id": unit_id} for unit_id in ids]
+    known = attrs.evolve(known, n_units=len(ids), neuron_attributes=rows)
     return known, units[places.reshape(-1)]
 
 
@@ -268,37 +248,30 @@ def _rates(
     options: TableOptions,
 ) -> RateData:
     """Return the rates in a table that begins with their times."""
-    named = [name for name in names if not INDEX.fullmatch(name)]
-    if named[0] != time:
+    first, *units = [name for name in names if not INDEX.fullmatch(name)]
+    if first != time:
         raise FormatError(
             "it must have a column 'unit' beside the times, or, with rates, it must "
             f"begin with a column of times, got {reprlib.repr(names)}"
         )
-    if len(set(named)) < len(named):
+    if len({first, *units}) <= len(units):
         raise FormatError("it must have columns of different names")
-    in_order = [f"unit_{unit}" for unit in range(len(named) - 1)]
-    if set(in_order) != set(named[1:]):
-        in_order = named[1:]
-    kinds = [dtype_of(time), *[np.float64] * len(in_order)]
-    times, *rates = numbers([names.index(name) for name in (time, *in_order)], kinds)
-    is_one = len(rates) == 1 and in_order != ["unit_0"] and _are_whole(rates[0])
-    if is_one or _OF_SPIKES & set(in_order):
+    in_order = [f"unit_{unit}" for unit in range(len(units))]
+    if set(in_order) == set(units):
+        units = in_order
+    dtypes = [dtype_of(time), *[np.float64] * len(units)]
+    times, *rates = numbers([names.index(name) for name in (time, *units)], dtypes)
+    is_doubtful = bool(_OF_SPIKES & set(units))
+    if len(units) == 1 and units != in_order:
+        finite = rates[0][np.isfinite(rates[0])]
+        is_doubtful |= bool(finite.size) and np.array_equal(finite, np.rint(finite))
+    if is_doubtful:
         warn(
-            f"columns {reprlib.repr(in_order)} are taken for the rates of one unit each; "
+            f"columns {reprlib.repr(units)} are taken for the rates of one unit each; "
             "if a column says the unit of each spike, call it 'unit'"
         )
     return build(
         RateData,
         inst_Frate_data=np.array(rates).reshape(len(rates), len(times)),
-        times=options.to_ms(times, time, known.fs_Hz),
+        times=to_ms(times, time, options, known.fs_Hz)[0],
     )
-
-
-def _are_whole(values: NDArray[np.float64]) -> bool:
-    known = values[np.isfinite(values)]
-    return bool(known.size) and np.array_equal(known, np.rint(known))
-
-
-def dtype_of(time: str) -> type:
-    """Return the dtype of a column of times."""
-    return np.int64 if time == "time_samples" else np.float64

@@ -86,22 +86,54 @@ class TableWriter(FileWriter[DataObject]):
 
     time_unit: TimeUnit = attrs.field(default="ms", validator=time_units.is_time_unit)
     fs_Hz: float | None = None
-    units_table: StrPath | None = attrs.field(default=None)
-
-    @units_table.validator
-    def _is_path(self, attribute: "attrs.Attribute[Any]", value: Any) -> None:
-        if value is not None and not isinstance(value, str | os.PathLike):
-            raise TypeError(f"units_table must be a path or None, got {value!r}")
+    units_table: StrPath | None = attrs.field(
+        default=None,
+        validator=attrs.validators.optional(
+            attrs.validators.instance_of((str, os.PathLike))
+        ),
+    )
 
     def __attrs_post_init__(self) -> None:
         """Check what concerns several options together."""
         time_units.sampling_rate(self.fs_Hz, self.time_unit)
 
+    @abc.abstractmethod
+    def _write_units(self, sd: SpikeData, staged: Path) -> None:
+        """Write the table of units."""
+
+    @abc.abstractmethod
+    def _read_back(
+        self, obj: DataObject, staged: Path, units: Path | None = None
+    ) -> DataObject:
+        """Read staged files as the loader will; `obj` was written to them."""
+
+    @abc.abstractmethod
+    def _names(
+        self, pcm: PairwiseCompMatrix | PairwiseCompMatrixStack
+    ) -> tuple[str, NDArray[Any]]:
+        """Return the name of the column of units, and the names of the units."""
+
+    @abc.abstractmethod
+    def _known(self, sd: SpikeData) -> UnitsTable:
+        """Return what a reader knows of a recording beside its spikes."""
+
+    @abc.abstractmethod
+    def _held(self, values: NDArray[Any]) -> NDArray[Any]:
+        """Return an array as a reader makes it."""
+
+    def _finish(self, staged: Path, target: StrPath) -> None:
+        """Make the staged file what the name of its target asks for."""
+
     def _publish(self, plan: DataObject, target: StrPath, losses: list[Loss]) -> None:
         targets = [target]
         if self.units_table is not None:
             targets.append(self.units_table)
-            _check_different(target, self.units_table)
+            first, second = map(_place, targets)
+            if first == second or second.startswith(f"{first}{os.sep}"):
+                raise ValueError(
+                    "units_table must not be filepath itself, nor below it, "
+                    f"got {self.units_table}"
+                )
         with contextlib.ExitStack() as files:
             # Published in the opposite order.
             staged = [files.enter_context(self._published(path)) for path in targets]
@@ -113,19 +145,6 @@ class TableWriter(FileWriter[DataObject]):
             if self.verify:
                 self._verify(plan, losses, lambda: self._read_back(plan, *staged))
 
-    @abc.abstractmethod
-    def _write_units(self, sd: SpikeData, staged: Path) -> None:
-        """Write the table of units."""
-
-    def _finish(self, staged: Path, target: StrPath) -> None:
-        """Make the staged file what the name of its target asks for."""
-
-    @abc.abstractmethod
-    def _read_back(
-        self, obj: DataObject, staged: Path, units: Path | None = None
-    ) -> DataObject:
-        """Read staged files as the loader will; `obj` was written to them."""
-
     def _read(self, staged: Path) -> DataObject:
         raise NotImplementedError  # there may be two files: _read_back takes both
 
@@ -136,8 +155,7 @@ class TableWriter(FileWriter[DataObject]):
                 f"got {self.units_table!r}"
             )
         if self.time_unit == "samples":
-            largest = max((t.largest_ms() for t in _times_of(obj)), default=0.0)
-            time_units.fits_int64("times", largest, self.fs_Hz)
+            time_units.fits_int64("times", _largest_ms(obj), self.fs_Hz)
         if (cls := data_class(obj).__name__) in ARRAYS:
             dtype = values_of(obj).dtype
             if dtype.kind not in "biuf" or dtype.itemsize > 8:
@@ -152,102 +170,92 @@ class TableWriter(FileWriter[DataObject]):
                     f"got {' '.join(repr(label).split()):.80}"
                 )
 
+    def _in_unit(self, times_ms: NDArray[Any]) -> NDArray[Any]:
+        """Return times in ms as they stand in the file."""
+        times = np.asarray(times_ms, dtype=np.float64)
+        return time_units.from_ms(times, self.time_unit, self.fs_Hz)
+
     def _columns(self, obj: DataObject) -> Iterator[Columns]:
         """Yield the columns of the table of an object in blocks of rows, at least one."""
         time = f"time_{self.time_unit}"
         if isinstance(obj, SpikeData):
-            yield from self._spikes(obj, time)
+            trains = obj.spike_trains
+            for first in range(0, max(trains.n_spikes, 1), self.rows):
+                times = trains.flat[first : first + self.rows]
+                units = trains.unit_indices(first, first + len(times), np.int32)
+                yield [("unit", units), (time, self._in_unit(times))]
         elif isinstance(obj, SpikeSliceStack):
             for i, sd in enumerate(obj.spike_stack):
-                for columns in self._spikes(sd, time):
-                    yield [("slice", _repeated(i, len(columns[0][1]))), *columns]
+                for columns in self._columns(sd):
+                    slices = np.full(len(columns[0][1]), i, dtype=np.int32)
+                    yield [("slice", slices), *columns]
         elif isinstance(obj, RateData):
             for part in _parts(len(obj.times), self.values // (obj.N + 1)):
                 rates = enumerate(obj.inst_Frate_data[:, part])
                 times = self._in_unit(obj.times[part])
                 yield [(time, times), *((f"unit_{unit}", row) for unit, row in rates)]
-        elif isinstance(obj, RateSliceStack):
-            yield from self._rate_slices(obj, time)
         elif isinstance(obj, PairwiseCompMatrix):
             edge, names = self._names(obj)
             for part in _parts(len(names), self.values // (len(names) + 1)):
                 values = zip(names.tolist(), obj.matrix[part].T, strict=True)
                 yield [(edge, names[part]), *values]
+        elif isinstance(obj, RateSliceStack):
+            units = np.arange(obj.event_stack.shape[0], dtype=np.int32)
+            times = self._in_unit(_bin_starts(obj))
+            yield from self._stack(obj, ("slice", time, "unit", "rate"), times, units)
         elif isinstance(obj, PairwiseCompMatrixStack):
-            yield from self._comparisons(obj)
+            _, names = self._names(obj)
+            rows = np.broadcast_to(names, (len(obj), len(names)))
+            header = ("window", "row", "column", "value")
+            yield from self._stack(obj, header, rows, names)
 
-    def _spikes(self, sd: SpikeData, time: str) -> Iterator[Columns]:
-        """Yield the unit and the time of each spike, unit after unit."""
-        trains = sd.spike_trains
-        for first in range(0, max(trains.n_spikes, 1), self.rows):
-            times = trains.flat[first : first + self.rows]
-            units = trains.unit_indices(first, first + len(times), np.int32)
-            yield [("unit", units), (time, self._in_unit(times))]
+    def _stack(
+        self,
+        obj: DataObject,
+        header: Sequence[str],
+        rows: NDArray[Any],
+        columns: NDArray[Any],
+    ) -> Iterator[Columns]:
+        """Yield the values of a stack: for each slice, of `rows` and of `columns`.
 
-    def _rate_slices(self, stack: RateSliceStack, time: str) -> Iterator[Columns]:
-        """Yield the rates of each slice, time bin and unit."""
-        n_units, n_bins, _ = stack.event_stack.shape
-        units = np.arange(n_units, dtype=np.int32)
-        for i, starts in enumerate(_bin_starts(stack)):
-            for part in _parts(n_bins, self.rows // max(n_units, 1)):
-                times, rates = starts[part], stack.event_stack[:, part, i].T.ravel()
-                yield [
-                    ("slice", _repeated(i, len(rates))),
-                    (time, np.repeat(self._in_unit(times), n_units)),
-                    ("unit", np.tile(units, len(times))),
-                    ("rate", rates),
-                ]
-
-    def _comparisons(self, stack: PairwiseCompMatrixStack) -> Iterator[Columns]:
-        """Yield the values of each window and pair of units."""
-        _, names = self._names(stack)
-        for i in range(max(len(stack), 1)):
-            for part in _parts(len(names), self.rows // max(len(names), 1)):
-                values = stack.stack[part, :, i : i + 1].ravel()
-                pairs = (
-                    np.repeat(names[part], len(names)),
-                    np.tile(names, len(names[part])),
+        `rows` are the names of the second axis in each slice, shape (S, R), `columns`
+        those of the third, shape (C,).
+        """
+        array = values_of(obj).transpose(ARRAYS[data_class(obj).__name__][1])
+        if not len(array):
+            names = [np.empty(0, np.int32), rows.ravel(), columns[:0], array.ravel()]
+            yield list(zip(header, names, strict=True))
+        for i, values in enumerate(array):
+            for part in _parts(len(values), self.rows // max(len(columns), 1)):
+                cells = (
+                    np.full(values[part].size, i, dtype=np.int32),
+                    np.repeat(rows[i, part], len(columns)),
+                    np.tile(columns, len(values[part])),
+                    values[part].ravel(),
                 )
-                # Without windows there are pairs, and no values.
-                row, column = (edge[: len(values)] for edge in pairs)
-                window = _repeated(i, len(values))
-                yield [
-                    *(("window", window), ("row", row), ("column", column)),
-                    ("value", values),
-                ]
-
-    @abc.abstractmethod
-    def _names(
-        self, pcm: PairwiseCompMatrix | PairwiseCompMatrixStack
-    ) -> tuple[str, NDArray[Any]]:
-        """Return the name of the column of units, and the names of the units."""
+                yield list(zip(header, cells, strict=True))
 
     def _carried(self, obj: DataObject) -> DataObject:
         if isinstance(obj, SpikeData):
             known, trains = self._known(obj), obj.spike_trains
-            return known.recording(
-                SpikeTrains(trains.flat, trains.ends[: known.n_units])
-            )
-        made: dict[str, Any] = {}
-        for argument, value in obj.arguments().items():
-            made[argument] = value
+            ends = trains.ends[: known.n_units]
+            return known.recording(SpikeTrains(trains.flat, ends))
+        made = obj.arguments()
+        for argument, value in made.items():
             if argument in self.left_out:
                 made[argument] = {} if argument == "metadata" else None
             elif argument == "labels":
                 made[argument] = labels_of(obj)
             elif argument == "spike_stack":
-                made[argument] = [_bare(sd) for sd in value]
+                made[argument] = [
+                    UnitsTable(**window_of(sd)).recording(
+                        SpikeTrains(sd.spike_trains.flat, sd.spike_trains.ends)
+                    )
+                    for sd in value
+                ]
             elif isinstance(value, np.ndarray):
                 made[argument] = self._held(value)
         return build(data_class(obj), **made)
-
-    @abc.abstractmethod
-    def _known(self, sd: SpikeData) -> UnitsTable:
-        """Return what a reader knows of a recording beside its spikes."""
-
-    @abc.abstractmethod
-    def _held(self, values: NDArray[Any]) -> NDArray[Any]:
-        """Return an array as a reader makes it."""
 
     def _losses(self, obj: DataObject) -> list[Loss]:
         def there_and_back(times_ms: NDArray[Any]) -> NDArray[Any]:
@@ -257,35 +265,33 @@ class TableWriter(FileWriter[DataObject]):
         is_moved = shift >= time_units.NEGLIGIBLE_MS
         rounded = [f"times are rounded by up to {shift:.3g} ms"] * is_moved
         found = compare(obj, self._carried(obj))
-        texts = dict.fromkeys(self._reason(obj, d.path) for d in found)
+        texts = dict.fromkeys(self._reason(obj, *d.path) for d in found)
         return [Loss((), text) for text in (*rounded, *texts)]
 
-    def _reason(self, obj: DataObject, path: tuple[Any, ...]) -> str:
+    def _reason(self, obj: DataObject, name: str, *keys: Any) -> str:
         """Return in words what the table does not carry at a place of an object."""
-        name = path[0]
-        if path[:2] == ("spike_stack", "metadata") and path[2] == TIME_ZERO:
-            return ""  # the windows say it
         if name == "spike_stack":
-            return f"{REASONS.get(path[1], path[1])} of slices"
+            if keys[:2] == ("metadata", TIME_ZERO):
+                return ""  # the windows say it
+            return f"{REASONS.get(keys[0], keys[0])} of slices"
         if name == "neuron_attributes":
-            if self.units_table is not None and isinstance(obj, SpikeData):
-                reason = self._reason_of_unit(obj.unit_table, *path[1:])
-                return f"{name}[{path[1]!r}] ({reason})" if reason else ""
             if isinstance(obj, SpikeData):
-                return f"{name} (no units_table)"
-            is_stack = isinstance(obj, SpikeSliceStack | RateSliceStack)
-            what = "a stack has no table of units"
-            return f"{name} ({what if is_stack else 'the table holds values only'})"
-        if name == "labels":
-            found = type(getattr(obj, name)).__name__
-            return f"labels as {found} (they come back as a list)"
-        if name == "metadata" and path[1] in NOT_LOST:
+                if self.units_table is None:
+                    return f"{name} (no units_table)"
+                reason = self._reason_of_unit(obj.unit_table, *keys)
+                return reason and f"{name}[{keys[0]!r}] ({reason})"
+            if isinstance(obj, SpikeSliceStack | RateSliceStack):
+                return f"{name} (a stack has no table of units)"
+            return f"{name} (the table holds values only)"
+        if name == "metadata" and keys[0] in NOT_LOST:
             return ""
         if name in REASONS:
             return REASONS[name]
-        array = getattr(obj, name)
-        what, dtype = "times" if name == "times" else "values", self._held(array).dtype
-        return f"{what} as {array.dtype} (they come back as {dtype})"
+        value = getattr(obj, name)
+        if name == "labels":
+            return f"labels as {type(value).__name__} (they come back as a list)"
+        what = "times" if name == "times" else "values"
+        return f"{what} as {value.dtype} (they come back as {self._held(value).dtype})"
 
     def _reason_of_unit(self, table: UnitTable, key: Any, unit: int) -> str:
         """Return in words why an attribute of a unit does not come back."""
@@ -301,13 +307,7 @@ class TableWriter(FileWriter[DataObject]):
         return self.cells
 
     def _atol_ms(self, obj: DataObject) -> float:
-        largest = max((trains.largest_ms() for trains in _times_of(obj)), default=0.0)
-        return time_units.rounding_ms(self.time_unit, self.fs_Hz, largest)
-
-    def _in_unit(self, times_ms: NDArray[Any]) -> NDArray[Any]:
-        """Return times in ms as they stand in the file."""
-        times = np.asarray(times_ms, dtype=np.float64)
-        return time_units.from_ms(times, self.time_unit, self.fs_Hz)
+        return time_units.rounding_ms(self.time_unit, self.fs_Hz, _largest_ms(obj))
 
 
 def has_column(key: Any) -> bool:
@@ -334,20 +334,10 @@ def window_of(sd: SpikeData) -> dict[str, Any]:
     return {"n_units": sd.N, "start_time_ms": sd.start_time, "length_ms": sd.length}
 
 
-def _bare(sd: SpikeData) -> SpikeData:
-    """Return the spikes and the window of a recording."""
-    trains = SpikeTrains(sd.spike_trains.flat, sd.spike_trains.ends)
-    return UnitsTable(**window_of(sd)).recording(trains)
-
-
 def _parts(n_rows: int, step: int) -> Iterator[slice]:
     """Yield the slices of rows that make a block each, at least one."""
     for first in range(0, max(n_rows, 1), max(step, 1)):
         yield slice(first, first + max(step, 1))
-
-
-def _repeated(number: int, count: int) -> NDArray[np.int32]:
-    return np.full(count, number, dtype=np.int32)
 
 
 def _times_of(obj: DataObject) -> list[SpikeTrains]:
@@ -359,6 +349,11 @@ def _times_of(obj: DataObject) -> list[SpikeTrains]:
     return [sd.spike_trains for sd in recordings_of(obj)]
 
 
+def _largest_ms(obj: DataObject) -> float:
+    """Return the largest magnitude among the times of an object."""
+    return max((trains.largest_ms() for trains in _times_of(obj)), default=0.0)
+
+
 def _bin_starts(stack: RateSliceStack) -> NDArray[np.float64]:
     """Return where the time bins of each slice begin, in ms, shape (S, T)."""
     bins = np.arange(stack.event_stack.shape[1]) * float(stack.step_size)
@@ -367,15 +362,8 @@ def _bin_starts(stack: RateSliceStack) -> NDArray[np.float64]:
     return times
 
 
-def _check_different(*targets: StrPath) -> None:
-    """Raise ValueError if the second target is the first, or would lie below it."""
-    first, second = (
-        located(target).url
-        if is_s3_url(target)
-        else os.path.realpath(os.path.expanduser(target))  # noqa: PTH111 # "~nobody"
-        for target in targets
-    )
-    if first == second or second.startswith(f"{first}{os.sep}"):
-        raise ValueError(
-            f"units_table must not be filepath itself, nor below it, got {targets[1]}"
-        )
+def _place(target: StrPath) -> str:
+    """Return the one spelling of a target."""
+    if is_s3_url(target):
+        return located(target).url
+    return os.path.realpath(os.path.expanduser(target))  # noqa: PTH111 # "~nobody"

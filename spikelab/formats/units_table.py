@@ -3,7 +3,7 @@
 import math
 import re
 import reprlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -42,125 +42,74 @@ def unit_columns(
     """Return the table of units by column; None is a missing value.
 
     Before ``n_spikes`` stand the unit and what is known of its electrode and place, if
-    no attribute has that name; the attributes come last.
-
-    Parameters
-    ----------
-    sd : SpikeData
-        The recording.
-    own : mapping
-        The attributes that have a column of their own: the value of each unit.
-    fs_Hz : float, optional
-        The sampling rate.
+    no attribute has that name; the attributes in `own`, one value per unit, come last.
     """
     table, counts = sd.unit_table, sd.spike_trains.counts.tolist()
     attributes = {key: list(values) for key, values in own.items()}
+    nothing = [None] * sd.N
     columns: dict[str, list[Any]] = {"unit": list(range(sd.N))}
     if not own.keys() & set(ELECTRODE_KEYS[1:]):
-        columns["electrode"] = attributes.pop("electrode", [None] * sd.N)
+        columns["electrode"] = attributes.pop("electrode", nothing)
     elif "electrode" not in own:
         electrodes = table.electrodes
         columns["electrode"] = [None if isinstance(e, list) else e for e in electrodes]
-    places = [(*(place or ()), None, None, None)[:3] for place in table.locations]
-    axes = [axis for axis in AXES if axis in own]
-    if axes:
-        # Where some units have numbers as x, y and z, the places of others join them.
-        joins = all(table.columns[axis].kind in ("int", "float") for axis in axes)
-        known = zip(*(own.get(axis, [None] * sd.N) for axis in AXES), strict=True)
-        places = [
-            place if joins and mine == (None, None, None) else mine
-            for mine, place in zip(known, places, strict=True)
-        ]
+    are_attributes = not own.keys().isdisjoint(AXES)
+    places = [(*(place or ()), None, None, None) for place in table.locations]
     for i, axis in enumerate(AXES):
-        cells = [place[i] for place in places]
-        is_attribute = axes and any(cell is not None for cell in cells)
-        (attributes if is_attribute else columns)[axis] = cells
+        if axis not in own:
+            columns[axis] = nothing if are_attributes else [p[i] for p in places]
     columns["n_spikes"] = counts
     rates = [count * 1000 / sd.length if sd.length else None for count in counts]
     columns["mean_rate_Hz"] = rates
-    for name, value in zip(WINDOW, (sd.start_time, sd.length), strict=True):
-        columns[name] = [float(value)] * sd.N
-    if fs_Hz is not None:
-        columns["fs_Hz"] = [float(fs_Hz)] * sd.N
+    window = {"start_time_ms": sd.start_time, "length_ms": sd.length, "fs_Hz": fs_Hz}
+    for name, value in window.items():
+        if value is not None:
+            columns[name] = [float(value)] * sd.N
     return columns | attributes
-
-
-def named_columns(names: Sequence[str]) -> list[str]:
-    """Return names of the columns of a table of units, as this module calls them.
-
-    Raises
-    ------
-    FormatError
-        If there is not one column ``unit``, or the table is one of spikes.
-    """
-    columns = list(names)
-    if not {"unit", "n_spikes", *WINDOW} <= set(columns):
-        # Not of ours, where an attribute may be called Unit.
-        known = {name.lower(): name for name in (*OWN, "electrode", *AXES)}
-        stripped = [name.strip() for name in columns]
-        columns = [known.get(name.lower(), name) for name in stripped]
-    if "unit" in columns and set(columns) & set(TIME_COLUMNS):
-        raise FormatError("it is a table of spikes, not of units")
-    if columns.count("unit") != 1 or len(set(columns)) < len(columns):
-        raise FormatError(
-            f"it must have one column 'unit', got columns {reprlib.repr(columns)}"
-        )
-    return columns
 
 
 @attrs.frozen(kw_only=True)
 class UnitsTable:
-    """What is known about a recording beside its spikes; None is not known.
-
-    Parameters
-    ----------
-    n_units : int, optional
-        Number of units.
-    n_spikes : sequence, optional
-        Number of spikes of each unit, of a table of units only.
-    start_time_ms, length_ms : float, optional
-        The recording window in ms.
-    fs_Hz : float, optional
-        Sampling rate of times in samples.
-    neuron_attributes : list of dict, optional
-        The attributes of each unit.
-    """
+    """What is known about a recording beside its spikes; None is not known."""
 
     n_units: int | None = None
-    n_spikes: Sequence[Any] | None = None
+    n_spikes: Sequence[Any] | None = None  # of each unit, in a table of units only
     start_time_ms: float | None = None
     length_ms: float | None = None
     fs_Hz: float | None = None
     neuron_attributes: list[dict[str, Any]] | None = None
 
     @classmethod
-    def of_columns(cls, columns: Mapping[str, Sequence[Any]]) -> "UnitsTable":
-        """Return what the columns of a table say, in which None is missing.
-
-        Raises
-        ------
-        FormatError
-            If the column ``unit`` does not hold the numbers from 0, or the rows differ
-            in what must be the same in all.
-        """
+    def of_rows(
+        cls, header: Sequence[str], rows: Iterable[Sequence[Any]]
+    ) -> "UnitsTable":
+        """Return what a table of units says; None is a missing cell."""
+        names = _own_names(header)
         # A table of ours begins with the unit; pandas puts an index first or last.
-        columns = {
-            name: values
-            for i, (name, values) in enumerate(columns.items())
-            if not (INDEX.fullmatch(name) and (i == 0 or name.startswith("__")))
-        }
-        rows = [
-            dict(zip(columns, row, strict=True))
-            for row in zip(*columns.values(), strict=True)
+        is_index = [
+            bool(INDEX.fullmatch(n) and (i == 0 or n.startswith("__")))
+            for i, n in enumerate(names)
         ]
-        units = _in_order([row for row in rows if row["unit"] is not None])
-        attributes = [_attributes(row) for row in units]
-        window = {n: _common(n, columns.get(n, ())) for n in (*WINDOW, "fs_Hz")}
+        table = [
+            {n: x for n, x, skip in zip(names, row, is_index, strict=True) if not skip}
+            for row in rows
+        ]
+        # pandas makes floats of integers beside an empty cell.
+        named = [row for row in table if row["unit"] is not None]
+        units = {row["unit"]: row for row in named if type(row["unit"]) in (int, float)}
+        if sorted(units) != list(range(len(named))):
+            raise FormatError(
+                f"column 'unit' must hold each of 0..{len(named) - 1} once"
+            )
+        before = names[: names.index("n_spikes")] if "n_spikes" in names else []
+        has_other_key = not set(names).isdisjoint(ELECTRODE_KEYS[1:])
+        derived = set(before) & {*AXES, *(["electrode"] if has_other_key else [])}
+        attributes = [_attributes(units[i], derived) for i in range(len(units))]
         return cls(
             n_units=len(units),
-            n_spikes=[row.get("n_spikes") for row in units],
+            n_spikes=[units[unit].get("n_spikes") for unit in range(len(units))],
             neuron_attributes=attributes if any(attributes) else None,
-            **window,
+            **{name: _common(name, table) for name in (*WINDOW, "fs_Hz")},
         )
 
     def joined(self, other: "UnitsTable") -> "UnitsTable":
@@ -178,16 +127,10 @@ class UnitsTable:
     def spike_trains(
         self, units: NDArray[np.int64], times: NDArray[Any]
     ) -> SpikeTrains:
-        """Return the spike trains of parallel arrays of units and times, in any order.
-
-        Raises
-        ------
-        FormatError
-            If the spikes are not those of these units.
-        """
-        lowest, largest = (
-            (int(units.min()), int(units.max())) if units.size else (0, -1)
-        )
+        """Return the spike trains of parallel arrays of units and times, in any order."""
+        lowest, largest = (0, -1)
+        if units.size:
+            lowest, largest = int(units.min()), int(units.max())
         most = _MOST_UNITS if self.n_units is None else self.n_units
         if lowest < 0 or (largest >= most and self.n_spikes is None):
             raise FormatError(
@@ -233,37 +176,32 @@ class UnitsTable:
         )
 
 
-def _in_order(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return the rows of the units in their order."""
-    # pandas makes floats of integers beside an empty cell.
-    by_unit = {int(n): row for row in rows if _is_whole(n := row["unit"])}
-    if sorted(by_unit) != list(range(len(rows))):
-        raise FormatError(f"column 'unit' must hold each of 0..{len(rows) - 1} once")
-    return [by_unit[unit] for unit in range(len(rows))]
+def _own_names(header: Sequence[str]) -> list[str]:
+    """Return the names of the columns of a table of units, as this module has them."""
+    names = list(header)
+    if not {"unit", "n_spikes", *WINDOW} <= set(names):
+        # Not of ours, where an attribute may be called Unit.
+        known = {name.lower(): name for name in (*OWN, "electrode", *AXES)}
+        names = [known.get(n.strip().lower(), n.strip()) for n in names]
+    if "unit" in names and set(names) & set(TIME_COLUMNS):
+        raise FormatError("it is a table of spikes, not of units")
+    if names.count("unit") != 1 or len(set(names)) < len(names):
+        raise FormatError(
+            f"it must have one column 'unit', got columns {reprlib.repr(names)}"
+        )
+    return names
 
 
-def _is_whole(value: Any) -> bool:
-    return type(value) is int or (type(value) is float and value.is_integer())
-
-
-def _common(name: str, values: Sequence[Any]) -> float | None:
+def _common(name: str, table: list[dict[str, Any]]) -> float | None:
     """Return the number that a column holds in every row, None if there is none."""
-    found = {value for value in values if value is not None}
-    if not found:
-        return None
-    value = found.pop()
-    if found or type(value) not in (int, float):
+    found: set[Any] = {row.get(name) for row in table} - {None}
+    if len(found) > 1 or not {type(value) for value in found} <= {int, float}:
         raise FormatError(f"column {name!r} must hold one number throughout")
-    return float(value)
+    return float(found.pop()) if found else None
 
 
-def _attributes(row: dict[str, Any]) -> dict[str, Any]:
-    """Return the attributes of a unit: what is known, and stands for itself."""
-    names = list(row)
-    first = names.index("n_spikes") if "n_spikes" in names else 0
-    derived = {name for name in names[:first] if name in AXES}
-    if set(names) & set(ELECTRODE_KEYS[1:]) and "electrode" in names[:first]:
-        derived.add("electrode")
+def _attributes(row: dict[str, Any], derived: set[str]) -> dict[str, Any]:
+    """Return the attributes of a unit; its place is in the derived columns."""
     found = {
         name: value
         for name, value in row.items()
@@ -273,6 +211,6 @@ def _attributes(row: dict[str, Any]) -> dict[str, Any]:
     while place and place[-1] is None:
         place.pop()
     if place and all(isinstance(found.get(key, ""), str) for key in PLACES):
-        place = [math.nan if x is None else x for x in place]
-        found["position" if "location" in found else "location"] = place
+        key = "position" if "location" in found else "location"
+        found[key] = [math.nan if x is None else x for x in place]
     return found
