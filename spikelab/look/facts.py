@@ -1,4 +1,4 @@
-"""The facts about a data object that its summary, its HTML and its repr show.
+"""The facts about a data object that its repr, its summary and its HTML show.
 
 All texts are one line of printable characters, whatever the object holds.
 """
@@ -6,10 +6,9 @@ All texts are one line of printable characters, whatever the object holds.
 import datetime
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
-import attrs
 import numpy as np
 from numpy.typing import NDArray
 
@@ -25,9 +24,11 @@ from spikelab.spikedata.windows import Window
 Row = tuple[str, ...]
 """The cells of a row of a table."""
 
+WIDTH, GAP = 80, "  "
+"""Number of columns of a terminal, and what parts the cells of a table."""
 
-@attrs.frozen
-class Table:
+
+class Table(NamedTuple):
     """The first rows of a table, and how many there are in all."""
 
     title: str
@@ -43,25 +44,40 @@ class Table:
         return f"{self.title} ({self.total})"
 
 
-@attrs.frozen
-class Facts:
-    """The data class of an object, its sizes by name, and its tables."""
-
-    title: str
-    rows: Sequence[Row]
-    tables: Sequence[Table]
-
-
-def facts(obj: DataObject, cells: int = 60) -> Facts:
-    """Return the facts about an object, with at most about `cells` cells a table."""
-    rows = [(name, str(value)) for name, value in _named(obj).items()]
+def facts(obj: DataObject, cells: int) -> tuple[str, list[Row], list[Table]]:
+    """Return the class of an object, its sizes, and tables of about `cells` cells."""
+    rows: list[Row] = [(name, str(value)) for name, value in _sizes(obj).items()]
     tables = [table for table in _tables(obj, cells) if table.rows]
-    return Facts(data_class(obj).__name__, rows, tables)
+    return data_class(obj).__name__, rows, tables
 
 
-def one_line(obj: DataObject) -> str:
-    """Return the repr of an object: its class, its size and its window."""
-    return f"{type(obj).__name__}({_sizes(obj)})"
+def summary(obj: DataObject) -> str:
+    """Return what there is to know about an object, in lines of up to 80 columns."""
+    title, sizes, tables = facts(obj, cells=60)
+    lines = [title, *_aligned(sizes)]
+    for table in tables:
+        rows = [table.header, *table.rows]
+        widths = [max(map(columns, column)) + 2 for column in zip(*rows, strict=True)]
+        if table.title == "Units" and sum(widths) > WIDTH:
+            note, kept = "(+{} more)", len(widths)
+            while kept > 1 and sum(widths[:kept]) + len(GAP + note) > WIDTH:
+                kept -= 1
+            ends = [note.format(len(widths) - kept), *[""] * len(table.rows)]
+            rows = [(*row[:kept], end) for row, end in zip(rows, ends, strict=True)]
+        lines += ["", table.heading, *_aligned(rows)]
+    return "\n".join(lines)
+
+
+def _aligned(rows: Sequence[Row]) -> Iterator[str]:
+    """Yield rows as lines, cells below one another, cut at the edge."""
+    widths = [max(map(columns, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        pairs = zip(row, widths, strict=True)
+        cells = [cell + " " * (width - columns(cell)) for cell, width in pairs]
+        line = (GAP + GAP.join(cells)).rstrip()
+        while (excess := columns(line) - WIDTH) > 0:
+            line = line[: -4 - excess].rstrip() + "..."
+        yield line
 
 
 def clean(value: str, width: int = 200) -> str:
@@ -109,7 +125,17 @@ def short(value: Any, width: int = 40) -> str:
     return clean(text, width)
 
 
-def span(start_ms: float, end_ms: float) -> str:
+def extent(windows: Iterable[Window]) -> Window:
+    """Return when the first of some windows begins and the last one ends, in ms."""
+    starts, ends = zip(*windows, strict=True)
+    return min(starts), max(ends)
+
+
+def _ms(start_ms: float, end_ms: float) -> str:
+    return f"{round(float(start_ms), 4)} to {round(float(end_ms), 4)} ms"
+
+
+def _span(start_ms: float, end_ms: float) -> str:
     """Return a window in ms, and how long it is in the unit that fits."""
     length = end_ms - start_ms
     for unit, ms, least in (("h", 3_600_000, 2), ("min", 60_000, 2), ("s", 1_000, 1)):
@@ -118,98 +144,79 @@ def span(start_ms: float, end_ms: float) -> str:
     return _ms(start_ms, end_ms)
 
 
-def _ms(start_ms: float, end_ms: float) -> str:
-    return f"{round(float(start_ms), 4)} to {round(float(end_ms), 4)} ms"
-
-
-def extent(windows: Iterable[Window]) -> Window:
-    """Return when the first of some windows begins and the last one ends, in ms."""
-    starts, ends = zip(*windows, strict=True)
-    return min(starts), max(ends)
-
-
-def _sizes(obj: DataObject) -> str:
+def one_line(obj: DataObject) -> str:
+    """Return the repr of an object: its class, its size and its window."""
+    times: Any = None
+    if isinstance(obj, SpikeSliceStack | RateSliceStack | PairwiseCompMatrixStack):
+        times = obj.times
+    window = f", times={_ms(*extent(times))}" if times else ""
+    keys = [short(key, 20) for key in getattr(obj, "metadata", None) or ()]
+    shown = str(keys[:5]) if len(keys) <= 5 else f"{str(keys[:5])[:-1]}, ...]"
     match obj:
         case SpikeData():
             window = _ms(obj.start_time, obj.start_time + obj.length)
-            return f"N={obj.N}, spikes={_counts(obj).sum()}, window={window}"
-        case RateData(inst_Frate_data=rates, times=times):
-            window = f"{times[0]} to {times[-1]} ms" if times.size else "there are none"
+            text = f"N={obj.N}, spikes={_counts(obj).sum()}, window={window}"
+        case RateData(inst_Frate_data=rates, times=t):
+            window = f"{t[0]} to {t[-1]} ms" if t.size else "there are none"
             unit = None if obj.rate_unit is None else short(obj.rate_unit)
-            return f"shape={rates.shape}, times={window}, rate_unit={unit!r}"
+            text = f"shape={rates.shape}, times={window}, rate_unit={unit!r}"
         case SpikeSliceStack():
-            sizes = f"N={obj.N}, S={len(obj)}, spikes={_counts(obj).sum()}"
-            return f"{sizes}, times={_ms(*extent(obj.times))}"
+            text = f"N={obj.N}, S={len(obj)}, spikes={_counts(obj).sum()}{window}"
         case RateSliceStack():
             units, steps, slices = obj.event_stack.shape
-            return f"U={units}, T={steps}, S={slices}, times={_ms(*extent(obj.times))}"
+            text = f"U={units}, T={steps}, S={slices}{window}"
         case PairwiseCompMatrix():
-            return f"n={len(obj.matrix)}, metadata={_keys(obj.metadata)}"
+            text = f"n={len(obj.matrix)}, metadata={shown}"
         case PairwiseCompMatrixStack():
-            window = f", times={_ms(*extent(obj.times))}" if obj.times else ""
-            keys = _keys(obj.metadata)
-            return f"n={len(obj.stack)}, S={len(obj)}{window}, metadata={keys}"
-    raise TypeError(f"expected a data object, got {type(obj).__name__}")
-
-
-def _keys(metadata: Mapping[Any, Any] | None) -> str:
-    keys = [short(key, 20) for key in metadata or ()]
-    return str(keys[:5]) if len(keys) <= 5 else f"{str(keys[:5])[:-1]}, ...]"
+            text = f"n={len(obj.stack)}, S={len(obj)}{window}, metadata={shown}"
+    return f"{type(obj).__name__}({text})"
 
 
 def _counts(obj: SpikeData | SpikeSliceStack) -> NDArray[np.int64]:
     """Return the number of spikes of each unit."""
-    if isinstance(obj, SpikeData):
-        return obj.spike_trains.counts
-    counts = np.zeros(obj.N, dtype=np.int64)
-    for sd in obj.spike_stack:
-        counts += sd.spike_trains.counts
-    return counts
+    slices = [obj] if isinstance(obj, SpikeData) else obj.spike_stack
+    total: NDArray[np.int64] = np.zeros(obj.N, dtype=np.int64)
+    return sum((sd.spike_trains.counts for sd in slices), total)
 
 
-def _named(obj: DataObject) -> dict[str, Any]:
+def _sizes(obj: DataObject) -> dict[str, Any]:
     """Return the sizes of an object by name, as its summary begins."""
+    found: dict[str, Any] = {}
+    if isinstance(obj, SpikeData | SpikeSliceStack):
+        counts = _counts(obj)
+        silent = int(np.count_nonzero(counts == 0))
+        found["Units"] = f"{obj.N}, {silent} of them silent" if silent else obj.N
+        found["Spikes"] = counts.sum()
     match obj:
         case SpikeData():
-            found = _spikes(obj)
-            found["Window"] = span(obj.start_time, obj.start_time + obj.length)
+            found["Window"] = _span(obj.start_time, obj.start_time + obj.length)
             if obj.N and obj.length > 0:
                 found["Mean rates"] = _range(obj.rates("Hz").round(3), "Hz")
             if np.size(obj.raw_data):
                 *channels, samples = np.shape(obj.raw_data)
                 raw = f"{channels[0] if channels else 1} channels"
                 found["Raw data"] = f"{raw}, {samples} samples each"
-            return found
         case SpikeSliceStack(spike_stack=[first, *_]):
-            each = span(first.start_time, first.start_time + first.length)
-            found = _spikes(obj) | {"Slices": len(obj), "First slice": each}
-            return found | {"Window": span(*extent(obj.times))}
+            each = _span(first.start_time, first.start_time + first.length)
+            found |= {"Slices": len(obj), "First slice": each}
+            found["Window"] = _span(*extent(obj.times))
         case RateData(inst_Frate_data=rates, times=times):
-            window = span(times[0], times[-1]) if times.size else "none"
+            window = _span(times[0], times[-1]) if times.size else "none"
             found = {"Units": obj.N, "Times": times.size, "Window": window}
-            return found | {"Rates": _range(rates, short(obj.rate_unit or ""))}
+            found["Rates"] = _range(rates, short(obj.rate_unit or ""))
         case RateSliceStack(event_stack=stack):
             each = f"{stack.shape[1]} steps of {short(obj.step_size)} ms"
             found = {"Units": obj.N, "Slices": len(obj), "Each slice": each}
-            return found | {
-                "Window": span(*extent(obj.times)),
-                "Rates": _range(stack),
-            }
+            found["Window"] = _span(*extent(obj.times))
+            found["Rates"] = _range(stack)
         case PairwiseCompMatrix(matrix=matrix):
-            return {"Units": len(matrix), "Values": _range(matrix)}
+            found = {"Units": len(matrix), "Values": _range(matrix)}
         case PairwiseCompMatrixStack(stack=stack):
             found = {"Units": len(stack), "Matrices": len(obj)}
             if obj.times:
-                found["Window"] = span(*extent(obj.times))
-            return found | {"Values": _range(stack)}
-    raise TypeError(f"expected a data object, got {type(obj).__name__}")
-
-
-def _spikes(obj: SpikeData | SpikeSliceStack) -> dict[str, Any]:
-    counts = _counts(obj)
-    silent = int(np.count_nonzero(counts == 0))
-    units = f"{obj.N}, {silent} of them silent" if silent else obj.N
-    return {"Units": units, "Spikes": counts.sum()}
+                found["Window"] = _span(*extent(obj.times))
+            found["Values"] = _range(stack)
+    return found
 
 
 def _range(values: Any, unit: str = "") -> str:
@@ -230,37 +237,33 @@ def _range(values: Any, unit: str = "") -> str:
     return f"{text}, median {short(median)}{also}"
 
 
-def _tables(obj: DataObject, cells: int) -> Iterable[Table]:
+def _tables(obj: DataObject, cells: int) -> Iterator[Table]:
     """Yield the tables of an object, some of them empty."""
+    rows: list[Row]
     if isinstance(obj, UnitObject):
         table = UnitTable(obj.neuron_attributes, obj.N)
-        yield _attributes(table, cells)
+        header: Row = ("name", "units", "type", "values")
+        rows = [
+            (short(column.key, 30), str(len(column.known)), column.kind, _gist(column))
+            for column in list(table.columns.values())[: cells // 3]
+        ]
+        yield Table("Attributes of the units", header, rows, len(table.columns))
         yield _units(obj, table, cells)
     if isinstance(obj, PairwiseCompMatrix | PairwiseCompMatrixStack):
         labels = obj.labels or ()
-        named = [(str(i), short(label)) for i, label in enumerate(labels[: cells // 2])]
-        yield Table("Labels", ("position", "label"), named, len(labels))
+        rows = [(str(i), short(label)) for i, label in enumerate(labels[: cells // 2])]
+        yield Table("Labels", ("position", "label"), rows, len(labels))
     if isinstance(obj, SpikeSliceStack | RateSliceStack | PairwiseCompMatrixStack):
         times = obj.times or []
-        windows = [
+        rows = [
             (str(i), str(round(float(start), 4)), str(round(float(end), 4)))
             for i, (start, end) in enumerate(times[: cells // 6])
         ]
-        header = ("position", "start (ms)", "end (ms)")
-        yield Table("Windows", header, windows, len(times))
+        yield Table("Windows", ("position", "start (ms)", "end (ms)"), rows, len(times))
     metadata = getattr(obj, "metadata", None) or {}
     keys = list(metadata)[: cells // 2]
-    known = [(short(key, 30), short(metadata[key], 60)) for key in keys]
-    yield Table("Metadata", ("name", "value"), known, len(metadata))
-
-
-def _attributes(table: UnitTable, cells: int) -> Table:
-    header = ("name", "units", "type", "values")
-    rows = [
-        (short(column.key, 30), str(len(column.known)), column.kind, _gist(column))
-        for column in list(table.columns.values())[: cells // 3]
-    ]
-    return Table("Attributes of the units", header, rows, len(table.columns))
+    rows = [(short(key, 30), short(metadata[key], 60)) for key in keys]
+    yield Table("Metadata", ("name", "value"), rows, len(metadata))
 
 
 def _gist(column: Column) -> str:
@@ -292,9 +295,9 @@ def _units(obj: UnitObject, table: UnitTable, cells: int) -> Table:
         measures["spikes"] = _counts(obj)
     if isinstance(obj, SpikeData) and obj.length > 0:
         measures["rate (Hz)"] = obj.rates("Hz").round(3)
-    known = [column.known for column in list(table.columns.values())[:12]]
-    names = [short(key, 20) for key in list(table.columns)[:12]]
-    header = ("unit", *measures, *names)
+    shown = list(table.columns.items())[:12]
+    header = ("unit", *measures, *(short(key, 20) for key, _ in shown))
+    known = [column.known for _, column in shown]
     rows = [
         (
             str(unit),

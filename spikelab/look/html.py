@@ -37,17 +37,21 @@ img{max-width:100%;height:auto;background:#fff;border-radius:4px}
 """
 
 
+class _Html(str):
+    """A text that is HTML already."""
+
+
 def fragment(obj: DataObject) -> str:
     """Return an object as the HTML that notebooks show in place of its repr."""
-    found = facts(obj, CELLS_IN_NOTEBOOK)
+    title, sizes, tables = facts(obj, CELLS_IN_NOTEBOOK)
     parts = [
         f"<details{' open' if i == 0 else ''}><summary>{escape(table.heading)}</summary>"
         f"{_table(table.rows, table.header)}</details>"
-        for i, table in enumerate(found.tables)
+        for i, table in enumerate(tables)
     ]
     return (
-        f'<div class="spikelab"><style>{_TABLES}</style><strong>{found.title}</strong>'
-        f"{_table(found.rows)}{''.join(parts)}</div>"
+        f'<div class="spikelab"><style>{_TABLES}</style><strong>{title}</strong>'
+        f"{_table(sizes)}{''.join(parts)}</div>"
     )
 
 
@@ -56,14 +60,14 @@ def object_page(name: str, obj: DataObject, pictures: Mapping[str, str]) -> str:
 
     `pictures` are WebP files in base64, by what they show; an empty one is not shown.
     """
-    found = facts(obj, CELLS_ON_PAGE)
-    parts = [f"<p>{found.title}</p>{_table(found.rows)}"]
-    for title, picture in pictures.items():
-        parts.append(f"<h2>{escape(title)}</h2>")
+    title, sizes, tables = facts(obj, CELLS_ON_PAGE)
+    parts = [f"<p>{title}</p>{_table(sizes)}"]
+    for text, picture in pictures.items():
+        parts.append(f"<h2>{escape(text)}</h2>")
         if picture:
             source = f"data:image/webp;base64,{picture}"
-            parts.append(f'<img alt="{escape(title)}" src="{source}">')
-    for table in found.tables:
+            parts.append(f'<img alt="{escape(text)}" src="{source}">')
+    for table in tables:
         heading = f"<h2>{escape(table.heading)}</h2>"
         parts.append(heading + _table(table.rows, table.header))
     return _page(name, "".join(parts))
@@ -71,37 +75,27 @@ def object_page(name: str, obj: DataObject, pictures: Mapping[str, str]) -> str:
 
 def conversions_page(rows: "Iterable[Conversion]", folder: Path) -> str:
     """Return a page in `folder` with a line for each recording of a batch."""
-    listed = list(rows)
     header = ["source", "target", "status", "units", "spikes", "bytes", "seconds"]
-    counted = Counter(row.status for row in listed)
-    counts = [f"{counted[status]} {status}" for status in ("written", "kept", "failed")]
+    counted: Counter[str] = Counter()
     lines = []
-    for row in listed:
+    for row in rows:
+        counted[row.status] += 1
+        target = clean(row.target)
+        if "://" not in row.target and Path(row.target).exists():
+            relative = Path(os.path.relpath(row.target, folder)).as_posix()
+            address = quote(relative, errors="surrogateescape")
+            target = _Html(f'<a href="{address}">{escape(target)}</a>')
         status = row.status if row.error is None else _Html(f"<b>{row.status}</b>")
         numbers = (row.n_units, row.n_spikes, row.n_bytes, round(row.seconds, 2))
-        notes = "; ".join(map(clean, filter(None, [*row.losses, row.error])))
-        cells = [clean(row.source), _link(row.target, folder), status]
         shown = ["" if number is None else str(number) for number in numbers]
-        lines.append((*cells, *shown, notes))
-    table = _table(lines, (*header, "losses and errors"))
+        notes = "; ".join(map(clean, filter(None, [*row.losses, row.error])))
+        lines.append((clean(row.source), target, status, *shown, notes))
+    counts = [f"{counted[status]} {status}" for status in ("written", "kept", "failed")]
     # On a phone, texts would be narrower than a word.
     style = "<style>.spikelab td:last-child{min-width:20em}</style>"
-    text = f"<p>{', '.join(counts)}</p>"
-    return _page(f"{len(listed)} recordings", style + text + table)
-
-
-class _Html(str):
-    """A text that is HTML already."""
-
-
-def _link(target: str, folder: Path) -> str:
-    """Return a link to a file of this machine; other targets as they are."""
-    name = clean(target)
-    if "://" in target or not Path(target).exists():
-        return name
-    relative = Path(os.path.relpath(target, folder)).as_posix()
-    address = quote(relative, errors="surrogateescape")
-    return _Html(f'<a href="{address}">{escape(name)}</a>')
+    table = _table(lines, (*header, "losses and errors"))
+    text = f"{style}<p>{', '.join(counts)}</p>{table}"
+    return _page(f"{len(lines)} recordings", text)
 
 
 def _page(title: str, body: str) -> str:
@@ -118,12 +112,11 @@ def _page(title: str, body: str) -> str:
 
 def _table(rows: Iterable[Row], header: Row = ()) -> str:
     """Return a table that scrolls sideways where the screen is narrow."""
-    lines = [_line(row, "td") for row in rows]
-    if header:
-        lines.insert(0, _line(header, "th"))
+    lines = []
+    for tag, cells in [
+        *([("th", header)] if header else []),
+        *(("td", r) for r in rows),
+    ]:
+        texts = [cell if isinstance(cell, _Html) else escape(cell) for cell in cells]
+        lines.append(f"<tr>{''.join(f'<{tag}>{text}</{tag}>' for text in texts)}</tr>")
     return f'<div class="wide"><table>{"".join(lines)}</table></div>'
-
-
-def _line(cells: Row, tag: str) -> str:
-    texts = [cell if isinstance(cell, _Html) else escape(cell) for cell in cells]
-    return f"<tr>{''.join(f'<{tag}>{text}</{tag}>' for text in texts)}</tr>"

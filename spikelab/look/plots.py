@@ -5,7 +5,6 @@ for images. Images have at most `ROWS` x `COLUMNS` pixels, each the mean of what
 it, so that ten million spikes take no longer than ten thousand.
 """
 
-import functools
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +18,6 @@ from spikelab.spikedata.data_object import DataObject
 from spikelab.spikedata.pairwise import PairwiseCompMatrix, PairwiseCompMatrixStack
 from spikelab.spikedata.ratedata import RateData
 from spikelab.spikedata.rateslicestack import RateSliceStack
-from spikelab.spikedata.spike_trains import SpikeTrains
 from spikelab.spikedata.spikedata import SpikeData
 from spikelab.spikedata.spikeslicestack import SpikeSliceStack
 
@@ -57,7 +55,37 @@ def plot(
         except ImportError as error:
             raise MissingExtraError("plot", "matplotlib", "plot") from error
         ax = plt.subplots(layout="constrained")[1]
-    _draw(obj, Picture(ax, time_unit, style))
+    picture = Picture(ax, time_unit, style)
+    match obj:
+        case SpikeData():
+            window = (obj.start_time, obj.start_time + obj.length)
+            scale = picture.time_axis("Time", window)
+            picture.unit_axis(obj.N)
+            trains = obj.spike_trains
+            if trains.n_spikes <= DOTS or not obj.length:
+                units = trains.unit_indices(0, trains.n_spikes)
+                picture.dots(trains.flat / scale, units, obj.N)
+            else:
+                picture.spike_rates([obj], window, scale, "Rate (Hz)")
+        case SpikeSliceStack():
+            picture.spike_slices(obj)
+        case RateData(inst_Frate_data=rates):
+            times = np.asarray(obj.times, dtype=np.float64)
+            window = (times[0], times[-1]) if times.size else (0.0, 0.0)
+            scale = picture.time_axis("Time", window)
+            unit = _label(obj.rate_unit) if obj.rate_unit else "unit not stored"
+            picture.rates(rates, times / scale, f"Rate ({unit})")
+        case RateSliceStack(event_stack=stack, step_size=step):
+            scale = picture.slice_axis((0.0, stack.shape[1] * step))
+            finite = np.isfinite(stack)
+            sums = np.where(finite, stack, 0.0).sum(axis=2)
+            name = f"Mean rate of {len(obj)} slices (unit not stored)"
+            steps = (np.arange(stack.shape[1]) + 0.5) * step
+            picture.rates(_ratio(sums, finite.sum(axis=2)), steps / scale, name)
+        case PairwiseCompMatrix():
+            picture.comparison(obj)
+        case PairwiseCompMatrixStack():
+            picture.comparisons(obj)
     return ax
 
 
@@ -69,6 +97,10 @@ class Picture:
     time_unit: str | None
     style: dict[str, Any]
 
+    def unit_of(self, window: Window) -> str:
+        """Return the unit of a time axis: s from 10 s on."""
+        return self.time_unit or ("s" if window[1] - window[0] >= 10_000 else "ms")
+
     def time_axis(self, name: str, window: Window) -> float:
         """Label the x axis and set its limits; return its unit in ms."""
         unit = self.unit_of(window)
@@ -77,10 +109,6 @@ class Picture:
             start, end = start - 0.5, end + 0.5
         self.ax.set(xlabel=f"{name} ({unit})", xlim=(start, end))
         return MS[unit]
-
-    def unit_of(self, window: Window) -> str:
-        """Return the unit of a time axis: s from 10 s on."""
-        return self.time_unit or ("s" if window[1] - window[0] >= 10_000 else "ms")
 
     def slice_axis(self, window: Window) -> float:
         """Label the x axis of slices, and mark the event if it lies within."""
@@ -117,22 +145,6 @@ class Picture:
         style = cbook.normalize_kwargs(self.style, lines.Line2D)
         self.ax.plot(x, y, **{**default, **style})
 
-    def rates(self, rates: Floats, x: Floats, name: str) -> None:
-        """Draw rates of few units as lines, of many as an image."""
-        values = _means(rates, ROWS, COLUMNS)
-        if len(rates) > len(OKABE_ITO):
-            self.unit_axis(len(rates))
-            shown = np.linspace(0, x.size, values.shape[1] + 1).astype(int)
-            y = _row_edges(len(rates), len(values))
-            self.image(_edges(x)[shown], y, values, name)
-            return
-        self.ax.set_ylabel(name)
-        middles = _means(x[None], 1, COLUMNS)[0]
-        for unit, row in enumerate(values):
-            self._lines(middles, row, color=OKABE_ITO[unit], label=f"unit {unit}")
-        if len(rates):
-            self.ax.legend(loc="upper right")
-
     def image(
         self, x: Floats, y: Floats, values: Floats, name: str, brightest: float = 99.5
     ) -> None:
@@ -154,6 +166,26 @@ class Picture:
         extend = "max" if beyond else "neither"
         self.ax.figure.colorbar(image, ax=self.ax, label=name, extend=extend)
 
+    def rates(self, rates: Floats, x: Floats, name: str) -> None:
+        """Draw rates of few units as lines, of many as an image."""
+        values = _means(rates, ROWS, COLUMNS)
+        if len(rates) <= len(OKABE_ITO):
+            self.ax.set_ylabel(name)
+            middles = _means(x[None], 1, COLUMNS)[0]
+            for unit, row in enumerate(values):
+                self._lines(middles, row, color=OKABE_ITO[unit], label=f"unit {unit}")
+            if len(rates):
+                self.ax.legend(loc="upper right")
+            return
+        self.unit_axis(len(rates))
+        # Where the pixels of the columns begin and end: between the times.
+        if x.size:
+            first, last = (x[1] - x[0], x[-1] - x[-2]) if x.size > 1 else (1.0, 1.0)
+            around = np.concatenate(([x[0] - first], x, [x[-1] + last]))
+            edges = (around[1:] + around[:-1]) / 2
+            shown = np.linspace(0, x.size, values.shape[1] + 1).astype(int)
+            self.image(edges[shown], _rows(len(rates), len(values)), values, name)
+
     def spike_rates(
         self, slices: Sequence[SpikeData], window: Window, scale: float, name: str
     ) -> None:
@@ -162,134 +194,93 @@ class Picture:
         rows = min(n_units, ROWS)
         row_of = np.arange(n_units) * rows // n_units
         edges = np.linspace(*window, COLUMNS + 1)
-        counts = np.zeros((rows, COLUMNS), dtype=np.int64)
+        counts = np.zeros(rows * COLUMNS, dtype=np.int64)
         # How much of each pixel is part of a slice: slices may differ in length.
         seconds = np.zeros(COLUMNS)
+        per_ms = COLUMNS / (window[1] - window[0])
         for sd in slices:
             inside = np.clip(edges, sd.start_time, sd.start_time + sd.length)
             seconds += np.diff(inside) / 1000
-            _add_counts(counts, sd.spike_trains, row_of, window)
-        values = _ratio(counts / np.bincount(row_of)[:, None], seconds)
-        self.image(edges / scale, _row_edges(n_units, rows), values, name)
+            begin = 0
+            for times in sd.spike_trains.blocks():
+                columns = ((times - window[0]) * per_ms).astype(np.int64)
+                np.clip(columns, 0, COLUMNS - 1, out=columns)
+                units = sd.spike_trains.unit_indices(begin, begin + len(times))
+                np.add.at(counts, row_of[units] * COLUMNS + columns, 1)
+                begin += len(times)
+        per_unit = counts.reshape(rows, COLUMNS) / np.bincount(row_of)[:, None]
+        values = _ratio(per_unit, seconds)
+        self.image(edges / scale, _rows(n_units, rows), values, name)
 
+    def spike_slices(self, stack: SpikeSliceStack) -> None:
+        """Draw a row for each slice of each unit, or the mean rates of many."""
+        window = (
+            min(sd.start_time for sd in stack),
+            max(sd.start_time + sd.length for sd in stack),
+        )
+        scale = self.slice_axis(window)
+        n_slices, n_rows = len(stack), stack.N * len(stack)
+        few = sum(sd.spike_trains.n_spikes for sd in stack) <= DOTS and n_rows <= ROWS
+        if not few and window[0] < window[1]:
+            self.unit_axis(stack.N)
+            self.spike_rates(stack.spike_stack, window, scale, "Mean rate (Hz)")
+            return
+        for i, sd in enumerate(stack):
+            trains = sd.spike_trains
+            rows = trains.unit_indices(0, trains.n_spikes) * n_slices + i
+            self.dots(trains.flat / scale, rows, n_rows)
+        self.ax.set(ylabel=f"Unit ({n_slices} slices each)", ylim=(-0.5, n_rows - 0.5))
+        units = np.arange(0, stack.N, max(-(-stack.N // TICKS), 1))
+        ticks = (units + 0.5) * n_slices - 0.5
+        self.ax.set_yticks(ticks, [str(unit) for unit in units])
+        for unit in range(1, stack.N):
+            self.ax.axhline(unit * n_slices - 0.5, color="0.6", linewidth=0.5)
 
-@functools.singledispatch
-def _draw(obj: Any, picture: Picture) -> None:
-    raise TypeError(f"expected a data object, got {type(obj).__name__}")
+    def comparison(self, obj: PairwiseCompMatrix) -> None:
+        """Draw a matrix with the labels of the units on both axes."""
+        n_units = len(obj.matrix)
+        values = _means(obj.matrix, ROWS, ROWS)
+        edges = _rows(n_units, len(values))
+        self.image(edges, edges, values, "Value", 100)
+        names = obj.labels or range(n_units)
+        for axis in (self.ax.xaxis, self.ax.yaxis):
+            _label_axis(axis, "Unit", n_units, lambda i: _label(names[i]))
+        self.ax.tick_params(axis="x", labelrotation=90 if obj.labels else 0)
+        self.ax.set(aspect="equal")
+        self.ax.invert_yaxis()
 
+    def comparisons(self, obj: PairwiseCompMatrixStack) -> None:
+        """Draw a row for each pair of units, once if symmetric, a column for a window."""
+        n_units, n_windows = len(obj.stack), len(obj)
+        # Sums in another order differ in their last bits.
+        symmetric = np.allclose(obj.stack, obj.stack.swapaxes(0, 1), equal_nan=True)
+        chosen = ~np.eye(n_units, dtype=bool)
+        first, second = np.nonzero(np.triu(chosen) if symmetric else chosen)
+        values = _means(obj.stack[first, second], ROWS, COLUMNS)
+        x = _rows(n_windows, values.shape[1])
+        self.image(x, _rows(len(first), len(values)), values, "Value", 100)
+        names = obj.labels or range(n_units)
 
-@_draw.register
-def _(obj: SpikeData, picture: Picture) -> None:
-    trains = obj.spike_trains
-    window = (obj.start_time, obj.start_time + obj.length)
-    scale = picture.time_axis("Time", window)
-    picture.unit_axis(obj.N)
-    if trains.n_spikes <= DOTS or not obj.length:
-        units = trains.unit_indices(0, trains.n_spikes)
-        picture.dots(trains.flat / scale, units, obj.N)
-    else:
-        picture.spike_rates([obj], window, scale, "Rate (Hz)")
+        def pair(i: int) -> str:
+            return f"{_label(names[first[i]])}, {_label(names[second[i]])}"
 
-
-@_draw.register
-def _(obj: RateData, picture: Picture) -> None:
-    times = np.asarray(obj.times, dtype=np.float64)
-    scale = picture.time_axis(
-        "Time", (times[0], times[-1]) if times.size else (0.0, 0.0)
-    )
-    unit = _label(obj.rate_unit) if obj.rate_unit else "unit not stored"
-    picture.rates(obj.inst_Frate_data, times / scale, f"Rate ({unit})")
-
-
-@_draw.register
-def _(obj: SpikeSliceStack, picture: Picture) -> None:
-    window = (
-        min(sd.start_time for sd in obj),
-        max(sd.start_time + sd.length for sd in obj),
-    )
-    scale = picture.slice_axis(window)
-    n_spikes = sum(sd.spike_trains.n_spikes for sd in obj)
-    n_rows = obj.N * len(obj)
-    few = n_spikes <= DOTS and n_rows <= ROWS
-    if not few and window[0] < window[1]:
-        picture.unit_axis(obj.N)
-        picture.spike_rates(obj.spike_stack, window, scale, "Mean rate (Hz)")
-        return
-    # A row for each slice of each unit, the slices of a unit below one another.
-    for i, sd in enumerate(obj):
-        trains = sd.spike_trains
-        rows = trains.unit_indices(0, trains.n_spikes) * len(obj) + i
-        picture.dots(trains.flat / scale, rows, n_rows)
-    ax = picture.ax
-    ax.set(ylabel=f"Unit ({len(obj)} slices each)", ylim=(-0.5, n_rows - 0.5))
-    units = np.arange(0, obj.N, _step(obj.N, TICKS))
-    ax.set_yticks((units + 0.5) * len(obj) - 0.5, [str(unit) for unit in units])
-    for unit in range(1, obj.N):
-        ax.axhline(unit * len(obj) - 0.5, color="0.6", linewidth=0.5)
-
-
-@_draw.register
-def _(obj: RateSliceStack, picture: Picture) -> None:
-    n_steps = obj.event_stack.shape[1]
-    steps = (np.arange(n_steps) + 0.5) * obj.step_size
-    scale = picture.slice_axis((0.0, n_steps * obj.step_size))
-    finite = np.isfinite(obj.event_stack)
-    sums = np.where(finite, obj.event_stack, 0.0).sum(axis=2)
-    name = f"Mean rate of {len(obj)} slices (unit not stored)"
-    picture.rates(_ratio(sums, finite.sum(axis=2)), steps / scale, name)
-
-
-@_draw.register
-def _(obj: PairwiseCompMatrix, picture: Picture) -> None:
-    n_units = len(obj.matrix)
-    values = _means(obj.matrix, ROWS, ROWS)
-    edges = _row_edges(n_units, len(values))
-    picture.image(edges, edges, values, "Value", 100)
-    names = obj.labels or range(n_units)
-    ax = picture.ax
-    for axis in (ax.xaxis, ax.yaxis):
-        _label_axis(axis, "Unit", n_units, lambda i: _label(names[i]))
-    ax.tick_params(axis="x", labelrotation=90 if obj.labels else 0)
-    ax.set(aspect="equal")
-    ax.invert_yaxis()
-
-
-@_draw.register
-def _(obj: PairwiseCompMatrixStack, picture: Picture) -> None:
-    """Draw a row for each pair of units, a column for each window."""
-    first, second = _pairs(obj.stack)
-    values = _means(obj.stack[first, second], ROWS, COLUMNS)
-    x = _row_edges(len(obj), values.shape[1])
-    picture.image(x, _row_edges(len(first), len(values)), values, "Value", 100)
-
-    def pair(i: int) -> str:
-        names = obj.labels or range(len(obj.stack))
-        return f"{_label(names[first[i]])}, {_label(names[second[i]])}"
-
-    ax = picture.ax
-    _label_axis(ax.yaxis, "Pair of units", len(first), pair)
-    ax.invert_yaxis()
-    if not obj.times:
-        _label_axis(ax.xaxis, "Window", len(obj), str, TICKS // 2)
-        return
-    unit = picture.unit_of(extent(obj.times))
-    starts = [f"{start / MS[unit]:.6g}" for start, _ in obj.times]
-    name = f"Start of the window ({unit})"
-    _label_axis(ax.xaxis, name, len(obj), starts.__getitem__, TICKS // 2)
+        _label_axis(self.ax.yaxis, "Pair of units", len(first), pair)
+        self.ax.invert_yaxis()
+        name, labels = "Window", [str(i) for i in range(n_windows)]
+        if obj.times:
+            unit = self.unit_of(extent(obj.times))
+            name = f"Start of the window ({unit})"
+            labels = [f"{start / MS[unit]:.6g}" for start, _ in obj.times]
+        _label_axis(self.ax.xaxis, name, n_windows, labels.__getitem__, TICKS // 2)
 
 
 def _label_axis(
     axis: Any, name: str, count: int, label: Callable[[int], str], most: int = TICKS
 ) -> None:
     """Name an axis, and label its positions, or every n-th if there are many."""
-    positions = range(0, count, _step(count, most))
+    positions = range(0, count, max(-(-count // most), 1))
     axis.set_label_text(name)
     axis.set_ticks(positions, [label(i) for i in positions])
-
-
-def _step(count: int, most: int) -> int:
-    """Return the n for which every n-th of `count` things are at most `most`."""
-    return max(-(-count // most), 1)
 
 
 def _label(value: Any) -> str:
@@ -297,33 +288,9 @@ def _label(value: Any) -> str:
     return short(value, 24).replace("$", r"\$")
 
 
-def _edges(x: Floats) -> Floats:
-    """Return where the pixels of columns at the times `x` begin and end."""
-    if x.size < 2:
-        return np.array([x[0] - 0.5, x[0] + 0.5]) if x.size else np.zeros(1)
-    middles = (x[1:] + x[:-1]) / 2
-    return np.concatenate(([2 * x[0] - middles[0]], middles, [2 * x[-1] - middles[-1]]))
-
-
-def _row_edges(n_units: int, rows: int) -> Floats:
-    return np.linspace(0, n_units, rows + 1) - 0.5
-
-
-def _add_counts(
-    counts: NDArray[np.int64],
-    trains: SpikeTrains,
-    row_of: NDArray[np.int64],
-    window: Window,
-) -> None:
-    """Add the spikes in each pixel of an image, `row_of` being the row of each unit."""
-    per_ms = COLUMNS / (window[1] - window[0])
-    begin = 0
-    for times in trains.blocks():
-        columns = ((times - window[0]) * per_ms).astype(np.int64)
-        np.clip(columns, 0, COLUMNS - 1, out=columns)
-        rows = row_of[trains.unit_indices(begin, begin + len(times))]
-        np.add.at(counts.reshape(-1), rows * COLUMNS + columns, 1)
-        begin += len(times)
+def _rows(count: int, rows: int) -> Floats:
+    """Return the edges of the rows of an image of `count` things."""
+    return np.linspace(0, count, rows + 1) - 0.5
 
 
 def _means(values: NDArray[Any], rows: int, columns: int) -> Floats:
@@ -348,12 +315,3 @@ def _ratio(sums: NDArray[Any], counts: NDArray[Any]) -> Floats:
     ratio = np.full(sums.shape, np.nan)
     np.divide(sums, counts, out=ratio, where=np.broadcast_to(counts > 0, sums.shape))
     return ratio
-
-
-def _pairs(stack: NDArray[Any]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Return the pairs of units, each once if the matrices are symmetric."""
-    # Sums in another order differ in their last bits.
-    symmetric = np.allclose(stack, stack.swapaxes(0, 1), equal_nan=True)
-    chosen = ~np.eye(len(stack), dtype=bool)
-    first, second = np.nonzero(np.triu(chosen) if symmetric else chosen)
-    return first, second

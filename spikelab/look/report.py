@@ -3,12 +3,11 @@
 import base64
 import contextvars
 import errno
-import functools
 import io
 import os
 import sys
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,9 +16,8 @@ import numpy as np
 from spikelab.errors import MissingExtraError
 from spikelab.formats.reading import READS_RAW
 from spikelab.look import html as pages
-from spikelab.look.facts import clean
+from spikelab.look.facts import clean, summary
 from spikelab.look.plots import OKABE_ITO
-from spikelab.look.text import summary
 from spikelab.spikedata.data_object import DataObject, data_class
 from spikelab.spikedata.spikedata import SpikeData
 from spikelab.storage.local import resolved
@@ -86,52 +84,55 @@ def show(
       0
     0
     """
-    from spikelab.batch.report import is_report
+    from spikelab.batch.report import Report, conversion, is_report
     from spikelab.data_loaders.data_loaders import load
 
-    name = os.fspath(source)
+    name, page = os.fspath(source), ""
     try:
-        if html is not None and (fault := _wrong_page(source, html)):
-            return _fail(fault, 2)
+        if html is not None:
+            if is_url(html, "--html"):
+                same, is_folder = os.fspath(html) == name, False
+            else:
+                path = resolved("--html", html)
+                same = not is_url(source) and path == resolved("SOURCE", source)
+                is_folder = path.is_dir()
+            if same or is_folder:
+                wanted = "another file than SOURCE" if same else "a file"
+                return _fail(f"--html must be {wanted}, got {html}", 2)
         if is_report(name):
-            rows = _last_rows(name)
-            _print("\n".join([name, *map(_line, rows)]))
-            page = pages.conversions_page(rows, _folder(html)) if html else ""
+            if not Path(name).expanduser().exists():
+                raise FileNotFoundError(errno.ENOENT, "no such report", name)
+            # The last row of each target counts.
+            last = {row["target"]: row for row in Report(name).rows()}
+            rows = [conversion(row) for row in last.values()]
+            lines = [name]
+            for row in rows:
+                found = row.error or f"{row.n_units} units, {row.n_spikes} spikes"
+                lines.append("  ".join(map(clean, (row.status, row.target, found))))
+            text = "\n".join(lines)
+            if html is not None:
+                page = pages.conversions_page(rows, Path(html).expanduser().parent)
         else:
             without_raw = contextvars.copy_context()
             without_raw.run(READS_RAW.set, False)
             obj = without_raw.run(load, source, storage_options=storage_options)
-            _print(f"{name}\n{summary(obj)}")
-            page = object_page(obj, Path(name).name or name) if html else ""
-        if html:
+            text = f"{name}\n{summary(obj)}"
+            if html is not None:
+                page = object_page(obj, Path(name).name or name)
+        # What the terminal cannot show is escaped.
+        encoding = sys.stdout.encoding or "utf-8"
+        shown = text.encode(encoding, "backslashreplace").decode(encoding)
+        sys.stdout.write(f"{shown}\n")
+        if html is not None:
             _write(page, html, storage_options)
     except (OSError, ImportError, LookupError, TypeError, ValueError) as error:
         return _fail(str(error) or type(error).__name__, 1)
     return 0
 
 
-def _last_rows(report: str) -> "list[Conversion]":
-    """Return the last row of each target in the report of a batch."""
-    from spikelab.batch.report import Report, conversion
-
-    if not Path(report).expanduser().exists():
-        raise FileNotFoundError(errno.ENOENT, "no such report", report)
-    rows = {row["target"]: row for row in Report(report).rows()}
-    return [conversion(row) for row in rows.values()]
-
-
-def _line(row: "Conversion") -> str:
-    found = row.error or f"{row.n_units} units, {row.n_spikes} spikes"
-    return "  ".join(map(clean, (row.status, row.target, found)))
-
-
-def object_page(obj: DataObject, name: str) -> str:
-    """Return a page with summary, tables and pictures of an object called `name`."""
-    try:
-        pictures = dict(_pictures(obj))
-    except MissingExtraError as error:
-        pictures = {f"No pictures: {error}": ""}
-    return pages.object_page(name, obj, pictures)
+def _fail(message: str, status: int) -> int:
+    sys.stderr.write(f"spikelab: error: {' '.join(message.split())}\n")
+    return status
 
 
 def index_page(rows: "Iterable[Conversion]", path: StrPath) -> str:
@@ -157,38 +158,41 @@ def index_page(rows: "Iterable[Conversion]", path: StrPath) -> str:
     >>> index_page(convert_many([source], "{stem}.h5"), "index.html")
     'index.html'
     """
-    _write(pages.conversions_page(rows, _folder(path)), path)
+    folder = Path(path).expanduser().parent
+    _write(pages.conversions_page(rows, folder), path, None)
     return os.fspath(path)
 
 
-def _folder(page: StrPath) -> Path:
-    return Path(page).expanduser().parent
-
-
 def _write(
-    page: str, target: StrPath, storage_options: Mapping[str, Any] | None = None
+    page: str, target: StrPath, storage_options: Mapping[str, Any] | None
 ) -> None:
     with publish(target, storage_options) as staged:
         staged.write_text(page, encoding="utf-8")
 
 
-def _pictures(obj: DataObject) -> Iterator[tuple[str, str]]:
-    """Yield what each picture shows, and its WebP in base64."""
-    yield _TITLES[data_class(obj).__name__], _picture(obj.plot)
-    if isinstance(obj, SpikeData) and obj.N:
-        yield "Mean rates", _picture(functools.partial(_bars, obj))
+def object_page(obj: DataObject, name: str) -> str:
+    """Return a page with summary, tables and pictures of an object called `name`."""
 
+    def bars(ax: "Axes") -> None:
+        from matplotlib.ticker import MaxNLocator
 
-def _bars(sd: SpikeData, ax: "Axes") -> None:
-    from matplotlib.ticker import MaxNLocator
+        rates = obj.rates("Hz") if isinstance(obj, SpikeData) else np.empty(0)
+        edges = np.arange(rates.size + 1) - 0.5
+        ax.stairs(rates, edges, fill=True, color=OKABE_ITO[0])
+        ax.set(xlabel="Unit", ylabel="Mean rate (Hz)", xlim=(edges[0], edges[-1]))
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
 
-    edges = np.arange(sd.N + 1) - 0.5
-    ax.stairs(sd.rates("Hz"), edges, fill=True, color=OKABE_ITO[0])
-    ax.set(xlabel="Unit", ylabel="Mean rate (Hz)", xlim=(-0.5, sd.N - 0.5))
-    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    try:
+        pictures = {_TITLES[data_class(obj).__name__]: _picture(obj.plot)}
+        if isinstance(obj, SpikeData) and obj.N:
+            pictures["Mean rates"] = _picture(bars)
+    except MissingExtraError as error:
+        pictures = {f"No pictures: {error}": ""}
+    return pages.object_page(name, obj, pictures)
 
 
 def _picture(draw: Callable[["Axes"], Any]) -> str:
+    """Return a picture as WebP in base64."""
     try:
         from matplotlib.figure import Figure
         from matplotlib.layout_engine import ConstrainedLayoutEngine
@@ -204,27 +208,3 @@ def _picture(draw: Callable[["Axes"], Any]) -> str:
         # A PNG of a million spikes would be five times as large.
         figure.savefig(buffer, dpi=100, format="webp", pil_kwargs={"quality": 70})
     return base64.b64encode(buffer.getvalue()).decode("ascii")
-
-
-def _wrong_page(source: StrPath, html: StrPath) -> str | None:
-    """Return why a page cannot be written to `html`, None if it can."""
-    if is_url(html, "--html"):
-        same = os.fspath(html) == os.fspath(source)
-    else:
-        page = resolved("--html", html)
-        if page.is_dir():
-            return f"--html must be a file, got the folder {html}"
-        same = not is_url(source) and page == resolved("SOURCE", source)
-    return f"--html must be another file than SOURCE, got {html}" if same else None
-
-
-def _print(text: str) -> None:
-    """Print a text, with escapes for what the terminal cannot show."""
-    encoding = sys.stdout.encoding or "utf-8"
-    shown = text.encode(encoding, "backslashreplace").decode(encoding)
-    sys.stdout.write(f"{shown}\n")
-
-
-def _fail(message: str, status: int) -> int:
-    sys.stderr.write(f"spikelab: error: {' '.join(message.split())}\n")
-    return status

@@ -41,7 +41,7 @@ class LookMixin:
           0     2       2
           1     0       0
         """
-        from spikelab.look.text import summary
+        from spikelab.look.facts import summary
 
         return summary(cast("DataObject", self))
 
