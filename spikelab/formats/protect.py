@@ -19,7 +19,7 @@ MEMBERS = "members"
 _MANY = 2000
 """Of files with more members, only those of the root are listed, and others counted."""
 
-_PUBLISHED = {"start_time", "length_ms"}
+PUBLISHED = {"start_time", "length_ms"}
 """All root attributes of a file that spikelab 0.1.2 exported."""
 
 _HEADER = {
@@ -90,7 +90,7 @@ def _added(file: h5py.File) -> list[str]:
     known: list[str] | dict[str, int] = []
     if MEMBERS in attributes:
         known = json.loads(attributes[MEMBERS])
-    elif set(attributes) == _PUBLISHED:
+    elif set(attributes) == PUBLISHED:
         return []
     elif "style" in attributes or "__type__" in attributes:
         options = {k: str(v) for k, v in attributes.items() if k.endswith(_NAMING)}

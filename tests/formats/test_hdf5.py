@@ -172,6 +172,19 @@ def test_files_from_elsewhere(datasets, options, tmp_path):
     assert_same_recording(found, expected, slack)
 
 
+@pytest.mark.parametrize(
+    "note", [{"start_time": 1.7e9}, {"length_ms": 5.0}, {"n_units": 7}, {"fs_Hz": "x"}]
+)
+def test_attributes_of_other_programs_mean_nothing(note, tmp_path):
+    """A lab wrote a note of its own at the root of its file."""
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        file["n"], file["t"] = [1, 0], [0.002, 0.001]
+        file.attrs.update(note)
+    names = {"idces_dataset": "n", "times_dataset": "t"}
+    found = load_spikedata_from_hdf5(tmp_path / "x.h5", **names)
+    assert_same_recording(found, SpikeData([[1.0], [2.0]], length=2.0), 1e-12)
+
+
 def test_a_raster_from_elsewhere_is_as_long_as_its_bins(tmp_path):
     """Empty bins at the end are part of the recording."""
     with h5py.File(tmp_path / "x.h5", "w") as file:

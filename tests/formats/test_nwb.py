@@ -635,14 +635,14 @@ def test_units_without_spike_times_are_silent(tmp_path):
     [
         ({}, "no 'spike_times' and no 'id'"),
         ({"id": [1], "spike_times_index": [1]}, "must have the 'spike_times'"),
-        ({"spike_times": [[1.0]], "spike_times_index": [1]}, "1-D"),
+        ({"spike_times": [[1, 2], [3, 4]], "spike_times_index": [1]}, "a vector"),
         ({"spike_times": [b"a"], "spike_times_index": [1]}, "numbers"),
-        ({"spike_times": [1.0], "spike_times_index": [1.0]}, "integers"),
+        ({"spike_times": [1.0], "spike_times_index": [0.5]}, "whole numbers"),
         ({"spike_times": [1.0, 2.0], "spike_times_index": [2, 1]}, "decrease"),
         ({"spike_times": [1.0, 2.0], "spike_times_index": [1]}, "end at"),
         ({"spike_times": [NAN], "spike_times_index": [1]}, "finite"),
         ({"spike_times": [1.0], "spike_times_index": [1], "id": [1, 2]}, "2 ids"),
-        ({"spike_times": [1.0], "spike_times_index": [1], "id": [1.5]}, "integers"),
+        ({"spike_times": [1.0], "spike_times_index": [1], "id": [1.5]}, "whole"),
         ({"spike_times": [1.0], "spike_times_index": [1], "snr": [1, 2]}, "1 rows"),
         (
             {"spike_times": [1.0], "spike_times_index": [1], "electrodes": [1, 2]},
@@ -655,6 +655,24 @@ def test_a_table_that_contradicts_itself_is_refused(datasets, why, tmp_path):
     """With an error of our own."""
     with pytest.raises(FormatError, match=why):
         load_spikedata_from_nwb(foreign(tmp_path / "a.nwb", **datasets))
+
+
+@pytest.mark.parametrize("shape", [(1, -1), (-1, 1)])
+def test_vectors_of_matlab_are_read(shape, tmp_path):
+    """Two dimensions, and doubles for integers."""
+    values = {"spike_times": [0.1, 0.2, 0.3], "spike_times_index": [2, 3], "id": [4, 7]}
+    vectors = {n: np.reshape(np.array(v, float), shape) for n, v in values.items()}
+    sd = load_spikedata_from_nwb(foreign(tmp_path / "a.nwb", **vectors))
+    assert [t.tolist() for t in sd.train] == [[100.0, 200.0], [300.0]]
+    assert [known["unit_id"] for known in sd.neuron_attributes] == [4, 7]
+
+
+def test_observations_that_are_no_pairs_are_named(tmp_path):
+    """The recording is then as long as its spikes."""
+    times = {"spike_times": [0.1], "spike_times_index": [1]}
+    path = foreign(tmp_path / "a.nwb", **times, obs_intervals=np.zeros((1, 3)))
+    with pytest.warns(UserWarning, match="obs_intervals must be pairs"):
+        assert load_spikedata_from_nwb(path).length == 100.0
 
 
 def test_links_out_of_the_file_are_not_followed(tmp_path):

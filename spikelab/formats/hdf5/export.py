@@ -16,6 +16,7 @@ from spikelab.formats.hdf5.object_reader import read_plain
 from spikelab.formats.hdf5.raster import RasterWriter
 from spikelab.formats.hdf5.styles import GroupWriter, PairedWriter, RaggedWriter
 from spikelab.formats.hdf5.writer import RAW_NAMES, HDF5Writer
+from spikelab.formats.protect import PUBLISHED
 from spikelab.formats.reading import RecordingKeywords, RecordingOptions
 from spikelab.spikedata.data_object import DATA_CLASSES, DataObject
 from spikelab.spikedata.spikedata import SpikeData
@@ -243,6 +244,9 @@ def read(filepath: StrPath, **options: Unpack[ReadOptions]) -> DataObject:
         h5.opened(path) as file,
     ):
         recorded = h5.scalar_attributes(file)
+        if not {"style", "__type__"} & recorded.keys() and set(recorded) != PUBLISHED:
+            # Attributes of another program mean nothing, whatever their names.
+            recorded = {n: recorded[n] for n in _OTHER_FILES & recorded.keys()}
         if recorded.get("__type__") in _OTHERS:
             found = read_plain(file, read_group)
         else:
@@ -364,6 +368,7 @@ def _recognised_style(group: h5py.Group, recorded: Mapping[str, Any]) -> str:
 
 
 _NAMES = {*(name for w in STYLES.values() for name in w.names), *RAW_NAMES}
+_OTHER_FILES = {"__workspace_id__", "nwb_version"}
 _OTHERS = DATA_CLASSES.keys() - {"SpikeData"}
 
 show_options(export_spikedata_to_hdf5, ExportOptions, list(STYLES.values()))

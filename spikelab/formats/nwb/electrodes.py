@@ -221,8 +221,9 @@ def _rows(table: h5py.Group) -> tuple[list[dict[str, Any]], list[str]]:
     columns = {name: column for name, column in found.items() if column is not None}
     labels = columns[NAME].values() if NAME in columns else ids
     rows: list[dict[str, Any]] = [{"electrode": label} for label in labels]
-    axes = [a for a in _AXES if a in columns] or _RELATIVE
-    axes = [a for a in axes if a in columns and columns[a].data.dtype.kind in "iuf"]
+    is_axis = {n: c.data.dtype.kind in "iuf" for n, c in columns.items()}
+    names_of_axes = _AXES if is_axis.get("x") else _RELATIVE
+    axes = list(itertools.takewhile(is_axis.get, names_of_axes))
     places = np.transpose([columns[axis].data for axis in axes])
     for row, place in zip(rows, places.tolist(), strict=False):
         if coordinates := list(itertools.takewhile(lambda x: x == x, place)):

@@ -1,6 +1,6 @@
 """The units of an NWB file, wherever it comes from."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Any, Self
 
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from spikelab.errors import FormatError, warn
 from spikelab.formats import h5
+from spikelab.formats.hdf5.writer import read_indices
 from spikelab.formats.nwb import schema
 from spikelab.formats.nwb.columns import (
     WAVEFORMS,
@@ -63,7 +64,7 @@ class UnitsReader:
         """The id of each unit; 0 to N - 1 if the table has none."""
         if not has_link(self.table, "id"):
             return np.arange(len(self.trains))
-        return self._needed("id", "iu", "integers").astype(np.int64)
+        return self._needed("id", read_indices).astype(np.int64)
 
     @cached_property
     def trains(self) -> SpikeTrains:
@@ -79,12 +80,12 @@ class UnitsReader:
             raise FormatError(f"the units must have the {name!r} that they list")
         if not has_times:
             return SpikeTrains(np.empty(0), np.zeros(len(self.ids), dtype=np.int64))
-        found = self._needed(name, "iuf", "numbers")
+        found = self._needed(name, lambda t, n: np.ravel(h5.vector(t, n)[()]))
         times: NDArray[np.float64] = found.astype(np.float64, copy=False)
         # In place: nobody else holds these seconds, and there may be gigabytes of them.
         times *= 1000.0
         if has_index:
-            ends = self._needed(index, "iu", "integers")
+            ends = self._needed(index, read_indices)
         else:  # each unit has one spike, as NWB defines a column
             ends = np.arange(1, len(times) + 1)
         trains = SpikeTrains.from_flat(times, ends, f"{self.table.name}/{index}")
@@ -101,7 +102,9 @@ class UnitsReader:
             )
         return trains
 
-    def _needed(self, name: str, kinds: str, what: str) -> NDArray[Any]:
+    def _needed(
+        self, name: str, read: Callable[[h5py.Group, str], NDArray[Any]]
+    ) -> NDArray[Any]:
         """Return the values of a dataset without which there are no units."""
         if not h5.has_member(self.table, name):
             raise FormatError(
@@ -109,12 +112,11 @@ class UnitsReader:
                 "out of the file"
             )
         try:
-            found: NDArray[Any] = h5.dataset(self.table, name, kinds=kinds)[()]
+            return read(self.table, name)
         except FormatError as error:
             raise FormatError(
-                f"{self.table.name}/{name} must be a 1-D dataset of {what}: {error}"
+                f"{self.table.name}/{name} must be a vector of numbers: {error}"
             ) from error
-        return found
 
     def window(
         self, start_ms: float | None, length_ms: float | None
@@ -145,6 +147,8 @@ class UnitsReader:
             return np.empty(0)
         try:
             times = h5.dataset(self.table, "obs_intervals", ndim=2)[()]
+            if times.shape[1] != 2:
+                raise FormatError(f"obs_intervals must be pairs, got {times.shape}")
             ends = np.arange(1, len(times) + 1)
             if has_link(self.table, "obs_intervals_index"):
                 ends = h5.dataset(self.table, "obs_intervals_index", kinds="iu")[()]
