@@ -1,23 +1,20 @@
 """Pickles: a data object with all that it holds, for another session of Python."""
 
-import collections
-import datetime
-import pathlib
 import pickle
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, ClassVar, TypedDict, Unpack
+from typing import Any, ClassVar, Unpack
 
 import attrs
 import numpy as np
-from numpy.typing import NDArray
 
+from spikelab import validate
 from spikelab.errors import FormatError, UnsafePickleError, warn
 from spikelab.formats.base import FileWriter, Loss, StrPath
 from spikelab.formats.functions import show_options, spikedata_loader
 from spikelab.formats.reading import ReaderKeywords, ReaderOptions
-from spikelab.formats.unpickler import Unpickler
+from spikelab.formats.unpickler import CONTAINERS, PLAIN, TIMES, Unpickler
 from spikelab.spikedata.data_object import DATA_CLASSES, DataObject
 from spikelab.spikedata.spike_trains import SpikeTrains
 from spikelab.storage.publish import local_copy
@@ -31,26 +28,9 @@ __all__ = [
     "load_spikedata_from_pickle",
 ]
 
-_SPOOLED = 2**24
-"""Arrays of more bytes than this that are not contiguous are copied on the disk."""
-
-_FROM_BUFFER: Any = np.zeros(1).__reduce_ex__(5)[0]
-"""The function by which NumPy's pickles make an array of its bytes."""
+_PLAIN = {*PLAIN, SpikeTrains}
 
 _TOO_DEEP = "the object must not nest so deep to be pickled"
-
-_PLAIN_TYPES: tuple[type, ...] = (
-    *(type(None), bool, int, float, complex, str, bytes, bytearray, slice, range),
-    *(datetime.date, datetime.timedelta, datetime.timezone),
-    *(pathlib.PosixPath, pathlib.WindowsPath, SpikeTrains),
-)
-
-_TIMES: tuple[type, ...] = (datetime.time, datetime.datetime)
-
-_CONTAINERS: tuple[type, ...] = (
-    *(list, tuple, set, frozenset),
-    *(dict, collections.OrderedDict, collections.defaultdict),
-)
 
 
 def _protocol(value: Any) -> Any:
@@ -58,14 +38,14 @@ def _protocol(value: Any) -> Any:
     return pickle.HIGHEST_PROTOCOL if value == -1 and type(value) is int else value
 
 
-def _is_protocol(instance: Any, attribute: "attrs.Attribute[Any]", value: Any) -> None:
+def _check_protocol(name: str, value: Any) -> None:
     if value is None:
         return
     if isinstance(value, bool) or not isinstance(value, int):
-        raise TypeError(f"{attribute.name} must be an integer or None, got {value!r}")
+        raise TypeError(f"{name} must be an integer or None, got {value!r}")
     if not 0 <= value <= pickle.HIGHEST_PROTOCOL:
         raise ValueError(
-            f"{attribute.name} must lie in -1..{pickle.HIGHEST_PROTOCOL}, got {value}"
+            f"{name} must lie in -1..{pickle.HIGHEST_PROTOCOL}, got {value}"
         )
 
 
@@ -98,7 +78,9 @@ class PickleWriter(FileWriter[DataObject]):
     is_exact: ClassVar[bool] = True  # nothing is lost where a file is trusted
 
     protocol: int | None = attrs.field(
-        default=None, converter=_protocol, validator=_is_protocol
+        default=None,
+        converter=_protocol,
+        validator=validate.validator(_check_protocol),
     )
 
     def _all_losses(
@@ -142,48 +124,44 @@ class _Pickler(pickle.Pickler):
         if type(obj) not in (np.ndarray, np.memmap):
             return NotImplemented
         array = np.asarray(obj)
-        protocol, is_native = self._protocol, array.dtype.isnative
-        if array.dtype.hasobject or (protocol < 5 and is_native):
-            return array.__reduce_ex__(protocol)
+        is_native = array.dtype.isnative
+        if array.dtype.hasobject or (self._protocol < 5 and is_native):
+            return array.__reduce_ex__(self._protocol)
         if not (array.flags.c_contiguous or array.flags.f_contiguous):
-            array = _contiguous(array, self._folder)
+            if array.nbytes > 2**24:
+                with tempfile.TemporaryFile(dir=self._folder) as file:
+                    copy = np.memmap(file, array.dtype, "w+", shape=array.shape)
+                copy[...] = array
+                array = np.asarray(copy)
+            array = np.ascontiguousarray(array)
         if is_native:
             return array.__reduce_ex__(5)
         # NumPy's own way may read them back in the byte order of the machine.
-        buffer = bytearray(array.tobytes())
-        return _FROM_BUFFER, (buffer, array.dtype, array.shape, "C")
-
-
-def _contiguous(array: NDArray[Any], folder: Path) -> NDArray[Any]:
-    """Return a contiguous copy of an array, in an unnamed file if it is large."""
-    if array.nbytes <= _SPOOLED:
-        return np.ascontiguousarray(array)
-    with tempfile.TemporaryFile(dir=folder) as file:
-        copy = np.memmap(file, array.dtype, "w+", shape=array.shape)
-    copy[...] = array
-    return np.asarray(copy)
+        from_buffer = np.zeros(1).__reduce_ex__(5)[0]
+        return from_buffer, (bytearray(array.tobytes()), array.dtype, array.shape, "C")
 
 
 def _untrusted(where: str, value: Any, seen: dict[int, Any]) -> Iterator[str]:
     """Yield in words what a pickle cannot be loaded with unless it is trusted."""
     cls = type(value)
-    if cls in _PLAIN_TYPES or id(value) in seen:
+    if value is None or cls in _PLAIN or id(value) in seen:
         return
     seen[id(value)] = value  # kept, so that nothing else gets its id
     items: Iterable[tuple[str, Any]] = ()
-    if cls in _TIMES:
+    if cls in TIMES:
         items = [(f"the time zone of {where}", value.tzinfo)]
     elif cls in (np.ndarray, np.memmap) and _is_plain(value.dtype):
         if value.dtype.hasobject:
             items = [(where, value.ravel().tolist())]
-    elif cls in _CONTAINERS:
+    elif cls in CONTAINERS:
+        pairs: Iterable[Any] = enumerate(value)
         if isinstance(value, Mapping):
             yield from _untrusted(where, list(value), seen)
-        pairs = value.items() if isinstance(value, Mapping) else enumerate(value)
+            pairs = value.items()
         items = (
             (f"{where}[{key!r:.80}]", item)
             for key, item in pairs
-            if type(item) not in _PLAIN_TYPES
+            if type(item) not in _PLAIN
         )
     elif DATA_CLASSES.get(cls.__name__) is cls:
         items = vars(value).items()
@@ -197,8 +175,8 @@ def _is_plain(dtype: np.dtype[Any]) -> bool:
     return dtype.kind in "biufcSUVmMO" and dtype.type is not np.record
 
 
-class CredentialKeywords(TypedDict, total=False):
-    """The fields of :class:`Credentials`, as keywords."""
+class S3Keywords(ReaderKeywords, total=False):
+    """The options of :func:`read` beside the trust."""
 
     aws_access_key_id: str | None
     aws_secret_access_key: str | None
@@ -206,20 +184,14 @@ class CredentialKeywords(TypedDict, total=False):
     region_name: str | None
 
 
-class ExportKeywords(CredentialKeywords, total=False):
+class ExportKeywords(S3Keywords, total=False):
     """The options of :func:`export_to_pickle`."""
 
     protocol: int | None
     s3_upload: bool
     verify: bool
     strict: bool
-    storage_options: Mapping[str, Any] | None
-    progress: bool
     overwrite: bool
-
-
-class LoadKeywords(CredentialKeywords, ReaderKeywords, total=False):
-    """The options of :func:`read` beside the trust."""
 
 
 @attrs.frozen(kw_only=True)
@@ -245,10 +217,11 @@ class Credentials:
 
 def _with_credentials(options: Mapping[str, Any]) -> dict[str, Any]:
     """Return options whose credentials are part of `storage_options`."""
-    found = {k: value for k, value in options.items() if k not in CREDENTIALS}
     keys = [options.get(name) for name in CREDENTIALS]
-    found["storage_options"] = with_credentials(found.get("storage_options"), *keys)
-    return found
+    found = {k: value for k, value in options.items() if k not in CREDENTIALS}
+    return found | {
+        "storage_options": with_credentials(options.get("storage_options"), *keys)
+    }
 
 
 def export_to_pickle(
@@ -319,7 +292,7 @@ def read(
     *,
     trusted: bool = False,
     allow_remote: bool = True,
-    **options: Unpack[LoadKeywords],
+    **options: Unpack[S3Keywords],
 ) -> DataObject:
     """Load a data object from a pickle.
 
@@ -366,7 +339,7 @@ def read(
         return _load(path, trusted=trusted)
 
 
-show_options(read, LoadKeywords, [ReaderOptions, Credentials])
+show_options(read, S3Keywords, [ReaderOptions, Credentials])
 load_from_pickle = read
 load_spikedata_from_pickle = spikedata_loader(read, "load_spikedata_from_pickle")
 

@@ -78,7 +78,9 @@ class TableOptions(RecordingOptions):
         default=None, validator=attrs.validators.optional(time_units.is_time_unit)
     )
     fs_Hz: float | None = attrs.field(
-        default=None, validator=attrs.validators.optional(time_units.is_sampling_rate)
+        default=None,
+        converter=attrs.converters.optional(time_units.fs_in_hz),
+        validator=attrs.validators.optional(time_units.is_sampling_rate),
     )
 
 

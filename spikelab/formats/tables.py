@@ -85,7 +85,9 @@ class TableWriter(FileWriter[DataObject]):
     """Arguments of classes without spikes that have no place."""
 
     time_unit: TimeUnit = attrs.field(default="ms", validator=time_units.is_time_unit)
-    fs_Hz: float | None = None
+    fs_Hz: float | None = attrs.field(
+        default=None, converter=attrs.converters.optional(time_units.fs_in_hz)
+    )
     units_table: StrPath | None = attrs.field(
         default=None,
         validator=attrs.validators.optional(

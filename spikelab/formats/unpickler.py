@@ -6,8 +6,12 @@ states is restricted here too, because a crafted one could change a class, or le
 array point to memory that is not its own.
 """
 
+import collections
 import copy
+import copyreg
+import datetime
 import math
+import pathlib
 import pickle
 import re
 from collections.abc import Callable
@@ -20,18 +24,20 @@ from spikelab.errors import UnsafePickleError
 from spikelab.spikedata.data_object import DATA_CLASSES, DataObject
 from spikelab.spikedata.spike_trains import SpikeTrains
 
-_NAMES = {
-    "builtins": (
-        *("bool", "bytearray", "bytes", "complex", "dict", "float", "frozenset", "int"),
-        *("list", "object", "range", "set", "slice", "str", "tuple"),
-        "xrange",  # the name of range up to protocol 2
-    ),
-    "collections": ("OrderedDict", "defaultdict"),
-    "copyreg": ("_reconstructor",),
-    "datetime": ("date", "datetime", "time", "timedelta", "timezone"),
-    "pathlib": ("PosixPath", "PurePosixPath", "PureWindowsPath", "WindowsPath"),
-}
-"""The classes and functions that a pickle may name, by module."""
+PLAIN: tuple[type, ...] = (
+    *(bool, bytearray, bytes, complex, float, int, range, slice, str),
+    *(datetime.date, datetime.timedelta, datetime.timezone),
+    *(pathlib.PosixPath, pathlib.WindowsPath),
+    *(pathlib.PurePosixPath, pathlib.PureWindowsPath),
+)
+"""Classes of values that hold no others."""
+
+TIMES: tuple[type, ...] = (datetime.datetime, datetime.time)
+
+CONTAINERS: tuple[type, ...] = (
+    *(list, tuple, set, frozenset),
+    *(dict, collections.OrderedDict, collections.defaultdict),
+)
 
 _RENAMED_MODULES = {
     "__builtin__": "builtins",
@@ -42,6 +48,15 @@ _RENAMED_MODULES = {
     "pathlib._local": "pathlib",
 }
 """Modules that are called otherwise in other versions of Python and NumPy."""
+
+
+_ALLOWED: dict[tuple[str, str], Any] = {
+    (_RENAMED_MODULES.get(cls.__module__, cls.__module__), cls.__name__): cls
+    for cls in (object, *PLAIN, *TIMES, *CONTAINERS)
+}
+_ALLOWED["builtins", "xrange"] = range  # its name up to protocol 2
+_ALLOWED["copyreg", "_reconstructor"] = copyreg._reconstructor  # type: ignore[attr-defined]
+"""The classes and functions that a pickle may name, by module and name."""
 
 
 class Unpickler(pickle._Unpickler):
@@ -66,15 +81,13 @@ class Unpickler(pickle._Unpickler):
         cls = DATA_CLASSES.get(name)
         if cls is not None and cls.__module__ == module:
             return cls
-        known = _RENAMED_MODULES.get(module, module)
-        if (known, name) in _OF_NUMPY:
-            return _OF_NUMPY[known, name]
-        if name not in _NAMES.get(known, ()):
+        key = (_RENAMED_MODULES.get(module, module), name)
+        if key not in _ALLOWED:
             raise UnsafePickleError(
                 f"names {module}.{name}, which is not part of a data object; "
                 "trusted=True loads it if you trust the file"
             )
-        return super().find_class(module, name)
+        return _ALLOWED[key]
 
     def load_build(self) -> None:
         """Set the state of the object on the stack, if it is one that has a state."""
@@ -114,23 +127,11 @@ class Unpickler(pickle._Unpickler):
     }
 
 
-def _encode(text: str, encoding: str) -> bytes:
-    """Return the bytes that protocols below 3 write as a str."""
-    if encoding != "latin1":
-        raise UnsafePickleError(f"names the encoding {encoding!r}")
-    return text.encode(encoding)
-
-
 def _dtype(name: str, *_: bool) -> np.dtype[Any]:
-    """Return a dtype whose state can be set."""
+    """Return a dtype whose state can be set; whoever uses it copies it first."""
     if not re.fullmatch(r"[|<>=]?[A-Za-z?][0-9]*", name):
         raise UnsafePickleError(f"names the dtype {name!r:.80}")
     return np.dtype(name, copy=True)
-
-
-def _copy(dtype: np.dtype[Any]) -> np.dtype[Any]:
-    """Return a dtype that the rest of the pickle cannot change any more."""
-    return copy.copy(dtype)
 
 
 def _set_dtype(dtype: Any, state: tuple[Any, ...]) -> None:
@@ -138,32 +139,28 @@ def _set_dtype(dtype: Any, state: tuple[Any, ...]) -> None:
     _, order, subarray, names, fields, itemsize, _, flags, *units = state
     if subarray is not None:
         base, shape = subarray
-        made = np.dtype((_copy(base), shape))
+        made = np.dtype((copy.copy(base), shape))
     elif names is not None:
         rows = [(*fields[name], None)[:3] for name in names]
         formats, offsets, titles = zip(*rows, strict=True) if rows else ((), (), ())
         parts = {
             "names": list(names),
-            "formats": [_copy(field) for field in formats],
+            "formats": [copy.copy(field) for field in formats],
             "offsets": list(offsets),
             "titles": list(titles),
             "itemsize": itemsize,
         }
-        made = np.dtype(parts, align=bool(flags & _ALIGNED))  # type: ignore[call-overload]
+        made = np.dtype(parts, align=bool(flags & 0x80))  # type: ignore[call-overload]
     elif dtype.kind in "SUV":
         made = np.dtype(f"{dtype.kind}{itemsize // (4 if dtype.kind == 'U' else 1)}")
     elif dtype.kind in "mM":
         unit, count, *_ = units[0][1]
         made = np.dtype(f"{dtype.kind}8[{int(count)}{unit.decode()}]")
     else:
-        made = _copy(dtype)
+        made = copy.copy(dtype)
     if made.kind != dtype.kind:
         raise ValueError(f"a dtype {dtype} cannot become {made}")
     dtype.__setstate__(made.newbyteorder(order).__reduce__()[2])
-
-
-_ALIGNED = 0x80
-"""The flag of a structured dtype that is laid out as in C."""
 
 
 def _reconstruct(cls: object, shape: Any, typecode: Any) -> NDArray[Any]:
@@ -182,7 +179,7 @@ def _set_array(array: Any, state: tuple[Any, ...]) -> None:
         raise ValueError(f"an array cannot have the shape {shape}")
     if dtype.hasobject and not (type(data) is list and len(data) == math.prod(shape)):
         raise ValueError(f"an array of objects has not the shape {shape}")
-    array.__setstate__((1, shape, _copy(dtype), bool(is_fortran), data))
+    array.__setstate__((1, shape, copy.copy(dtype), bool(is_fortran), data))
 
 
 def _split(flat: NDArray[Any], ends: NDArray[Any]) -> SpikeTrains:
@@ -195,7 +192,7 @@ def _split(flat: NDArray[Any], ends: NDArray[Any]) -> SpikeTrains:
 def _frombuffer(
     buffer: Any, dtype: Any, shape: Any, order: str, axes: Any = None
 ) -> NDArray[Any]:
-    array = np.frombuffer(buffer, _copy(dtype))
+    array = np.frombuffer(buffer, copy.copy(dtype))
     if axes is not None:  # since NumPy 2.4
         return array.reshape(shape).transpose(axes)
     return array.reshape(shape, order="F" if order == "F" else "C")
@@ -204,13 +201,21 @@ def _frombuffer(
 def _scalar(dtype: np.dtype[Any], data: bytes) -> Any:
     if dtype.hasobject:
         raise UnsafePickleError(f"makes a scalar of {dtype}")
-    return _NUMPY_SCALAR(_copy(dtype), data)
+    return _NUMPY_SCALAR(copy.copy(dtype), data)
+
+
+def _encode(text: str, encoding: str) -> bytes:
+    """Return the bytes that protocols below 3 write as a str."""
+    if encoding != "latin1":
+        raise UnsafePickleError(f"names the encoding {encoding!r}")
+    return text.encode(encoding)
 
 
 _NUMPY_SCALAR: Any = np.float64(0).__reduce__()[0]
 _NDARRAY = object()
 
-_OF_NUMPY = {
+# What is called in the place of the functions that pickles of arrays name.
+_ALLOWED |= {
     ("_codecs", "encode"): _encode,
     ("numpy", "dtype"): _dtype,
     ("numpy", "ndarray"): _NDARRAY,
@@ -220,4 +225,3 @@ _OF_NUMPY = {
     ("numpy.core.numeric", "_frombuffer"): _frombuffer,
     ("numpy.lib.shape_base", "split"): _split,
 }
-"""What is called in the place of the functions that pickles of arrays name."""

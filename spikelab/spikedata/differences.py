@@ -6,11 +6,10 @@ from typing import Any
 
 import attrs
 import numpy as np
-from numpy.typing import NDArray
 
 from spikelab.spikedata.data_object import DataObject, data_class
 from spikelab.spikedata.spike_trains import CACHED, SpikeTrains
-from spikelab.spikedata.unit_table import MISSING, UnitTable
+from spikelab.spikedata.unit_table import MISSING, Column, UnitTable
 
 LOADER_KEYS = ("source_file", "source_folder", "format")
 """Keys of ``metadata`` that loaders add; they are not part of the data."""
@@ -100,37 +99,52 @@ def compare(
 
 def _compare_field(name: str, a: Any, b: Any, atol_ms: float) -> Iterator[Difference]:
     if name == "train":
-        yield from _compare_trains(_trains(a), _trains(b), atol_ms)
+        if text := _compare_trains(_trains(a), _trains(b), atol_ms):
+            yield Difference((name,), text)
     elif name == "neuron_attributes":
-        yield from _compare_attributes(a, b)
+        tables = [UnitTable(rows, len(rows or ())) for rows in (a, b)]
+        nothing = Column(None, [MISSING] * max(map(len, tables)))
+        for key in dict.fromkeys(key for table in tables for key in table.columns):
+            values = [table.columns.get(key, nothing).values for table in tables]
+            for unit, pair in enumerate(zip(*values, strict=False)):
+                yield from _compare(
+                    (name, key, unit), f"{name}[{unit}][{key!r}]", *pair
+                )
     elif name == "metadata":
-        yield from _compare_metadata(a or {}, b or {})
+        for key in dict.fromkeys([*(a or ()), *(b or ())]):
+            if key not in LOADER_KEYS:
+                one, two = ((known or {}).get(key, MISSING) for known in (a, b))
+                yield from _compare((name, key), f"{name}[{key!r}]", one, two)
     elif name == "spike_stack":
-        yield from _compare_slices(a, b, atol_ms)
-    elif name in _TIMES:
-        yield from _compare_times(name, a, b, atol_ms)
-    elif not equal(a, b):
-        yield Difference((name,), f"{name} differs: {_shown(a, b)}")
+        if len(a) != len(b):
+            yield Difference((name,), f"there are {len(a)} and {len(b)} slices")
+            return
+        for i, (one, two) in enumerate(zip(a, b, strict=True)):
+            for found in compare(one, two, atol_ms=atol_ms):
+                yield Difference((name, *found.path), f"slice {i}: {found.text}")
+    elif name not in _TIMES or not _close(a, b, atol_ms):
+        yield from _compare((name,), name, a, b)
 
 
 def _trains(train: Any) -> SpikeTrains:
+    """Return spike trains also of a list of arrays that was assigned to `train`."""
     return train if isinstance(train, SpikeTrains) else SpikeTrains.from_arrays(train)
 
 
-def _compare_trains(
-    a: SpikeTrains, b: SpikeTrains, atol_ms: float
-) -> Iterator[Difference]:
+def _compare(path: tuple[Any, ...], where: str, a: Any, b: Any) -> Iterator[Difference]:
+    """Yield the difference between two values, if there is one."""
+    if not equal(a, b):
+        yield Difference(path, f"{where} differs: {_shown(a, b)}")
+
+
+def _compare_trains(a: SpikeTrains, b: SpikeTrains, atol_ms: float) -> str:
+    """Return in words how spike trains differ, "" if they do not."""
     if len(a) != len(b):
-        yield Difference(("train",), f"N differs: {len(a)} and {len(b)} units")
-        return
+        return f"N differs: {len(a)} and {len(b)} units"
     if wrong := np.flatnonzero(a.counts != b.counts).tolist():
         first = wrong[0]
-        yield Difference(
-            ("train",),
-            f"unit {first} has {a.counts[first]} and {b.counts[first]} spikes"
-            + f" (and {len(wrong) - 1} more units differ)" * (len(wrong) > 1),
-        )
-        return
+        text = f"unit {first} has {a.counts[first]} and {b.counts[first]} spikes"
+        return text + f" (and {len(wrong) - 1} more units differ)" * (len(wrong) > 1)
     position, largest = 0, 0.0
     unit: int | None = None
     for one, two in zip(a.blocks(CACHED), b.blocks(CACHED), strict=True):
@@ -140,71 +154,25 @@ def _compare_trains(
             unit = int(np.searchsorted(a.ends, position + beyond[0], side="right"))
         largest = float(np.max([largest, shifts.max()]))
         position += len(one)
-    if unit is not None:
-        text = f"spike times of unit {unit} differ by up to {largest:.6g} ms"
-        yield Difference(("train",), text)
+    if unit is None:
+        return ""
+    return f"spike times of unit {unit} differ by up to {largest:.6g} ms"
 
 
-def _compare_attributes(a: Any, b: Any) -> Iterator[Difference]:
-    one, two = (UnitTable(rows, len(rows or ())) for rows in (a, b))
-    for key in dict.fromkeys([*one.columns, *two.columns]):
-        columns = (table.columns.get(key) for table in (one, two))
-        values = [column.values if column else None for column in columns]
-        n_units = max(len(v) for v in values if v is not None)
-        pairs = zip(*(v or [MISSING] * n_units for v in values), strict=False)
-        for unit, (value, other) in enumerate(pairs):
-            if not equal(value, other):
-                yield Difference(
-                    ("neuron_attributes", key, unit),
-                    f"neuron_attributes[{unit}][{key!r}] differs: "
-                    f"{_shown(value, other)}",
-                )
-
-
-def _compare_metadata(
-    a: Mapping[Any, Any], b: Mapping[Any, Any]
-) -> Iterator[Difference]:
-    for key in dict.fromkeys([*a, *b]):
-        value, other = a.get(key, MISSING), b.get(key, MISSING)
-        if key not in LOADER_KEYS and not equal(value, other):
-            yield Difference(
-                ("metadata", key), f"metadata[{key!r}] differs: {_shown(value, other)}"
-            )
-
-
-def _compare_slices(a: Any, b: Any, atol_ms: float) -> Iterator[Difference]:
-    if len(a) != len(b):
-        yield Difference(("spike_stack",), f"there are {len(a)} and {len(b)} slices")
-        return
-    for i, (one, two) in enumerate(zip(a, b, strict=True)):
-        for found in compare(one, two, atol_ms=atol_ms):
-            yield Difference(("spike_stack", *found.path), f"slice {i}: {found.text}")
-
-
-def _compare_times(name: str, a: Any, b: Any, atol_ms: float) -> Iterator[Difference]:
+def _close(a: Any, b: Any, atol_ms: float) -> bool:
+    """Return whether times in ms are those of the same dtype and shape, nearly."""
     if a is None or b is None:
-        if a is not b:
-            yield Difference((name,), f"{name} differs: {_shown(a, b)}")
-        return
-    one, two = np.asarray(a), np.asarray(b)
+        return a is b
     if isinstance(a, np.ndarray) and isinstance(b, np.ndarray) and a.dtype != b.dtype:
-        text = f"{name} differs: dtype {a.dtype} and {b.dtype}"
-        yield Difference((name,), text)
-    elif one.shape != two.shape:
-        text = f"{name} differs: shape {one.shape} and {two.shape}"
-        yield Difference((name,), text)
-    elif not all(
-        np.allclose(a, b, rtol=0, atol=atol_ms, equal_nan=True)
-        for a, b in zip(_blocks(one), _blocks(two), strict=True)
-    ):
-        yield Difference((name,), f"{name} differs: {_shown(a, b)}")
-
-
-def _blocks(times: NDArray[Any]) -> Iterator[NDArray[Any]]:
-    """Yield the parts of an array of times, so that no large one is copied whole."""
-    rows = np.atleast_1d(times)
-    for start in range(0, len(rows), CACHED):
-        yield rows[start : start + CACHED]
+        return False
+    one, two = np.atleast_1d(a), np.atleast_1d(b)
+    # In blocks, so that no large array is copied whole.
+    return one.shape == two.shape and all(
+        np.allclose(
+            one[i : i + CACHED], two[i : i + CACHED], 0, atol_ms, equal_nan=True
+        )
+        for i in range(0, len(one), CACHED)
+    )
 
 
 def equal(a: Any, b: Any) -> bool:
@@ -219,8 +187,7 @@ def equal(a: Any, b: Any) -> bool:
     if isinstance(a, np.ndarray) or isinstance(b, np.ndarray):
         return _equal_arrays(a, b)
     if isinstance(a, str | bytes) or isinstance(b, str | bytes):
-        alike = isinstance(a, str) == isinstance(b, str)
-        return alike and bool(a == b)
+        return isinstance(a, str) == isinstance(b, str) and bool(a == b)
     if _is_number(a) and _is_number(b):
         are_bool = [isinstance(value, bool | np.bool_) for value in (a, b)]
         return are_bool[0] == are_bool[1] and bool(a == b or (a != a and b != b))
@@ -235,7 +202,7 @@ def equal(a: Any, b: Any) -> bool:
         return a == b or equal(sorted(a, key=repr), sorted(b, key=repr))
     if hasattr(a, "equals"):  # pandas
         return bool(a.equals(b))
-    has_own_eq = getattr(type(a), "__eq__") is not getattr(object, "__eq__")  # noqa: B009
+    has_own_eq = "__eq__" in {key for cls in type(a).__mro__[:-1] for key in vars(cls)}
     if not has_own_eq and hasattr(a, "__dict__"):
         return equal(vars(a), vars(b))
     return bool(np.all(a == b) or np.all((a != a) & (b != b)))
@@ -280,12 +247,11 @@ def _shown(a: Any, b: Any) -> str:
         if a.shape != b.shape:
             return f"shape {a.shape} and {b.shape}"
         return f"values of an array of shape {a.shape}"
-    return f"{_short(a)} and {_short(b)}"
-
-
-def _short(value: Any) -> str:
-    if value is MISSING:
-        return "nothing"
-    if isinstance(value, np.ndarray):
-        return f"an array of {value.dtype}"
-    return f"{value!r:.60}"
+    return " and ".join(
+        "nothing"
+        if value is MISSING
+        else f"an array of {value.dtype}"
+        if isinstance(value, np.ndarray)
+        else f"{value!r:.60}"
+        for value in (a, b)
+    )

@@ -2,17 +2,14 @@
 
 from typing import Any, Literal, get_args
 
-import attrs
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from spikelab import validate as checks
 from spikelab.errors import warn
+from spikelab.spikedata.quantity import in_unit
 
 TimeUnit = Literal["ms", "s", "samples"]
-
-_LOW_RATE_HZ = 1000.0
-"""Sampling rates below may have been given in kHz."""
 
 TIME_UNITS: tuple[str, ...] = get_args(TimeUnit)
 
@@ -27,24 +24,21 @@ def time_unit(name: str, value: Any) -> str:
     return str(value)
 
 
-def is_time_unit(instance: Any, attribute: "attrs.Attribute[Any]", value: Any) -> None:
-    """Validate an option that names a time unit."""
-    time_unit(attribute.name, value)
-
-
-def is_sampling_rate(
-    instance: Any, attribute: "attrs.Attribute[Any]", value: Any
-) -> None:
-    """Validate an option that is a sampling rate in Hz; warn if it may be in kHz."""
-    rate_Hz(attribute.name, value)
-
-
 def rate_Hz(name: str, value: Any) -> float:
-    """Return a sampling rate in Hz as a float; warn if it may be in kHz."""
-    rate = checks.positive(name, value)
-    if rate < _LOW_RATE_HZ:
+    """Return a sampling rate in Hz as a float; warn if it may have been given in kHz."""
+    rate = checks.positive(name, in_unit(name, value, "Hz"))
+    if rate < 1000:
         warn(f"{name} is {value} Hz; is that a rate in kHz?")
     return rate
+
+
+is_time_unit = checks.validator(time_unit)
+is_sampling_rate = checks.validator(rate_Hz)
+
+
+def fs_in_hz(value: float) -> Any:
+    """Return the option `fs_Hz` in Hz, converted if it has a unit."""
+    return in_unit("fs_Hz", value, "Hz")
 
 
 def sampling_rate(fs_Hz: Any, *units: str | None) -> float | None:

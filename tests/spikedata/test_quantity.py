@@ -5,7 +5,7 @@ import datetime
 import numpy as np
 import pytest
 
-from spikelab import RateData, SpikeData, SpikeSliceStack
+from spikelab import RateData, SpikeData, SpikeSliceStack, load
 from spikelab.spikedata.quantity import in_ms, in_unit
 
 SECOND, HALF = np.timedelta64(1, "s"), np.timedelta64(500, "ms")
@@ -173,3 +173,35 @@ def test_a_time_in_us_is_right_to_the_last_bit():
     pq = pytest.importorskip("quantities")
     microseconds = np.arange(1.0, 10_000.0)
     assert np.array_equal(in_ms("x", microseconds * pq.us), microseconds / 1000.0)
+
+
+def test_options_of_exports_may_have_a_unit(tmp_path):
+    """Rates and sizes of bins, in every format and reader that takes them."""
+    pq = pytest.importorskip("quantities")
+    sd = SpikeData([[1.0, 2.5]], length=10.0)
+    rate, path = 30 * pq.kHz, tmp_path / "s.csv"
+    sd.to_csv(path, time_unit="samples", fs_Hz=rate)
+    assert path.read_text() == "unit,time_samples\n0,30\n0,75\n"
+    assert spikes(load(path, fs_Hz=rate)) == spikes(sd)
+    for method, name in (("to_hdf5", "a.h5"), ("to_nwb", "a.nwb"), ("to_phy", "a")):
+        found = load(getattr(sd, method)(tmp_path / name, fs_Hz=rate))
+        assert spikes(found) == spikes(sd)
+    assert load(tmp_path / "a").metadata["fs_Hz"] == 30_000.0
+    size = 0.001 * pq.s
+    for name in ("one.h5", "two.h5"):
+        sd.to_hdf5(tmp_path / name, style="raster", raster_bin_size_ms=size)
+        size = 1.0
+    assert (tmp_path / "one.h5").read_bytes() == (tmp_path / "two.h5").read_bytes()
+
+
+def test_an_option_of_another_unit_is_refused(tmp_path):
+    """The error names the option."""
+    pq = pytest.importorskip("quantities")
+    sd = SpikeData([[1.0]], length=10.0)
+    with pytest.raises(ValueError, match="fs_Hz must be in a unit of frequency"):
+        sd.to_phy(tmp_path / "a", fs_Hz=3 * pq.s)
+    with pytest.raises(
+        ValueError, match="raster_bin_size_ms must be in a unit of time"
+    ):
+        sd.to_hdf5(tmp_path / "a", style="raster", raster_bin_size_ms=3 * pq.Hz)
+    assert not any(tmp_path.iterdir())

@@ -22,6 +22,7 @@ from spikelab.formats import h5
 from spikelab.formats.hdf5.on_disk import trains
 from spikelab.formats.hdf5.writer import HDF5Writer
 from spikelab.spikedata import binning
+from spikelab.spikedata.quantity import in_ms
 from spikelab.spikedata.spike_trains import BLOCK, CACHED, SpikeTrains
 from spikelab.spikedata.spikedata import SpikeData
 
@@ -46,6 +47,10 @@ _Corner = tuple[int, int]
 
 _Counts = tuple[NDArray[np.int64], NDArray[np.int64]]
 """The bins of a unit that hold spikes, and how many."""
+
+
+def _bin_size_in_ms(value: float) -> Any:
+    return in_ms("raster_bin_size_ms", value)
 
 
 def _is_bin_size(instance: Any, attribute: "attrs.Attribute[Any]", value: Any) -> None:
@@ -82,7 +87,11 @@ class RasterWriter(HDF5Writer):
     style: ClassVar[str] = "raster"
     names: ClassVar = ("raster_dataset",)
 
-    raster_bin_size_ms: float = attrs.field(validator=_is_bin_size, alias="bin_size_ms")
+    raster_bin_size_ms: float = attrs.field(
+        alias="bin_size_ms",
+        converter=_bin_size_in_ms,
+        validator=_is_bin_size,
+    )
     raster_dataset: str = attrs.field(
         default="raster", validator=validate.is_dataset_name
     )

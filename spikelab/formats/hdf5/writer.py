@@ -65,7 +65,9 @@ class HDF5Writer(FileWriter[DataObject]):
     """The option that says the time unit of the spike times, ms without one."""
 
     fs_Hz: float | None = attrs.field(
-        default=None, validator=attrs.validators.optional(validate.is_positive)
+        default=None,
+        converter=attrs.converters.optional(time_units.fs_in_hz),
+        validator=attrs.validators.optional(validate.is_positive),
     )
     raw_dataset: str | None = attrs.field(default=None, validator=_NAME)
     raw_time_dataset: str | None = attrs.field(default=None, validator=_NAME)

@@ -149,7 +149,9 @@ class NWBWriter(FileWriter[Plan[Any]]):
         default=None, validator=validate.is_optional_instance(NWBSubject)
     )
     fs_Hz: float | None = attrs.field(
-        default=None, validator=attrs.validators.optional(time_units.is_sampling_rate)
+        default=None,
+        converter=attrs.converters.optional(time_units.fs_in_hz),
+        validator=attrs.validators.optional(time_units.is_sampling_rate),
     )
 
     def __attrs_post_init__(self) -> None:

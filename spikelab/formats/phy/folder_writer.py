@@ -169,7 +169,9 @@ class ClusterFolderWriter(Writer[R, Folders]):
         "slice_*",
     )
 
-    fs_Hz: float = attrs.field(validator=time_units.is_sampling_rate)
+    fs_Hz: float = attrs.field(
+        converter=time_units.fs_in_hz, validator=time_units.is_sampling_rate
+    )
     cluster_ids: Sequence[int] | None = attrs.field(default=None, converter=_integers)
 
     @abc.abstractmethod
