@@ -115,9 +115,9 @@ class TestComesBack:
         found, told = warned(lambda: load(tmp_path))
         assert (known(found, "unit_id"), told) == ([20, 30], [])
 
-    @pytest.mark.parametrize("ids", [["a", "b", "c"], [-5, 2**40, 7]])
-    def test_ids_that_spikeinterface_cannot_take(self, ids, tmp_path):
-        """Names, and numbers that are negative or large: it shows positions."""
+    def test_ids_that_are_names(self, tmp_path):
+        """SpikeInterface cannot take them: it shows positions."""
+        ids = ["a", "b", "c"]
         sd = units(*({"unit_id": i} for i in ids))
         sd.to_phy(tmp_path, fs_Hz=FS, verify=True)
         table = (tmp_path / "cluster_si_unit_id.tsv").read_text()
@@ -236,6 +236,21 @@ class TestIds:
         assert list(tmp_path.iterdir()) == []
         sd.to_kilosort(tmp_path / "ks", fs_Hz=FS, cluster_ids=ids, verify=True)
         assert known(load(tmp_path / "ks"), "unit_id") == ids
+
+    @pytest.mark.parametrize("ids", [[0, 2**24], [0.0, 2.0**40], [-1, 3]])
+    def test_are_refused_as_an_attribute_too(self, ids, tmp_path):
+        """The error names the option that takes its place; others are no ids."""
+        sd = units(*({"unit_id": i} for i in ids))
+        with pytest.raises(ValueError, match=r"unit_id must lie in .* cluster_ids="):
+            sd.to_phy(tmp_path / "phy", fs_Hz=FS)
+        assert list(tmp_path.iterdir()) == []
+        with pytest.warns(UserWarning, match="cluster_ids takes its place"):
+            sd.to_phy(tmp_path / "phy", fs_Hz=FS, cluster_ids=[4, 2**24 - 1])
+        assert known(load(tmp_path / "phy"), "unit_id") == [4, 2**24 - 1]
+        for attributes in sd.neuron_attributes:
+            attributes["si_unit_id"] = attributes.pop("unit_id")
+        sd.to_phy(tmp_path / "phy", fs_Hz=FS)
+        assert known(load(tmp_path / "phy"), "unit_id") == [0, 1]
 
     @pytest.mark.parametrize(("largest", "dtype"), [(2**31 - 1, "i4"), (2**31, "i8")])
     def test_take_32_bits_where_they_fit(self, largest, dtype, tmp_path):

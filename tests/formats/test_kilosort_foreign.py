@@ -86,6 +86,44 @@ class TestTables:
         assert len(told) == 1
         assert "cluster_speed.tsv" in told[0]
 
+    @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be"])
+    def test_a_table_in_UTF_16(self, encoding, tmp_path):
+        """As Excel saves "Unicode text"; one warning says so."""
+        table = "id\tch\tgroup\r\n0\t3\tgood\r\n".encode(encoding)
+        folder = sorted_folder(tmp_path / "ks", cluster_info__tsv=table)
+        sd, told = warned(lambda: load(folder))
+        assert known(sd, "electrode") == [1, 2, 3]
+        assert told == [
+            f"left out: {folder / 'cluster_info.tsv'} is UTF-16, not UTF-8 text: "
+            "save it as UTF-8"
+        ]
+
+    def test_names_of_columns_in_any_case(self, tmp_path):
+        """Group, GROUP and group are one column, in one table and in several."""
+        folder = sorted_folder(
+            tmp_path / "ks",
+            cluster_group__tsv="cluster_id\tGroup\n0\tgood\n",
+            cluster_info__tsv="ID\tgroup\tGROUP\tCh\tSNR\n1\t\tmua\t0\t\n2\tnoise\t\t0\t2\n",
+            cluster_snr__tsv="cluster_id\tsnr\n1\t3\n",
+        )
+        sd, told = warned(lambda: load(folder))
+        assert (known(sd, "group"), told) == (["good", "mua", "noise"], [])
+        assert known(sd, "electrode") == [1, 0, 0]
+        assert known(sd, "snr") == [None, 3, 2]
+        keys = {key.lower() for row in sd.neuron_attributes for key in row}
+        assert len(keys) == len({key for row in sd.neuron_attributes for key in row})
+        kept = load(folder, cluster_info_tsv="cluster_info.tsv")
+        assert kept.metadata["cluster_ids"] == [1]
+
+    def test_columns_of_one_table_that_contradict_each_other(self, tmp_path):
+        """The first counts, and a warning names the other."""
+        table = "cluster_id\tgroup\tGroup\n0\tgood\tmua\n1\tmua\tMUA\n"
+        folder = sorted_folder(tmp_path / "ks", cluster_group__tsv=table)
+        sd, told = warned(lambda: load(folder))
+        assert known(sd, "group") == ["good", "mua", None]
+        assert len(told) == 1
+        assert "cluster_group.tsv: left out the Group of cluster 0" in told[0]
+
     def test_a_folder_in_the_place_of_a_table(self, tmp_path):
         """It is left out, too."""
         folder = sorted_folder(tmp_path / "ks")
@@ -433,6 +471,22 @@ class TestSmallThings:
                 getattr(sd, method)(tmp_path / method, **rate)
             assert [w.filename for w in caught] == [__file__]
 
+    @pytest.mark.parametrize("rate", [30.0, 999, 1.5])
+    def test_a_rate_in_kHz_in_params(self, rate, tmp_path):
+        """Somebody wrote 30 where Phy wants 30000."""
+        folder = sorted_folder(tmp_path / "ks", params=f"sample_rate = {rate}\n")
+        sd, told = warned(lambda: load(folder))
+        assert sd.metadata["fs_Hz"] == rate
+        assert told == [f"sample_rate is {rate} Hz; is that a rate in kHz?"]
+        _, told = warned(lambda: load(folder, fs_Hz=30_000.0))
+        assert told == []
+
+    def test_a_rate_of_1_in_params(self, tmp_path):
+        """Times are in seconds: nobody means kHz."""
+        folder = sorted_folder(tmp_path / "ks", params="sample_rate = 1.0\n")
+        sd, told = warned(lambda: load(folder))
+        assert (sd.metadata["fs_Hz"], told) == (1.0, [])
+
     def test_what_an_export_returns_can_be_loaded(self, tmp_path):
         """params.py, windows.tsv, an array, or both arrays."""
         sd = SpikeData([[1.0, 4.0], [2.0, 5.0]], length=6.0)
@@ -460,8 +514,9 @@ class TestSmallThings:
         with pytest.raises(FormatError, match="is no KiloSort or Phy folder"):
             load(tmp_path)
         (tmp_path / ".zgroup").write_text("{}")
-        with pytest.raises(FormatError, match="Zarr store"):
-            load(tmp_path)
+        for loader in (load, load_spikedata_from_kilosort):
+            with pytest.raises(FormatError, match="Zarr store"):
+                loader(tmp_path)
 
     def test_a_file_that_is_not_there(self, tmp_path):
         """Its folder is not loaded instead."""

@@ -247,6 +247,41 @@ class TestChannels:
         assert found == [a.get("electrode") for a in sd.neuron_attributes]
 
 
+class TestSeveralElectrodes:
+    """A unit that was recorded with two contacts, as a tetrode's are."""
+
+    def test_costs_that_unit_only(self, tmp_path):
+        """The others keep electrode, brain area and place."""
+        rows = [
+            {"electrode": e, "brain_area": area, "location": place}
+            for e, area, place in (
+                (4, "CA1", [0.0, 80.0]),
+                ([5, 7], ["CA1", "CA3"], None),
+                (9, "CA3", [0.0, 180.0]),
+            )
+        ]
+        del rows[1]["location"]
+        sd = SpikeData([[1.0], [2.0], [3.0]], length=5.0, neuron_attributes=rows)
+        with pytest.warns(UserWarning, match="left out") as caught:
+            sd.to_phy(tmp_path, fs_Hz=FS, verify=True)
+        assert [str(warning.message) for warning in caught] == [
+            "to_phy: neuron_attributes electrode of unit 1, brain_area of unit 1 left "
+            "out: a cell of a table holds one value"
+        ]
+        assert [
+            line for line in PhyWriter(fs_Hz=FS).losses(sd) if "neuron" in line
+        ] == [
+            "neuron_attributes['electrode'] [5, 7] (Phy and neo cannot read it)",
+            "neuron_attributes['brain_area'] ['CA1', 'CA3'] (Phy and neo cannot read it)",
+        ]
+        assert array(tmp_path, "channel_map").tolist() == [4, 5, 9]
+        positions = array(tmp_path, "channel_positions").tolist()
+        assert positions == [[0, 80], [0, 181], [0, 180]]
+        del rows[1]["electrode"], rows[1]["brain_area"]
+        found = load(tmp_path).neuron_attributes
+        assert found == [{"unit_id": unit, **row} for unit, row in enumerate(rows)]
+
+
 class TestGaps:
     """What is known about units, with gaps and names that others use."""
 

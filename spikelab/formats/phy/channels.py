@@ -33,8 +33,8 @@ class Channels:
 
     def write(self, folder: Path) -> None:
         """Write ``channel_map.npy`` and ``channel_positions.npy``."""
-        npy.write(folder / "channel_map.npy", self.numbers)
-        npy.write(folder / "channel_positions.npy", self.positions)
+        np.save(folder / "channel_map.npy", self.numbers)
+        np.save(folder / "channel_positions.npy", self.positions)
 
 
 def channels_of(
@@ -48,8 +48,24 @@ def channels_of(
     """
     places = _places(table)
     electrodes, of_unit = _numbered(table, n_raw, width, listed, places)
-    positions, n_placed = _positions(places, len(electrodes), of_unit)
-    return Channels(electrodes, of_unit, positions, n_placed)
+    positions = np.zeros((len(electrodes), 2))
+    placed = np.zeros(len(electrodes), dtype=bool)
+    if places is not None:
+        # A channel is where its first unit is, unless another one is there.
+        known = np.flatnonzero((of_unit >= 0) & np.isfinite(places[:, 0]))
+        used, first = np.unique(of_unit[known], return_index=True)
+        at = places[known[first]]
+        apart = np.sort(np.unique(at, axis=0, return_index=True)[1])
+        positions[used[apart]], placed[used[apart]] = at[apart], True
+    # Phy needs all positions to be different: the others follow upwards.
+    left = np.flatnonzero(~placed)
+    top = positions[placed].max(axis=0) if placed.any() else np.array([0.0, -1.0])
+    step = max(1.0, float(np.spacing(np.float32(top[1]))))
+    positions[left] = top
+    positions[left, 1] += step * (1 + np.arange(len(left)))
+    return Channels(
+        electrodes, of_unit, positions.astype(np.float32), int(placed.sum())
+    )
 
 
 def positions_in(
@@ -70,66 +86,44 @@ def _numbered(
     places: NDArray[np.float32] | None,
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return the electrode of each channel, and the channel of each unit."""
-    known = table.electrode_numbers
-    nowhere = np.full(len(table), -1)
-    units = nowhere if known is None else np.array(known, dtype=np.int64)
+    # A unit with several electrodes is shown on the first.
+    numbers = [e[0] if isinstance(e, list) and e else e for e in table.electrodes]
+    are_known = all(type(n) is int and abs(n) < 2**63 for n in numbers)
+    units = np.array(numbers if are_known else [-1] * len(table), dtype=np.int64)
     if n_raw:
         return np.arange(n_raw), np.where((units >= 0) & (units < n_raw), units, -1)
     if listed:
         longest = max(listed, key=len)
-        named = longest if known is None else units
-        electrodes = np.unique(np.concatenate([*listed, named]))
+        named = [units] if are_known else []
+        electrodes = np.unique(np.concatenate([*listed, *named]))
         if len(longest) == len(electrodes):
             electrodes = longest  # the order of a template with all is the probe's
-        return electrodes, (
-            nowhere if known is None else positions_in(electrodes, units)
-        )
-    if known is not None:
+        return electrodes, positions_in(electrodes, units) if are_known else units
+    if are_known:
         if 0 <= units.min() <= units.max() < width:
             return np.arange(width), units
-        electrodes, of_unit = np.unique(units, return_inverse=True)
-        return electrodes, of_unit
-    if places is not None:
+        return np.unique(units, return_inverse=True)
+    if places is not None and np.isfinite(places).all():
         of_unit = np.unique(places, axis=0, return_inverse=True)[1].reshape(-1)
         return np.arange(of_unit.max() + 1), of_unit
-    return np.arange(width), (nowhere if width > 1 else nowhere + 1)
+    return np.arange(width), units if width > 1 else np.zeros_like(units)
 
 
 def _places(table: UnitTable) -> NDArray[np.float32] | None:
-    """Return x and y of each unit, (N, 2), None if any is not known; y may be 0."""
-    sizes = {0 if place is None else len(place) for place in table.locations}
-    if len(sizes) != 1 or 0 in sizes:
-        return None
-    places: Any = np.array(table.locations)[:, :2]
-    if np.abs(places).max() > 1e30:  # beyond which float32 has no others above it
-        return None
-    padded = np.zeros((len(table), 2), dtype=np.float32)
-    padded[:, : places.shape[1]] = places
-    return padded
+    """Return x and y of each unit, (N, 2), None if any is not known; y may be 0.
 
-
-def _positions(
-    places: NDArray[np.float32] | None, n_channels: int, of_unit: NDArray[np.int64]
-) -> tuple[NDArray[np.float32], int]:
-    """Return where each channel is, float32 (C, 2), and for how many that is known.
-
-    A channel is where its first unit is. Phy needs all positions to be different: a
-    channel without a unit, or at the place of another, follows the last one upwards.
+    Units with several electrodes have no place: theirs is NaN.
     """
-    positions = np.zeros((n_channels, 2))
-    placed = np.zeros(n_channels, dtype=bool)
-    if places is not None:
-        known = of_unit >= 0
-        used, first = np.unique(of_unit[known], return_index=True)
-        at = places[known][first]
-        apart = np.sort(np.unique(at, axis=0, return_index=True)[1])
-        positions[used[apart]], placed[used[apart]] = at[apart], True
-    left = np.flatnonzero(~placed)
-    top = positions[placed].max(axis=0) if placed.any() else np.array([0.0, -1.0])
-    step = max(1.0, float(np.spacing(np.float32(np.abs(top).max()))))
-    positions[left, 0] = top[0]
-    positions[left, 1] = top[1] + step * (1 + np.arange(len(left)))
-    return positions.astype(np.float32), int(placed.sum())
+    places = np.full((len(table), 2), np.nan, dtype=np.float32)
+    sizes = set()
+    for unit, place in enumerate(table.locations):
+        # Beyond 1e30, float32 has no place above another.
+        if place is not None and max(map(abs, place)) < 1e30:
+            places[unit] = (*place, 0.0)[:2]
+            sizes.add(len(place))
+        elif place is not None or not isinstance(table.electrodes[unit], list):
+            return None
+    return places if len(sizes) == 1 else None
 
 
 def read(
@@ -139,19 +133,20 @@ def read(
 
     Either is None if it is not there, or cannot be read.
     """
-    electrodes = positions = None
-    with npy.leaving_out():
-        electrodes = npy.read_whole(folder / map_file).astype(np.int64)
-    with npy.leaving_out():
-        path = folder / positions_file
+    channel_map = npy.optional(npy.read_whole, folder / map_file)
+    n_channels = 0 if channel_map is None else len(channel_map)
+
+    def read_positions(path: Path) -> NDArray[Any]:
         found = npy.read(path, ndim=2)
-        n_channels = 0 if electrodes is None else len(electrodes)
         if not 1 <= found.shape[1] <= 3 or len(found) < n_channels:
             raise FormatError(
                 f"{path} must have shape (channels, 2) with the channels of {map_file}, "
                 f"got {found.shape}"
             )
-        positions = found
+        return found
+
+    positions = npy.optional(read_positions, folder / positions_file)
+    electrodes = None if channel_map is None else channel_map.astype(np.int64)
     return electrodes, positions
 
 

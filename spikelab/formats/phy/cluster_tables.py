@@ -5,7 +5,7 @@ import io
 import math
 import re
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Container, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,20 +23,22 @@ Table = dict[str, dict[int, str]]
 UNSORTED = "unsorted"
 """Phy's label for a cluster that has none."""
 
-_ID_COLUMNS = ("cluster_id", "id")
-_WHOLE = re.compile(r"[+-]?\d{1,40}")
+ID_COLUMNS = ("cluster_id", "id")
+
+_NAMES = ("group", "KSLabel", "ch", "channel", "si_unit_id", "unit_id")
+"""Columns with a meaning; their names are known in any case."""
+
+_NUMBER = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*")
+
+_WORDS = {"True": True, "False": False}
+
 _NOT_FINITE = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
-_DECIMAL = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 
 _READABLE = re.compile(r"([a-zA-Z][^\0\r\n]*|-?\d+(\.\d*)?)?")
 """A text that neo can read, and that stays one line."""
 
 _SHOWN = 10
 """Number of rows that a warning names."""
-
-
-def _texts(cells: Iterable[Any]) -> tuple[str, ...]:
-    return tuple(map(str, cells))
 
 
 @attrs.frozen
@@ -48,8 +50,9 @@ class TableColumn:
     # "value" (numbers, bools), "text", "label" (`UNSORTED` stands for none), "coordinate"
     # (one of a location), "id" (for SpikeInterface), or "" (of another program)
     kind: str
-    # of each unit, in the order of the recording; empty for none
-    cells: tuple[str, ...] = attrs.field(converter=_texts)
+    cells: Sequence[
+        str
+    ] = ()  # of each unit, in the order of the recording; "" for none
     container: str = "list"  # of coordinates: "list", "tuple" or a dtype
 
     def written(self) -> list[str]:
@@ -64,28 +67,6 @@ class TableColumn:
             writer.writerow(["cluster_id", self.name])
             writer.writerows(zip(clusters, self.written(), strict=True))
 
-    def value(self, cell: str) -> Any:
-        """Return the value that a cell which is not empty stands for."""
-        return cell if self.kind in ("text", "label") else guessed(cell)
-
-
-@attrs.frozen
-class ChannelCells:
-    """The cells of tables that must be channels of the folder."""
-
-    columns: Collection[str] = ()  # the columns that hold channels
-    numbers: Collection[int] | None = None  # the channels; None if they are not known
-
-    def fit(self, cell: str) -> bool:
-        """Return whether a cell is a channel, or stands for a missing one."""
-        channel = whole_number(cell)
-        if channel is None:
-            return is_missing(guessed(cell))
-        return channel >= 0 if self.numbers is None else channel in self.numbers
-
-
-NO_CHANNELS = ChannelCells()
-
 
 def is_missing(value: Any) -> bool:
     """Return whether a value is None, NaN, or pandas' NA or NaT."""
@@ -99,9 +80,7 @@ def as_text(value: Any) -> str | None:
     neo takes a cell that does not start with a letter for a number, and knows no
     exponents. A missing value is an empty cell.
     """
-    if isinstance(value, np.generic) or (
-        isinstance(value, np.ndarray) and not value.ndim
-    ):
+    if isinstance(value, np.generic | np.ndarray) and not value.ndim:
         value = value.item()
     if isinstance(value, bool | int):
         return str(value)
@@ -114,24 +93,28 @@ def as_text(value: Any) -> str | None:
 
 def number(text: str) -> float | int | None:
     """Return the number that `text` is, None if it is none."""
-    text = text.strip()
-    if _WHOLE.fullmatch(text):
+    if not _NUMBER.fullmatch(text):
+        return None
+    try:
         return int(text)
-    return float(text) if _DECIMAL.fullmatch(text) else None
+    except ValueError:
+        return float(text)
 
 
 def whole_number(text: str) -> int | None:
     """Return the whole number that `text` is, also as "3.0", None if it is none."""
-    found = number(text)
+    try:
+        return int(text)
+    except ValueError:
+        found = number(text)
     return int(found) if found is not None and float(found).is_integer() else None
 
 
 def guessed(text: str) -> Any:
     """Return a cell as a number, True, False, or the text itself."""
-    found = number(text)
-    if found is None:
-        found = _NOT_FINITE.get(text.strip().lower())
-    return {"True": True, "False": False}.get(text, text) if found is None else found
+    if (found := number(text)) is not None:
+        return found
+    return _NOT_FINITE.get(text.strip().lower(), _WORDS.get(text, text))
 
 
 def are_same(a: str, b: str) -> bool:
@@ -139,72 +122,79 @@ def are_same(a: str, b: str) -> bool:
     return a == b or (number(a) is not None and number(a) == number(b))
 
 
-def read_tables(folder: Path, channels: ChannelCells) -> dict[Path, Table]:
-    """Return all ``cluster_*`` tables of a folder, ``cluster_info`` last.
+def read_tables(
+    folder: Path, channels: Mapping[str, Container[int]]
+) -> dict[Path, Table]:
+    """Return all ``cluster_*`` tables of a folder, in the order in which they count.
 
-    A table that cannot be read is left out with a warning.
+    As in Phy, a .tsv goes before a .csv, and ``cluster_info``, which gathers the columns
+    of the others, comes last. One that cannot be read is left out with a warning.
     """
     files = [
         f for f in folder.glob("cluster_*") if f.suffix.lower() in (".tsv", ".csv")
     ]
-    tables = {}
-    files.sort(key=lambda f: (f.suffix.lower() == ".csv", f.name))  # as Phy prefers
-    for file in sorted(files, key=lambda f: f.stem == "cluster_info"):
-        with npy.leaving_out():
-            tables[file] = read_table(file, channels)
-    return tables
+    files.sort(key=lambda f: (f.stem == "cluster_info", f.suffix.lower() == ".csv", f))
+    tables = {file: npy.optional(read_table, file, channels) for file in files}
+    return {file: table for file, table in tables.items() if table is not None}
 
 
-def combined(tables: Mapping[Path, Table]) -> Table:
+def combined(tables: Mapping[Path, Table], exported: Collection[str]) -> Table:
     """Return the columns of all tables; later ones fill what earlier ones leave.
 
-    Phy gathers the columns of the others in ``cluster_info``. A warning names clusters
-    for which another table than that holds another text.
+    Names that differ in case only are one, unless both were `exported`. A warning names
+    clusters for which another column than one of ``cluster_info`` holds another text.
     """
+    names = {name.lower(): name for name in (*_NAMES, *exported)}
     table: Table = {}
     for path, found in tables.items():
         for column, cells in found.items():
-            known = table.get(column, {})
+            name = names.setdefault(column.lower(), column)
+            known = table.setdefault(column if column in exported else name, {})
             differing = [
                 cluster
                 for cluster in sorted(cells.keys() & known.keys())
-                if number(cells[cluster]) is None
+                if cells[cluster] != known[cluster]
+                and number(cells[cluster]) is None
                 and cells[cluster].strip().lower() != known[cluster].strip().lower()
             ]
             if differing and path.stem != "cluster_info":
                 warn(
                     f"{path}: left out the {column} of cluster {_listed(differing)}, "
-                    "which another table contradicts"
+                    "which another column contradicts"
                 )
-            table[column] = {**cells, **known}
+            for cluster, cell in cells.items():
+                known.setdefault(cluster, cell)
     return table
 
 
-def read_table(path: Path, channels: ChannelCells = NO_CHANNELS) -> Table:
+def read_table(path: Path, channels: Mapping[str, Container[int]]) -> Table:
     """Return the columns of a table, whose delimiter is a tab, a comma or a semicolon.
 
-    Rows whose id is no whole number, or that are not UTF-8, and cells that are none of
-    the `channels` are left out; of rows of one cluster the last counts. One warning names
-    the rows. Rows and cells of blanks count for nothing. Raises FormatError for a file
-    that is no table, or has no column ``cluster_id`` or ``id``.
+    Rows whose id is no whole number, or that are not UTF-8, are left out, and cells of a
+    column in `channels` (in lower case) that are none of those numbers; of rows of one
+    cluster the last counts. One warning names the rows. Rows and cells of blanks count
+    for nothing. Raises FormatError for a file that is no table, or has no column
+    ``cluster_id`` or ``id``.
     """
     validate.regular_file(path)
     try:
+        content = path.read_bytes()
+        header = content.split(b"\n", 1)[0]
+        if header.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" in header:
+            raise FormatError(f"{path} is UTF-16, not UTF-8 text: save it as UTF-8")
         # Bytes that are not UTF-8 become characters that no file can hold.
-        text = path.read_bytes().decode("utf-8-sig", errors="surrogateescape")
-        header = text.split("\n", 1)[0]
-        delimiter = next((mark for mark in "\t,;" if mark in header), "\t")
+        text = content.decode("utf-8-sig", errors="surrogateescape")
         # A quotation mark without a second one is part of a note.
         rows = csv.reader(
             io.StringIO(text, newline=""),
-            delimiter=delimiter,
+            delimiter=next((mark for mark in "\t,;" if mark.encode() in header), "\t"),
             quoting=csv.QUOTE_NONE if text.count('"') % 2 else csv.QUOTE_MINIMAL,
         )
         names = [name.strip() for name in next(rows, [])]
         while names and not names[-1]:
             del names[-1]
         lower = [name.lower() for name in names]
-        key = next((lower.index(k) for k in _ID_COLUMNS if k in lower), None)
+        key = next((lower.index(k) for k in ID_COLUMNS if k in lower), None)
         if key is None:
             raise FormatError(f"{path} has no column cluster_id or id, got {names}")
         table, odd = _cells(rows, names, key, channels)
@@ -217,17 +207,14 @@ def read_table(path: Path, channels: ChannelCells = NO_CHANNELS) -> Table:
 
 
 def _cells(
-    rows: Any, names: list[str], key: int, channels: ChannelCells
+    rows: Any, names: list[str], key: int, channels: Mapping[str, Container[int]]
 ) -> tuple[Table, dict[str, set[int]]]:
     """Return the columns of a table, and the numbers of odd rows by what is odd."""
     table: Table = {}
     odd: dict[str, set[int]] = defaultdict(set)
     seen: dict[int, set[int]] = defaultdict(set)
-    columns = [
-        (i, name, name in channels.columns)
-        for i, name in enumerate(names)
-        if name and i != key
-    ]
+    columns = [(i, n, channels.get(n.lower())) for i, n in enumerate(names)]
+    columns = [column for column in columns if column[1] and column[0] != key]
     for row in rows:
         text, line = "".join(row), rows.line_num
         if not text.strip():
@@ -240,11 +227,11 @@ def _cells(
         seen[cluster].add(line)
         if "".join(row[len(names) :]).strip():
             odd["left out cells in row {} beyond the last column"].add(line)
-        for i, name, is_channel in columns:
+        for i, name, numbers in columns:
             cell = row[i] if i < len(row) else ""
             if not cell.strip():
                 continue
-            if is_channel and not channels.fit(cell):
+            if numbers is not None and not _is_channel(cell, numbers):
                 odd["left out ch in row {}, which is no channel of the folder"].add(
                     line
                 )
@@ -254,6 +241,12 @@ def _cells(
                 odd["rows {} contradict each other, the last counts"] |= seen[cluster]
             cells[cluster] = cell
     return table, odd
+
+
+def _is_channel(cell: str, numbers: Container[int]) -> bool:
+    """Return whether a cell is one of the channels, or stands for a missing one."""
+    channel = whole_number(cell)
+    return is_missing(guessed(cell)) if channel is None else channel in numbers
 
 
 def _listed(numbers: Sequence[int]) -> str:

@@ -8,7 +8,6 @@ from typing import Any
 
 from spikelab.errors import FormatError
 from spikelab.formats.phy import cluster_tables, facts, npy
-from spikelab.formats.phy.cluster_tables import Table, are_same
 from spikelab.formats.phy.facts import HASHED, Facts, fingerprint
 from spikelab.storage.manifest import MANIFEST, load_manifest
 from spikelab.storage.remote import RemoteFolder
@@ -64,6 +63,11 @@ def remote_changes(remote: RemoteFolder, conflicting: Sequence[str]) -> list[str
 
 
 def _is_changed(path: Path, recorded: Any, exported: Facts) -> bool:
+    """Return whether a file holds something else than what was exported.
+
+    Of clusters it counts how many spikes each has. Of a table it counts what the cells
+    say, without those of silent clusters, which Phy drops.
+    """
     now = fingerprint(path)
     is_clusters = path.name == exported.spike_clusters_file
     if now == recorded and (now[1] or not is_clusters):
@@ -72,25 +76,19 @@ def _is_changed(path: Path, recorded: Any, exported: Facts) -> bool:
         if is_clusters:
             counts = {i: count for i, count in exported.counts.items() if count}
             return npy.counted(npy.read_whole(path)) != counts
-        if path.name.startswith("cluster_"):
-            return not _is_as_exported(cluster_tables.read_table(path), exported)
+        if not path.name.startswith("cluster_"):
+            return True
+        table = cluster_tables.read_table(path, {})
     except FormatError:
-        pass
-    return True
-
-
-def _is_as_exported(table: Table, exported: Facts) -> bool:
-    """Return whether a table holds the cells that were exported, and no others.
-
-    Phy drops the rows of clusters without spikes.
-    """
+        return True
     for name, found in table.items():
         column = exported.column(name)
         if column is None or not found.keys() <= exported.counts.keys():
-            return False
-        for (cluster, count), cell in zip(
-            exported.counts.items(), column.written(), strict=True
+            return True
+        for cluster, count, cell in zip(
+            exported.cluster_ids, exported.spike_counts, column.written(), strict=True
         ):
-            if not are_same(found.get(cluster, "" if count else cell), cell):
-                return False
-    return bool(table)
+            cell_now = found.get(cluster, "" if count else cell)
+            if not cluster_tables.are_same(cell_now, cell):
+                return True
+    return not table

@@ -1,7 +1,7 @@
 """What ``spikelab.json`` holds about a KiloSort or Phy folder beyond its arrays."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,28 +22,6 @@ HASHED = 2**20
 """Files of more bytes are known by their size only."""
 
 
-def _are_int64(instance: Any, attribute: "attrs.Attribute[Any]", value: Any) -> None:
-    numbers = value if isinstance(value, tuple) else (value,)
-    are_int = set(map(type, numbers)) <= {int}
-    if (
-        not are_int
-        or not -(2**63) <= min(numbers, default=0) <= max(numbers, default=0) < 2**63
-    ):
-        raise ValueError(f"{attribute.name} must be int64 numbers, got {value!r:.80}")
-
-
-def _as_tuple(values: Iterable[Any]) -> tuple[Any, ...]:
-    return tuple(values)
-
-
-def _columns(columns: Iterable[Any]) -> tuple[TableColumn, ...]:
-    """Return columns, also from the dictionaries that a manifest holds."""
-    return tuple([TableColumn(**c) if isinstance(c, dict) else c for c in columns])
-
-
-_optional = attrs.validators.optional
-
-
 @attrs.frozen(kw_only=True)
 class Facts:
     """The facts that the arrays of a folder cannot hold.
@@ -53,59 +31,31 @@ class Facts:
 
     # The export that wrote the folder, one of FORMATS; None if another program did.
     format: str | None = None
-    # Sampling rate in Hz.
-    fs_Hz: float | None = attrs.field(
-        default=None, validator=_optional(validate.is_positive)
-    )
-    # Time unit of the spike times.
-    time_unit: str = attrs.field(default="samples", validator=time_units.is_time_unit)
-    # The recording window.
-    start_time_ms: float | None = attrs.field(
-        default=None, validator=_optional(validate.is_finite)
-    )
-    length_ms: float | None = attrs.field(
-        default=None, validator=_optional(validate.is_finite)
-    )
+    # Sampling rate in Hz, time unit of the spike times, recording window.
+    fs_Hz: float | None = None
+    time_unit: str = "samples"
+    start_time_ms: float | None = None
+    length_ms: float | None = None
     # What must be added to the sample numbers in the folder.
-    first_sample: int = attrs.field(default=0, validator=_are_int64)
+    first_sample: int = 0
     # Of each unit, in the order of the recording: its cluster and number of spikes. One
     # that had some and has none any more was merged or split in Phy.
-    cluster_ids: tuple[int, ...] = attrs.field(
-        default=(), converter=_as_tuple, validator=_are_int64
-    )
-    spike_counts: tuple[int, ...] = attrs.field(
-        default=(), converter=_as_tuple, validator=_are_int64
-    )
+    cluster_ids: Sequence[int] = ()
+    spike_counts: Sequence[int] = ()
     # The attribute ``unit_id`` of each unit, int or str.
-    unit_ids: tuple[Any, ...] = attrs.field(default=(), converter=_as_tuple)
+    unit_ids: Sequence[Any] = ()
     # Order of the spikes, "unit" or "time", and the names of the arrays.
     spike_order: str = "unit"
     spike_times_file: str = "spike_times.npy"
     spike_clusters_file: str = "spike_clusters.npy"
     # The columns of the tables with the cells of all units: Phy drops those of units
     # without spikes when it saves.
-    columns: tuple[TableColumn, ...] = attrs.field(default=(), converter=_columns)
+    columns: Sequence[TableColumn] = ()
     # Where the templates come from, and the clusters whose template is a placeholder.
     templates: str | None = None
-    placeholders: tuple[int, ...] = attrs.field(
-        default=(), converter=_as_tuple, validator=_are_int64
-    )
+    placeholders: Sequence[int] = ()
     # Whether the units have the attribute ``waveform_channels``.
     waveform_channels: bool = True
-
-    def __attrs_post_init__(self) -> None:
-        """Check that there is one value per unit, and that ids differ."""
-        per_unit = [("unit_ids", self.unit_ids), ("spike_counts", self.spike_counts)]
-        per_unit += [(f"columns {c.name!r}", c.cells) for c in self.columns]
-        for name, values in per_unit:
-            if len(values) != len(self.cluster_ids):
-                raise ValueError(f"{name} must be one per unit, got {len(values)}")
-        if min(self.spike_counts, default=0) < 0 or sum(self.spike_counts) >= 2**63:
-            raise ValueError("spike_counts must not be negative, nor too large")
-        if len(set(self.cluster_ids)) != len(self.cluster_ids):
-            raise ValueError("cluster_ids must be distinct")
-        if not set(map(type, self.unit_ids)) <= {int, str}:
-            raise TypeError("unit_ids must be integers or strings")
 
     @property
     def counts(self) -> dict[int, int]:
@@ -118,9 +68,13 @@ class Facts:
 
     def write(self, folder: Path, **more: Any) -> None:
         """Write the facts, and `more`, as the manifest that completes a folder."""
-        about = attrs.asdict(self, recurse=False)
-        about["columns"] = [attrs.asdict(c, recurse=False) for c in self.columns]
-        about |= {"n_units": len(self.cluster_ids), **more}
+        about = {
+            **attrs.asdict(self, recurse=False),
+            "cluster_ids": list(self.cluster_ids),
+            "columns": [attrs.asdict(c, recurse=False) for c in self.columns],
+            "n_units": len(self.cluster_ids),
+            **more,
+        }
         write_manifest(folder, {**about, "fingerprints": fingerprints(folder)})
 
 
@@ -138,17 +92,36 @@ def parsed(manifest: dict[str, Any], where: Path) -> Facts:
             f"got {manifest.get('format')!r}"
         )
     try:
-        known = Facts(**{name: manifest[name] for name in attrs.fields_dict(Facts)})
-        for name in ("fs_Hz", "start_time_ms", "length_ms"):
-            validate.finite(name, manifest[name])
-        for name in ("spike_times_file", "spike_clusters_file"):
-            if manifest[name] not in manifest["files"]:
-                raise ValueError(
-                    f"{name} must be one of the files, got {manifest[name]!r}"
-                )
-    except (TypeError, ValueError, KeyError, AttributeError) as error:
+        known = {name: manifest[name] for name in attrs.fields_dict(Facts)}
+        known["columns"] = [TableColumn(**column) for column in known["columns"]]
+        facts = Facts(**known)
+        _check(facts, manifest["files"])
+    except (TypeError, ValueError, KeyError) as error:
         raise FormatError(f"{where} is damaged: {error}") from error
-    return known
+    return facts
+
+
+def _check(facts: Facts, files: Collection[str]) -> None:
+    """Raise TypeError or ValueError for facts that no export wrote."""
+    validate.positive("fs_Hz", facts.fs_Hz)
+    validate.finite("start_time_ms", facts.start_time_ms)
+    validate.finite("length_ms", facts.length_ms)
+    time_units.time_unit("time_unit", facts.time_unit)
+    for name in ("spike_times_file", "spike_clusters_file"):
+        if getattr(facts, name) not in files:
+            raise ValueError(f"{name} must be one of the files")
+    ids, counts = facts.cluster_ids, facts.spike_counts
+    for per_unit in (counts, facts.unit_ids, *(c.cells for c in facts.columns)):
+        if len(per_unit) != len(ids) or len(set(ids)) != len(ids):
+            raise ValueError("units must have one value each, and distinct ids")
+    numbers = [facts.first_sample, *facts.placeholders, *ids, *counts, sum(counts)]
+    are_int = set(map(type, numbers)) == {int}
+    if not are_int or min(numbers) < -(2**63) or max(numbers) >= 2**63:
+        raise ValueError("ids and counts must be int64 numbers")
+    if min(counts, default=0) < 0:
+        raise ValueError("spike_counts must not be negative")
+    if not set(map(type, facts.unit_ids)) <= {int, str}:
+        raise TypeError("unit_ids must be integers or strings")
 
 
 def fingerprints(folder: Path) -> dict[str, list[Any]]:

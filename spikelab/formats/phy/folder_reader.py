@@ -1,7 +1,7 @@
 """Reading KiloSort and Phy folders, of spikelab or of other programs."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Sequence
 from pathlib import Path
 from typing import Any, Unpack
 
@@ -22,7 +22,7 @@ from spikelab.formats.phy import (
     templates,
     unit_columns,
 )
-from spikelab.formats.phy.cluster_tables import ChannelCells, Table
+from spikelab.formats.phy.cluster_tables import Table
 from spikelab.formats.phy.facts import Facts
 from spikelab.formats.phy.params import PARAMS_FILE, read_params, read_sample_rate
 from spikelab.formats.phy.spike_arrays import Units
@@ -158,89 +158,62 @@ class FolderReader(ReaderOptions):
         """Return the recording in a folder, or the stack of those in its folders."""
         if not folder.is_dir():
             raise NotADirectoryError(f"folder must name a folder, got {folder}")
-        if not stacks.is_stack(folder):
-            return self._read_recording(folder)
+        return stacks.read(folder, self._read_slice) or self._read_recording(folder)
+
+    def _read_slice(self, folder: Path) -> SpikeData:
         window = {"start_time_ms": self.start_time_ms, "length_ms": self.length_ms}
-        refuse_options(stacks.KIND, **window)
-        return stacks.read(folder, self._read_recording)
+        refuse_options("SpikeSliceStack", **window)
+        return self._read_recording(folder)
 
     def _read_recording(self, folder: Path) -> SpikeData:
         known = self._facts(folder)
         units = spike_arrays.read(folder, known)
-        start, length = known.start_time_ms, known.length_ms
-        trains = units.trains
-        if known.format is None and start is None:
-            first, _ = trains.extremes()
-            if first < 0:
-                raise FormatError(
-                    f"{folder} holds a spike at {first} ms, before 0; "
-                    "give start_time_ms, the start of the recording"
-                )
-        places = channels.read(
+        start, length, trains = known.start_time_ms, known.length_ms, units.trains
+        if known.format is None and start is None and trains.extremes()[0] < 0:
+            raise FormatError(
+                f"{folder} holds a spike at {trains.extremes()[0]} ms, before 0; "
+                "give start_time_ms, the start of the recording"
+            )
+        start = start or 0.0
+        if length is not None:
+            edge = max(abs(start), abs(start + length))
+            slack = time_units.rounding_ms(known.time_unit, known.fs_Hz, edge)
+            trains = trains.moved_into(start, length, slack)
+        electrodes, positions = channels.read(
             folder, self.channel_map_file, self.channel_positions_file
         )
-        cells = _channel_cells(folder, known, *places)
-        tables = cluster_tables.read_tables(folder, cells)
-        named = self._named_table(folder, tables, cells)
-        table = {**cluster_tables.combined(tables), **named}
-        rows = self._attributes(folder, known, units, table, *places)
-        if length is not None:
-            edge = max(abs(start or 0.0), abs((start or 0.0) + length))
-            slack = time_units.rounding_ms(known.time_unit, known.fs_Hz, edge)
-            trains = trains.moved_into(start or 0.0, length, slack)
-        kept = self._kept(units.ids, named)
+        in_tables = _channels_in_tables(folder, known, electrodes, positions)
+        tables = cluster_tables.read_tables(folder, in_tables)
+        exported = [column.name for column in known.columns]
+        table = cluster_tables.combined(tables, exported)
+        kept = list(range(len(units.ids)))
+        if self.cluster_info_tsv is not None:
+            path = folder / os.fspath(self.cluster_info_tsv)
+            if path not in tables and path.is_file():
+                tables[path] = cluster_tables.read_table(path, in_tables)
+            named = cluster_tables.combined({path: tables.get(path, {})}, exported)
+            table |= named
+            kept = self._kept(units.ids, named)
+        rows = [{"unit_id": i} for i in unit_columns.read_ids(table, known, units)]
+        unit_columns.add_cells(rows, unit_columns.read_cells(table, known, units))
+        _add_arrays(rows, folder, known, units, electrodes, positions)
         if len(kept) < len(units.ids):
             trains = trains.of_units(kept)
         return build(
             SpikeData,
             train=trains,
-            start_time=start or 0.0,
+            start_time=start,
             length=length,
             neuron_attributes=[rows[unit] for unit in kept],
             metadata=metadata_of([units.ids[unit] for unit in kept], known.fs_Hz),
         )
 
-    def _attributes(
-        self,
-        folder: Path,
-        known: Facts,
-        units: Units,
-        table: Table,
-        electrodes: NDArray[np.int64] | None,
-        positions: NDArray[Any] | None,
-    ) -> list[dict[str, Any]]:
-        """Return what the tables, the templates and the amplitudes tell of each unit."""
-        rows = [{"unit_id": i} for i in unit_columns.read_ids(table, known, units)]
-        unit_columns.add_cells(rows, unit_columns.read_cells(table, known, units))
-        if known.format == "kilosort":
-            # Here the arrays have an entry for each unit, not for each channel.
-            peaks = [units.exported.get(i, -1) for i in units.ids]
-            channels.add_channels(rows, peaks, electrodes, positions)
-            return rows
-        peaks = templates.add_templates(rows, folder, known, units, electrodes)
-        spike_arrays.add_amplitudes(rows, folder, units)
-        new = rows
-        if known.format == "phy":
-            # Phy needs channels and positions also where the export knew none.
-            at = {i: n for n, i in enumerate(units.ids)}
-            old = [rows[at[i]] for i in units.exported]
-            numbers = UnitTable(old, len(old)).electrodes
-            if not all(type(number) is int for number in numbers):
-                electrodes = None
-            if not all(map(channels.has_location, old)):
-                positions = None
-            new = [rows[n] for i, n in at.items() if i not in units.exported]
-            peaks = [peaks[n] for i, n in at.items() if i not in units.exported]
-        channels.add_channels(new, peaks, electrodes, positions)
-        return rows
-
     def _facts(self, folder: Path) -> Facts:
         """Return what is known of a folder: the options, spikelab.json, params.py."""
         names = attrs.fields_dict(Facts).keys() & ReadOptions.__annotations__
         given = {name: getattr(self, name) for name in names}
-        known = attrs.evolve(
-            facts.read(folder), **{k: v for k, v in given.items() if v is not None}
-        )
+        given = {name: value for name, value in given.items() if value is not None}
+        known = attrs.evolve(facts.read(folder), **given)
         if known.fs_Hz is None:
             known = attrs.evolve(known, fs_Hz=read_sample_rate(folder))
         if known.fs_Hz is None and known.time_unit == "samples":
@@ -250,28 +223,15 @@ class FolderReader(ReaderOptions):
             )
         return known
 
-    def _named_table(
-        self, folder: Path, tables: Mapping[Path, Table], cells: ChannelCells
-    ) -> Table:
-        """Return the table that the caller named, an empty one if it is not there."""
-        if self.cluster_info_tsv is None:
-            return {}
-        path = folder / os.fspath(self.cluster_info_tsv)
-        if path in tables:
-            return tables[path]
-        return cluster_tables.read_table(path, cells) if path.is_file() else {}
-
     def _kept(self, ids: Sequence[int], named: Table) -> list[int]:
         """Return the positions of the units that the caller wants."""
-        lower = {name.lower(): cells for name, cells in named.items()}
-        labels = {**lower.get("kslabel", {}), **lower.get("group", {})}
-        if self.cluster_info_tsv is not None and not labels:
+        labels = {**named.get("KSLabel", {}), **named.get("group", {})}
+        if not labels:
             lacking = "no column group or KSLabel in" if named else "there is no file"
             warn(
                 f"cluster_info_tsv: {lacking} {self.cluster_info_tsv}, "
                 "so all units are read"
             )
-        if not labels:
             return list(range(len(ids)))
         wanted = {"good", "mua", *(["noise"] if self.include_noise else [])}
         of_units = [labels.get(i, "").strip() for i in ids]
@@ -284,22 +244,54 @@ class FolderReader(ReaderOptions):
         return kept
 
 
-def _channel_cells(
+def _channels_in_tables(
     folder: Path,
     known: Facts,
     electrodes: NDArray[np.int64] | None,
     positions: NDArray[Any] | None,
-) -> ChannelCells:
-    """Return which cells of tables must be channels: ``ch``, if Phy may have written it."""
-    columns = {"ch", "channel"} - {column.name for column in known.columns}
-    if known.format == "kilosort":  # whose map has an entry for each unit
-        return ChannelCells(columns)
-    if electrodes is not None:
-        return ChannelCells(columns, set(electrodes.tolist()))
-    found = read_params(folder).get("n_channels_dat", 0)
-    n_channels = len(positions) if positions is not None else found
-    is_count = isinstance(n_channels, int | float) and 1 <= n_channels < 2**24
-    return ChannelCells(columns, range(int(n_channels)) if is_count else None)
+) -> dict[str, Container[int]]:
+    """Return the columns of tables that Phy may have filled with channels, and these."""
+    numbers: Container[int] = range(2**63)
+    if known.format == "kilosort":
+        pass  # whose map has an entry for each unit
+    elif electrodes is not None:
+        numbers = set(electrodes.tolist())
+    elif positions is not None:
+        numbers = range(len(positions))
+    else:
+        found = read_params(folder).get("n_channels_dat")
+        if isinstance(found, int | float) and 1 <= found < 2**24:
+            numbers = range(int(found))
+    exported = {column.name for column in known.columns}
+    return dict.fromkeys({"ch", "channel"} - exported, numbers)
+
+
+def _add_arrays(
+    rows: list[dict[str, Any]],
+    folder: Path,
+    known: Facts,
+    units: Units,
+    electrodes: NDArray[np.int64] | None,
+    positions: NDArray[Any] | None,
+) -> None:
+    """Add what templates, amplitudes and channels tell of each unit."""
+    if known.format == "kilosort":
+        # Here the arrays have an entry for each unit, not for each channel.
+        peaks = [units.exported.get(i, -1) for i in units.ids]
+        channels.add_channels(rows, peaks, electrodes, positions)
+        return
+    peaks = templates.add_templates(rows, folder, known, units, electrodes)
+    units.add_amplitudes(rows, folder)
+    n_old = 0
+    if known.format == "phy":
+        # Phy needs channels and positions also where the export knew none.
+        n_old = len(units.exported)
+        numbers = UnitTable(rows[:n_old], n_old).electrodes
+        if not all(type(number) is int for number in numbers):
+            electrodes = None
+        if not all(map(channels.has_location, rows[:n_old])):
+            positions = None
+    channels.add_channels(rows[n_old:], peaks[n_old:], electrodes, positions)
 
 
 def read(

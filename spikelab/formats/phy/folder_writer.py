@@ -3,6 +3,7 @@
 import abc
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
@@ -10,15 +11,11 @@ import attrs
 import numpy as np
 
 from spikelab.formats.base import Loss, StrPath, Writer
-from spikelab.formats.phy import curation, folder_reader, stacks
+from spikelab.formats.phy import curation, stacks
 from spikelab.formats.phy.facts import Facts
+from spikelab.formats.phy.folder_reader import FolderReader, metadata_of
 from spikelab.formats.phy.spike_arrays import n_together
-from spikelab.formats.phy.unit_columns import (
-    LARGEST_ID,
-    changed_units,
-    is_small_id,
-    losses_of_cells,
-)
+from spikelab.formats.phy.unit_columns import changed_units, losses_of_cells
 from spikelab.spikedata import time_units
 from spikelab.spikedata.data_object import DataObject
 from spikelab.spikedata.differences import NOT_LOST, equal
@@ -30,7 +27,7 @@ from spikelab.storage.remote import Existing, RemoteFolder
 R = TypeVar("R")
 
 
-@attrs.frozen(eq=False, kw_only=True)
+@attrs.frozen(eq=False, kw_only=True, slots=False)
 class Plan(abc.ABC):
     """What a folder will hold of a recording."""
 
@@ -45,11 +42,22 @@ class Plan(abc.ABC):
         """Write all files, ``spikelab.json`` last."""
 
     @abc.abstractmethod
-    def rows(self) -> list[dict[str, Any]]:
+    def _rows(self) -> list[dict[str, Any]]:
         """Return the attributes of each unit as they will be read."""
 
-    def waveform_losses(self, rows: list[dict[str, Any]]) -> Iterable[str]:
-        """Return in words what is lost of the waveforms; `rows` are read back."""
+    @cached_property
+    def carried(self) -> SpikeData:
+        """The recording as a reader makes it."""
+        return SpikeData(
+            self.sd.spike_trains,
+            length=self.sd.length,
+            start_time=self.sd.start_time,
+            neuron_attributes=self._rows(),
+            metadata=metadata_of(self.facts.cluster_ids, self.facts.fs_Hz),
+        )
+
+    def waveform_losses(self) -> Iterable[str]:
+        """Return in words what is lost of the waveforms."""
         return ()
 
     def raw_losses(self) -> Iterator[str]:
@@ -68,8 +76,8 @@ class Plan(abc.ABC):
 
     def losses(self) -> Iterator[str]:
         """Yield in words what is lost of the recording."""
-        sd, unit = self.sd, self.facts.time_unit
-        trains, fs_Hz = sd.spike_trains, self.facts.fs_Hz
+        sd, unit, fs_Hz = self.sd, self.facts.time_unit, self.facts.fs_Hz
+        trains = sd.spike_trains
         moved = trains.rounding(lambda t: time_units.there_and_back(t, unit, fs_Hz))
         if moved > 4 * np.spacing(trains.largest_ms()):
             yield f"spike times are rounded to {unit}, by up to {moved:.3g} ms"
@@ -80,8 +88,8 @@ class Plan(abc.ABC):
                 f"start_time {sd.start_time} ms (kept in spikelab.json, for spikelab "
                 "only)"
             )
-        rows = self.rows()
-        yield from self.waveform_losses(rows)
+        yield from self.waveform_losses()
+        rows, metadata = self.carried.neuron_attributes or [], self.carried.metadata
         for key, column in self.table.columns.items():
             name = f"neuron_attributes[{str(key)!r}]"
             if key in self.renamed:
@@ -91,25 +99,13 @@ class Plan(abc.ABC):
                 yield from losses_of_cells(column, rows)
             elif changed_units(column, rows):
                 yield f"{name} ({self.left_out[key]})"
-        carried = self._metadata()
-        for key, value in (sd.metadata or {}).items():
-            if key not in NOT_LOST and not equal(value, carried.get(key)):
-                yield "metadata"
-                break
+        given = sd.metadata or {}
+        if any(
+            key not in NOT_LOST and not equal(value, metadata.get(key))
+            for key, value in given.items()
+        ):
+            yield "metadata"
         yield from self.raw_losses()
-
-    def carried(self) -> SpikeData:
-        """Return the recording as a reader makes it."""
-        return SpikeData(
-            self.sd.spike_trains,
-            length=self.sd.length,
-            start_time=self.sd.start_time,
-            neuron_attributes=self.rows(),
-            metadata=self._metadata(),
-        )
-
-    def _metadata(self) -> dict[str, Any]:
-        return folder_reader.metadata_of(self.facts.cluster_ids, self.facts.fs_Hz)
 
 
 @attrs.frozen(eq=False)
@@ -181,8 +177,10 @@ class ClusterFolderWriter(Writer[R, Folders]):
         Raises ValueError for one that cannot be written.
         """
 
-    def _check_recording(self, sd: SpikeData, time_unit: str) -> None:
-        """Raise ValueError if times or ids do not fit."""
+    def _facts(
+        self, sd: SpikeData, time_unit: str, clusters: Sequence[int], **more: Any
+    ) -> Facts:
+        """Return what ``spikelab.json`` says; raise if times or ids do not fit."""
         if time_unit == "samples":
             largest = max(abs(sd.start_time), abs(sd.start_time + sd.length))
             time_units.fits_int64("spike times", largest, self.fs_Hz)
@@ -191,26 +189,16 @@ class ClusterFolderWriter(Writer[R, Folders]):
                 f"cluster_ids must hold one id per unit, "
                 f"got {len(self.cluster_ids)} for {sd.N} units"
             )
-
-    def _facts(self, sd: SpikeData, clusters: Sequence[int], **more: Any) -> Facts:
         return Facts(
             format=self.method.removeprefix("to_"),
             fs_Hz=float(self.fs_Hz),
+            time_unit=time_unit,
             start_time_ms=float(sd.start_time),
             length_ms=float(sd.length),
-            cluster_ids=clusters,
+            cluster_ids=list(clusters),
             spike_counts=sd.spike_trains.counts.tolist(),
             **more,
         )
-
-    def _check_small_ids(self) -> None:
-        """Raise ValueError for ids that SpikeInterface and phylib cannot take."""
-        for cluster in self.cluster_ids or ():
-            if not is_small_id(cluster):
-                raise ValueError(
-                    f"cluster_ids must lie in 0..{LARGEST_ID - 1} for a folder that "
-                    f"SpikeInterface opens, got {cluster}"
-                )
 
     def _prepared(self, obj: DataObject) -> Folders:
         plans = {}
@@ -244,10 +232,10 @@ class ClusterFolderWriter(Writer[R, Folders]):
             stacks.write(staged, folders.obj, self.method.removeprefix("to_"))
 
     def _read(self, staged: Path) -> DataObject:
-        return folder_reader.FolderReader().read(staged)
+        return FolderReader().read(staged)
 
     def _carried(self, folders: Folders) -> DataObject:
-        carried = [plan.carried() for plan in folders.plans.values()]
+        carried = [plan.carried for plan in folders.plans.values()]
         return stacks.made_of(carried, folders.obj)
 
     def _atol_ms(self, folders: Folders) -> float:

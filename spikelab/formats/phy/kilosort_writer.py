@@ -10,10 +10,15 @@ import numpy as np
 from spikelab import validate
 from spikelab.formats.base import StrPath
 from spikelab.formats.functions import export_function
-from spikelab.formats.phy import npy, spike_arrays, stacks
+from spikelab.formats.phy import spike_arrays, stacks
 from spikelab.formats.phy.folder_writer import ClusterFolderWriter, Plan, joined
 from spikelab.formats.phy.params import PARAMS_FILE, write_params
-from spikelab.formats.phy.unit_columns import GROUP_FILE, add_cells, label_column
+from spikelab.formats.phy.unit_columns import (
+    GROUP_FILE,
+    add_cells,
+    check_small_ids,
+    label_column,
+)
 from spikelab.spikedata import time_units
 from spikelab.spikedata.data_object import DataObject
 from spikelab.spikedata.spikedata import SpikeData
@@ -24,10 +29,7 @@ from spikelab.storage.manifest import MANIFEST
 
 SpikeOrder = Literal["unit", "time"]
 
-_STANDARD_NAMES = {
-    "spike_times_file": "spike_times.npy",
-    "spike_clusters_file": "spike_clusters.npy",
-}
+_STANDARD_NAMES = ("spike_times.npy", "spike_clusters.npy")
 
 _OWN_FILES = (MANIFEST, "channel_map.npy", GROUP_FILE, PARAMS_FILE)
 
@@ -37,7 +39,7 @@ def _is_order(instance: Any, attribute: "attrs.Attribute[str]", value: Any) -> N
         raise ValueError(f"spike_order must be 'unit' or 'time', got {value!r}")
 
 
-@attrs.frozen(eq=False, kw_only=True)
+@attrs.frozen(eq=False, kw_only=True, slots=False)
 class KiloSortPlan(Plan):
     """What a KiloSort folder will hold of a recording."""
 
@@ -48,20 +50,18 @@ class KiloSortPlan(Plan):
         facts, electrodes = self.facts, self.table.electrode_numbers
         spike_arrays.write(folder, self.sd.spike_trains, facts)
         if electrodes is not None:
-            npy.write(folder / "channel_map.npy", np.array(electrodes, dtype=np.int64))
+            np.save(folder / "channel_map.npy", np.array(electrodes, dtype=np.int64))
         if self.opens_elsewhere:
             write_params(folder, facts.fs_Hz, max([0, *(electrodes or ())]) + 1)
         for labels in facts.columns:
             labels.write(folder / GROUP_FILE, facts.cluster_ids)
         facts.write(folder)
 
-    def rows(self) -> list[dict[str, Any]]:
-        """Return the attributes of each unit as they will be read."""
+    def _rows(self) -> list[dict[str, Any]]:
         rows: list[dict[str, Any]] = [{"unit_id": i} for i in self.facts.cluster_ids]
         add_cells(rows, [(labels, labels.cells) for labels in self.facts.columns])
-        for row, electrode in zip(
-            rows, self.table.electrode_numbers or (), strict=False
-        ):
+        electrodes = self.table.electrode_numbers or ()
+        for row, electrode in zip(rows, electrodes, strict=False):
             row["electrode"] = electrode
         return rows
 
@@ -137,60 +137,59 @@ class KiloSortWriter(ClusterFolderWriter[tuple[str, str]]):
     )
     spike_order: SpikeOrder = attrs.field(default="unit", validator=_is_order)
 
-    @property
-    def _names(self) -> dict[str, str]:
-        """The names of the two arrays, by option."""
-        return {name: getattr(self, name) for name in _STANDARD_NAMES}
-
     def __attrs_post_init__(self) -> None:
         """Check that no file is named twice, and that others can take the ids."""
         # File systems without case would mix them up.
-        names = [name.lower() for name in self._names.values()]
-        if names[0] == names[1] or set(names) & set(_OWN_FILES):
+        times, clusters = self.spike_times_file, self.spike_clusters_file
+        names = {times.lower(), clusters.lower()}
+        if len(names) < 2 or names & set(_OWN_FILES):
             raise ValueError(
-                f"{' and '.join(self._names)} must differ, and differ from "
-                f"{_OWN_FILES}, got {' and '.join(map(repr, self._names.values()))}"
+                "spike_times_file and spike_clusters_file must differ, and differ from "
+                f"{_OWN_FILES}, got {times!r} and {clusters!r}"
             )
         if self.spike_order == "time":
-            self._check_small_ids()
+            check_small_ids("cluster_ids", self.cluster_ids or ())
 
-    def _plan(self, sd: SpikeData) -> "KiloSortPlan":
-        self._check_recording(sd, self.time_unit)
+    def _plan(self, sd: SpikeData) -> KiloSortPlan:
         table = sd.unit_table
         clusters = range(sd.N) if self.cluster_ids is None else self.cluster_ids
+        names = self.spike_times_file, self.spike_clusters_file
         # Whether readers that look for params.py would read the folder right.
         opens_elsewhere = (
             self.spike_order == "time"
             and self.time_unit == "samples"
-            and self._names == _STANDARD_NAMES
+            and names == _STANDARD_NAMES
         )
+        columns = [label_column(table)[1]] if opens_elsewhere and sd.N else []
         facts = self._facts(
             sd,
+            self.time_unit,
             clusters,
-            time_unit=self.time_unit,
-            unit_ids=clusters,
+            unit_ids=list(clusters),
             spike_order=self.spike_order,
-            columns=[label_column(table)[0]] if opens_elsewhere and sd.N else [],
-            **self._names,
+            columns=columns,
+            spike_times_file=names[0],
+            spike_clusters_file=names[1],
         )
         electrode = next((k for k in ELECTRODE_KEYS if k in table.columns), None)
-        written = [column.attribute for column in facts.columns]
+        written = [column.attribute for column in columns]
+        others = [key for key in table.columns if key not in written]
         return KiloSortPlan(
             sd=sd,
             table=table,
             facts=facts,
             renamed={} if table.electrode_numbers is None else {electrode: "electrode"},
-            left_out={
-                key: "no array holds it" for key in table.columns if key not in written
-            },
+            left_out=dict.fromkeys(others, "no array holds it"),
             opens_elsewhere=opens_elsewhere,
         )
 
     def _written(self, obj: DataObject, target: StrPath) -> tuple[str, str]:
         if isinstance(obj, SpikeSliceStack):
             return joined(target, stacks.WINDOWS_FILE), os.fspath(target)
-        times, clusters = self._names.values()
-        return joined(target, times), joined(target, clusters)
+        return (
+            joined(target, self.spike_times_file),
+            joined(target, self.spike_clusters_file),
+        )
 
 
 export_spikedata_to_kilosort = export_function(

@@ -5,7 +5,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from tokenize import TokenError
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -13,6 +13,9 @@ from numpy.typing import DTypeLike, NDArray
 from spikelab import validate
 from spikelab.errors import FormatError, warn
 from spikelab.spikedata.spike_trains import BLOCK, CACHED
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 _HEADERS = {
     (1, 0): np.lib.format.read_array_header_1_0,
@@ -43,17 +46,10 @@ def created(
         yield append
 
 
-def write(path: Path, array: NDArray[Any]) -> None:
-    """Write an array as a whole."""
-    np.save(path, np.ascontiguousarray(array))
-
-
 def read(
     path: Path, ndim: int | None = None, shape: tuple[int, ...] | None = None
 ) -> NDArray[Any]:
-    """Return an array of real numbers, mapped from the disk.
-
-    Nothing is unpickled, and a size that the file does not have is not believed.
+    """Return an array of real numbers, mapped from the disk and never unpickled.
 
     Raises
     ------
@@ -121,15 +117,15 @@ def read_whole(path: Path, n_rows: int | None = None) -> NDArray[Any]:
     return whole
 
 
-@contextlib.contextmanager
-def leaving_out() -> Iterator[None]:
-    """Leave out what the block cannot read, with a warning if the file is there."""
+def optional(read: Callable[P, T], *args: P.args, **options: P.kwargs) -> T | None:
+    """Return what `read` does, None if a file is not there or, with a warning, odd."""
     try:
-        yield
+        return read(*args, **options)
     except FileNotFoundError:
-        pass
+        return None
     except FormatError as error:
         warn(f"left out: {error}")
+        return None
 
 
 def counted(clusters: NDArray[Any]) -> dict[int, int]:
@@ -140,7 +136,7 @@ def counted(clusters: NDArray[Any]) -> dict[int, int]:
         ids, of_runs = np.unique(clusters[ends - 1], return_inverse=True)
         counts = np.zeros(len(ids), dtype=np.int64)
         np.add.at(counts, of_runs, np.diff(ends, prepend=0))
-    elif 0 <= clusters.min() <= (highest := int(clusters.max())) < 2**22:
+    elif clusters.min() >= 0 and (highest := int(clusters.max())) < 2**22:
         counts, step = np.zeros(highest + 1, dtype=np.int64), max(BLOCK, highest)
         for start in range(0, len(clusters), step):  # each is converted to int64
             block = clusters[start : start + step]

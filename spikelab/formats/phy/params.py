@@ -6,25 +6,23 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from spikelab import validate
 from spikelab.errors import FormatError
+from spikelab.spikedata.time_units import rate_Hz
 
 PARAMS_FILE = "params.py"
 
 _LARGEST = 2**16
 """A file of more bytes is not read."""
 
-_NUMBERS: dict[str, Any] = {
-    **{t.__name__: t for t in (float, int, round, np.float32, np.float64)},
-    **{t.__name__: t for t in (np.int32, np.int64, np.uint32, np.uint64)},
+_FUNCTIONS: dict[str, Any] = {
+    **dict.fromkeys(("float", "float32", "float64"), float),
+    **dict.fromkeys(("int", "int32", "int64", "uint32", "uint64"), int),
+    "round": round,
 }
-"""What makes a number of another."""
+"""Python's and NumPy's functions that make a number of another."""
 
 _OPERATORS: dict[type[ast.AST], Any] = {
-    ast.UAdd: operator.pos,
-    ast.USub: operator.neg,
     ast.Add: operator.add,
     ast.Sub: operator.sub,
     ast.Mult: operator.mul,
@@ -33,21 +31,19 @@ _OPERATORS: dict[type[ast.AST], Any] = {
     ast.Pow: operator.pow,
 }
 
-_NO_VALUE = (ArithmeticError, LookupError, RecursionError, TypeError, ValueError)
-
 
 def write_params(
     folder: Path,
     fs_Hz: float | None,
     n_channels: int,
-    dat_path: Any = (),
+    dat_path: str | None = None,
     dtype: str = "int16",
 ) -> None:
     """Write ``params.py``.
 
     neo finds ``name = value`` by a pattern: no comments, no spaces in values.
     """
-    values = {
+    values: dict[str, Any] = {
         "dat_path": dat_path or [],
         "n_channels_dat": n_channels,
         "dtype": dtype,
@@ -91,30 +87,18 @@ def read_params(folder: Path) -> dict[str, Any]:
     return values
 
 
-def _assign(target: ast.expr, expression: ast.expr, values: dict[str, Any]) -> None:
-    """Add to the values what an assignment makes of a name or a tuple of names."""
-    match target, expression:
-        case ast.Name(id=name), _:
-            try:
-                values[name] = _value(expression, values)
-            except _NO_VALUE:
-                values.pop(name, None)
-        case (ast.Tuple(elts=targets), ast.Tuple(elts=parts)):
-            for each, part in zip(targets, parts, strict=False):
-                _assign(each, part, values)
-
-
 def read_sample_rate(folder: Path) -> float | None:
-    """Return the ``sample_rate`` in ``params.py``, None if none is found.
+    """Return the ``sample_rate`` in ``params.py`` in Hz, None if none is found.
 
-    Raises FormatError for one that is not a positive number.
+    Warn if it may be in kHz: a rate of 1, as of spikes in seconds, is none. Raises
+    FormatError for one that is not a positive number.
     """
-    values = read_params(folder)
-    rate = values.get("sample_rate", [])
+    rate = read_params(folder).get("sample_rate", [])
     if isinstance(rate, list):
         return None
     try:
-        return validate.positive("sample_rate", rate)
+        is_fast = validate.positive("sample_rate", rate) <= 1.0
+        return float(rate) if is_fast else rate_Hz("sample_rate", rate)
     except (TypeError, ValueError) as error:
         raise FormatError(f"{folder / PARAMS_FILE}: {error}") from error
 
@@ -127,11 +111,27 @@ def _parsed(text: str) -> list[ast.stmt] | None:
         return None
 
 
-def _value(node: ast.expr, values: dict[str, Any]) -> Any:
-    """Return a constant, a list of values, or the result of arithmetic with floats.
+def _assign(target: ast.expr, expression: ast.expr, values: dict[str, Any]) -> None:
+    """Add to the values what an assignment makes of a name or a tuple of names."""
+    match target, expression:
+        case ast.Name(id=name), _:
+            try:
+                values[name] = _value(expression, values)
+            except (
+                ArithmeticError,
+                LookupError,
+                RecursionError,
+                TypeError,
+                ValueError,
+            ):
+                values.pop(name, None)
+        case (ast.Tuple(elts=targets), ast.Tuple(elts=parts)):
+            for each, part in zip(targets, parts, strict=False):
+                _assign(each, part, values)
 
-    Raises ArithmeticError, LookupError, TypeError or ValueError for anything else.
-    """
+
+def _value(node: ast.expr, values: dict[str, Any]) -> Any:
+    """Return a constant, a list of values, or the result of arithmetic with floats."""
     match node:
         case ast.Constant(value=value):
             return value
@@ -140,7 +140,8 @@ def _value(node: ast.expr, values: dict[str, Any]) -> Any:
         case ast.Tuple(elts=parts) | ast.List(elts=parts):
             return [_value(part, values) for part in parts]
         case ast.UnaryOp(op=ast.USub() | ast.UAdd() as sign, operand=operand):
-            return float(_OPERATORS[type(sign)](_value(operand, values)))
+            number = float(_value(operand, values))
+            return -number if isinstance(sign, ast.USub) else number
         case ast.BinOp(left=left, op=sign, right=right):
             a, b = (float(_value(side, values)) for side in (left, right))
             return float(_OPERATORS[type(sign)](a, b))
@@ -148,6 +149,6 @@ def _value(node: ast.expr, values: dict[str, Any]) -> Any:
             func=ast.Name(id=name) | ast.Attribute(value=ast.Name(), attr=name),
             args=[argument],
         ):
-            return float(_NUMBERS[name](float(_value(argument, values))))
+            return float(_FUNCTIONS[name](float(_value(argument, values))))
         case _:
             raise ValueError(f"not arithmetic: {ast.dump(node):.80}")

@@ -1,6 +1,7 @@
 """The writer of Phy folders."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -19,14 +20,19 @@ from spikelab.formats.phy.folder_writer import ClusterFolderWriter, Plan, joined
 from spikelab.formats.phy.params import PARAMS_FILE, write_params
 from spikelab.formats.phy.raw import RAW_FILE, Raw
 from spikelab.formats.phy.templates import Placed, Templates
-from spikelab.formats.phy.unit_columns import UnitColumns, add_cells, unit_columns
+from spikelab.formats.phy.unit_columns import (
+    UnitColumns,
+    add_cells,
+    check_small_ids,
+    unit_columns,
+)
 from spikelab.spikedata import time_units
 from spikelab.spikedata.data_object import DataObject
 from spikelab.spikedata.spikedata import SpikeData
 from spikelab.spikedata.spikeslicestack import SpikeSliceStack
 
 
-@attrs.frozen(eq=False, kw_only=True)
+@attrs.frozen(eq=False, kw_only=True, slots=False)
 class PhyPlan(Plan):
     """What a Phy folder will hold of a recording."""
 
@@ -37,50 +43,44 @@ class PhyPlan(Plan):
     amplitudes: list[NDArray[Any]] | None  # one per spike of each unit, if known
     columns: UnitColumns  # what stands in tables
 
-    def write(self, folder: Path) -> None:
-        """Write all files, ``spikelab.json`` last."""
-        known, clusters = self.facts, self.facts.cluster_ids
-        spike_arrays.write(
-            folder, self.sd.spike_trains, known, copies=["spike_templates.npy"]
-        )
-        if self.amplitudes is not None:
-            spike_arrays.write_amplitudes(folder, self.amplitudes, clusters)
-        self.channels.write(folder)
-        waveforms = self._waveforms()
-        templates.write(folder, waveforms, self.channels, clusters)
-        self.columns.write(folder, clusters)
-        raw = self.raw if self.writes_raw else None
-        if raw is not None:
-            raw.write(folder)
-        write_params(
-            folder,
-            known.fs_Hz,
-            n_channels=int(self.channels.numbers.max()) + 1,
-            dat_path=None if raw is None else RAW_FILE,
-            dtype="int16" if raw is None else raw.dtype,
-        )
-        flat = [i for i, w in zip(clusters, waveforms, strict=True) if w is None]
-        known.write(folder, placeholders=flat)
-
-    def _waveforms(self) -> list[Placed | None]:
-        """Return the template of each unit and the channels of its columns."""
+    @cached_property
+    def waveforms(self) -> list[Placed | None]:
+        """The template of each unit and the channels of its columns."""
         if self.facts.templates == "raw_data" and self.raw is not None:
             return templates.averages(self.sd.spike_trains, self.raw)
         return self.templates.placed(self.channels)
 
-    def rows(self) -> list[dict[str, Any]]:
-        """Return the attributes of each unit as they will be read."""
+    def write(self, folder: Path) -> None:
+        """Write all files, ``spikelab.json`` last."""
+        facts, clusters = self.facts, self.facts.cluster_ids
+        copies = ["spike_templates.npy"]
+        spike_arrays.write(folder, self.sd.spike_trains, facts, copies)
+        if self.amplitudes is not None:
+            spike_arrays.write_amplitudes(folder, self.amplitudes, clusters)
+        self.channels.write(folder)
+        templates.write(folder, self.waveforms, self.channels, clusters)
+        self.columns.write(folder, clusters)
+        params: dict[str, Any] = {"n_channels": int(self.channels.numbers.max()) + 1}
+        if self.raw is not None and self.writes_raw:
+            self.raw.write(folder)
+            params |= {"dat_path": RAW_FILE, "dtype": self.raw.dtype}
+        write_params(folder, facts.fs_Hz, **params)
+        pairs = zip(clusters, self.waveforms, strict=True)
+        facts.write(folder, placeholders=[i for i, found in pairs if found is None])
+
+    def _rows(self) -> list[dict[str, Any]]:
         rows: list[dict[str, Any]] = [{"unit_id": i} for i in self.facts.unit_ids]
         add_cells(rows, [(column, column.cells) for column in self.facts.columns])
         told = self.channels if self.facts.waveform_channels else None
-        templates.add_as_read(rows, self._waveforms(), told)
+        templates.add_as_read(rows, self.waveforms, told)
         for row, values in zip(rows, self.amplitudes or (), strict=False):
             row[spike_arrays.AMPLITUDES] = values
         return rows
 
+    @cached_property
     def carried(self) -> SpikeData:
-        """Return the recording as a reader makes it."""
-        carried = super().carried()
+        """The recording as a reader makes it, with raw data that are written."""
+        carried = super().carried
         if self.writes_raw and self.raw is not None:
             carried.raw_data = np.asarray(self.raw.data, dtype=self.raw.dtype)
             carried.raw_time = np.asarray(self.sd.raw_time, dtype=np.float64)
@@ -89,31 +89,12 @@ class PhyPlan(Plan):
     def cautions(self) -> Iterator[str]:
         """Yield what the user should know."""
         yield from super().cautions()
-        columns = self.columns
-        left_out = [key for key in columns.left_out if key != "unit_id"]
-        if "unit_id" in columns.left_out:
-            yield f"to_phy: unit_id left out: {columns.left_out['unit_id']}"
-        if left_out:
-            yield (
-                f"to_phy: neuron_attributes {', '.join(map(str, left_out))} left "
-                "out: tables of Phy hold numbers, booleans, and texts that begin with a "
-                "letter, under names that do"
-            )
-        if columns.bad_labels:
-            yield (
-                f"to_phy: labels {', '.join(columns.bad_labels)} become "
-                "'unsorted': Phy and neo read texts that begin with a letter"
-            )
-        if columns.renamed:
-            yield (
-                f"to_phy: neuron_attributes {', '.join(columns.renamed)} are written as "
-                "unit_<name>, because Phy has columns of these names; spikelab reads "
-                "them under their own"
-            )
+        yield from self.columns.cautions
 
-    def waveform_losses(self, rows: list[dict[str, Any]]) -> Iterator[str]:
-        """Return in words what is lost of the waveforms; `rows` are read back."""
-        return self.templates.losses(self.channels, self.facts.templates or "", rows)
+    def waveform_losses(self) -> Iterable[str]:
+        """Return in words what is lost of the waveforms."""
+        read = self.carried.neuron_attributes or []
+        return self.templates.losses(self.channels, self.facts.templates or "", read)
 
     def raw_losses(self) -> Iterator[str]:
         """Yield in words what is lost of the raw data."""
@@ -217,32 +198,46 @@ class PhyWriter(ClusterFolderWriter[str]):
 
     def __attrs_post_init__(self) -> None:
         """Check that others can take the ids."""
-        self._check_small_ids()
+        check_small_ids("cluster_ids", self.cluster_ids or ())
 
     def _plan(self, sd: SpikeData) -> PhyPlan:
-        self._check_recording(sd, "samples")
-        trains = sd.spike_trains
+        trains, table = sd.spike_trains, sd.unit_table
         if trains.n_spikes < 2:
             raise ValueError(
                 f"spike times must be two or more, got {trains.n_spikes}: "
                 "Phy cannot open a folder with fewer than two spikes"
             )
-        table, raw = sd.unit_table, self._raw(sd)
-        known = templates.templates_of(table, raw_data.n_channels(sd))
+        shape = np.shape(sd.raw_data)
+        n_channels = 0 if 0 in shape else shape[0] if len(shape) == 2 else 1
+        raw = self._raw(sd)
+        known = templates.templates_of(table, n_channels)
         source = "placeholder" if raw is None else "raw_data"
-        source = source if known.column is None else "neuron_attributes"
+        source = source if known.key is None else "neuron_attributes"
         uses_raw = self.raw_data or source == "raw_data"
-        n_raw = raw_data.n_channels(sd) if uses_raw else 0
+        channels = channels_of(
+            table, n_channels if uses_raw else 0, known.width, known.listed
+        )
         amplitudes = spike_arrays.amplitudes_of(table, trains.counts)
-        of_spikes = [] if amplitudes is None else [spike_arrays.AMPLITUDES]
-        in_arrays = [*known.keys, *of_spikes]
+        in_arrays = [] if known.key is None else [known.key]
+        in_arrays += ["waveform_channels"] if known.listed else []
+        in_arrays += [] if amplitudes is None else [spike_arrays.AMPLITUDES]
         columns = unit_columns(table, self.cluster_ids, in_arrays)
+        # Phy numbers a merged or split cluster from the highest that has spikes: it must
+        # not meet a silent unit.
+        clusters, last = list(range(sd.N)), int(np.flatnonzero(trains.counts)[-1])
+        clusters[last], clusters[-1] = clusters[-1], clusters[last]
+        if raw is not None and self.raw_data:
+            first_sample = raw.first_sample
+        else:
+            start = np.array([min(sd.start_time, 0.0)])
+            first_sample = int(time_units.from_ms(start, "samples", self.fs_Hz)[0])
         facts = self._facts(
             sd,
-            _clusters(trains.counts),
+            "samples",
+            clusters,
             unit_ids=columns.unit_ids,
             spike_order="time",
-            first_sample=self._first_sample(sd, raw),
+            first_sample=first_sample,
             columns=columns.columns,
             templates=source,
             waveform_channels=bool(known.listed or source == "raw_data"),
@@ -256,17 +251,10 @@ class PhyWriter(ClusterFolderWriter[str]):
             raw=raw,
             writes_raw=self.raw_data,
             templates=known,
-            channels=channels_of(table, n_raw, known.width, known.listed),
+            channels=channels,
             amplitudes=amplitudes,
             columns=columns,
         )
-
-    def _first_sample(self, sd: SpikeData, raw: Raw | None) -> int:
-        """Return the sample number that becomes 0."""
-        if raw is not None and self.raw_data:
-            return raw.first_sample
-        start = time_units.from_ms(np.array([sd.start_time]), "samples", self.fs_Hz)
-        return min(int(start[0]), 0)
 
     def _raw(self, sd: SpikeData) -> Raw | None:
         """Return the raw data, None if they are not sampled as the spikes are.
@@ -298,17 +286,6 @@ class PhyWriter(ClusterFolderWriter[str]):
     def _written(self, obj: DataObject, target: StrPath) -> str:
         is_stack = isinstance(obj, SpikeSliceStack)
         return joined(target, stacks.WINDOWS_FILE if is_stack else PARAMS_FILE)
-
-
-def _clusters(counts: NDArray[np.int64]) -> list[int]:
-    """Return the cluster of each unit, the highest that of a unit with spikes.
-
-    Phy numbers a merged or split cluster from there: it must not meet a silent unit.
-    """
-    clusters = list(range(len(counts)))
-    last = int(np.flatnonzero(counts)[-1])
-    clusters[last], clusters[-1] = clusters[-1], clusters[last]
-    return clusters
 
 
 export_spikedata_to_phy = export_function(

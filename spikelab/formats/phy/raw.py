@@ -35,21 +35,19 @@ class Raw:
     def check_covers(self, sd: SpikeData) -> None:
         """Raise ValueError if a spike lies outside of the raw data."""
         extremes = np.array(sd.spike_trains.extremes())
-        first, last = time_units.from_ms(extremes, "samples", self.fs_Hz)
-        if not 0 <= first - self.first_sample <= last - self.first_sample < len(self):
+        at = time_units.from_ms(extremes, "samples", self.fs_Hz) - self.first_sample
+        if at[0] < 0 or at[1] >= self.data.shape[1]:
             raise ValueError(
                 f"raw_data must cover all spikes, from {extremes[0]} to {extremes[1]} "
                 f"ms, got raw_time from {sd.raw_time[0]} to {sd.raw_time[-1]} ms"
             )
 
-    def __len__(self) -> int:
-        return int(self.data.shape[1])
-
     def write(self, folder: Path) -> None:
         """Write ``recording.dat``: samples by channels, block by block."""
-        step = max(BLOCK // len(self.data), 1)
+        n_channels, n_samples = self.data.shape
+        step = max(BLOCK // n_channels, 1)
         with (folder / RAW_FILE).open("wb") as file:
-            for start in range(0, len(self), step):
+            for start in range(0, n_samples, step):
                 block = self.data[:, start : start + step].T
                 file.write(np.ascontiguousarray(block, dtype=self.dtype).tobytes())
 
@@ -60,19 +58,12 @@ class Raw:
 
         None if there is no time whose surroundings are in the data.
         """
+        n_channels, n_samples = self.data.shape
         at = time_units.from_ms(times_ms, "samples", self.fs_Hz) - self.first_sample
-        at = at[(at + offsets[0] >= 0) & (at + offsets[-1] < len(self))]
-        most = max(4 * BLOCK // (len(offsets) * len(self.data)), 1)
+        at = at[(at + offsets[0] >= 0) & (at + offsets[-1] < n_samples)]
+        most = max(4 * BLOCK // (len(offsets) * n_channels), 1)
         at = at[:most, None] + offsets
         return self.data[:, at].mean(axis=1, dtype=np.float64).T if at.size else None
-
-
-def n_channels(sd: SpikeData) -> int:
-    """Return how many channels the raw data of a recording have, 0 without any."""
-    shape = np.shape(sd.raw_data)
-    if 0 in shape:
-        return 0
-    return shape[0] if len(shape) == 2 else 1
 
 
 def raw_of(sd: SpikeData, fs_Hz: float) -> Raw:

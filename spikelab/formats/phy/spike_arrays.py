@@ -38,17 +38,12 @@ def write(
     fits = min(ids, default=0) >= -(2**31) and max(ids, default=0) < 2**31
     clusters = np.array(ids, dtype=np.int32 if fits else np.int64)
     dtype = time_units.dtype(facts.time_unit)
-
-    converted = np.empty(CACHED, dtype=dtype)
+    cached = np.empty(CACHED, dtype=dtype)
 
     def convert(times: NDArray[np.float64]) -> NDArray[Any]:
-        out = converted[: len(times)] if len(times) <= CACHED else None
+        out = cached[: len(times)] if len(times) <= CACHED else None
         found = time_units.from_ms(times, facts.time_unit, facts.fs_Hz, out)
-        return (
-            np.subtract(found, facts.first_sample, out=found)
-            if facts.first_sample
-            else found
-        )
+        return found - facts.first_sample if facts.first_sample else found
 
     ordered = _in_time_order if facts.spike_order == "time" else _in_unit_order
     with ExitStack() as files:
@@ -79,42 +74,32 @@ def _in_time_order(
 ) -> _Stream:
     """Yield the spikes chronologically, those at the same time by unit.
 
-    Takes some 9 bytes a spike where sample and unit fit together into 64 bits, and at
-    most 24 where not.
+    Where sample and unit fit together into 64 bits, numbers that hold the sample in
+    their high and the unit in their low bits are sorted: some 9 bytes a spike, instead
+    of at most 24.
     """
     bits = max(len(trains) - 1, 1).bit_length()
     low, high = convert(np.array(trains.extremes())).tolist()
     room = 2 ** (62 - bits)
     if isinstance(low, int) and -room < low and high < room:
-        return _by_packed_key(trains, convert, clusters, bits)
-    return _by_argsort(trains, convert, clusters)
-
-
-def _by_packed_key(
-    trains: SpikeTrains, convert: _Convert, clusters: NDArray[Any], bits: int
-) -> _Stream:
-    """Sort numbers that hold the sample in the high and the unit in the low bits."""
-    keys, start = np.empty(trains.n_spikes, dtype=np.int64), 0
-    for times, units in _in_unit_order(trains, convert, np.arange(len(trains))):
-        part = keys[start : start + len(times)]
-        np.left_shift(times, bits, out=part)
-        part |= units
-        start += len(times)
-    keys.sort()  # equal keys are equal spikes, so no stable sort is needed
-    for start in range(0, len(keys), CACHED):
-        block = keys[start : start + CACHED]
-        yield block >> bits, clusters[block & ((1 << bits) - 1)]
-
-
-def _by_argsort(
-    trains: SpikeTrains, convert: _Convert, clusters: NDArray[Any]
-) -> _Stream:
-    flat = np.concatenate([convert(np.empty(0)), *map(convert, trains.blocks(BLOCK))])
-    order = np.argsort(flat, kind="stable")
-    for start in range(0, len(order), CACHED):
-        block = order[start : start + CACHED]
-        units = np.searchsorted(trains.ends, block, side="right")
-        yield flat[block], clusters[units]
+        keys, start = np.empty(trains.n_spikes, dtype=np.int64), 0
+        for times, units in _in_unit_order(trains, convert, np.arange(len(trains))):
+            part = keys[start : start + len(times)]
+            np.left_shift(times, bits, out=part)
+            part |= units
+            start += len(times)
+        keys.sort()  # equal keys are equal spikes, so no stable sort is needed
+        for start in range(0, len(keys), CACHED):
+            block = keys[start : start + CACHED]
+            yield block >> bits, clusters[block & ((1 << bits) - 1)]
+    else:
+        parts = [convert(np.empty(0)), *map(convert, trains.blocks(BLOCK))]
+        flat = np.concatenate(parts)
+        order = np.argsort(flat, kind="stable")
+        for start in range(0, len(order), CACHED):
+            block = order[start : start + CACHED]
+            units = np.searchsorted(trains.ends, block, side="right")
+            yield flat[block], clusters[units]
 
 
 def amplitudes_of(
@@ -148,18 +133,7 @@ def write_amplitudes(
     narrow = of_spikes.astype(np.min_scalar_type(max(clusters)))
     in_time = np.empty_like(flat)
     in_time[np.argsort(narrow, kind="stable")] = flat
-    npy.write(folder / "amplitudes.npy", in_time)
-
-
-def add_amplitudes(rows: list[dict[str, Any]], folder: Path, units: "Units") -> None:
-    """Add to the attributes of each unit the amplitude of each of its spikes."""
-    with npy.leaving_out():
-        found = npy.read_column(folder / "amplitudes.npy", len(units.clusters))
-        of_units = SpikeTrains.from_pairs(units.rows, np.array(found), len(rows))
-        for row, times, values in zip(rows, units.trains, of_units, strict=True):
-            if np.any(times[1:] < times[:-1]):
-                values = values[np.argsort(times, kind="stable")]
-            row[AMPLITUDES] = values
+    np.save(folder / "amplitudes.npy", in_time)
 
 
 def n_together(trains: SpikeTrains, convert: _Convert) -> int:
@@ -172,10 +146,8 @@ def n_together(trains: SpikeTrains, convert: _Convert) -> int:
         # One spike more than the block, so that no neighbours are missed.
         block = trains.flat[start : start + CACHED + 1]
         same = (np.diff(convert(block)) == 0) & (np.diff(block) > 0)
-        ends = trains.ends[
-            slice(*np.searchsorted(trains.ends, (start + 1, start + len(block))))
-        ]
-        same[ends - start - 1] = False
+        inside = slice(*np.searchsorted(trains.ends, (start + 1, start + len(block))))
+        same[trains.ends[inside] - start - 1] = False
         together += int(np.count_nonzero(same))
     return together
 
@@ -189,6 +161,18 @@ class Units:
     clusters: NDArray[np.int64]  # the cluster of each spike
     rows: NDArray[Any]  # the unit of each spike, a position in `ids`
     trains: SpikeTrains  # the spike times in ms
+
+    def add_amplitudes(self, rows: list[dict[str, Any]], folder: Path) -> None:
+        """Add to the attributes of each unit the amplitude of each of its spikes."""
+        path, n_spikes = folder / "amplitudes.npy", len(self.clusters)
+        found = npy.optional(npy.read_column, path, n_spikes)
+        if found is None:
+            return
+        of_units = SpikeTrains.from_pairs(self.rows, np.array(found), len(rows))
+        for row, times, values in zip(rows, self.trains, of_units, strict=True):
+            is_sorted = not np.any(times[1:] < times[:-1])
+            order = slice(None) if is_sorted else np.argsort(times, kind="stable")
+            row[AMPLITUDES] = values[order]
 
 
 def read(folder: Path, facts: Facts) -> Units:

@@ -19,8 +19,6 @@ KIND = "SpikeSliceStack"
 
 WINDOWS_FILE = "windows.tsv"
 
-_COLUMNS = ("slice", "folder", "start_ms", "end_ms")
-
 
 def recordings_by_folder(obj: DataObject) -> dict[str, SpikeData]:
     """Return the recording under "", or each slice under the name of its folder.
@@ -28,10 +26,8 @@ def recordings_by_folder(obj: DataObject) -> dict[str, SpikeData]:
     A slice without attributes of its own gets those of the stack. Where its time 0 lies
     is left out, since the windows say it.
     """
-    if isinstance(obj, SpikeData):
-        return {"": obj}
     if not isinstance(obj, SpikeSliceStack):
-        return {}
+        return {"": obj} if isinstance(obj, SpikeData) else {}
     found = {}
     for i, sd in enumerate(obj.spike_stack):
         part = found[f"slice_{i:04d}"] = copy.copy(sd)
@@ -82,7 +78,7 @@ def write(folder: Path, stack: SpikeSliceStack, format_name: str) -> None:
     """Write the windows of a stack whose slices are written already."""
     with (folder / WINDOWS_FILE).open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, delimiter="\t", lineterminator="\n")
-        writer.writerow(_COLUMNS)
+        writer.writerow(["slice", "folder", "start_ms", "end_ms"])
         for i, (start, end) in enumerate(stack.times):
             writer.writerow([i, f"slice_{i:04d}", float(start), float(end)])
     about = {
@@ -95,49 +91,33 @@ def write(folder: Path, stack: SpikeSliceStack, format_name: str) -> None:
     write_manifest(folder, about)
 
 
-def is_stack(folder: Path) -> bool:
-    """Return whether spikelab wrote the slices of a stack into a folder."""
-    manifest = read_manifest(folder)
-    return manifest is not None and manifest.get("kind") == KIND
+def read(
+    folder: Path, read_slice: Callable[[Path], SpikeData]
+) -> SpikeSliceStack | None:
+    """Return the stack in a folder, None if spikelab wrote no slices into it.
 
-
-def read(folder: Path, read_slice: Callable[[Path], SpikeData]) -> SpikeSliceStack:
-    """Return the stack in a folder; `read_slice` reads the folder of a slice."""
-    manifest = read_manifest(folder) or {}
-    table = folder / WINDOWS_FILE
-    windows = _windows(table)
-    names = [name for name, _ in windows]
-    if len(set(names)) < len(names):
-        raise FormatError(f"{table} must name each folder once")
+    `read_slice` reads the folder of a slice.
+    """
+    manifest, table = read_manifest(folder), folder / WINDOWS_FILE
+    if manifest is None or manifest.get("kind") != KIND:
+        return None
+    validate.regular_file(table)
+    try:
+        with table.open(encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file, delimiter="\t"))
+        names = [validate.file_name("folder", row["folder"]) for row in rows]
+        windows = [(float(row["start_ms"]), float(row["end_ms"])) for row in rows]
+    except (OSError, KeyError, TypeError, ValueError, csv.Error) as error:
+        raise FormatError(f"{table} is not a table of windows: {error}") from error
     if len(names) != manifest.get("n_slices"):
         raise IncompleteExportError(
             f"{table} must name {manifest.get('n_slices')} slices, as {MANIFEST} says, "
             f"got {len(names)}"
         )
-    for name in names:
-        if name not in manifest["files"]:
-            raise FormatError(
-                f"{table} must name folders that {MANIFEST} lists, got {name!r:.80}"
-            )
-    return stack_of(
-        [read_slice(folder / name) for name in names],
-        [window for _, window in windows],
-        own=manifest.get("slice_attributes") is True,
-    )
-
-
-def _windows(path: Path) -> list[tuple[str, tuple[float, float]]]:
-    """Return the name of each slice's folder, and its window in ms."""
-    validate.regular_file(path)
-    try:
-        with path.open(encoding="utf-8", newline="") as file:
-            rows = list(csv.DictReader(file, delimiter="\t"))
-        return [
-            (
-                validate.file_name("folder", row["folder"]),
-                (float(row["start_ms"]), float(row["end_ms"])),
-            )
-            for row in rows
-        ]
-    except (OSError, KeyError, TypeError, ValueError, csv.Error) as error:
-        raise FormatError(f"{path} is not a table of windows: {error}") from error
+    if len(set(names) & set(manifest["files"])) < len(names):
+        raise FormatError(
+            f"{table} must name folders that {MANIFEST} lists, each once, "
+            f"got {', '.join(names):.80}"
+        )
+    slices = [read_slice(folder / name) for name in names]
+    return stack_of(slices, windows, own=manifest.get("slice_attributes") is True)

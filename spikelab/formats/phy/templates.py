@@ -1,6 +1,6 @@
 """The mean waveforms of units, as the ``templates.npy`` of a Phy folder."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from spikelab.formats.phy.params import PARAMS_FILE
 from spikelab.formats.phy.raw import Raw
 from spikelab.formats.phy.spike_arrays import Units
 from spikelab.spikedata.spike_trains import SpikeTrains
-from spikelab.spikedata.unit_table import Column, UnitTable
+from spikelab.spikedata.unit_table import UnitTable
 
 WAVEFORM_KEYS = ("waveform_mean", "template", "avg_waveform", "waveform")
 """Attributes that may hold mean waveforms; the first that does counts."""
@@ -41,20 +41,15 @@ Placed = tuple[Waveform, NDArray[np.int64]]
 class Templates:
     """The mean waveforms that the attributes of the units hold."""
 
-    column: Column | None  # the attribute; None if no unit has a waveform
+    key: str | None  # the attribute; None if no unit has a waveform
+    values: list[Any]  # of the attribute
     waveforms: list[Waveform | None]  # of each unit: finite, and not all zero
     electrodes: list[NDArray[np.int64] | None]  # of their columns, where known
 
     @property
     def width(self) -> int:
         """Number of columns of the widest waveform, 1 if there are none."""
-        return max((w.shape[1] for w in self.waveforms if w is not None), default=1)
-
-    @property
-    def keys(self) -> list[Any]:
-        """The attributes that hold them, and the electrodes of their columns."""
-        keys = [] if self.column is None else [self.column.key]
-        return [*keys, "waveform_channels"] if self.listed else keys
+        return max([1, *[len(w[0]) for w in self.waveforms if w is not None]])
 
     @property
     def listed(self) -> list[NDArray[np.int64]]:
@@ -67,10 +62,9 @@ class Templates:
         Where the channels of the columns are not known, only the largest is left, on
         the channel of the unit.
         """
-        found: list[Placed | None] = []
+        found: list[Placed | None] = [None] * len(self.waveforms)
         for unit, waveform in enumerate(self.waveforms):
             if waveform is None:
-                found.append(None)
                 continue
             electrodes = self.electrodes[unit]
             if electrodes is not None:
@@ -81,7 +75,7 @@ class Templates:
                 where = np.full(waveform.shape[1], -1)
             if not np.any(where >= 0):
                 where[_by_size(waveform)[0]] = max(channels.of_unit[unit], 0)
-            found.append((waveform[:, where >= 0], where[where >= 0]))
+            found[unit] = waveform[:, where >= 0], where[where >= 0]
         return found
 
     def losses(
@@ -90,7 +84,7 @@ class Templates:
         """Yield in words what is lost of the waveforms; `read` are read back."""
         if source == "placeholder":
             yield "templates are not known: flat placeholders"
-        if self.column is not None:
+        if self.key is not None:
             if missing := sum(w is None for w in self.waveforms):
                 yield f"templates of {missing} units are not known: flat placeholders"
             pairs = zip(self.waveforms, self.electrodes, strict=True)
@@ -99,39 +93,37 @@ class Templates:
                 yield "templates on other than their largest channel"
         if unplaced := len(channels) - channels.n_placed if channels.n_placed else 0:
             yield f"places of {unplaced} channels are not known: above the others"
-        if self.column is not None:
-            name = f"neuron_attributes[{self.column.key!r}]"
-            if self.column.key != "waveform_mean":
-                yield f"{name} (it comes back as 'waveform_mean')"
-            changed = 0
-            for value, row in zip(self.column.values, read, strict=True):
-                if "waveform_mean" in row:
-                    # The order of the columns does not count.
-                    one, two = (
-                        np.sort(np.ravel(w)) for w in (value, row["waveform_mean"])
-                    )
-                    changed += not np.array_equal(one, two)
-            if changed:
-                yield (
-                    f"{name} of {changed} units (templates are finite float32 of one "
-                    "length)"
-                )
+        if self.key not in (None, "waveform_mean"):
+            yield (
+                f"neuron_attributes[{self.key!r}] (it comes back as 'waveform_mean')"
+            )
+        changed = 0
+        for value, row in zip(self.values, read, strict=True):
+            if (back := row.get("waveform_mean")) is not None and self.key is not None:
+                # The order of the columns does not count.
+                one, two = np.sort(np.ravel(value)), np.sort(np.ravel(back))
+                changed += not np.array_equal(one, two)
+        if changed:
+            yield (
+                f"neuron_attributes[{self.key!r}] of {changed} units (templates are "
+                "finite float32 of one length)"
+            )
 
 
 def templates_of(table: UnitTable, n_raw: int) -> Templates:
     """Return the mean waveforms of the units; raw data have `n_raw` channels."""
     nothing = [None] * len(table)
-    channels = table.columns.get("waveform_channels")
-    of_columns = nothing if channels is None else channels.values
+    of_columns = table.columns.get("waveform_channels")
     for key in WAVEFORM_KEYS:
         if (column := table.columns.get(key)) is None:
             continue
         n_channels = 0 if key == "waveform_mean" else n_raw
         waveforms = [_waveform(value, n_channels) for value in column.values]
         if any(waveform is not None for waveform in waveforms):
-            pairs = zip(of_columns, waveforms, strict=True)
-            return Templates(column, waveforms, [_electrodes(c, w) for c, w in pairs])
-    return Templates(None, [*nothing], [*nothing])
+            where = nothing if of_columns is None else of_columns.values
+            electrodes = list(map(_electrodes, where, waveforms))
+            return Templates(key, column.values, waveforms, electrodes)
+    return Templates(None, nothing, [*nothing], [*nothing])
 
 
 def _waveform(value: Any, n_raw: int) -> Waveform | None:
@@ -224,7 +216,7 @@ def write(
                 where[cluster, : len(at)] = at[order]
             append(row)
         append(np.ones((n_rows - len(clusters), *shape[1:]), dtype=np.float32))
-    npy.write(folder / "template_ind.npy", where)
+    np.save(folder / "template_ind.npy", where)
 
 
 def _n_samples(waveforms: list[Placed | None]) -> int:
@@ -262,25 +254,31 @@ class FolderTemplates:
     data: NDArray[Any]  # (templates, samples, columns), mapped from the disk
     columns: NDArray[np.int64]  # channel (templates, columns), -1 for one not used
     unwhitening: NDArray[Any] | None  # matrix (channels, channels)
-    placeholders: Collection[int] | None  # in a folder of spikelab: flat ones
 
-    def of_unit(self, n_spikes: Mapping[int, int]) -> tuple[int, Placed | None]:
-        """Return the peak channel, -1 for none, and the mean waveform of a unit."""
-        known: list[tuple[int, Placed]] = []
-        peak = -1
-        # Phy shows a cluster on the channel of the template of most of its spikes.
-        for template in sorted(n_spikes, key=lambda t: (-n_spikes[t], t)):
-            waveform, where = self._unwhitened(template)
-            tells = bool(np.isfinite(waveform).all() and np.ptp(waveform, axis=0).any())
-            if self.placeholders is not None:
-                tells = template not in self.placeholders
-            if peak < 0 and waveform.size and (tells or self.placeholders is not None):
-                peak = int(where[np.argmax(np.ptp(waveform, axis=0))])
-            if tells:
-                known.append((n_spikes[template], (waveform, where)))
-        return peak, _mean(known)
+    @classmethod
+    def read(cls, folder: Path, n_channels: int | None) -> "FolderTemplates | None":
+        """Return those of a folder, None if they are empty."""
+        data = npy.read(folder / "templates.npy", ndim=3)
+        if not data.size:
+            return None
+        shape = (len(data), data.shape[2])
+        columns = np.broadcast_to(np.arange(shape[1]), shape)
+        for name in ("templates_ind.npy", "template_ind.npy"):
+            if (folder / name).exists():
+                used = npy.read(folder / name, shape=shape)
+                columns = np.where(np.isfinite(used), used, -1).astype(np.int64)
+        n_all = n_channels or int(columns.max()) + 1
+        columns = np.where(columns < n_all, columns, -1)
+        path, unwhitening = folder / "whitening_mat_inv.npy", None
+        if path.exists():
+            unwhitening = npy.read(path, shape=(n_all, n_all))
+            if not np.isfinite(unwhitening).all():
+                raise FormatError(f"{path} must hold finite numbers")
+            if np.array_equal(unwhitening, np.eye(n_all)):
+                unwhitening = None
+        return cls(data, columns, unwhitening)
 
-    def _unwhitened(self, template: int) -> Placed:
+    def unwhitened(self, template: int) -> Placed:
         """Return a template as Phy shows it, and the channels of its columns."""
         where = self.columns[template]
         used = np.flatnonzero(where >= 0)
@@ -294,46 +292,6 @@ class FolderTemplates:
         return waveform, where
 
 
-def _mean(known: list[tuple[int, Placed]]) -> Placed | None:
-    """Return the mean weighted by spikes, on all channels of any of the waveforms."""
-    if len(known) < 2:
-        return known[0][1] if known else None
-    n_spikes = sum(n for n, _ in known)
-    channels = np.unique(np.concatenate([where for _, (_, where) in known]))
-    mean = np.zeros((len(known[0][1][0]), len(channels)))
-    for n, (waveform, where) in known:
-        mean[:, np.searchsorted(channels, where)] += waveform * (n / n_spikes)
-    return mean.astype(np.float32), channels
-
-
-def read_templates(
-    folder: Path, n_channels: int | None, placeholders: Collection[int] | None
-) -> FolderTemplates | None:
-    """Return the templates of a folder, None if there are none, or they are damaged."""
-    with npy.leaving_out():
-        data = npy.read(folder / "templates.npy", ndim=3)
-        if not data.size:
-            return None
-        shape = (len(data), data.shape[2])
-        columns = np.broadcast_to(np.arange(shape[1]), shape)
-        for name in ("templates_ind.npy", "template_ind.npy"):
-            if (folder / name).exists():
-                used = npy.read(folder / name, shape=shape)
-                columns = np.where(np.isfinite(used), used, -1).astype(np.int64)
-        n_all = n_channels or int(columns.max()) + 1
-        columns = np.where(columns < n_all, columns, -1)
-        unwhitening = None
-        path = folder / "whitening_mat_inv.npy"
-        if path.exists():
-            unwhitening = npy.read(path, shape=(n_all, n_all))
-            if not np.isfinite(unwhitening).all():
-                raise FormatError(f"{path} must hold finite numbers")
-            if np.array_equal(unwhitening, np.eye(n_all)):
-                unwhitening = None
-        return FolderTemplates(data, columns, unwhitening, placeholders)
-    return None
-
-
 def add_templates(
     rows: Sequence[dict[str, Any]],
     folder: Path,
@@ -342,45 +300,68 @@ def add_templates(
     electrodes: NDArray[np.int64] | None,
 ) -> list[int]:
     """Add the mean waveform of each unit; return their peak channels, -1 for none."""
-    found = read_templates(
-        folder,
-        None if electrodes is None else len(electrodes),
-        facts.placeholders if facts.format else None,
-    )
-    if found is None:
+    n_channels = None if electrodes is None else len(electrodes)
+    templates = npy.optional(FolderTemplates.read, folder, n_channels)
+    if templates is None:
         # Exporters that write no params.py write an entry for each cluster too.
         tells = not (folder / PARAMS_FILE).exists()
         return [i if tells else -1 for i in units.ids]
+    placeholders = facts.placeholders if facts.format else None
     peaks = []
-    mixtures = _mixtures(folder, units, len(found.data))
-    for row, mixture in zip(rows, mixtures, strict=True):
-        peak, placed = found.of_unit(mixture)
+    for row, mixture in zip(
+        rows, _mixtures(folder, units, len(templates.data)), strict=True
+    ):
+        known: list[tuple[int, Placed]] = []
+        peak = -1
+        # Phy shows a cluster on the channel of the template of most of its spikes.
+        for template in sorted(mixture, key=lambda t: (-mixture[t], t)):
+            waveform, where = templates.unwhitened(template)
+            size = np.ptp(waveform, axis=0)
+            tells = bool(np.isfinite(size).all() and size.any())
+            if placeholders is not None:
+                tells = template not in placeholders
+            if peak < 0 and size.size and (tells or placeholders is not None):
+                peak = int(where[np.argmax(size)])
+            if tells:
+                known.append((mixture[template], (waveform, where)))
         peaks.append(peak)
-        if placed is None:
+        if not known:
             continue
-        row["waveform_mean"], where = placed
-        is_mapped = electrodes is None or bool(np.all(where < len(electrodes)))
-        if facts.waveform_channels and is_mapped:
+        row["waveform_mean"], where = known[0][1] if len(known) == 1 else _mean(known)
+        if facts.waveform_channels and n_channels != 0:
             numbers = where if electrodes is None else electrodes[where]
             row["waveform_channels"] = np.array(numbers)
     return peaks
 
 
-def _mixtures(folder: Path, units: Units, n_templates: int) -> list[dict[int, int]]:
+def _mean(known: list[tuple[int, Placed]]) -> Placed:
+    """Return the mean weighted by spikes, on all channels of any of the waveforms."""
+    n_spikes = sum(n for n, _ in known)
+    channels = np.unique(np.concatenate([where for _, (_, where) in known]))
+    mean = np.zeros((len(known[0][1][0]), len(channels)))
+    for n, (waveform, where) in known:
+        mean[:, np.searchsorted(channels, where)] += waveform * (n / n_spikes)
+    return mean.astype(np.float32), channels
+
+
+def _mixtures(folder: Path, units: Units, n_templates: int) -> list[Mapping[int, int]]:
     """Return how many spikes of each unit have which template.
 
     A unit without spikes, or a folder without ``spike_templates.npy``, has the template
     that has the number of the cluster.
     """
-    own = [{i: 1} if 0 <= i < n_templates else {} for i in units.ids]
-    found: list[dict[int, int]] = [{} for _ in own]
-    path = folder / "spike_templates.npy"
-    with npy.leaving_out():
+
+    def read_used(path: Path) -> NDArray[Any]:
         used = npy.read_whole(path, len(units.clusters))
         if used.size and not 0 <= used.min() <= used.max() < n_templates:
             raise FormatError(f"{path} must hold templates from 0 to {n_templates - 1}")
-        if not np.array_equal(used, units.clusters):
-            pairs = units.rows.astype(np.int64) * n_templates + used
-            for pair, count in npy.counted(pairs).items():
-                found[pair // n_templates][pair % n_templates] = count
+        return used
+
+    own = [{i: 1} if 0 <= i < n_templates else {} for i in units.ids]
+    found: list[dict[int, int]] = [{} for _ in own]
+    used = npy.optional(read_used, folder / "spike_templates.npy")
+    if used is not None and not np.array_equal(used, units.clusters):
+        pairs = units.rows.astype(np.int64) * n_templates + used
+        for pair, count in npy.counted(pairs).items():
+            found[pair // n_templates][pair % n_templates] = count
     return [counted or alone for counted, alone in zip(found, own, strict=True)]

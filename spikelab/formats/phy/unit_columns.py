@@ -1,8 +1,9 @@
 """What is known about the units, as the columns of ``cluster_*.tsv`` tables."""
 
+import itertools
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,6 @@ import attrs
 import numpy as np
 
 from spikelab.errors import warn
-from spikelab.formats.phy import cluster_tables
 from spikelab.formats.phy.cluster_tables import (
     UNSORTED,
     Table,
@@ -19,11 +19,19 @@ from spikelab.formats.phy.cluster_tables import (
     as_text,
     guessed,
     is_missing,
+    number,
+    whole_number,
 )
 from spikelab.formats.phy.facts import SI_UNIT_ID, Facts
 from spikelab.formats.phy.spike_arrays import Units
 from spikelab.spikedata.differences import equal
-from spikelab.spikedata.unit_table import LABEL_KEYS, MISSING, Column, UnitTable
+from spikelab.spikedata.unit_table import (
+    ELECTRODE_KEYS,
+    LABEL_KEYS,
+    MISSING,
+    Column,
+    UnitTable,
+)
 
 LARGEST_ID = 2**24
 """Ids are below this number: SpikeInterface allocates a table of this size."""
@@ -36,8 +44,8 @@ PHY_COLUMNS = ("id", "cluster_id", "n_spikes", "fr", "ch", "sh", "depth", "amp")
 _RENAMED = (*PHY_COLUMNS, "group", SI_UNIT_ID)
 """Attributes that are written as ``unit_<name>``."""
 
-_ID_COLUMNS = (SI_UNIT_ID, "unit_id")
-"""The columns by which other programs number the units."""
+_LISTS = (*ELECTRODE_KEYS, "brain_area")
+"""Attributes that are lists where a unit has several electrodes."""
 
 _NAME = re.compile(r"[A-Za-z][\w .()/%+-]{,99}")
 
@@ -47,18 +55,24 @@ class UnitColumns:
     """The columns of a recording, and what they cannot hold."""
 
     columns: list[TableColumn]  # labels, ids for SpikeInterface, and attributes
-    left_out: dict[Any, str]  # attributes that have no form in a table, and why
-    renamed: list[str]  # attributes called as columns that Phy has itself
-    bad_labels: list[str]  # labels that Phy or neo cannot read
     unit_ids: list[Any]  # the attribute ``unit_id`` of each unit when it is read
+    left_out: dict[Any, str]  # attributes that have no form in a table, and why
+    cautions: list[str]  # what the user should know
 
     def write(self, folder: Path, clusters: Sequence[int]) -> None:
         """Write each column as a table that lists every unit by its cluster."""
         used: set[str] = set()
         for column in self.columns:
-            name = _file_name(column.name, used)
+            # Phy saves a column that was changed as cluster_<column>.tsv.
+            stem = column.name.replace("/", "_")
+            if stem.lower().startswith("info"):
+                # SpikeInterface reads no other table beside one called cluster_info*.
+                stem = f"unit_{stem}"
+            name, copy = stem, 2
+            while name.lower() in used:
+                name, copy = f"{stem}_{copy}", copy + 1
             used.add(name.lower())
-            column.write(folder / name, clusters)
+            column.write(folder / f"cluster_{name}.tsv", clusters)
 
 
 def unit_columns(
@@ -67,81 +81,102 @@ def unit_columns(
     """Return the columns of a recording.
 
     `cluster_ids` are ids for SpikeInterface that the user gave, `taken` the attributes
-    that are written in another way.
+    that are written in another way. Raises ValueError for ids that no program takes.
     """
-    labels, bad_labels = label_column(table)
-    unit_ids, ids, id_problem = _ids(table, cluster_ids)
-    columns, renamed = [labels, ids], []
+    label_key, labels, bad_labels = label_column(table)
+    unit_ids, si_unit_ids, id_problem = _ids(table, cluster_ids)
+    si_cells = list(map(str, si_unit_ids))
+    columns = [labels, TableColumn(SI_UNIT_ID, "unit_id", "id", si_cells)]
     left_out: dict[Any, str] = {}
+    renamed, several = [], []
     names = {*map(str, table.columns), "group", SI_UNIT_ID}
-    elsewhere = {*taken, label_key_of(table)} - {None}
+    elsewhere = {*taken, label_key, "unit_id"} - {None}
     for key, column in table.columns.items():
         if key in elsewhere:
             continue
-        if key == "unit_id":
-            if id_problem and column.known:
-                left_out[key] = id_problem
-            continue
-        made = list(_made(column, names))
+        made = _made(column, names)
         columns += made
         names.update([column.name for column in made])
         if made and key in PHY_COLUMNS:
             renamed.append(key)
+        if made and made[0].kind != "coordinate":
+            units = [unit for unit, value in column.known.items() if _is_list(value)]
+            several += [f"{key} of unit {unit}" for unit in units]
         if not made and column.known:
             left_out[key] = "no table of Phy can hold it"
-    return UnitColumns(columns, left_out, renamed, bad_labels, unit_ids)
+    cautions = []
+    if left_out:
+        cautions.append(
+            f"to_phy: neuron_attributes {', '.join(map(str, left_out))} left "
+            "out: tables of Phy hold numbers, booleans, and texts that begin with a "
+            "letter, under names that do"
+        )
+    if id_problem and table.columns["unit_id"].known:
+        left_out["unit_id"] = id_problem
+        cautions.insert(0, f"to_phy: unit_id left out: {id_problem}")
+    if several:
+        cautions.append(
+            f"to_phy: neuron_attributes {', '.join(several)} left out: a cell of a table "
+            "holds one value"
+        )
+    if bad_labels:
+        cautions.append(
+            f"to_phy: labels {', '.join(bad_labels)} become 'unsorted': Phy and neo read "
+            "texts that begin with a letter"
+        )
+    if renamed:
+        cautions.append(
+            f"to_phy: neuron_attributes {', '.join(renamed)} are written as "
+            "unit_<name>, because Phy has columns of these names; spikelab reads them "
+            "under their own"
+        )
+    return UnitColumns(columns, unit_ids, left_out, cautions)
 
 
-def label_column(table: UnitTable) -> tuple[TableColumn, list[str]]:
-    """Return the labels of the units, and those that Phy or neo cannot read."""
-    key = label_key_of(table)
-    values = [MISSING] * len(table) if key is None else table.columns[key].values
+def label_column(table: UnitTable) -> tuple[str | None, TableColumn, list[str]]:
+    """Return the attribute of the labels, their column, and those that are no labels.
+
+    The attribute is the first that is a text for any unit; it is None if there is none.
+    """
+    values, key = [MISSING] * len(table), None
+    for name in LABEL_KEYS:
+        column = table.columns.get(name)
+        if column and any(isinstance(value, str) for value in column.values):
+            values, key = column.values, name
+            break
     cells: list[str] = []
     bad: dict[str, None] = {}
     for value in values:
-        is_label = isinstance(value, str) and as_text(value) is not None
-        cells.append(str(value) if is_label and value.strip() else "")
-        if not (is_label or _is_no_label(value)):
+        text = as_text(value) if isinstance(value, str) else None
+        cells.append(text if text and text.strip() else "")
+        is_blank = isinstance(value, str) and not value.strip()
+        if not (cells[-1] or is_blank or value is MISSING or is_missing(value)):
             bad[repr(str(value) if isinstance(value, str) else value)] = None
-    return TableColumn("group", key or "group", "label", cells), list(bad)
-
-
-def label_key_of(table: UnitTable) -> str | None:
-    """Return the attribute of the labels: the first that is a text for any unit."""
-    for key in LABEL_KEYS:
-        column = table.columns.get(key)
-        texts = [v for v in column.values if isinstance(v, str)] if column else []
-        if key == table.label_key or any(text.strip() for text in texts):
-            return key
-    return None
-
-
-def _is_no_label(value: Any) -> bool:
-    if isinstance(value, str):
-        return not value.strip()
-    return value is MISSING or is_missing(value)
+    return key, TableColumn("group", key or "group", "label", cells), list(bad)
 
 
 def _ids(
     table: UnitTable, given: Sequence[int] | None
-) -> tuple[list[Any], TableColumn, str]:
-    """Return the ids of the units, their column, why they are not those of ``unit_id``.
+) -> tuple[list[Any], list[int], str]:
+    """Return the ids of the units, those for SpikeInterface, what is odd in ``unit_id``.
 
-    The column holds positions where the units have no ids that SpikeInterface takes.
+    Those for SpikeInterface are positions where the units have no numbers.
     """
-    ids: list[Any] | None
+    positions = list(range(len(table)))
     own, problem = _own_ids(table)
     if given is not None:
-        ids, problem = list(given), "cluster_ids takes its place"
-        problem = "" if ids == own else problem
-    else:
-        ids = own if own is not None else table.unit_ids
-    positions = list(range(len(table)))
-    fit = ids is not None and all(map(is_small_id, ids))
-    if ids is None or not (fit or ids is own):
-        ids = positions
-    column = TableColumn(SI_UNIT_ID, "unit_id", "id", ids if fit else positions)
-    return ids, column, problem
+        if own != list(given) and "unit_id" in table.columns:
+            problem = "cluster_ids takes its place"
+        return list(given), list(given), problem
+    if own is None:
+        others = table.unit_ids or [""]  # those of other attributes
+        fit = all(isinstance(i, int) and 0 <= i < LARGEST_ID for i in others)
+        ids = others if fit else positions
+        return ids, ids, problem
+    if own and isinstance(own[0], str):
+        return own, positions, problem
+    check_small_ids("unit_id", own, "; cluster_ids= takes its place")
+    return own, own, problem
 
 
 def _own_ids(table: UnitTable) -> tuple[list[Any] | None, str]:
@@ -154,42 +189,61 @@ def _own_ids(table: UnitTable) -> tuple[list[Any] | None, str]:
         return None, ""
     if any(value is MISSING or is_missing(value) for value in column.values):
         return None, "some units have none"
-    ids = [
-        str(value)
-        if isinstance(value, str)
-        else int(value)
-        if column.kind in ("int", "float") and float(value).is_integer()
-        else None
-        for value in column.values
-    ]
-    if len(set(map(type, ids))) > 1 or None in ids:
+    if column.kind == "str":
+        ids: list[Any] = list(map(str, column.values))
+    elif column.kind in ("int", "float") and all(v == v // 1 for v in column.values):
+        ids = list(map(int, column.values))
+    else:
         return None, "ids are all whole numbers or all texts"
     if twice := [i for i, times in Counter(ids).items() if times > 1]:
         return None, f"{twice[0]!r} is there more than once"
     return ids, ""
 
 
-def is_small_id(value: Any) -> bool:
-    """Return whether SpikeInterface and phylib can take a number for an id."""
-    return isinstance(value, int) and 0 <= value < LARGEST_ID
+def check_small_ids(name: str, ids: Iterable[int], advice: str = "") -> None:
+    """Raise ValueError for ids that SpikeInterface and phylib cannot take."""
+    for unit_id in ids:
+        if not 0 <= unit_id < LARGEST_ID:
+            raise ValueError(
+                f"{name} must lie in 0..{LARGEST_ID - 1} for a folder that "
+                f"SpikeInterface opens, got {unit_id}{advice}"
+            )
 
 
-def _made(column: Column, names: Collection[str]) -> Iterator[TableColumn]:
-    """Yield the table columns of an attribute, none if it has no form in text."""
+def _is_list(value: Any) -> bool:
+    return isinstance(value, list | tuple) or (
+        isinstance(value, np.ndarray) and value.ndim > 0
+    )
+
+
+def _made(column: Column, names: Collection[str]) -> list[TableColumn]:
+    """Return the table columns of an attribute, none if it has no form in text.
+
+    A unit with several electrodes has an empty cell.
+    """
     key = column.key
     if not isinstance(key, str) or not _NAME.fullmatch(key):
-        return
+        return []
     if key in ("location", "position") and (places := _coordinates(column, names)):
-        yield from places
-        return
-    cells = [as_text(None if v is MISSING else v) for v in column.values]
-    if None in cells or not any(cells):
-        return
+        return places
+    cells, texts, are_texts = [], [], True
+    for value in column.values:
+        is_several = key in _LISTS and _is_list(value)
+        cell = "" if value is MISSING or is_several else as_text(value)
+        if cell is None:
+            return []
+        cells.append(cell)
+        if isinstance(value, str):
+            texts.append(value)
+        elif cell:
+            are_texts = False
+    if not any(cells):
+        return []
     name = _free(f"unit_{key}", names) if key in _RENAMED else key
-    if column.kind == "str":
-        yield TableColumn(name, key, "text", cells)
-    elif all(guessed(v) == v for v in column.values if isinstance(v, str)):
-        yield TableColumn(name, key, "value", cells)
+    if are_texts:
+        return [TableColumn(name, key, "text", cells)]
+    is_clear = all(guessed(text) == text for text in texts)
+    return [TableColumn(name, key, "value", cells)] if is_clear else []
 
 
 def _free(name: str, names: Collection[str]) -> str:
@@ -222,26 +276,11 @@ def _coordinates(column: Column, names: Collection[str]) -> list[TableColumn]:
     container = containers.pop() if len(containers) == 1 else "list"
     columns = []
     for i, axis in enumerate("xyz"[: next(iter(places.values())).size]):
-        cells = [
-            as_text(places[unit][i]) if unit in places else ""
-            for unit in range(len(column.values))
-        ]
+        texts = {unit: as_text(place[i]) or "" for unit, place in places.items()}
+        cells = [texts.get(unit, "") for unit in range(len(column.values))]
         name = axis if axis not in names else _free(f"{column.key}_{axis}", names)
         columns.append(TableColumn(name, column.key, "coordinate", cells, container))
     return columns
-
-
-def _location(texts: Sequence[str], container: str) -> Any:
-    """Return the location whose coordinates are `texts`, None if one is missing."""
-    numbers = [cluster_tables.number(text) for text in texts]
-    if None in numbers:
-        return None
-    if container == "tuple":
-        return tuple(numbers)
-    try:
-        return numbers if container == "list" else np.array(numbers, dtype=container)
-    except TypeError:  # no dtype: the manifest was changed
-        return numbers
 
 
 def add_cells(
@@ -253,12 +292,19 @@ def add_cells(
         if column.kind == "coordinate":
             places.setdefault((column.attribute, column.container), []).append(cells)
         elif column.kind != "id":
+            is_text = column.kind in ("text", "label")
             for row, cell in zip(rows, cells, strict=True):
-                if cell and not is_missing(value := column.value(cell)):
+                value = cell if is_text or not cell else guessed(cell)
+                if cell and not is_missing(value):
                     row[column.attribute] = value
     for (attribute, container), axes in places.items():
         for row, *texts in zip(rows, *axes, strict=True):
-            if (place := _location(texts, container)) is not None:
+            place: Any = list(map(number, texts))
+            if None not in place:
+                if container == "tuple":
+                    place = tuple(place)
+                elif container != "list":
+                    place = np.array(place, dtype=container)
                 row[attribute] = place
 
 
@@ -275,8 +321,8 @@ def read_cells(
     by_phy = {column.attribute for column in facts.columns}.intersection(PHY_COLUMNS)
     by_phy |= {"ch"} if facts.format == "phy" else set()
     for name in table:
-        if name not in (*_ID_COLUMNS, *columns, *by_phy):
-            columns[name] = TableColumn(name, name, "", ())
+        if name not in (SI_UNIT_ID, "unit_id", *columns, *by_phy):
+            columns[name] = TableColumn(name, name, "")
     silent = {cluster for cluster, count in facts.counts.items() if not count}
     found = []
     for name, column in columns.items():
@@ -300,43 +346,38 @@ def read_ids(table: Table, facts: Facts, units: Units) -> list[Any]:
     No two units get the same: of halves of a cluster that was split, neither has the id
     that Phy copied to both.
     """
-    name = next((name for name in _ID_COLUMNS if name in table), "")
-    cells = table.get(name, {})
-    wanted = {i: _as_id(cells[i]) for i in units.ids if i in cells}
+    name = SI_UNIT_ID if SI_UNIT_ID in table else "unit_id"
+    wanted: dict[int, Any] = {}
+    for cluster, cell in table.get(name, {}).items():
+        found = whole_number(cell)
+        if found is None and cell.strip().lower() != "nan":
+            wanted[cluster] = cell
+        elif found is not None:
+            wanted[cluster] = found
     if facts.format is not None:
         written = facts.column(SI_UNIT_ID)
-        numbers = map(_as_id, written.cells) if written else facts.cluster_ids
-        names = dict(zip(numbers, facts.unit_ids, strict=True))
-        wanted = {i: names.get(unit_id) for i, unit_id in wanted.items()}
+        numbers = map(whole_number, written.cells) if written else facts.cluster_ids
+        ids: dict[Any, Any] = dict(zip(numbers, facts.unit_ids, strict=True))
+        wanted = {i: ids[unit_id] for i, unit_id in wanted.items() if unit_id in ids}
         wanted |= {i: facts.unit_ids[at] for i, at in units.exported.items()}
-    times = Counter(unit_id for unit_id in wanted.values() if unit_id is not None)
-    if twice := [unit_id for unit_id, n in times.items() if n > 1]:
+    wanted = {i: wanted[i] for i in units.ids if i in wanted}
+    twice = [unit_id for unit_id, n in Counter(wanted.values()).items() if n > 1]
+    if twice:
         warn(
             f"unit_id {', '.join(map(str, twice[:10]))} stands for several clusters in "
             f"the column {name}; they get new ids"
         )
-    known = {
-        i: unit_id
-        for i, unit_id in wanted.items()
-        if unit_id is not None and (unit_id not in twice or i in units.exported)
-    }
+    known = {i: u for i, u in wanted.items() if u not in twice or i in units.exported}
     used = set(known.values())
+    numbers_used = [unit_id for unit_id in used if isinstance(unit_id, int)]
+    has_names = len(numbers_used) < len(used)
+    free = itertools.count(max([-1, *numbers_used]) + 1)
     for i in units.ids:
         if i not in known:
-            new = i
-            if new in used:
-                new = max([-1, *(u for u in used if isinstance(u, int))]) + 1
-            known[i] = str(new) if any(isinstance(u, str) for u in used) else new
-            used.add(known[i])
+            new = next(n for n in free if n not in used) if i in used else i
+            known[i] = str(new) if has_names else new
+            used.add(new)
     return [known[i] for i in units.ids]
-
-
-def _as_id(text: str) -> int | str | None:
-    """Return the id in a cell: an int, also of "3.0", or a str."""
-    number = cluster_tables.whole_number(text)
-    if number is not None:
-        return number
-    return None if text.strip().lower() in ("", "nan") else text
 
 
 def losses_of_cells(column: Column, read: Sequence[dict[str, Any]]) -> list[str]:
@@ -345,8 +386,7 @@ def losses_of_cells(column: Column, read: Sequence[dict[str, Any]]) -> list[str]
     lost: dict[str, None] = {}
     for unit in changed_units(column, read):
         value = column.values[unit]
-        text = as_text(value)
-        if text == "" or (isinstance(value, str) and value.isspace()):
+        if as_text(value) == "" or (isinstance(value, str) and value.isspace()):
             lost[f"{name} where it is None, NaN or '' (an empty cell)"] = None
         else:
             lost[f"{name} {value!r:.40} (Phy and neo cannot read it)"] = None
@@ -361,15 +401,3 @@ def changed_units(column: Column, read: Sequence[dict[str, Any]]) -> list[int]:
         if value is not MISSING
         and not equal(value, read[unit].get(column.key, MISSING))
     ]
-
-
-def _file_name(column: str, used: Collection[str]) -> str:
-    # Phy saves a column that was changed as cluster_<column>.tsv.
-    stem = column.replace("/", "_")
-    if stem.lower().startswith("info"):
-        # SpikeInterface reads no other table beside one called cluster_info*.
-        stem = f"unit_{stem}"
-    name, number = f"cluster_{stem}.tsv", 2
-    while name.lower() in used:
-        name, number = f"cluster_{stem}_{number}.tsv", number + 1
-    return name
