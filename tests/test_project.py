@@ -65,7 +65,7 @@ SURFACE = {
 }
 
 NOT_SHOWN = (
-    *("arguments", "check_units", "named", "options", "prepare", "read_group"),
+    *("arguments", "named", "options", "prepare", "read_group"),
     "time_unit",
 )
 """Methods that the package itself uses, and the reference leaves out."""

@@ -1,22 +1,34 @@
-"""Recordings from plain arrays."""
+"""Recordings from arrays of times or counts, and the arrays of a recording."""
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from spikelab import validate
+from spikelab.errors import MissingExtraError
 from spikelab.spikedata import binning
+from spikelab.spikedata.data_object import UnitObject
 from spikelab.spikedata.quantity import finite_ms, in_ms
+from spikelab.spikedata.ratedata import RateData
+from spikelab.spikedata.rates import isi_rates
 from spikelab.spikedata.spike_trains import SpikeTrains
+from spikelab.spikedata.unit_table import is_nan
 
 if TYPE_CHECKING:
     from spikelab.spikedata.spikedata import SpikeData
 
+CHANNEL_KEYS = ("channel", "channel_id", "channel_index", "ch")
+"""Attributes that hold the channel of a unit; the first that unit 0 has counts."""
 
-class ArrayMixin:
-    """Methods that make a recording from arrays of units and times, or of counts."""
+
+class ArrayMixin(UnitObject):
+    """Base of :class:`.SpikeData`: made from arrays, flat forms, counts and rates."""
+
+    train: Sequence[NDArray[np.float64]]
+    length: float
+    start_time: float
 
     @staticmethod
     def from_idces_times(
@@ -49,7 +61,33 @@ class ArrayMixin:
         """
         from spikelab.spikedata.spikedata import SpikeData
 
-        return SpikeData(_train_of_pairs(idces, times, N), **kwargs)
+        validate.unmasked("idces", idces)
+        validate.unmasked("times", times)
+        units = np.asarray(idces)
+        flat = np.asarray(in_ms("times", times), dtype=np.float64)
+        if units.ndim != 1 or units.shape != flat.shape:
+            raise ValueError(
+                f"idces and times must be 1-D and of equal length, "
+                f"got shapes {units.shape} and {flat.shape}"
+            )
+        if units.dtype.kind not in "iu":
+            if units.size and units.dtype.kind != "f":
+                raise TypeError(f"idces must be integers, got dtype {units.dtype}")
+            if (wrong := units != np.rint(units)).any():
+                raise ValueError(f"idces must be whole numbers, got {units[wrong][0]}")
+            units = units.astype(np.int64)
+        smallest, largest = (units.min(), units.max()) if units.size else (0, -1)
+        n_units = int(largest) + 1 if N is None else validate.index("N", N)
+        if smallest < 0 or largest >= n_units:
+            raise ValueError(
+                f"idces must not be negative and be below N ({n_units}), "
+                f"got {smallest if smallest < 0 else largest}"
+            )
+        train = SpikeTrains.from_pairs(units, flat, n_units)
+        train.owned = (
+            train.flat is flat
+        )  # units were sorted: the caller has these times
+        return SpikeData(train, **kwargs)
 
     @staticmethod
     def from_events(
@@ -102,65 +140,280 @@ class ArrayMixin:
         """
         from spikelab.spikedata.spikedata import SpikeData
 
-        counts = _checked_counts(raster)
+        validate.unmasked("raster", raster)
+        counts = np.asarray(raster)
+        if counts.ndim != 2:
+            raise ValueError(
+                f"raster must be 2-D (units, bins), got shape {counts.shape}"
+            )
+        if counts.dtype.kind not in "biuf":
+            raise TypeError(f"raster must hold numbers, got dtype {counts.dtype}")
+        if not np.isfinite(counts).all():
+            raise ValueError("raster must be finite, got NaN or infinity")
+        if (wrong := (counts < 0) | (counts % 1 != 0)).any():
+            raise ValueError(
+                f"raster must hold numbers of spikes, not negative and whole, "
+                f"got {counts[wrong][0]}"
+            )
         size = validate.positive("bin_size_ms", in_ms("bin_size_ms", bin_size_ms))
         start = finite_ms("start_time", kwargs.get("start_time", 0.0))
         train = binning.spread(counts, start, size)
         length = counts.shape[1] * size
         return SpikeData(train, **{"N": len(train), "length": length, **kwargs})
 
+    @property
+    def spike_trains(self) -> SpikeTrains:
+        """The spike times in flat form: `train`, or a copy if that is a list.
 
-def _train_of_pairs(
-    idces: ArrayLike, times: ArrayLike, n_units: int | None
-) -> SpikeTrains:
-    """Sort parallel arrays of units and times into one train per unit."""
-    validate.unmasked("idces", idces)
-    validate.unmasked("times", times)
-    units = np.asarray(idces)
-    flat = np.asarray(in_ms("times", times), dtype=np.float64)
-    if units.ndim != 1 or units.shape != flat.shape:
-        raise ValueError(
-            f"idces and times must be 1-D and of equal length, "
-            f"got shapes {units.shape} and {flat.shape}"
+        Examples
+        --------
+        >>> from spikelab import SpikeData
+        >>> SpikeData([[12.5, 430.0], [77.0]]).spike_trains.counts
+        array([2, 1])
+        """
+        if isinstance(self.train, SpikeTrains):
+            return self.train
+        return SpikeTrains.from_arrays(self.train)
+
+    @property
+    def times(self) -> Iterator[float]:
+        """All spike times in ms, in chronological order.
+
+        Examples
+        --------
+        >>> from spikelab import SpikeData
+        >>> list(SpikeData([[12.5, 430.0], [77.0]]).times)
+        [12.5, 77.0, 430.0]
+        """
+        return iter(np.sort(self.idces_times()[1]).tolist())
+
+    @property
+    def events(self) -> Iterator[tuple[int, float]]:
+        """All spikes as ``(unit, time in ms)``, in chronological order.
+
+        Examples
+        --------
+        >>> from spikelab import SpikeData
+        >>> list(SpikeData([[12.5, 430.0], [77.0]]).events)
+        [(0, 12.5), (1, 77.0), (0, 430.0)]
+        """
+        units, times = self.idces_times()
+        order = np.argsort(times, kind="stable")
+        return zip(units[order].tolist(), times[order].tolist(), strict=True)
+
+    def idces_times(self) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Return unit indices (int64) and times in ms (float64), unit after unit.
+
+        Examples
+        --------
+        >>> from spikelab import SpikeData
+        >>> SpikeData([[12.5, 430.0], [77.0]]).idces_times()
+        (array([0, 0, 1]), array([ 12.5, 430. ,  77. ]))
+        """
+        trains = self.spike_trains
+        idces = np.repeat(np.arange(self.N, dtype=np.int64), trains.counts)
+        return idces, trains.flat.copy()
+
+    def raster(
+        self, bin_size: float = 1.0, time_offset: float = 0.0
+    ) -> NDArray[np.int64]:
+        """Count the spikes of each unit in each bin.
+
+        Bins are open on the left and closed on the right, counted from
+        ``start_time``; a spike at ``start_time`` counts in bin 0.
+
+        Parameters
+        ----------
+        bin_size : float
+            Width of a bin in ms.
+        time_offset : float
+            Added to all times: positive, it puts empty bins in front; negative,
+            what comes before the first bin counts in it.
+
+        Returns
+        -------
+        ndarray
+            Counts, int64, shape (N, ceil((length + time_offset) / bin_size)).
+
+        Raises
+        ------
+        ValueError
+            If the width is not positive, or there would be no bin.
+
+        Examples
+        --------
+        >>> from spikelab import SpikeData
+        >>> SpikeData([[1.0, 1.5, 4.0], []], length=4.0).raster(bin_size=2.0)
+        array([[2, 1],
+               [0, 0]])
+        """
+        return binning.counts(self.train, *self._bins(bin_size, time_offset))
+
+    def channel_raster(
+        self, bin_size: float = 1.0, channel_attr: str | None = None
+    ) -> NDArray[np.int64]:
+        """Count the spikes on each channel in each bin, those of all its units together.
+
+        Parameters
+        ----------
+        bin_size : float
+            Width of a bin in ms; bins are those of :meth:`raster`.
+        channel_attr : str, optional
+            The attribute that holds the channel, by default ``channel``,
+            ``channel_id``, ``channel_index``, ``ch`` or ``electrode``. Units without
+            it are left out.
+
+        Returns
+        -------
+        ndarray
+            Counts, int64, shape (channels, bins), channels in ascending order.
+
+        Raises
+        ------
+        ValueError
+            If no unit has a channel.
+
+        Examples
+        --------
+        >>> from spikelab import SpikeData
+        >>> known = [{"channel": 3}, {"channel": 1}, {"channel": 3}]
+        >>> sd = SpikeData([[1.0], [2.0], [3.0]], length=4.0, neuron_attributes=known)
+        >>> sd.channel_raster(bin_size=2.0).tolist()
+        [[1, 0], [1, 1]]
+        """
+        key, table = channel_attr, self.unit_table
+        if key is None and table.rows:
+            key = next((k for k in CHANNEL_KEYS if k in table.rows[0]), None)
+        values = [row.get(key) for row in table.rows] if key else table.electrodes
+        known = {
+            unit: int(value)
+            for unit, value in enumerate(values)
+            if value is not None and not is_nan(value)
+        }
+        if not known:
+            raise ValueError(
+                f"neuron_attributes must hold the channel of a unit "
+                f"({channel_attr or ', '.join(CHANNEL_KEYS)}), got none"
+            )
+        channels, rows = np.unique(list(known.values()), return_inverse=True)
+        counts = self.raster(bin_size)
+        raster = np.zeros((len(channels), counts.shape[1]), dtype=np.int64)
+        np.add.at(raster, rows, counts[list(known)])
+        return raster
+
+    def _bins(self, bin_size: Any, time_offset: Any) -> tuple[float, float, int]:
+        """Return where bins begin and how wide they are, in ms, and how many."""
+        size = validate.positive("bin_size", in_ms("bin_size", bin_size))
+        offset = finite_ms("time_offset", time_offset)
+        if offset < -self.length:
+            raise ValueError(
+                f"time_offset must not be below -length ({-self.length}), got {offset}"
+            )
+        origin = self.start_time - offset
+        return origin, size, binning.n_bins(self.length + offset, size, origin)
+
+    def sparse_raster(self, bin_size: float = 1.0, time_offset: float = 0.0) -> Any:
+        """Count as :meth:`raster`, into a ``scipy.sparse.csr_matrix`` (int64).
+
+        Raises
+        ------
+        MissingExtraError
+            If scipy, of the extra ``sparse``, is not installed.
+
+        Examples
+        --------
+        >>> from spikelab import SpikeData
+        >>> sd = SpikeData([[1.0, 1.5, 4.0], []], length=4.0)
+        >>> sd.sparse_raster(bin_size=2.0).toarray()
+        array([[2, 1],
+               [0, 0]])
+        """
+        try:
+            from scipy.sparse import csr_matrix
+        except ImportError as error:
+            raise MissingExtraError("sparse_raster", "scipy", "sparse") from error
+        origin, size, bins = self._bins(bin_size, time_offset)
+        if bins == 0:
+            return csr_matrix((self.N, 0), dtype=np.int64)
+        units, times = self.idces_times()
+        columns = binning.bin_indices(times - origin, size, bins)
+        ones = np.ones(len(times), dtype=np.int64)
+        return csr_matrix((ones, (units, columns)), shape=(self.N, bins))
+
+    def binned(self, bin_size: float = 40.0) -> NDArray[np.int64]:
+        """Count the spikes of all units together in each bin, as :meth:`raster` does.
+
+        Examples
+        --------
+        >>> from spikelab import SpikeData
+        >>> SpikeData([[1.0, 1.5], [4.0]], length=4.0).binned(bin_size=2.0)
+        array([2, 1])
+        """
+        origin, size, bins = self._bins(bin_size, 0.0)
+        counts = np.zeros(bins, dtype=np.int64)
+        for times in self.spike_trains.blocks():
+            counts += binning.counts([times], origin, size, bins)[0]
+        return counts
+
+    def rates(self, unit: Literal["kHz", "Hz"] = "kHz") -> NDArray[np.float64]:
+        """Return the mean rate of each unit in kHz or Hz; 0 if the length is 0.
+
+        Examples
+        --------
+        >>> from spikelab import SpikeData
+        >>> SpikeData([[12.5, 430.0], []], length=1000.0).rates("Hz")
+        array([2., 0.])
+        """
+        if unit not in ("kHz", "Hz"):
+            raise ValueError(f"unit must be 'kHz' or 'Hz', got {unit!r}")
+        counts = self.spike_trains.counts.astype(np.float64)
+        per_ms = counts / self.length if self.length > 0 else np.zeros_like(counts)
+        return per_ms * 1000.0 if unit == "Hz" else per_ms
+
+    def interspike_intervals(self) -> list[NDArray[np.float64]]:
+        """Return the intervals between the spikes of each unit in ms.
+
+        Examples
+        --------
+        >>> from spikelab import SpikeData
+        >>> SpikeData([[12.5, 15.0, 430.0]]).interspike_intervals()
+        [array([  2.5, 415. ])]
+        """
+        return [np.diff(times) for times in self.train]
+
+    def resampled_isi(self, times: ArrayLike, sigma_ms: float = 10.0) -> RateData:
+        """Return the rate of each unit, in Hz, as the inverse of its interspike interval.
+
+        The rate is 1000 / interval from one spike up to the next, and 0 before the
+        first and after the last; a spike time that occurs twice counts once.
+
+        Parameters
+        ----------
+        times : array-like
+            Evenly spaced times in ms.
+        sigma_ms : float
+            Standard deviation of the Gaussian that smooths the rates, 0 for none.
+
+        Returns
+        -------
+        RateData
+            Rates of shape (N, number of times), with ``rate_unit="Hz"``.
+
+        Raises
+        ------
+        ValueError
+            If the times are not finite, ascending and evenly spaced, or
+            `sigma_ms` is not finite.
+
+        Examples
+        --------
+        >>> from spikelab import SpikeData
+        >>> sd = SpikeData([[0.0, 10.0, 30.0]], length=40.0)
+        >>> sd.resampled_isi([5.0, 15.0, 25.0, 35.0], sigma_ms=0).inst_Frate_data
+        array([[100.,  50.,  50.,   0.]])
+        """
+        return RateData(
+            *isi_rates(self.train, times, sigma_ms),
+            neuron_attributes=self.neuron_attributes,
+            rate_unit="Hz",
         )
-    units = _whole_numbers(units)
-    smallest, largest = (units.min(), units.max()) if units.size else (0, -1)
-    count = int(largest) + 1 if n_units is None else validate.index("N", n_units)
-    if smallest < 0 or largest >= count:
-        wrong = smallest if smallest < 0 else largest
-        raise ValueError(
-            f"idces must not be negative and be below N ({count}), got {wrong}"
-        )
-    train = SpikeTrains.from_pairs(units, flat, count)
-    train.owned = train.flat is flat  # units were sorted: the caller has these times
-    return train
-
-
-def _whole_numbers(units: NDArray[Any]) -> NDArray[Any]:
-    """Return unit indices as integers; floats are taken if they are whole."""
-    if units.dtype.kind in "iu":
-        return units
-    if units.size and units.dtype.kind != "f":
-        raise TypeError(f"idces must be integers, got dtype {units.dtype}")
-    fractions = ~(np.isfinite(units) & (units == np.rint(units)))
-    if fractions.any():
-        raise ValueError(f"idces must be whole numbers, got {units[fractions][0]}")
-    return units.astype(np.int64)
-
-
-def _checked_counts(raster: ArrayLike) -> NDArray[Any]:
-    """Return numbers of spikes as an array, or raise if they are none."""
-    validate.unmasked("raster", raster)
-    counts = np.asarray(raster)
-    if counts.ndim != 2:
-        raise ValueError(f"raster must be 2-D (units, bins), got shape {counts.shape}")
-    if counts.dtype.kind not in "biuf":
-        raise TypeError(f"raster must hold numbers, got dtype {counts.dtype}")
-    if counts.dtype.kind == "f" and not np.isfinite(counts).all():
-        raise ValueError("raster must be finite, got NaN or infinity")
-    if (wrong := (counts < 0) | (counts % 1 != 0)).any():
-        raise ValueError(
-            f"raster must hold numbers of spikes, not negative and whole, "
-            f"got {counts[wrong][0]}"
-        )
-    return counts

@@ -4,12 +4,14 @@ import inspect
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Self
 
+import numpy as np
 from numpy.typing import NDArray
 
-from spikelab.spikedata import unit_selection
+from spikelab.errors import warn
 from spikelab.spikedata.export_mixin import ExportMixin
 from spikelab.spikedata.foreign import instead_of
 from spikelab.spikedata.look_mixin import LookMixin
+from spikelab.spikedata.unit_selection import as_indices, is_one_value, units_with
 from spikelab.spikedata.unit_table import Attributes, UnitTable
 
 DATA_CLASSES: dict[str, type["DataObject"]] = {}
@@ -30,10 +32,13 @@ class DataObject(LookMixin, ExportMixin):
     FIELDS: ClassVar[Mapping[str, str]] = {}
     """For each argument of the constructor, the attribute that holds it."""
 
+    MADE_WITH: ClassVar[Mapping[str, Any]] = {}
+    """Further arguments of the constructor, with which an equal object is made."""
+
     __signature__: ClassVar[inspect.Signature]
 
-    def __init_subclass__(cls, **kwargs: Any) -> None:
-        super().__init_subclass__(**kwargs)
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
         if "FIELDS" in vars(cls):
             DATA_CLASSES[cls.__name__] = cls
         if "__init__" in vars(cls):
@@ -44,8 +49,8 @@ class DataObject(LookMixin, ExportMixin):
 
     def arguments(self) -> dict[str, Any]:
         """Return the constructor's arguments that make an equal object."""
-        names = data_class(self).FIELDS.items()
-        return {argument: getattr(self, name) for argument, name in names}
+        cls = data_class(self)
+        return {**cls.MADE_WITH, **{a: getattr(self, n) for a, n in cls.FIELDS.items()}}
 
     def _replaced(self, **changes: Any) -> Self:
         """Return an object of the same data class with other arguments."""
@@ -96,16 +101,11 @@ class DataObject(LookMixin, ExportMixin):
         """Make the object again from its attributes, as copy and pickle ask for it."""
         cls: Any = data_class(self)
         known = {a: state[name] for a, name in cls.FIELDS.items() if name in state}
-        cls.__init__(self, **self._unpickled(known))
+        cls.__init__(self, **{**cls.MADE_WITH, **known})
         # What the class has under a name of its own is not replaced.
         for name, value in state.items():
             if name not in vars(self) and not hasattr(cls, name):
                 vars(self)[name] = value
-
-    @staticmethod
-    def _unpickled(arguments: dict[str, Any]) -> dict[str, Any]:
-        """Return the constructor's arguments for those that a pickle holds."""
-        return arguments
 
 
 class UnitObject(DataObject):
@@ -199,15 +199,11 @@ class UnitObject(DataObject):
         """
         units: Sequence[int] = range(self.N)
         if neuron_indices is not None:
-            units = unit_selection.as_indices(
-                "neuron_indices",
-                neuron_indices,
-                self.N,
-                from_end=True,
-                error=IndexError,
+            name = "neuron_indices"
+            units = as_indices(
+                name, neuron_indices, self.N, from_end=True, error=IndexError
             )
-        is_one = unit_selection.is_one_value(values)
-        each = [values] * len(units) if is_one else list(values)
+        each = [values] * len(units) if is_one_value(values) else list(values)
         if len(each) != len(units):
             raise ValueError(
                 f"values must hold one value per unit, got {len(each)} for {len(units)}"
@@ -217,7 +213,7 @@ class UnitObject(DataObject):
         for unit, value in zip(units, each, strict=True):
             self.neuron_attributes[unit][key] = value
 
-    def check_units(self, n_units: int) -> None:
+    def _check_units(self, n_units: int) -> None:
         """Raise if N or the number of attributes is not that of the units."""
         if n_units != self.N:
             raise ValueError(f"N must be the number of units, {n_units}, got {self.N}")
@@ -267,10 +263,17 @@ class UnitObject(DataObject):
         >>> sd.subset("good", by="quality")
         SpikeData(N=1, spikes=2, window=0.0 to 430.0 ms)
         """
-        chosen = unit_selection.select_units(
-            units, self.N, self.neuron_attributes, by=by, preserve_order=preserve_order
-        )
         rows = self.neuron_attributes
+        if by is None:
+            chosen = list(dict.fromkeys(as_indices("units", units, self.N)))
+            chosen = chosen if preserve_order else sorted(chosen)
+        else:
+            if preserve_order:
+                warn(
+                    f"preserve_order=True has no effect with by={by!r}: units that "
+                    f"match keep the order that they have",
+                )
+            chosen = units_with(units, rows, by)
         known = None if rows is None else [rows[unit] for unit in chosen]
         return self._of_units(chosen, known)
 
@@ -306,13 +309,23 @@ class SliceStack(UnitObject):
         >>> SpikeData([[12.5, 730.0]], length=1000.0).frames(500).subslice([1])
         SpikeSliceStack(N=1, S=1, spikes=1, times=500.0 to 1000.0 ms)
         """
-        chosen = unit_selection.select_slices(slices, len(self))
+        indices = as_indices("slices", slices, len(self), from_end=True)
+        if not indices:
+            raise ValueError("slices must name at least one slice, got none")
+        chosen = sorted({index % len(self) for index in indices})
         times = [self.times[i] for i in chosen]
         return self._replaced(**self._slices(chosen), times_start_to_end=times)
 
     def _slices(self, chosen: list[int]) -> dict[str, Any]:
         """Return the constructor's argument that holds the slices, with these only."""
         raise NotImplementedError
+
+
+def check_array(name: str, value: Any) -> None:
+    """Raise TypeError, which says what to call instead, for what is no array."""
+    if not isinstance(value, np.ndarray):
+        got = instead_of(value) or type(value).__name__
+        raise TypeError(f"{name} must be a numpy array, got {got}")
 
 
 def data_class(obj: object) -> type[DataObject]:

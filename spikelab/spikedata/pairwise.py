@@ -7,10 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spikelab.spikedata import unit_selection
-from spikelab.spikedata.data_object import DataObject, fields
-from spikelab.spikedata.foreign import instead_of
+from spikelab.spikedata.data_object import DataObject, check_array, fields
 from spikelab.spikedata.quantity import has_unit, in_ms
+from spikelab.spikedata.unit_selection import as_indices
 
 
 @dataclass(eq=False, repr=False)
@@ -54,8 +53,7 @@ class PairwiseCompMatrix(DataObject):
         self.check()
 
     def _check(self) -> None:
-        _check_values("matrix", self.matrix, "(n, n)", self.metadata)
-        _check_count("labels", self.labels, len(self.matrix), "row")
+        _check_values(self, "matrix", "(n, n)")
 
 
 @dataclass(eq=False, repr=False)
@@ -103,10 +101,9 @@ class PairwiseCompMatrixStack(DataObject):
         self.check()
 
     def _check(self) -> None:
-        _check_values("stack", self.stack, "(n, n, slices)", self.metadata)
-        _check_count("labels", self.labels, len(self.stack), "row")
+        _check_values(self, "stack", "(n, n, slices)")
         _check_count("times", self.times, len(self), "slice")
-        windows = self.times if np.iterable(self.times) else ()
+        windows: Any = () if self.times is None else self.times
         bounds = [b for window in windows if np.iterable(window) for b in window]
         if any(has_unit(type(bound)) for bound in bounds):
             self.times = [tuple(in_ms("times", window)) for window in windows]
@@ -115,7 +112,7 @@ class PairwiseCompMatrixStack(DataObject):
         return int(self.stack.shape[2])
 
     def __iter__(self) -> Iterator[PairwiseCompMatrix]:
-        return (self._matrix(i, i) for i in range(len(self)))
+        return (self._matrix(i) for i in range(len(self)))
 
     def __getitem__(self, index: Any) -> "PairwiseCompMatrix | PairwiseCompMatrixStack":
         """Return one matrix, or a stack of several.
@@ -128,11 +125,10 @@ class PairwiseCompMatrixStack(DataObject):
             or mask gives a stack, in the order asked for.
         """
         if isinstance(index, slice):
-            chosen = list(range(len(self))[index])
-            return self._stack(self.stack[..., index], chosen)
+            return self._chosen(index)
         if np.ndim(index) == 0:
-            (chosen_one,) = self._positions("index", index)
-            return self._matrix(chosen_one, chosen_one % len(self))
+            (position,) = self._positions("index", index)
+            return self._matrix(position)
         return self.subslice(index)
 
     def subslice(self, indices: Any) -> "PairwiseCompMatrixStack":
@@ -150,37 +146,33 @@ class PairwiseCompMatrixStack(DataObject):
         >>> PairwiseCompMatrixStack(np.zeros((2, 2, 3))).subslice([0, 2])
         PairwiseCompMatrixStack(n=2, S=2, metadata=[])
         """
-        chosen = self._positions("indices", indices)
-        return self._stack(self.stack[..., chosen], chosen)
+        return self._chosen(self._positions("indices", indices))
 
     def _positions(self, name: str, indices: Any) -> list[int]:
-        return unit_selection.as_indices(
-            name, indices, len(self), from_end=True, error=IndexError
-        )
+        return as_indices(name, indices, len(self), from_end=True, error=IndexError)
 
-    def _matrix(self, stack_index: int, position: int) -> PairwiseCompMatrix:
-        metadata = {**(self.metadata or {}), "stack_index": stack_index}
+    def _matrix(self, position: int) -> PairwiseCompMatrix:
+        metadata = {**(self.metadata or {}), "stack_index": position}
         if self.times is not None:
             metadata["time"] = self.times[position]
         return PairwiseCompMatrix(self.stack[..., position], self.labels, metadata)
 
-    def _stack(
-        self, stack: NDArray[Any], chosen: list[int]
-    ) -> "PairwiseCompMatrixStack":
-        times = None if self.times is None else [self.times[i] for i in chosen]
+    def _chosen(self, index: slice | list[int]) -> "PairwiseCompMatrixStack":
+        times = self.times
+        if times is not None:
+            times = [times[i] for i in np.arange(len(self))[index]]
         metadata = dict(self.metadata or {})
-        return PairwiseCompMatrixStack(stack, self.labels, times, metadata)
-
-
-def _check_values(name: str, array: Any, shape: str, metadata: Any) -> None:
-    if not isinstance(array, np.ndarray):
-        raise TypeError(
-            f"{name} must be a numpy array, "
-            f"got {instead_of(array) or type(array).__name__}"
+        return PairwiseCompMatrixStack(
+            self.stack[..., index], self.labels, times, metadata
         )
-    n_axes = len(shape.split(","))
-    if array.ndim != n_axes or array.shape[0] != array.shape[1]:
-        raise ValueError(f"{name} must have shape {shape}, got {array.shape}")
+
+
+def _check_values(comparison: Any, name: str, shape: str) -> None:
+    values, metadata = getattr(comparison, name), comparison.metadata
+    check_array(name, values)
+    if values.ndim != len(shape.split(",")) or values.shape[0] != values.shape[1]:
+        raise ValueError(f"{name} must have shape {shape}, got {values.shape}")
+    _check_count("labels", comparison.labels, len(values), "row")
     if metadata is not None and not isinstance(metadata, Mapping):
         raise TypeError(f"metadata must be a mapping or None, got {metadata!r:.80}")
 

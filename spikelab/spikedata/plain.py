@@ -1,20 +1,14 @@
 """Data objects with plain numbers only: no file format has units of measurement."""
 
+import operator
+from collections.abc import Callable
+from functools import cache
 from typing import Any, TypeVar
-
-import numpy as np
 
 from spikelab.spikedata.data_object import DataObject, data_class
 from spikelab.spikedata.quantity import has_unit, split_unit
-from spikelab.spikedata.spike_trains import SpikeTrains
 
 D = TypeVar("D", bound=DataObject)
-
-_BARE = {bool, int, float, str, list, tuple, dict, np.ndarray, type(None), SpikeTrains}
-"""The most frequent types, whose values have no unit."""
-
-_Units = dict[str, set[str]]
-"""The units of measurement that were left out, by the name of what had them."""
 
 
 def without_units(obj: D) -> tuple[D, list[str]]:
@@ -30,50 +24,40 @@ def without_units(obj: D) -> tuple[D, list[str]]:
     list of str
         In words, which units were left out, and of what.
     """
-    found: _Units = {}
-    if not any(map(has_unit, _types(obj) - _BARE)):
-        return obj, []
-    plain = _without(obj, found)
+    found: dict[str, set[str]] = {}
+    plain: D = _plain("", obj, found)
     return plain, [
         f"the unit of {name} ({', '.join(sorted(units))}), whose numbers are plain ones"
         for name, units in found.items()
     ]
 
 
-def _types(obj: DataObject) -> set[type]:
-    """Return the types of the values that may have a unit."""
-    known = getattr(obj, "neuron_attributes", None) or ()
-    types: set[type] = set()
-    for table in (vars(obj), getattr(obj, "metadata", None) or {}, *known):
-        types.update(map(type, table.values()))
-        for value in table.values():
-            if type(value) in (list, tuple):
-                types.update(map(type, value))
-    return types.union(*map(_types, getattr(obj, "spike_stack", ())))
+def _may_have(cls: type) -> bool:
+    return issubclass(cls, dict | list | tuple | DataObject) or has_unit(cls)
 
 
-def _without(obj: D, found: _Units) -> D:
-    plain: dict[str, Any] = {}
-    for argument, name in data_class(obj).FIELDS.items():
-        value = getattr(obj, name)
-        if name == "spike_stack":
-            plain[argument] = [_without(sd, found) for sd in value]
-        elif name == "neuron_attributes" and value:
-            plain[argument] = [_numbers(name, row, found) for row in value]
-        elif name == "metadata" and value:
-            plain[argument] = _numbers(name, value, found)
-        elif isinstance(value, np.ndarray):
-            plain[argument] = _number(name, value, found)
-    return obj._replaced(**plain)
+_may_have_unit: Callable[[Any], bool] = cache(_may_have)
 
 
-def _numbers(name: str, values: Any, found: _Units) -> dict[Any, Any]:
-    return {k: _number(f"{name}[{k!r}]", value, found) for k, value in values.items()}
-
-
-def _number(name: str, value: Any, found: _Units) -> Any:
-    if type(value) in (list, tuple) and any(map(has_unit, set(map(type, value)))):
-        return type(value)(_number(name, item, found) for item in value)
+def _plain(name: str, value: Any, found: dict[str, set[str]]) -> Any:
+    """Return a value without units, itself if it has none; add those to `found`."""
+    if isinstance(value, DataObject):
+        names = data_class(value).FIELDS
+        plain = {a: _plain(n, getattr(value, n), found) for a, n in names.items()}
+        is_same = all(plain[a] is getattr(value, n) for a, n in names.items())
+        return value if is_same else value._replaced(**plain)
+    if isinstance(value, dict):
+        items = ((k, v) for k, v in value.items() if _may_have_unit(type(v)))
+        changes = {
+            k: p for k, v in items if (p := _plain(f"{name}[{k!r}]", v, found)) is not v
+        }
+        return {**value, **changes} if changes else value
+    if type(value) in (list, tuple):
+        # Thousands of numbers have one type, which is found at once.
+        if not any(map(_may_have_unit, set(map(type, value)))):
+            return value
+        plain = type(value)(_plain(name, item, found) for item in value)
+        return value if all(map(operator.is_, plain, value)) else plain
     if not has_unit(type(value)):
         return value
     number, unit = split_unit(value)

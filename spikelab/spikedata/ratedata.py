@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from spikelab import validate
 from spikelab.spikedata import windows
-from spikelab.spikedata.data_object import UnitObject, fields
+from spikelab.spikedata.data_object import UnitObject, check_array, fields
 from spikelab.spikedata.foreign import AS_ARRAYS, instead_of
 from spikelab.spikedata.quantity import finite_ms, has_unit, in_ms, in_unit
 from spikelab.spikedata.unit_table import Attributes
@@ -67,50 +67,60 @@ class RateData(UnitObject):
         neuron_attributes: Sequence[dict[str, Any]] | None = None,
         rate_unit: str | None = None,
     ) -> None:
-        _refuse_other_objects(inst_Frate_data, times)
-        validate.unmasked("inst_Frate_data", inst_Frate_data)
+        rates: Any = inst_Frate_data
+        given: Any = times
+        instead = instead_of(
+            rates, "to_numpy().T is an array if it has a row for each time"
+        )
+        if isinstance(rates, UnitObject):
+            made_by = "SpikeData.resampled_isi returns a RateData"
+            instead = f"a {type(rates).__name__}: {made_by}"
+        # A table is an array if it has a column for each time.
+        is_array = type(rates).__name__ in AS_ARRAYS and times is not None
+        if instead and not (is_array and np.shape(rates)[1:] == np.shape(given)):
+            raise TypeError(
+                f"inst_Frate_data must be an array (units, times), got {instead}"
+            )
+        if times is None:
+            raise TypeError("times must be numbers, in ms for each column, got None")
+        validate.unmasked("inst_Frate_data", rates)
         validate.unmasked("times", times)
-        if has_unit(type(inst_Frate_data)):
+        if has_unit(type(rates)):
             rate_unit = rate_unit or "Hz"
             if rate_unit not in ("Hz", "kHz"):
                 raise ValueError(
                     f"rate_unit must be 'Hz' or 'kHz' for rates with a unit, "
                     f"got {rate_unit!r}"
                 )
-            unit: Literal["Hz", "kHz"] = "Hz" if rate_unit == "Hz" else "kHz"
-            inst_Frate_data = in_unit("inst_Frate_data", inst_Frate_data, unit)
-        if np.iscomplexobj(inst_Frate_data):
-            raise TypeError("inst_Frate_data must hold real numbers, got complex ones")
+            rates = in_unit("inst_Frate_data", rates, cast(Literal["Hz"], rate_unit))
+        is_on_disk = isinstance(rates, np.memmap) or isinstance(
+            getattr(rates, "base", None), np.memmap
+        )
         try:
-            rates, base = inst_Frate_data, getattr(inst_Frate_data, "base", None)
-            is_mapped = isinstance(rates, np.memmap) or isinstance(base, np.memmap)
-            copied = np.asarray if is_mapped else np.array
+            copied = np.asarray if is_on_disk else np.array
             self.inst_Frate_data = copied(rates, dtype=np.float64)
         except (TypeError, ValueError) as error:
             raise TypeError(f"inst_Frate_data must hold numbers: {error}") from error
-        self.times = np.asarray(in_ms("times", times))
+        self.times = np.asarray(in_ms("times", given))
         self.rate_unit = rate_unit
         self.N = len(self.inst_Frate_data) if self.inst_Frate_data.ndim else 0
-        self.neuron_attributes = (
-            None if neuron_attributes is None else list(neuron_attributes)
-        )
+        rows = neuron_attributes
+        self.neuron_attributes = None if rows is None else list(rows)
         self.check()
 
     def _check(self) -> None:
         rates, times = self.inst_Frate_data, self.times
-        if not isinstance(rates, np.ndarray) or rates.dtype != np.float64:
-            raise TypeError(
-                f"inst_Frate_data must be a float64 array, got {rates!r:.80}"
-            )
+        check_array("inst_Frate_data", rates)
+        check_array("times", times)
+        if rates.dtype != np.float64:
+            raise TypeError(f"inst_Frate_data must be float64, got {rates.dtype}")
+        if times.size and times.dtype.kind not in "iuf":
+            raise TypeError(f"times must be numbers, got dtype {times.dtype}")
         if rates.ndim != 2:
             raise ValueError(
                 f"inst_Frate_data must be 2-D (units, times), got shape {rates.shape}"
             )
-        self.check_units(len(rates))
-        if not isinstance(times, np.ndarray):
-            raise TypeError(f"times must be an array, got {times!r:.80}")
-        if times.size and times.dtype.kind not in "iuf":
-            raise TypeError(f"times must be numbers, got dtype {times.dtype}")
+        self._check_units(len(rates))
         if times.shape != rates.shape[1:]:
             raise ValueError(
                 f"times must hold one time per column of inst_Frate_data "
@@ -148,17 +158,18 @@ class RateData(UnitObject):
         >>> RateData([[2.0, 4.0, 3.0]], times=[0.0, 10.0, 20.0]).subtime(5, None)
         RateData(shape=(1, 2), times=10.0 to 20.0 ms, rate_unit=None)
         """
-        columns = [0, self.times.size]
-        for i, (name, edge) in enumerate((("start", start), ("end", end))):
-            if edge is not None and edge is not ...:
-                columns[i] = int(np.searchsorted(self.times, finite_ms(name, edge)))
-        first, last = columns
+        first, last = 0, self.times.size
+        if start is not None and start is not ...:
+            first = int(np.searchsorted(self.times, finite_ms("start", start)))
+        if end is not None and end is not ...:
+            last = int(np.searchsorted(self.times, finite_ms("end", end)))
         if not first < last:
-            edges = self.times[[0, -1]].tolist() if self.times.size else []
-            span = " to ".join(map(str, edges)) + " ms" if edges else "there are none"
+            edges = (
+                " to ".join(map(str, self.times[[0, -1]])) if self.times.size else ""
+            )
             raise ValueError(
-                f"start must be before end, with a time of the data between them "
-                f"({span}), got {start} and {end}"
+                f"start must be before end, with a time of the data between them, in ms "
+                f"({edges or 'there are none'}), got {start} and {end}"
             )
         return self._columns(slice(first, last))
 
@@ -176,8 +187,7 @@ class RateData(UnitObject):
         >>> RateData([[2.0, 4.0, 3.0]], times=[0.0, 10.0, 20.0]).subtime_by_index(0, -1)
         RateData(shape=(1, 2), times=0.0 to 10.0 ms, rate_unit=None)
         """
-        first, last = windows.index_range(start_idx, end_idx, self.times.size)
-        return self._columns(slice(first, last))
+        return self._columns(windows.index_range(start_idx, end_idx, self.times.size))
 
     def _columns(self, columns: slice) -> RateData:
         rates = self.inst_Frate_data[:, columns]
@@ -204,24 +214,3 @@ class RateData(UnitObject):
         first, last = windows.extent_of(self.times)
         frames = windows.frame_windows(first, last - first, length, overlap)
         return RateSliceStack(self, times_start_to_end=frames)
-
-
-def _refuse_other_objects(rates: Any, times: Any) -> None:
-    """Raise TypeError, which says what to call, for rates that are no array.
-
-    A table is one if it has a column for each time.
-    """
-    instead = instead_of(
-        rates, "to_numpy().T is an array if it has a row for each time"
-    )
-    if isinstance(rates, UnitObject):
-        instead = (
-            f"a {type(rates).__name__}: SpikeData.resampled_isi returns a RateData"
-        )
-    is_array = type(rates).__name__ in AS_ARRAYS and times is not None
-    if instead and not (is_array and np.shape(rates)[1:] == np.shape(times)):
-        raise TypeError(
-            f"inst_Frate_data must be an array (units, times), got {instead}"
-        )
-    if times is None:
-        raise TypeError("times must be numbers, in ms for each column, got None")

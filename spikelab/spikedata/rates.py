@@ -1,32 +1,19 @@
 """Instantaneous rates from interspike intervals."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from spikelab import validate
 from spikelab.spikedata.quantity import in_ms
 
 
 def isi_rates(
-    train: Sequence[NDArray[np.float64]], times: ArrayLike, sigma_ms: float
+    train: Sequence[NDArray[np.float64]], times: Any, sigma_ms: Any
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return rates in Hz, shape (units, times), and the checked times in ms."""
-    grid = _checked_grid(times)
-    sigma_ms = validate.not_negative("sigma_ms", in_ms("sigma_ms", sigma_ms))
-    rates = np.zeros((len(train), grid.size))
-    kernel = _gaussian(sigma_ms / (grid[1] - grid[0])) if grid.size > 1 else np.ones(1)
-    radius = kernel.size // 2
-    for row, spikes in zip(rates, train, strict=True):
-        _write_inverse_intervals(row, spikes, grid)
-        if radius and row.any():
-            mirrored = np.pad(row, radius, mode="symmetric")
-            row[:] = np.convolve(mirrored, kernel, mode="valid")
-    return rates, grid
-
-
-def _checked_grid(times: ArrayLike) -> NDArray[np.float64]:
     validate.unmasked("times", times)
     grid = np.asarray(in_ms("times", times), dtype=np.float64)
     if grid.ndim != 1 or not np.isfinite(grid).all():
@@ -39,33 +26,27 @@ def _checked_grid(times: ArrayLike) -> NDArray[np.float64]:
             f"times must be ascending and evenly spaced, "
             f"got steps from {steps.min()} to {steps.max()} ms"
         )
-    return grid
-
-
-def _write_inverse_intervals(
-    row: NDArray[np.float64], spikes: NDArray[np.float64], grid: NDArray[np.float64]
-) -> None:
-    """Write 1000 / interval between the spikes around each time into `row`.
-
-    Between a spike time that occurs twice and itself no time can lie, so that
-    repeated spikes need no care.
-    """
-    following = np.searchsorted(spikes, grid, side="right")
-    inside = (following > 0) & (following < spikes.size)
-    after = following[inside]
-    row[inside] = 1000.0 / (spikes[after] - spikes[after - 1])
+    sigma_ms = validate.not_negative("sigma_ms", in_ms("sigma_ms", sigma_ms))
+    step = steps[0] if steps.size else 1.0
+    radius = smoothing_reach(sigma_ms, step) if steps.size else 0
+    gaussian = np.ones(1)
+    if radius:
+        gaussian = np.exp(
+            -0.5 * (np.arange(-radius, radius + 1) * step / sigma_ms) ** 2
+        )
+    rates = np.zeros((len(train), grid.size))
+    for row, spikes in zip(rates, train, strict=True):
+        # No time lies between a spike time that occurs twice and itself.
+        after = np.searchsorted(spikes, grid, side="right")
+        inside = (after > 0) & (after < spikes.size)
+        after = after[inside]
+        row[inside] = 1000.0 / (spikes[after] - spikes[after - 1])
+        if radius and row.any():
+            mirrored = np.pad(row, radius, mode="symmetric")
+            row[:] = np.convolve(mirrored, gaussian / gaussian.sum(), mode="valid")
+    return rates, grid
 
 
 def smoothing_reach(sigma_ms: float, step_ms: float) -> int:
     """Return how many steps away a rate still counts: four times the Gaussian's width."""
     return int(4.0 * max(sigma_ms, 0.0) / step_ms + 0.5)
-
-
-def _gaussian(sigma: float) -> NDArray[np.float64]:
-    """Return a Gaussian of `sigma` bins, cut off where it does not reach, with sum 1."""
-    radius = smoothing_reach(sigma, 1.0)
-    if radius == 0:
-        return np.ones(1)
-    offsets = np.arange(-radius, radius + 1)
-    kernel = np.exp(-0.5 * (offsets / sigma) ** 2)
-    return np.asarray(kernel / kernel.sum())

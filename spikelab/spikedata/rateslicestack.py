@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from spikelab import validate
 from spikelab.errors import warn
 from spikelab.spikedata import binning, windows
-from spikelab.spikedata.data_object import SliceStack, fields
+from spikelab.spikedata.data_object import SliceStack, check_array, fields
 from spikelab.spikedata.foreign import instead_of
 from spikelab.spikedata.quantity import finite_ms, in_ms
 from spikelab.spikedata.ratedata import RateData
@@ -96,47 +96,59 @@ class RateSliceStack(SliceStack):
         neuron_attributes: Sequence[dict[str, Any]] | None = None,
     ) -> None:
         if (data_obj is None) == (event_matrix is None):
-            given = "neither" if data_obj is None else "both"
+            got = "neither" if data_obj is None else "both"
             raise ValueError(
-                f"exactly one of data_obj and event_matrix must be given, got {given}"
+                f"exactly one of data_obj and event_matrix must be given, got {got}"
             )
         step_ms = in_ms("step_size", 1.0 if step_size is None else step_size)
-        step_ms = validate.positive("step_size", step_ms)
+        self.step_size = validate.positive("step_size", step_ms)
         sigma_ms = finite_ms("sigma_ms", sigma_ms)
-        found = windows.chosen_windows(times_start_to_end, time_peaks, time_bounds)
+        given = (times_start_to_end, time_peaks, time_bounds)
         if event_matrix is not None:
-            stack, times = _from_matrix(event_matrix, found, step_ms)
+            self._arrange(event_matrix, windows.chosen_windows(*given))
         elif isinstance(data_obj, RateData):
-            step_ms = _even_step(data_obj)
-            stack, times = _from_rates(data_obj, windows.required(found), step_ms)
+            found = windows.required_windows(*given)
+            self.step_size = windows.step_of(data_obj.times)
+            self.event_stack, self.times = _from_rates(data_obj, found), found.times
         elif isinstance(data_obj, SpikeData):
-            chosen = windows.required(found)
-            stack, times = _from_spikes(data_obj, chosen, step_ms, sigma_ms)
+            found = windows.required_windows(*given)
+            self.event_stack = _from_spikes(data_obj, found, self.step_size, sigma_ms)
+            self.times = found.times
         else:
             raise TypeError(
                 f"data_obj must be a SpikeData or RateData, "
                 f"got {instead_of(data_obj) or type(data_obj).__name__}"
             )
-        self.step_size = step_ms
-        self.event_stack = stack
-        self.times = times
-        if neuron_attributes is None and data_obj is not None:
-            neuron_attributes = data_obj.neuron_attributes
-        self.neuron_attributes = (
-            None if neuron_attributes is None else list(neuron_attributes)
-        )
+        rows = neuron_attributes
+        if rows is None and data_obj is not None:
+            rows = data_obj.neuron_attributes
+        self.neuron_attributes = None if rows is None else list(rows)
         self.check()
 
     def _check(self) -> None:
         self.step_size = validate.positive("step_size", self.step_size)
-        found = windows.chosen_windows(self.times, None, None)
-        self.event_stack, self.times = _from_matrix(
-            self.event_stack, found, self.step_size
-        )
-        self.check_units(self.event_stack.shape[0])
+        self._arrange(self.event_stack, windows.chosen_windows(self.times, None, None))
+        self._check_units(self.N)
+
+    def _arrange(self, event_matrix: Any, found: Windows | None) -> None:
+        """Store the slices in the order of their windows."""
+        check_array("event_matrix", event_matrix)
+        if event_matrix.ndim != 3 or 0 in event_matrix.shape[1:]:
+            raise ValueError(
+                f"event_matrix must have shape (units, bins, slices) with at least one "
+                f"bin and slice, got {event_matrix.shape}"
+            )
+        _, bins, slices = event_matrix.shape
+        lengths = [bins * self.step_size] * slices
+        order, self.times = windows.of_slices("event_matrix", found, lengths)
+        is_sorted = order == list(range(slices))
+        self.event_stack = event_matrix if is_sorted else event_matrix[..., order]
 
     def __iter__(self) -> Iterator[RateData]:
-        return (self._slice(i) for i in range(len(self)))
+        steps = np.arange(self.event_stack.shape[1]) * self.step_size
+        for i, (start, _) in enumerate(self.times):
+            rates = self.event_stack[..., i]
+            yield RateData(rates, start + steps, self.neuron_attributes)
 
     def convert_to_list_of_RateData(self) -> list[RateData]:
         """Return each slice as a RateData with the times of the recording in ms.
@@ -149,10 +161,6 @@ class RateSliceStack(SliceStack):
         RateData(shape=(2, 5), times=5.0 to 9.0 ms, rate_unit=None)
         """
         return list(self)
-
-    def _slice(self, i: int) -> RateData:
-        times = self.times[i][0] + np.arange(self.event_stack.shape[1]) * self.step_size
-        return RateData(self.event_stack[..., i], times, self.neuron_attributes)
 
     @property
     def N(self) -> int:  # type: ignore[override] # an attribute of the mixin
@@ -191,13 +199,12 @@ class RateSliceStack(SliceStack):
         >>> RateSliceStack(event_matrix=np.ones((2, 5, 3))).subtime_by_index(1, 4)
         RateSliceStack(U=2, T=3, S=3, times=1.0 to 14.0 ms)
         """
-        steps = self.event_stack.shape[1]
-        first, last = windows.index_range(start_idx, end_idx, steps)
+        steps = windows.index_range(start_idx, end_idx, self.event_stack.shape[1])
+        first, last = steps.start * self.step_size, steps.stop * self.step_size
         return self._replaced(
-            event_matrix=self.event_stack[:, first:last],
+            event_matrix=self.event_stack[:, steps],
             times_start_to_end=[
-                (start + first * self.step_size, start + last * self.step_size)
-                for start, _ in self.times
+                (start + first, start + last) for start, _ in self.times
             ],
         )
 
@@ -205,58 +212,31 @@ class RateSliceStack(SliceStack):
         return {"event_matrix": self.event_stack[..., chosen]}
 
 
-def _from_matrix(
-    event_matrix: Any, found: Windows | None, step_ms: float
-) -> tuple[NDArray[Any], list[Window]]:
-    if not isinstance(event_matrix, np.ndarray):
-        raise TypeError(
-            f"event_matrix must be a numpy array, "
-            f"got {instead_of(event_matrix) or type(event_matrix).__name__}"
-        )
-    if event_matrix.ndim != 3 or 0 in event_matrix.shape[1:]:
-        raise ValueError(
-            f"event_matrix must have shape (units, bins, slices) with at least one "
-            f"bin and slice, got {event_matrix.shape}"
-        )
-    _, bins, slices = event_matrix.shape
-    lengths = [bins * step_ms] * slices
-    order, times = windows.of_slices("event_matrix", found, lengths)
-    if order != list(range(slices)):
-        event_matrix = event_matrix[..., order]
-    return event_matrix, times
-
-
-def _even_step(rates: RateData) -> float:
-    step = windows.step_of(rates.times)
-    if not np.allclose(np.diff(rates.times), step, rtol=1e-6):
+def _from_rates(rates: RateData, found: Windows) -> NDArray[np.float64]:
+    """Cut out the columns whose time t has start <= t < end."""
+    step_ms = windows.step_of(rates.times)
+    if not np.allclose(np.diff(rates.times), step_ms, rtol=1e-6):
         warn(
             f"times of data_obj are not evenly spaced: the slices get their mean "
-            f"distance, {step} ms",
+            f"distance, {step_ms} ms",
         )
-    return step
-
-
-def _from_rates(
-    rates: RateData, found: Windows, step_ms: float
-) -> tuple[NDArray[np.float64], list[Window]]:
-    """Cut out the columns whose time t has start <= t < end."""
     found.check_inside(*windows.extent_of(rates.times))
     # A time on the edge of a window may lie beside it by a rounding.
     edges = np.array(found.times, dtype=np.float64) - 1e-6 * step_ms
     columns = np.searchsorted(rates.times, edges)
-    counts = np.diff(columns, axis=1).ravel()
+    counts = np.diff(columns, axis=1)
     if counts.min() != counts.max() or counts.min() == 0:
         raise ValueError(
             f"windows must hold the same number of times of data_obj, at least one, "
             f"got {counts.min()} to {counts.max()}"
         )
-    slices = [rates.inst_Frate_data[:, i:j] for i, j in columns]
-    return np.stack(slices, axis=-1), found.times
+    return np.stack([rates.inst_Frate_data[:, i:j] for i, j in columns], axis=-1)
 
 
 def _from_spikes(
     recording: SpikeData, found: Windows, step_ms: float, sigma_ms: float
-) -> tuple[NDArray[np.float64], list[Window]]:
+) -> NDArray[np.float64]:
+    """Compute the rates in each window, smoothed as part of the whole recording."""
     stop = recording.start_time + recording.length
     found.check_inside(recording.start_time, stop)
     first, last = found.times[0]
@@ -270,4 +250,4 @@ def _from_spikes(
         grid = start + np.arange(-before, count + max(after, 0)) * step_ms
         rates, _ = isi_rates(recording.train, grid, sigma_ms)
         stack[..., i] = rates[:, before : before + count]
-    return stack, found.times
+    return stack

@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from spikelab.errors import FormatError
-from spikelab.spikedata.quantity import in_ms
+from spikelab.spikedata.foreign import instead_of
+from spikelab.spikedata.quantity import has_unit, in_ms
 
 BLOCK = 2**20
 """Number of values that are read or written at a time (8 MB as float64)."""
@@ -69,36 +70,30 @@ class SpikeTrains(Sequence[NDArray[np.float64]]):
                 f"{name} must be a 1-D array of integers, "
                 f"got {edges.dtype} with shape {edges.shape}"
             )
-        edges = edges.astype(np.int64)
-        if edges.size and (edges[0] < 0 or np.any(edges[1:] < edges[:-1])):
+        trains = cls(flat, edges.astype(np.int64))
+        if np.any(trains.counts < 0):
             raise FormatError(f"{name} must not decrease and not be negative")
-        last = int(edges[-1]) if edges.size else 0
-        if last != len(flat):
+        if (last := int(trains.counts.sum())) != len(flat):
             raise FormatError(
                 f"{name} must end at the number of spikes, {len(flat)}, got {last}"
             )
-        return cls(flat, edges)
+        return trains
 
     @classmethod
     def from_pairs(cls, units: ArrayLike, times: NDArray[Any], n_units: int) -> Self:
         """Sort parallel arrays of units and times into one train per unit.
 
-        `units` are 0 to ``n_units - 1``, in any order; the times of a unit keep theirs.
+        `units` are 0 to ``n_units - 1``, in any order; the times of a unit keep theirs,
+        and are not copied if they are sorted by unit.
         """
-        indices = np.asarray(units)
-        parts = (indices[i : i + CACHED + 1] for i in range(0, len(indices), CACHED))
-        if any(np.any(part[1:] < part[:-1]) for part in parts):
-            counts = np.bincount(indices, minlength=n_units)
-            # A stable sort of the smallest integers that hold them is a radix sort.
-            narrow = indices.astype(np.min_scalar_type(max(n_units - 1, 0)))
-            times = times[np.argsort(narrow, kind="stable")]
-            return cls(times, np.cumsum(counts, dtype=np.int64))
-        ends = np.full(n_units, len(indices), dtype=np.int64)
-        # Of the dtype of the indices, or NumPy would convert them all.
-        known = np.arange(int(indices[-1]) + 1 if len(indices) else 0)
-        needles = known.astype(indices.dtype)
-        ends[: len(known)] = np.searchsorted(indices, needles, side="right")
-        return cls(times, ends)
+        # A stable sort of the smallest integers that hold the units is a radix sort.
+        dtype = np.min_scalar_type(max(n_units - 1, 0))
+        indices = np.asarray(units).astype(dtype, copy=False)
+        if np.any(indices[1:] < indices[:-1]):
+            order = np.argsort(indices, kind="stable")
+            times, indices = times[order], indices[order]
+        ends = np.searchsorted(indices, np.arange(n_units, dtype=dtype), side="right")
+        return cls(times, ends.astype(np.int64))
 
     def __len__(self) -> int:
         return len(self.ends)
@@ -156,8 +151,6 @@ class SpikeTrains(Sequence[NDArray[np.float64]]):
 
     def of_units(self, units: Sequence[int]) -> "SpikeTrains":
         """Return a copy with the chosen units, in the order given."""
-        if len(units) == len(self) and all(i == unit for i, unit in enumerate(units)):
-            return SpikeTrains(self.flat.copy(), self.ends)
         return SpikeTrains.from_arrays([self[unit] for unit in units])
 
     def blocks(self, size: int = BLOCK) -> Iterator[NDArray[np.float64]]:
@@ -183,33 +176,18 @@ class SpikeTrains(Sequence[NDArray[np.float64]]):
 
     def sort(self) -> None:
         """Sort the spike times of each unit in place."""
-        for unit in self._unsorted():
-            self[unit].sort()
-
-    def _unsorted(self) -> list[int]:
-        """Return the units of which a spike is not followed by an equal or later one.
-
-        The last spike of a unit does not count. NaN compares as neither.
-        """
-        found = [np.empty(0, dtype=np.int64)]
-        for start in range(0, self.n_spikes, CACHED):
-            block = self.flat[start : start + CACHED + 1]
-            ascending = block[:-1] <= block[1:]
-            here = slice(*np.searchsorted(self.ends, (start + 1, start + len(block))))
-            ascending[self.ends[here] - start - 1] = True
-            if not ascending.all():
-                found.append(np.flatnonzero(~ascending) + start)
-        before = np.searchsorted(np.concatenate(found), self.ends)
-        return np.flatnonzero(np.diff(before, prepend=0)).tolist()
+        for times in self:
+            if not np.all(times[:-1] <= times[1:]):
+                times.sort()
 
     def extremes(self) -> tuple[float, float]:
-        """Return the smallest and the largest spike time, (0.0, 0.0) without spikes."""
+        """Return the smallest and the largest spike time, (0.0, 0.0) without spikes.
+
+        Both are NaN if any time is.
+        """
         if not self.n_spikes:
             return 0.0, 0.0
-        blocks = [(block.min(), block.max()) for block in self.blocks(CACHED)]
-        # Unlike Python's min and max, numpy's do not lose a NaN among the others.
-        lows, highs = zip(*blocks, strict=True)
-        return float(np.min(lows)), float(np.max(highs))
+        return float(self.flat.min()), float(self.flat.max())
 
     def largest_ms(self) -> float:
         """Return the largest magnitude among the spike times."""
@@ -218,25 +196,21 @@ class SpikeTrains(Sequence[NDArray[np.float64]]):
     def check_window(self, start_ms: float, length_ms: float) -> None:
         """Raise ValueError, with unit and value, for a time outside of the window.
 
-        Takes sorted trains, of which only the first and the last spikes are compared.
         The sum of start and length is rounded, so that the last spike of a window that
         ends with it can come out beyond the sum: that much is admitted.
         """
-        rounding = np.spacing(max(abs(start_ms), abs(length_ms)))
-        first, last = start_ms, float(start_ms + length_ms + rounding)
-        fires = self.counts > 0
-        lows = self.flat[(self.ends - self.counts)[fires]]
-        highs = self.flat[self.ends[fires] - 1]  # a NaN is sorted to the end
-        inside = (lows >= first) & (highs <= last)
-        if inside.all():
+        stop = start_ms + length_ms
+        last = stop + np.spacing(max(abs(start_ms), abs(length_ms)))
+        smallest, largest = self.extremes()
+        if start_ms <= smallest and largest <= last:
             return
-        unit = int(np.flatnonzero(fires)[~inside][0])
-        times = self[unit]
-        outside = times[~((times >= first) & (times <= last))]
-        raise ValueError(
-            f"unit {unit}: spike times must be finite and lie in the recording window "
-            f"[{start_ms}, {start_ms + length_ms}] ms, got {outside[0]}"
-        )
+        for unit, times in enumerate(self):
+            outside = times[~((times >= start_ms) & (times <= last))]
+            if outside.size:
+                raise ValueError(
+                    f"unit {unit}: spike times must be finite and lie in the recording "
+                    f"window [{start_ms}, {stop}] ms, got {outside[0]}"
+                )
 
     def moved_into(
         self, start_ms: float, length_ms: float, slack_ms: float
@@ -282,23 +256,45 @@ def converted(
         yield whole[: len(block)]
 
 
+def checked_trains(train: Any) -> SpikeTrains:
+    """Return a copy of the spike times, but of none that no other object holds."""
+    if isinstance(train, SpikeTrains):
+        is_usable = train.flat.dtype == np.float64 and train.flat.flags.writeable
+        if is_usable and not train.owned:
+            return train
+    table = "SpikeData.from_idces_times takes two of its columns"
+    instead = instead_of(train, table)
+    first = train[0] if isinstance(train, list | tuple) and train else None
+    # Spike times of neo or pandas are an array.
+    if not has_unit(type(first)) and type(first).__name__ not in (
+        "Series",
+        "DataArray",
+    ):
+        instead = instead or instead_of(first, table)
+    if instead or not isinstance(train, Iterable):
+        raise TypeError(
+            f"train must be a sequence of arrays of spike times, "
+            f"got {instead or f'{train!r:.80}'}"
+        )
+    return SpikeTrains.from_arrays(train)
+
+
 def _spike_times(unit: int, times: ArrayLike) -> NDArray[np.float64]:
-    times = in_ms(f"unit {unit}: spike times", times)
+    name = f"unit {unit}: spike times"
+    times = in_ms(name, times)
     try:
-        given = np.asarray(times)
-        if np.ma.is_masked(times) or (given.size and given.dtype.kind not in "iuf"):
-            raise TypeError(f"got {type(times).__name__} of dtype {given.dtype}")
-        array = given.astype(np.float64, copy=False)
+        array = np.asarray(times)
     except (TypeError, ValueError) as error:
-        raise TypeError(f"unit {unit}: spike times must be numbers: {error}") from error
-    if array.ndim == 0:
-        raise ValueError(
-            f"unit {unit}: spike times must be 1-D, got shape (): train is a list of "
-            f"arrays, one for each unit; [times] is a recording of one unit, and "
-            f"SpikeData.from_idces_times takes parallel arrays of units and times"
-        )
+        raise TypeError(f"{name} must be numbers: {error}") from error
+    if np.ma.is_masked(times) or (array.size and array.dtype.kind not in "iuf"):
+        got = f"{type(times).__name__} of dtype {array.dtype}"
+        raise TypeError(f"{name} must be numbers, got {got}")
     if array.ndim != 1:
-        raise ValueError(
-            f"unit {unit}: spike times must be 1-D, got shape {array.shape}"
+        instead = (
+            ": train is a list of arrays, one for each unit; [times] is a recording of "
+            "one unit, and SpikeData.from_idces_times takes parallel arrays of units "
+            "and times"
         )
-    return array
+        shape = f"{array.shape}{'' if array.ndim else instead}"
+        raise ValueError(f"{name} must be 1-D, got shape {shape}")
+    return array.astype(np.float64, copy=False)

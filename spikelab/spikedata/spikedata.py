@@ -10,12 +10,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from spikelab import validate
 from spikelab.errors import warn
-from spikelab.spikedata import construction, cutting, windows
+from spikelab.spikedata import cutting, windows
 from spikelab.spikedata.array_mixin import ArrayMixin
 from spikelab.spikedata.bridge_mixin import BridgeMixin
 from spikelab.spikedata.data_object import fields
-from spikelab.spikedata.quantity import finite_ms, in_ms
-from spikelab.spikedata.spike_counts import SpikeCounts
+from spikelab.spikedata.foreign import AS_ARRAYS, instead_of
+from spikelab.spikedata.quantity import finite_ms, in_ms, in_unit
+from spikelab.spikedata.spike_trains import checked_trains
 from spikelab.spikedata.unit_table import Attributes
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from spikelab.spikedata.spikeslicestack import SpikeSliceStack
 
 
-class SpikeData(BridgeMixin, ArrayMixin, SpikeCounts):
+class SpikeData(BridgeMixin, ArrayMixin):
     """Spike times of N units over one recording window, in milliseconds.
 
     Parameters
@@ -74,13 +75,8 @@ class SpikeData(BridgeMixin, ArrayMixin, SpikeCounts):
     """
 
     FIELDS = fields(
-        "train",
-        "length",
-        "start_time",
-        "neuron_attributes",
-        "metadata",
-        "raw_data",
-        "raw_time",
+        *("train", "length", "start_time", "neuron_attributes", "metadata"),
+        *("raw_data", "raw_time"),
     )
 
     def __init__(
@@ -95,22 +91,25 @@ class SpikeData(BridgeMixin, ArrayMixin, SpikeCounts):
         raw_data: ArrayLike | None = None,
         raw_time: ArrayLike | None = None,
     ) -> None:
-        n_units = None if N is None else validate.index("N", N)
-        trains = construction.checked_train(train, n_units)
-        self.start_time = finite_ms("start_time", start_time)
-        self.length = construction.checked_length(length, trains, self.start_time)
+        trains = checked_trains(train)
+        if N is not None:
+            trains = trains.padded(validate.index("N", N))
         self.train: Sequence[NDArray[np.float64]] = trains
         self.N = len(trains)
-        self.raw_data, self.raw_time = construction.checked_raw(raw_data, raw_time)
-        self.metadata = construction.checked_metadata(metadata)
-        self.neuron_attributes = (
-            None if neuron_attributes is None else list(neuron_attributes)
-        )
+        self.start_time = start = finite_ms("start_time", start_time)
+        if length is None:
+            # The check of the window names a spike that is not finite.
+            finite = np.isfinite(trains.flat)
+            length = float(np.max(trains.flat, initial=start, where=finite)) - start
+        self.length = length
+        self.raw_data, self.raw_time = _raw(raw_data, raw_time)
+        self.metadata = _dictionary({} if metadata is None else metadata)
+        rows = neuron_attributes
+        self.neuron_attributes = None if rows is None else list(rows)
         self.check()
 
     def _check(self) -> None:
-        trains = self.spike_trains
-        self.train = trains
+        self.train = trains = self.spike_trains
         self.start_time = finite_ms("start_time", self.start_time)
         self.length = validate.not_negative("length", in_ms("length", self.length))
         if len(trains) != self.N:
@@ -120,10 +119,20 @@ class SpikeData(BridgeMixin, ArrayMixin, SpikeCounts):
         trains.sort()
         trains.check_window(self.start_time, self.length)
         trains.owned = True
-        construction.checked_metadata(self.metadata)
-        self.check_units(self.N)
-        if np.size(self.raw_data):
-            construction.check_raw(self.raw_data, self.raw_time)
+        _dictionary(self.metadata)
+        self._check_units(self.N)
+        data, time = np.shape(self.raw_data), np.shape(self.raw_time)
+        if 0 in data:
+            return
+        if len(data) not in (1, 2):
+            raise ValueError(
+                f"raw_data must have shape (channels, samples) or (samples,), got {data}"
+            )
+        if time != data[-1:]:
+            raise ValueError(
+                f"raw_time must hold one time per sample of raw_data, "
+                f"got shape {time} for {data}"
+            )
 
     def _of_units(self, units: list[int], known: Attributes) -> SpikeData:
         train = self.spike_trains.of_units(units)
@@ -162,8 +171,7 @@ class SpikeData(BridgeMixin, ArrayMixin, SpikeCounts):
         """
         first, last = cutting.window_times(self, start, end)
         zero = first if shift_to is None else finite_ms("shift_to", shift_to)
-        part = cutting.cut(self, first, last, zero=zero)
-        return SpikeData(**part)
+        return SpikeData(**cutting.cut(self, first, last, zero=zero))
 
     def __getitem__(self, key: Any) -> SpikeData:
         """Return ``subtime`` for a slice, ``subset`` for anything else."""
@@ -357,3 +365,30 @@ class SpikeData(BridgeMixin, ArrayMixin, SpikeCounts):
             sigma_ms=sigma_ms,
             step_size=bin_size_ms,
         )
+
+
+def _dictionary(metadata: Any) -> dict[str, Any]:
+    """Return a shallow copy."""
+    if not isinstance(metadata, Mapping):
+        raise TypeError(f"metadata must be a dictionary, got {metadata!r:.80}")
+    return dict(metadata)
+
+
+def _raw(raw_data: Any, raw_time: Any) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return raw data and the time of each sample, of size 0 if there are none."""
+    if (raw_data is None) != (raw_time is None):
+        missing = "raw_time" if raw_time is None else "raw_data"
+        raise ValueError(
+            f"raw_data and raw_time must be given together, {missing} is None"
+        )
+    if raw_data is None:
+        return np.zeros((0, 0)), np.zeros(0)
+    instead = instead_of(raw_data)
+    if instead and type(raw_data).__name__ not in AS_ARRAYS:
+        raise TypeError(f"raw_data must be an array, got {instead}")
+    data = np.asanyarray(raw_data)
+    if np.ndim(raw_time) == 0:
+        rate = np.asarray(in_unit("raw_time", raw_time, "kHz")).item()
+        samples = np.arange(data.shape[-1] if data.ndim else 0)
+        return data, samples / validate.positive("raw_time", rate)
+    return data, np.asanyarray(in_ms("raw_time", raw_time))

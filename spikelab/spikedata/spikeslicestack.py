@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -84,6 +83,9 @@ class SpikeSliceStack(SliceStack):
     """
 
     FIELDS = fields("spike_stack", "neuron_attributes", times_start_to_end="times")
+    MADE_WITH: ClassVar[Mapping[str, Any]] = {"drop_slice_attributes": False}
+
+    spike_stack: list[SpikeData]
 
     def __init__(
         self,
@@ -95,52 +97,53 @@ class SpikeSliceStack(SliceStack):
         neuron_attributes: Sequence[dict[str, Any]] | None = None,
         drop_slice_attributes: bool = True,
     ) -> None:
-        found = windows.chosen_windows(
-            times_start_to_end,
-            time_peaks,
-            time_bounds,
-            equal_lengths=spike_stack is None,
-        )
+        given = (times_start_to_end, time_peaks, time_bounds)
         if spike_stack is not None:
             if data_obj is not None:
                 warn("data_obj is not used, because spike_stack is given too")
-            slices, self.times = _from_stack(spike_stack, found)
-            lifted = _lifted(slices, drop_slice_attributes)
+            found = windows.chosen_windows(*given, equal_lengths=False)
+            self._arrange(spike_stack, found)
+            rows = _common_attributes(self.spike_stack, warns=drop_slice_attributes)
+            if drop_slice_attributes:
+                self.spike_stack = list(map(_without_attributes, self.spike_stack))
         elif isinstance(data_obj, SpikeData):
-            chosen, lifted = windows.required(found), data_obj.neuron_attributes
-            whole = _bare(data_obj) if drop_slice_attributes else data_obj
-            slices, self.times = _from_recording(whole, chosen), chosen.times
+            found = windows.required_windows(*given)
+            self.times, rows = found.times, data_obj.neuron_attributes
+            whole = _without_attributes(data_obj) if drop_slice_attributes else data_obj
+            self.spike_stack = _cut(whole, found)
         else:
-            given = instead_of(data_obj) or f"{type(data_obj).__name__} and None"
+            got = instead_of(data_obj) or f"{type(data_obj).__name__} and None"
             raise TypeError(
-                f"data_obj must be a SpikeData, or spike_stack a list of them, "
-                f"got {given}"
+                f"data_obj must be a SpikeData, or spike_stack a list of them, got {got}"
             )
-        if neuron_attributes is None:
-            neuron_attributes = lifted
-        if drop_slice_attributes:
-            slices = [_bare(sd) for sd in slices]
-        self.spike_stack = slices
-        self.N = slices[0].N
-        self.neuron_attributes = (
-            None if neuron_attributes is None else list(neuron_attributes)
-        )
+        self.N = self.spike_stack[0].N
+        rows = rows if neuron_attributes is None else list(neuron_attributes)
+        self.neuron_attributes = None if rows is None else list(rows)
         self.check()
 
     def _check(self) -> None:
         found = windows.chosen_windows(self.times, None, None, equal_lengths=False)
-        self.spike_stack, self.times = _from_stack(self.spike_stack, found)
+        self._arrange(self.spike_stack, found)
         for sd in self.spike_stack:
             sd.check()
-        self.check_units(self.spike_stack[0].N)
+        self._check_units(self.spike_stack[0].N)
 
-    def arguments(self) -> dict[str, Any]:
-        """Return the constructor's arguments that make an equal object."""
-        return self._unpickled(super().arguments())
-
-    @staticmethod
-    def _unpickled(arguments: dict[str, Any]) -> dict[str, Any]:
-        return {**arguments, "drop_slice_attributes": False}
+    def _arrange(self, slices: Any, found: Windows | None) -> None:
+        """Store the slices in the order of their windows."""
+        is_list = isinstance(slices, list)
+        if not is_list or not all(isinstance(sd, SpikeData) for sd in slices):
+            got = instead_of(slices[0] if is_list else slices) or f"{slices!r:.80}"
+            raise TypeError(f"spike_stack must be a list of SpikeData, got {got}")
+        if not slices:
+            raise ValueError("spike_stack must hold at least one SpikeData, got []")
+        if len(counts := {sd.N for sd in slices}) > 1:
+            raise ValueError(
+                f"spike_stack must hold slices of the same number of units, "
+                f"got {sorted(counts)}"
+            )
+        lengths = [sd.length for sd in slices]
+        order, self.times = windows.of_slices("spike_stack", found, lengths)
+        self.spike_stack = [slices[i] for i in order]
 
     def __iter__(self) -> Iterator[SpikeData]:
         return iter(self.spike_stack)
@@ -173,15 +176,15 @@ class SpikeSliceStack(SliceStack):
         length = self.spike_stack[0].length
         if not float(length).is_integer():
             raise ValueError(f"slices must be whole ms long, got {length}")
-        first, last = windows.index_range(start_idx, end_idx, int(length))
-        parts = []
+        part = windows.index_range(start_idx, end_idx, int(length))
+        slices = []
         for sd in self:
-            edges = (sd.start_time + first, sd.start_time + last)
-            start, stop = cutting.window_times(sd, *edges)
-            parts.append(SpikeData(**cutting.cut(sd, start, stop, zero=start)))
+            edges = (sd.start_time + part.start, sd.start_time + part.stop)
+            first, last = cutting.window_times(sd, *edges)
+            slices.append(SpikeData(**cutting.cut(sd, first, last, zero=first)))
         return self._replaced(
-            spike_stack=parts,
-            times_start_to_end=[(s + first, s + last) for s, _ in self.times],
+            spike_stack=slices,
+            times_start_to_end=[(s + part.start, s + part.stop) for s, _ in self.times],
         )
 
     def _slices(self, chosen: list[int]) -> dict[str, Any]:
@@ -234,7 +237,7 @@ class SpikeSliceStack(SliceStack):
         return raster
 
 
-def _from_recording(recording: SpikeData, found: Windows) -> list[SpikeData]:
+def _cut(recording: SpikeData, found: Windows) -> list[SpikeData]:
     opening, closing = recording.start_time, recording.start_time + recording.length
     found.check_inside(opening, closing)
     window = (found.start_ms, found.length_ms)
@@ -246,36 +249,10 @@ def _from_recording(recording: SpikeData, found: Windows) -> list[SpikeData]:
     ]
 
 
-def _from_stack(
-    spike_stack: Any, found: Windows | None
-) -> tuple[list[SpikeData], list[Window]]:
-    if not isinstance(spike_stack, list) or not all(
-        isinstance(sd, SpikeData) for sd in spike_stack
-    ):
-        first = spike_stack[0] if isinstance(spike_stack, list) else spike_stack
-        raise TypeError(
-            f"spike_stack must be a list of SpikeData, "
-            f"got {instead_of(first) or f'{spike_stack!r:.80}'}"
-        )
-    if not spike_stack:
-        raise ValueError("spike_stack must hold at least one SpikeData, got []")
-    counts = {sd.N for sd in spike_stack}
-    if len(counts) > 1:
-        raise ValueError(
-            f"spike_stack must hold slices of the same number of units, "
-            f"got {sorted(counts)}"
-        )
-    lengths = [sd.length for sd in spike_stack]
-    order, times = windows.of_slices("spike_stack", found, lengths)
-    return [spike_stack[i] for i in order], times
-
-
-def _lifted(spike_stack: list[SpikeData], dropped: bool) -> Attributes:
+def _common_attributes(slices: list[SpikeData], *, warns: bool) -> Attributes:
     """Return the attributes of the first slice that has any."""
-    known = [
-        sd.neuron_attributes for sd in spike_stack if sd.neuron_attributes is not None
-    ]
-    if dropped and not all(equal(known[0], other) for other in known[1:]):
+    known = [rows for sd in slices if (rows := sd.neuron_attributes) is not None]
+    if warns and not all(equal(known[0], rows) for rows in known[1:]):
         warn(
             "slices differ in neuron_attributes: the stack takes those of the first; "
             "drop_slice_attributes=False keeps those of each slice too",
@@ -283,10 +260,6 @@ def _lifted(spike_stack: list[SpikeData], dropped: bool) -> Attributes:
     return known[0] if known else None
 
 
-def _bare(recording: SpikeData) -> SpikeData:
-    """Return a recording without attributes, of which all else is the same."""
-    if recording.neuron_attributes is None:
-        return recording
-    bare = copy.copy(recording)
-    bare.neuron_attributes = None
-    return bare
+def _without_attributes(sd: SpikeData) -> SpikeData:
+    is_bare = sd.neuron_attributes is None
+    return sd if is_bare else sd._replaced(neuron_attributes=None)

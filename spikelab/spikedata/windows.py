@@ -5,7 +5,7 @@ from typing import Any
 
 import attrs
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from spikelab import validate
 from spikelab.errors import warn
@@ -40,30 +40,58 @@ class Windows:
 
 
 def chosen_windows(
-    times_start_to_end: list[Window] | None,
-    time_peaks: ArrayLike | None,
-    time_bounds: Window | None,
+    times_start_to_end: Any,
+    time_peaks: Any,
+    time_bounds: Any,
     *,
     equal_lengths: bool = True,
 ) -> Windows | None:
-    """Return the windows that the arguments of a slice stack describe.
+    """Return the windows that the arguments of a slice stack describe, if any.
 
-    None if they describe none. ``times_start_to_end`` comes before peaks.
+    ``times_start_to_end`` comes before peaks.
     """
     if times_start_to_end is not None:
-        return _given_windows(times_start_to_end, equal_lengths)
-    if time_peaks is None and time_bounds is None:
+        edges = _given_windows(times_start_to_end, equal_lengths)
+        zeros, before, length = edges[:, 0], 0.0, edges[0, 1] - edges[0, 0]
+    elif time_peaks is None and time_bounds is None:
         return None
-    if time_peaks is None or time_bounds is None:
+    elif time_peaks is None or time_bounds is None:
         missing = "time_peaks" if time_peaks is None else "time_bounds"
         raise ValueError(
             f"time_peaks and time_bounds must be given together, {missing} is None"
         )
-    return _windows_around(time_peaks, time_bounds)
+    else:
+        zeros = finite_times("time_peaks", time_peaks)
+        if zeros.ndim != 1 or not zeros.size:
+            raise ValueError(
+                f"time_peaks must be 1-D and hold at least one time, got {time_peaks!r}"
+            )
+        bounds = finite_times("time_bounds", time_bounds)
+        if bounds.shape != (2,) or not bounds.sum() > 0:
+            raise ValueError(
+                f"time_bounds must be (before, after) and span some time, "
+                f"got {time_bounds}"
+            )
+        before, length = bounds[0], bounds.sum()
+        edges = np.stack((zeros - before, zeros + bounds[1]), axis=1)
+    order = np.argsort(zeros, kind="stable")
+    if times_start_to_end is not None and np.any(order[1:] < order[:-1]):
+        warn(
+            "times_start_to_end is not in the order of the starts: the slices are "
+            "put into that order, each with its own window",
+        )
+    return Windows(
+        times=list(map(tuple, edges[order].tolist())),
+        zeros=zeros[order].tolist(),
+        start_ms=float(0.0 - before),  # not -before, which is -0.0 for 0
+        length_ms=float(length),
+        order=order.tolist(),
+    )
 
 
-def required(found: Windows | None) -> Windows:
-    """Return `found`, or raise ValueError if there are no windows."""
+def required_windows(*given: Any) -> Windows:
+    """Return the windows that a recording is cut into, or raise ValueError."""
+    found = chosen_windows(*given)
     if found is None:
         raise ValueError(
             "times_start_to_end, or time_peaks and time_bounds, must be given "
@@ -72,65 +100,41 @@ def required(found: Windows | None) -> Windows:
     return found
 
 
-def _given_windows(given: Any, equal_lengths: bool) -> Windows:
-    if not isinstance(given, list):
-        raise TypeError(
-            f"times_start_to_end must be a list of (start, end) tuples, got {given!r}"
-        )
-    if not given:
-        raise ValueError("times_start_to_end must hold at least one window, got []")
-    times = [_window(f"times_start_to_end[{i}]", w) for i, w in enumerate(given)]
-    length = times[0][1] - times[0][0]
-    for i, (start, end) in enumerate(times if equal_lengths else ()):
-        if start == end:
-            raise ValueError(
-                f"times_start_to_end[{i}] must start before it ends, got {given[i]}"
-            )
-        if abs(end - start - length) > _rounding(start, end, *times[0]):
-            raise ValueError(
-                f"times_start_to_end must hold windows of equal length, "
-                f"got {length} ms for window 0 and {end - start} ms for window {i}"
-            )
-    order = sorted(range(len(times)), key=lambda i: times[i][0])
-    if order != list(range(len(times))):
-        warn(
-            "times_start_to_end is not in the order of the starts: the slices are "
-            "put into that order, each with its own window",
-        )
-    times = [times[i] for i in order]
-    starts = [start for start, _ in times]
-    return Windows(times, starts, 0.0, float(times[0][1] - times[0][0]), order)
-
-
-def _window(name: str, given: Any) -> Window:
-    if not isinstance(given, tuple) or len(given) != 2:
-        raise TypeError(f"{name} must be a (start, end) tuple, got {given!r}")
-    start, end = in_ms(name, given)
-    if validate.finite(name, start) > validate.finite(name, end):
-        raise ValueError(f"{name} must start before it ends, got {given}")
-    return start, end
-
-
-def _windows_around(time_peaks: ArrayLike, time_bounds: Any) -> Windows:
-    if not isinstance(time_bounds, tuple) or len(time_bounds) != 2:
-        raise TypeError(
-            f"time_bounds must be a (before, after) tuple, got {time_bounds!r}"
-        )
-    before, after = (finite_ms("time_bounds", value) for value in time_bounds)
-    if not before + after > 0:
-        raise ValueError(f"time_bounds must span some time, got {time_bounds}")
-    validate.unmasked("time_peaks", time_peaks)
-    peaks = np.asarray(in_ms("time_peaks", time_peaks))
-    if peaks.ndim != 1 or not peaks.size:
+def _given_windows(given: Any, equal_lengths: bool) -> NDArray[np.float64]:
+    """Return start and end of each window, shape (S, 2)."""
+    name = "times_start_to_end"
+    rows = [in_ms(name, row) for row in given] if np.iterable(given) else given
+    edges = finite_times(name, rows)
+    if edges.ndim != 2 or edges.shape[1] != 2 or not len(edges):
         raise ValueError(
-            f"time_peaks must be 1-D and hold at least one time, got {time_peaks!r}"
+            f"{name} must be a list of (start, end) tuples with at least one window, "
+            f"got {given!r:.80}"
         )
-    zeros = [validate.finite("time_peaks", peak) for peak in peaks.tolist()]
-    order = sorted(range(len(zeros)), key=zeros.__getitem__)
-    zeros = [zeros[i] for i in order]
-    times = [(zero - before, zero + after) for zero in zeros]
-    # Not -before, which is -0.0 for 0.
-    return Windows(times, zeros, 0.0 - before, before + after, order)
+    lengths = edges[:, 1] - edges[:, 0]
+    if (wrong := lengths <= 0 if equal_lengths else lengths < 0).any():
+        i = int(np.argmax(wrong))
+        raise ValueError(f"{name}[{i}] must start before it ends, got {given[i]}")
+    excess = np.abs(lengths - lengths[0])
+    if equal_lengths and excess.max() > _rounding(edges.min(), edges.max()):
+        i = int(np.argmax(excess))
+        raise ValueError(
+            f"{name} must hold windows of equal length, "
+            f"got {lengths[0]} ms for window 0 and {lengths[i]} ms for window {i}"
+        )
+    return edges
+
+
+def finite_times(name: str, given: Any) -> NDArray[np.float64]:
+    """Return times in ms in the shape in which they are given."""
+    validate.unmasked(name, given)
+    given = in_ms(name, given)
+    try:
+        times = np.asarray(given, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"{name} must be numbers: {error}") from error
+    if not (finite := np.isfinite(times)).all():
+        raise ValueError(f"{name} must be finite, got {times[~finite][0]}")
+    return times
 
 
 def of_slices(
@@ -142,8 +146,7 @@ def of_slices(
     """
     if found is None:
         ends = np.cumsum(lengths, dtype=np.float64).tolist()
-        times = list(zip([0.0, *ends[:-1]], ends, strict=True))
-        return list(range(len(lengths))), times
+        return list(range(len(ends))), list(zip([0.0, *ends], ends, strict=False))
     if len(found.times) != len(lengths):
         raise ValueError(
             f"times_start_to_end must hold one window per slice of {name} "
@@ -153,7 +156,7 @@ def of_slices(
 
 
 def frame_windows(
-    start_time: float, recording_length: float, length: float, overlap: float
+    start_time: float, recording_length: float, length: Any, overlap: Any
 ) -> list[Window]:
     """Return the consecutive windows that fit into a recording, all times in ms."""
     length = validate.positive("length", in_ms("length", length))
@@ -186,10 +189,7 @@ def _rounding(*times: float) -> float:
 
 
 def events_inside(
-    events: Any,
-    metadata: Mapping[str, Any],
-    bounds: tuple[float, float],
-    extent: Window,
+    events: Any, metadata: Mapping[str, Any], bounds: Window, extent: Window
 ) -> list[float]:
     """Return the event times, ascending, whose windows lie in a recording.
 
@@ -197,10 +197,6 @@ def events_inside(
     `bounds` are how far the window reaches before and after each.
     """
     (before, after), (first, last) = bounds, extent
-    if not before + after > 0:
-        raise ValueError(
-            f"pre_ms and post_ms must span some time, got {before:g} and {after:g}"
-        )
     if isinstance(events, str):
         if events not in metadata:
             raise KeyError(
@@ -208,33 +204,25 @@ def events_inside(
                 f"got {events!r}"
             )
         events = metadata[events]
-    validate.unmasked("events", events)
-    try:
-        times = np.sort(np.asarray(in_ms("events", events), dtype=np.float64).ravel())
-    except (TypeError, ValueError) as error:
-        raise TypeError(f"events must be numbers: {error}") from error
-    if not np.isfinite(times).all():
-        raise ValueError(f"events must be finite, got {times[~np.isfinite(times)][0]}")
+    times = np.sort(finite_times("events", events), axis=None)
     inside = (times - before >= first) & (times + after <= last)
     if not inside.any():
         raise ValueError(
             f"events must hold a time whose window lies in the recording "
             f"[{first}, {last}] ms, got none among {times.size}"
         )
-    if dropped := int(np.count_nonzero(~inside)):
+    if not inside.all():
         warn(
-            f"{dropped} of {times.size} events left out: the window "
+            f"{np.sum(~inside)} of {times.size} events left out: the window "
             f"[-{before}, +{after}] ms around them leaves the recording "
             f"[{first}, {last}] ms",
         )
-    return [float(time) for time in times[inside]]
+    return list(times[inside].tolist())
 
 
 def step_of(times: NDArray[Any]) -> float:
     """Return the mean distance of times in ms, 1.0 if there is but one."""
-    if times.size < 2:
-        return 1.0
-    return float(times[-1] - times[0]) / (times.size - 1)
+    return float(times[-1] - times[0]) / (times.size - 1) if times.size > 1 else 1.0
 
 
 def extent_of(times: NDArray[Any]) -> Window:
@@ -244,12 +232,12 @@ def extent_of(times: NDArray[Any]) -> Window:
     return float(times[0]), float(times[-1]) + step_of(times)
 
 
-def index_range(start_idx: int, end_idx: int, count: int) -> tuple[int, int]:
-    """Return two positions among `count`, or raise; negative ones count from the end."""
+def index_range(start_idx: int, end_idx: int, count: int) -> slice:
+    """Return the positions among `count`, or raise; negative ones count from the end."""
     first, last = (i + count if i < 0 else i for i in (start_idx, end_idx))
     if not 0 <= first < last <= count:
         raise ValueError(
             f"start_idx must be before end_idx, and both lie in 0..{count}, "
             f"got {start_idx} and {end_idx}"
         )
-    return first, last
+    return slice(first, last)

@@ -344,7 +344,7 @@ def test_align_to_events():
             ValueError,
             "events must not hold masked",
         ),
-        (([5.0], 0, 0), ValueError, "must span some time, got 0 and 0"),
+        (([5.0], 0, 0), ValueError, r"must .* span some time, got \(0\.0, 0\.0\)"),
         (([5.0], np.nan, 1), ValueError, "pre_ms must be finite, got nan"),
         ((["a"], 1, 1), TypeError, "events must be numbers"),
     ],

@@ -242,7 +242,7 @@ def test_slices_come_before_a_recording():
         (
             {"data_obj": recording(), "times_start_to_end": [(0, 5), (16, 21)]},
             ValueError,
-            r"window 1 must lie in the recording \[0.0, 20.0\] ms, got \(16, 21\)",
+            r"window 1 must lie in the recording \[0.0, 20.0\] ms, got \(16.0, 21.0\)",
         ),
         (
             {"data_obj": recording(), "times_start_to_end": [(0, 5), (5, 9)]},

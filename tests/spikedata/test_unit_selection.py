@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from spikelab import SpikeData
-from spikelab.spikedata import unit_selection
 from spikelab.spikedata.unit_table import UnitTable
 
 UNITS = [
@@ -13,12 +12,19 @@ UNITS = [
     {"area": "CA1"},
 ]
 
+SLICES = SpikeData([[]], length=3.0).frames(1.0)
+
 
 def select(units, *, by=None, preserve_order=False, known=UNITS):
-    """Choose among three units."""
-    return unit_selection.select_units(
-        units, 3, known, by=by, preserve_order=preserve_order
-    )
+    """Choose among three units, each of which fires at its number."""
+    sd = SpikeData([[0.0], [1.0], [2.0]], neuron_attributes=known)
+    chosen = sd.subset(units, by=by, preserve_order=preserve_order)
+    return [int(times[0]) for times in chosen.train]
+
+
+def subslice(slices):
+    """Choose among three slices, each of which begins at its number."""
+    return [int(start) for start, _ in SLICES.subslice(slices).times]
 
 
 @pytest.mark.parametrize(
@@ -54,7 +60,7 @@ def test_units_in_the_order_asked_for():
         (-1, ValueError, r"units must lie in 0\.\.2, got -1"),
         ([True], ValueError, "units must have 3 entries as a mask, got 1"),
         (1.0, TypeError, r"integers or a mask, got 1\.0"),
-        ([0.5], TypeError, r"integers or a mask, got 0\.5"),
+        ([0.5], TypeError, r"integers or a mask, got \[0\.5\]"),
         ("a", TypeError, "integers or a mask, got 'a'"),
         (None, TypeError, "integers or a mask, got None"),
         (True, TypeError, "integers or a mask, got True"),
@@ -70,7 +76,7 @@ def test_units_that_are_refused(units, error, message):
 def test_no_units_to_choose_from():
     """The error does not speak of an empty range."""
     with pytest.raises(ValueError, match="there are none, got 0"):
-        unit_selection.select_units(0, 0, None, by=None, preserve_order=False)
+        SpikeData([]).subset(0)
 
 
 @pytest.mark.parametrize(
@@ -116,14 +122,14 @@ def test_units_by_attribute_without_any():
 )
 def test_slices(slices, expected):
     """Slices are chosen once each, ascending; negative ones count from the end."""
-    assert unit_selection.select_slices(slices, 3) == expected
+    assert subslice(slices) == expected
 
 
 @pytest.mark.parametrize("slices", [3, -4, []])
 def test_slices_that_are_refused(slices):
     """The error names what there is."""
     with pytest.raises(ValueError, match="slices must"):
-        unit_selection.select_slices(slices, 3)
+        subslice(slices)
 
 
 def recording(known):
