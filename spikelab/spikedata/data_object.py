@@ -32,7 +32,7 @@ class DataObject(LookMixin, ExportMixin):
     FIELDS: ClassVar[Mapping[str, str]] = {}
     """For each argument of the constructor, the attribute that holds it."""
 
-    MADE_WITH: ClassVar[Mapping[str, Any]] = {}
+    _MADE_WITH: ClassVar[Mapping[str, Any]] = {}
     """Further arguments of the constructor, with which an equal object is made."""
 
     __signature__: ClassVar[inspect.Signature]
@@ -50,7 +50,10 @@ class DataObject(LookMixin, ExportMixin):
     def arguments(self) -> dict[str, Any]:
         """Return the constructor's arguments that make an equal object."""
         cls = data_class(self)
-        return {**cls.MADE_WITH, **{a: getattr(self, n) for a, n in cls.FIELDS.items()}}
+        return {
+            **cls._MADE_WITH,
+            **{a: getattr(self, n) for a, n in cls.FIELDS.items()},
+        }
 
     def _replaced(self, **changes: Any) -> Self:
         """Return an object of the same data class with other arguments."""
@@ -101,7 +104,7 @@ class DataObject(LookMixin, ExportMixin):
         """Make the object again from its attributes, as copy and pickle ask for it."""
         cls: Any = data_class(self)
         known = {a: state[name] for a, name in cls.FIELDS.items() if name in state}
-        cls.__init__(self, **{**cls.MADE_WITH, **known})
+        cls.__init__(self, **{**cls._MADE_WITH, **known})
         # What the class has under a name of its own is not replaced.
         for name, value in state.items():
             if name not in vars(self) and not hasattr(cls, name):
@@ -213,10 +216,8 @@ class UnitObject(DataObject):
         for unit, value in zip(units, each, strict=True):
             self.neuron_attributes[unit][key] = value
 
-    def _check_units(self, n_units: int) -> None:
-        """Raise if N or the number of attributes is not that of the units."""
-        if n_units != self.N:
-            raise ValueError(f"N must be the number of units, {n_units}, got {self.N}")
+    def _check_attributes(self, n_units: int) -> None:
+        """Raise if attributes are not one dictionary per unit."""
         rows = self.neuron_attributes
         if rows is not None and len(rows) != n_units:
             raise ValueError(

@@ -83,7 +83,7 @@ class SpikeSliceStack(SliceStack):
     """
 
     FIELDS = fields("spike_stack", "neuron_attributes", times_start_to_end="times")
-    MADE_WITH: ClassVar[Mapping[str, Any]] = {"drop_slice_attributes": False}
+    _MADE_WITH: ClassVar[Mapping[str, Any]] = {"drop_slice_attributes": False}
 
     spike_stack: list[SpikeData]
 
@@ -116,7 +116,6 @@ class SpikeSliceStack(SliceStack):
             raise TypeError(
                 f"data_obj must be a SpikeData, or spike_stack a list of them, got {got}"
             )
-        self.N = self.spike_stack[0].N
         rows = rows if neuron_attributes is None else list(neuron_attributes)
         self.neuron_attributes = None if rows is None else list(rows)
         self.check()
@@ -126,7 +125,8 @@ class SpikeSliceStack(SliceStack):
         self._arrange(self.spike_stack, found)
         for sd in self.spike_stack:
             sd.check()
-        self._check_units(self.spike_stack[0].N)
+        self.N = self.spike_stack[0].N
+        self._check_attributes(self.N)
 
     def _arrange(self, slices: Any, found: Windows | None) -> None:
         """Store the slices in the order of their windows."""
