@@ -72,6 +72,24 @@ def rate_slices():
     )
 
 
+def few_rates():
+    """Rates of more units than times."""
+    known = [{"unit_id": unit, "quality": "good"} for unit in range(3)]
+    return RateData(np.arange(6.0).reshape(3, 2), [2.5, 7.0], known, "Hz")
+
+
+def few_rate_slices():
+    """Two windows of one bin, with more units than that."""
+    known = [{"unit_id": unit} for unit in range(5)]
+    windows = [(0.0, 2.0), (10.0, 12.0)]
+    return RateSliceStack(
+        event_matrix=np.arange(10.0).reshape(5, 1, 2),
+        times_start_to_end=windows,
+        step_size=2.0,
+        neuron_attributes=known,
+    )
+
+
 def one_rate_slice():
     """One window of one bin."""
     return RateSliceStack(

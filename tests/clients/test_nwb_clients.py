@@ -11,7 +11,7 @@ import pytest
 from neo.io import NWBIO
 from nwbinspector import Importance, inspect_nwbfile, load_config
 from recordings import EDGE_CASES
-from siblings import SIBLINGS
+from siblings import SIBLINGS, few_rate_slices, few_rates
 from spikeinterface.extractors import read_nwb_sorting
 
 FS_HZ = 30_000.0
@@ -203,7 +203,12 @@ ONE_OF_EACH_CLASS = (
 )
 
 
-@pytest.mark.parametrize("name", ONE_OF_EACH_CLASS)
+ALL_CLASSES = {name: SIBLINGS[name] for name in ONE_OF_EACH_CLASS} | {
+    make.__name__: make for make in (few_rates, few_rate_slices)
+}
+
+
+@pytest.mark.parametrize("name", ALL_CLASSES)
 def test_archives_take_all_classes(name, tmp_path, quietly, session, subject):
     """Nothing critical for the inspector, and no error for dandi."""
     (tmp_path / "sub-m1").mkdir()
@@ -212,7 +217,7 @@ def test_archives_take_all_classes(name, tmp_path, quietly, session, subject):
     options = {"session": session, "subject": subject}
     if name == "spike_slices":
         options["fs_Hz"] = FS_HZ
-    quietly(SIBLINGS[name]().to_nwb, path, **options)
+    quietly(ALL_CLASSES[name]().to_nwb, path, **options)
     found = inspect_nwbfile(nwbfile_path=path, config=load_config("dandi"))
     serious = (Importance.ERROR, Importance.CRITICAL)
     assert [m.message for m in found if m.importance in serious] == []

@@ -7,9 +7,9 @@ import numpy as np
 import pynwb
 import pytest
 from recordings import assert_same_recording, simulated
-from siblings import SIBLINGS
+from siblings import SIBLINGS, few_rate_slices, few_rates
 
-from spikelab import SpikeData, load_spikedata_from_nwb
+from spikelab import SpikeData, load, load_spikedata_from_nwb
 from spikelab.spikedata.differences import equal
 
 START = datetime(2024, 5, 17, 14, 3, tzinfo=UTC)
@@ -198,7 +198,8 @@ def test_silent_units_of_pynwb_load(tmp_path):
     file.add_unit_column("snr", "d")
     file.add_unit(snr=1.0)
     file.add_unit(snr=2.0)
-    sd = loaded_both_ways(saved(file, tmp_path / "b.nwb"))
+    with pytest.warns(UserWarning, match="the units have no 'spike_times'"):
+        sd = loaded_both_ways(saved(file, tmp_path / "b.nwb"))
     assert sd.neuron_attributes == [
         {"unit_id": 0, "snr": 1.0},
         {"unit_id": 1, "snr": 2.0},
@@ -284,6 +285,23 @@ def shows_rates(obj, file):
     np.testing.assert_allclose(series.timestamps[:], obj.times / 1000)
     assert file.units is None
     assert len(file.processing["ecephys"]["unit_attributes"]) == obj.N
+
+
+@pytest.mark.parametrize("make", [few_rates, few_rate_slices])
+def test_rates_with_fewer_times_than_units_are_a_table(make, tmp_path):
+    """A row for each time; it is valid, and comes back."""
+    obj, path = make(), tmp_path / "a.nwb"
+    obj.to_nwb(path, verify=True, strict=True)
+    assert errors_in(path) == []
+    with pynwb.NWBHDF5IO(str(path), "r") as io:
+        table = io.read().processing["ecephys"]["firing_rates"]
+        rates = np.reshape(table["data"].data[:].T, (obj.N, -1), order="F")
+        expected = getattr(obj, "inst_Frate_data", None)
+        if expected is None:
+            expected = obj.event_stack.transpose(0, 2, 1).reshape(obj.N, -1)
+        np.testing.assert_array_equal(rates, expected)
+        assert len(table["timestamps"]) == rates.shape[1]
+    assert load(path) == obj
 
 
 def shows_rate_slices(obj, file):

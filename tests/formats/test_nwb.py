@@ -625,8 +625,10 @@ def test_a_file_that_tells_no_window_starts_at_zero(tmp_path):
 
 
 def test_units_without_spike_times_are_silent(tmp_path):
-    """Their ids say how many there are."""
-    sd = load(foreign(tmp_path / "a.nwb", id=[1, 2, 3]))
+    """Their ids say how many there are, and a warning that there are no times."""
+    with pytest.warns(UserWarning, match="the units have no 'spike_times'") as said:
+        sd = load(foreign(tmp_path / "a.nwb", id=[1, 2, 3]))
+    assert len(said) == 1
     assert [len(t) for t in sd.train] == [0, 0, 0]
 
 
@@ -683,7 +685,7 @@ def test_links_out_of_the_file_are_not_followed(tmp_path):
         file["units"] = h5py.ExternalLink("other.nwb", "units")
     with pytest.raises(FormatError, match="link"):
         load_spikedata_from_nwb(tmp_path / "a.nwb")
-    path = foreign(tmp_path / "b.nwb", id=[1])
+    path = foreign(tmp_path / "b.nwb", id=[1], spike_times=[0.5])
     with h5py.File(path, "a") as file:
         file["units/snr"] = h5py.ExternalLink("other.nwb", "units/snr")
     with pytest.warns(UserWarning, match="left out: snr"):

@@ -372,16 +372,21 @@ def test_a_group_of_our_own_file_can_be_named(tmp_path):
 
 
 def test_what_is_no_nwb_2_is_called_by_its_name(tmp_path):
-    """NWB 1, and stores of Zarr in both of its versions."""
-    with h5py.File(tmp_path / "old.nwb", "w") as file:
-        file["nwb_version"] = "NWB-1.0.6"
-    for version, name in (("2", ".zattrs"), ("3", "zarr.json")):
-        (tmp_path / version).mkdir()
-        (tmp_path / version / name).write_text('{"nwb_version": "2.7.0"}')
-    for name, word in (("old.nwb", "NWB 1"), ("2", "Zarr"), ("3", "Zarr")):
+    """NWB 1, and stores of Zarr in both of its versions, of NWB or not."""
+    for version in ("NWB-1.0.6", np.array([b"NWB-1.0.5_beta"])):
+        with h5py.File(tmp_path / f"{len(version)}.nwb", "w") as file:
+            file["nwb_version"] = version
+    stores = {".zattrs": '{"nwb_version": "2.7.0"}', ".zgroup": "{}", "zarr.json": "{}"}
+    for name, text in stores.items():
+        (tmp_path / f"{name}.zarr").mkdir()
+        (tmp_path / f"{name}.zarr" / name).write_text(text)
+    for path in tmp_path.iterdir():
         for read in (load, load_spikedata_from_nwb):
-            with pytest.raises(FormatError, match=word):
-                read(tmp_path / name)
+            with pytest.raises(FormatError) as error:
+                read(path)
+            is_store = path.suffix == ".zarr"
+            assert ("is a Zarr store" if is_store else "NWB 1") in str(error.value)
+            assert str(path) in str(error.value)
 
 
 def test_a_comparison_is_no_recording(tmp_path):

@@ -6,7 +6,14 @@ import h5py
 import numpy as np
 import pytest
 from hypothesis import given, settings
-from siblings import any_rate_slices, any_rates, rate_slices, rates
+from siblings import (
+    any_rate_slices,
+    any_rates,
+    few_rate_slices,
+    few_rates,
+    rate_slices,
+    rates,
+)
 
 from spikelab import load
 from spikelab.errors import FormatError, VerificationError
@@ -142,6 +149,20 @@ def test_the_same_rates_give_the_same_bytes(tmp_path, monkeypatch):
         with h5py.File(quietly(obj, tmp_path / "a")) as file:
             identifiers.add(file["identifier"][()])
     assert len(identifiers) == 2
+
+
+def test_fewer_times_than_units_are_rows_of_a_table(tmp_path):
+    """The inspector takes a series of this shape for one with its axes exchanged."""
+    few_rates().to_nwb(tmp_path / "a.nwb", verify=True)
+    with h5py.File(tmp_path / "a.nwb") as file:
+        table = file["processing/ecephys/firing_rates"]
+        assert table.attrs["neurodata_type"] == "DynamicTable"
+        assert table["timestamps"][:].tolist() == [0.0025, 0.007]
+        np.testing.assert_array_equal(table["data"], few_rates().inst_Frate_data.T)
+        assert table["data"].attrs["unit"] == "Hz"
+    few_rate_slices().to_nwb(tmp_path / "b.nwb", verify=True)
+    with h5py.File(tmp_path / "b.nwb") as file:
+        assert "timeseries" not in file["intervals/trials"]
 
 
 def test_complex_rates_are_refused(tmp_path):

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from spikelab.errors import MissingExtraError, warn
 from spikelab.formats.base import StrPath
-from spikelab.formats.nwb.columns import WAVEFORMS
+from spikelab.formats.nwb import schema
 from spikelab.formats.nwb.electrodes import (
     DEVICE,
     GROUP,
@@ -22,12 +22,7 @@ from spikelab.formats.nwb.electrodes import (
     Electrodes,
 )
 from spikelab.formats.nwb.header import header_of
-from spikelab.formats.nwb.units import (
-    SPIKE_TIMES,
-    UNKNOWN_UNIT,
-    observed_ms,
-    unit_facts,
-)
+from spikelab.formats.nwb.units import observed_ms, unit_facts
 from spikelab.spikedata.spikedata import SpikeData
 from spikelab.storage.publish import publish
 
@@ -38,6 +33,7 @@ if TYPE_CHECKING:
 def add_to_nwbfile(sd: SpikeData, nwbfile: "NWBFile") -> "NWBFile":
     """Add units to an open file as whole columns; see ``SpikeData.add_to_nwbfile``."""
     try:
+        from hdmf.common import DynamicTableRegion, VectorData, VectorIndex
         from pynwb.misc import Units
     except ImportError as error:
         raise MissingExtraError("add_to_nwbfile", "pynwb", "nwb") from error
@@ -51,21 +47,37 @@ def add_to_nwbfile(sd: SpikeData, nwbfile: "NWBFile") -> "NWBFile":
     rows = None if electrodes is None else _rows(electrodes, table)
     if said := facts.cautions():
         warn(f"neuron_attributes in NWB: {said}")
+    columns: list[Any] = []
+
+    def add(name: str, what: str, data: Any, ends: Any, **more: Any) -> None:
+        made = DynamicTableRegion if more else VectorData
+        column = made(name=name, description=what, data=data, **more)
+        columns.append(column)
+        if ends is not None:
+            stops = ends.astype(np.uint64)
+            columns.append(VectorIndex(name=f"{name}_index", data=stops, target=column))
+
     later = nwbfile.timestamps_reference_time - nwbfile.session_start_time
-    columns = _spikes(sd, header.time_zero_ms - later / timedelta(milliseconds=1))
+    zero_ms = header.time_zero_ms - later / timedelta(milliseconds=1)
+    trains, windows = sd.spike_trains, np.repeat([observed_ms(sd)], sd.N, axis=0)
+    seconds = (trains.flat + zero_ms) / 1000.0 if zero_ms else trains.flat / 1000.0
+    what = "Times of the spikes of each unit in seconds."
+    add(schema.SPIKE_TIMES, what, seconds, trains.ends)
+    what = "The recording window of each unit in seconds."
+    add("obs_intervals", what, (windows + zero_ms) / 1000.0, np.arange(1, sd.N + 1))
     if electrodes is not None:
         if table is None:
             _add_electrodes(electrodes, nwbfile)
         what, table = "Rows of the electrodes table.", nwbfile.electrodes
-        columns += _column("electrodes", what, rows, electrodes.ends, table=table)
+        add("electrodes", what, rows, electrodes.ends, table=table)
     for column in facts.columns:
         if column.key == "electrode" and column.scalars:
             continue  # the rows of the electrodes table say it, without our notes
         is_text = column.data.dtype.kind == "O"
         data = column.data.tolist() if is_text else column.data
         what = f"Attribute {column.key!r} of each unit."
-        columns += _column(column.name, what, data, column.ends)
-    has_waveforms = any(column.name in WAVEFORMS for column in facts.columns)
+        add(column.name, what, data, column.ends)
+    has_waveforms = any(column.name in schema.WAVEFORMS for column in facts.columns)
     nwbfile.units = Units(
         name="units",
         description="Sorted units.",
@@ -74,7 +86,7 @@ def add_to_nwbfile(sd: SpikeData, nwbfile: "NWBFile") -> "NWBFile":
         colnames=[c.name for c in columns if not c.name.endswith("_index")],
         resolution=1.0 / header.fs_Hz if header.fs_Hz else None,
         waveform_rate=header.fs_Hz if has_waveforms else None,
-        waveform_unit=header.waveform_unit or UNKNOWN_UNIT,
+        waveform_unit=header.waveform_unit or schema.UNKNOWN,
     )
     return nwbfile
 
@@ -122,42 +134,6 @@ def _rows(electrodes: Electrodes, table: Any) -> NDArray[np.int64]:
         )
     rows = np.array([row_of[label] for label in electrodes.labels], dtype=np.int64)
     return rows[electrodes.rows]
-
-
-def _spikes(sd: SpikeData, zero_ms: float) -> list[Any]:
-    """Return spikes and window as columns; time 0 becomes `zero_ms`."""
-    trains = sd.spike_trains
-    seconds = (trains.flat + zero_ms) / 1000.0 if zero_ms else trains.flat / 1000.0
-    windows = np.repeat([observed_ms(sd)], sd.N, axis=0)
-    what = "Times of the spikes of each unit in seconds."
-    columns = _column(SPIKE_TIMES, what, seconds, trains.ends)
-    what = "The recording window of each unit in seconds."
-    windows, numbers = (windows + zero_ms) / 1000.0, np.arange(1, sd.N + 1)
-    return columns + _column("obs_intervals", what, windows, numbers)
-
-
-def _column(
-    name: str,
-    description: str,
-    data: Any,
-    ends: NDArray[np.int64] | None,
-    table: Any = None,
-) -> list[Any]:
-    """Return a column of pynwb, and its index if it is ragged.
-
-    It refers to rows of `table`, if that is given.
-    """
-    from hdmf.common import DynamicTableRegion, VectorData, VectorIndex
-
-    about = {"name": name, "description": description, "data": data}
-    if table is None:
-        column = VectorData(**about)
-    else:
-        column = DynamicTableRegion(**about, table=table)
-    if ends is None:
-        return [column]
-    stops = ends.astype(np.uint64)
-    return [column, VectorIndex(name=f"{name}_index", data=stops, target=column)]
 
 
 def _add_electrodes(electrodes: Electrodes, nwbfile: "NWBFile") -> None:

@@ -1,7 +1,7 @@
-"""Columns of a table of units: what they hold, and how files keep them."""
+"""Columns of a table of units: from attributes into the file, and back."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -14,25 +14,34 @@ from spikelab.errors import FormatError
 from spikelab.formats import h5
 from spikelab.formats.nwb import schema
 from spikelab.spikedata.spike_trains import SpikeTrains
-from spikelab.spikedata.unit_table import MISSING, is_nan
+from spikelab.spikedata.unit_table import MISSING, UnitTable, is_nan
 
-WAVEFORMS = ("waveform_mean", "waveform_sd")
-"""The columns of mean waveforms, and the attributes that they hold."""
+_MAX_NDIM = 3
+"""Dimensions of one unit's array; a column has one more, and NWB allows four."""
 
 _FILLS = {"absent": MISSING, "none": None, "nan": float("nan")}
 """What a filled place in a column can stand for."""
 
+_INTEGERS = {f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)}
+
 _NOTES: dict[str, set[Any]] = {
     "container": {"list", "tuple"},
-    "value_dtype": {
-        "bool",
-        *(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)),
-    },
+    "value_dtype": {"bool", *_INTEGERS},
     "missing": {*_FILLS},
     "padded": {True},
     "scalars": {True},
 }
 """Attributes of a column in a file, and what they may be; see :class:`StoredColumn`."""
+
+_KINDS = {
+    "truth values": (bool, np.bool_),
+    "numbers": (int, float, np.integer, np.floating),
+    "text": (str,),
+}
+
+
+class UnstorableError(ValueError):
+    """The values of an attribute do not make a column; the message says why."""
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -50,28 +59,28 @@ class StoredColumn:
     padded: bool = False  # whether NaN fills up arrays of several shapes
     scalars: bool = False  # whether a row of one value is a scalar
 
-    def notes(self) -> dict[str, Any]:
-        """Return what a file needs to say to give the attributes back."""
-        notes: dict[str, Any] = {} if self.key == self.name else {"key": self.key}
-        return notes | {n: note for n in _NOTES if (note := getattr(self, n))}
-
     def values(self) -> list[Any]:
         """Return the value of each unit; MISSING where it has none."""
-        is_scalar = self.ends is None and self.data.ndim == 1
-        rows: list[Any] = list(self.data)
-        if self.ends is not None:
-            edges = [0, *self.ends.tolist()]
-            rows = [self.data[start:stop] for start, stop in pairwise(edges)]
+        data, ends = self.data, self.ends
+        is_scalar = ends is None and data.ndim == 1
+        rows: list[Any] = list(data)
+        if ends is not None:
+            rows = [data[start:stop] for start, stop in pairwise([0, *ends.tolist()])]
         gaps = [bool(self.missing) and looks_missing(row) for row in rows]
-        restored = self._restored(np.array(gaps, dtype=bool))
+        if self.value_dtype and ends is None:
+            known = ~np.array(gaps, dtype=bool)
+            whole = np.zeros(data.shape, dtype=self.value_dtype)
+            with np.errstate(invalid="ignore"):
+                whole[known] = data[known]
+            # Another program may have put fractions in the place of integers.
+            if np.array_equal(whole[known], data[known]):
+                data, rows = whole, list(whole)
         if is_scalar:
-            rows = restored.tolist()
-        elif restored is not self.data:
-            rows = list(restored)
-        if self.container and not is_scalar:
+            rows = data.tolist()
+        elif self.container:
             rows = [row.tolist() for row in rows]
             rows = [tuple(row) for row in rows] if self.container == "tuple" else rows
-        elif self.data.dtype == object and not is_scalar:
+        elif data.dtype == object:
             rows = [np.array(row.tolist(), dtype=str) for row in rows]
         if self.padded:
             rows = [_without_padding(row) for row in rows]
@@ -80,99 +89,12 @@ class StoredColumn:
         fill = _FILLS.get(self.missing)
         return [fill if gap else row for row, gap in zip(rows, gaps, strict=True)]
 
-    def _restored(self, gaps: NDArray[np.bool_]) -> NDArray[Any]:
-        """Return the data with the dtype of the values, if that holds all of them."""
-        if not self.value_dtype or self.ends is not None:
-            return self.data
-        known = self.data[~gaps]
-        with np.errstate(invalid="ignore"):
-            restored = known.astype(self.value_dtype)
-        if not np.array_equal(restored, known):
-            return self.data
-        whole = np.zeros(self.data.shape, dtype=self.value_dtype)
-        whole[~gaps] = restored
-        return whole
-
     def write(self, table: h5py.Group) -> None:
         """Write the column, and what is needed to give the units' attributes back."""
+        notes: dict[str, Any] = {} if self.key == self.name else {"key": self.key}
+        notes |= {name: note for name in _NOTES if (note := getattr(self, name))}
         what = f"Attribute {self.key!r} of each unit."
-        schema.column(table, self.name, self.data, what, self.ends, **self.notes())
-
-
-def read_column(
-    table: h5py.Group, name: str, n_units: int, *, own: bool
-) -> StoredColumn | None:
-    """Return a column, None if it holds no numbers, bool or str in this file.
-
-    `own` says whether spikelab wrote it, so that its notes mean something. Raises
-    FormatError if the column does not have `n_units` rows.
-    """
-    index = f"{name}_index"
-    try:
-        data = h5.dataset(table, name, ndim=(1, 2, 3, 4), kinds="biufOS")
-        stops = h5.dataset(table, index, kinds="iu") if has_link(table, index) else None
-    except FormatError:
-        return None
-    is_text = h5py.check_string_dtype(data.dtype) is not None
-    if (data.dtype.kind == "O" and not is_text) or has_link(table, f"{index}_index"):
-        return None
-    values = _named(data, h5.texts(data) if is_text else data[()])
-    if values is None:
-        return None
-    ends = None
-    if stops is not None:
-        ends = SpikeTrains.from_flat(values, stops[()], str(stops.name)).ends
-    n_rows = len(values if ends is None else ends)
-    if n_rows != n_units:
-        raise FormatError(f"{data.name} must have {n_units} rows, got {n_rows}")
-    notes: dict[str, Any] = {}
-    if own:
-        said = h5.scalar_attributes(data)
-        notes = {n: said[n] for n, allowed in _NOTES.items() if said.get(n) in allowed}
-        notes["key"] = str(said.get("key", name))
-    elif values.dtype == object:
-        notes["container"] = "list"
-    elif name in WAVEFORMS:  # NaN for a unit without one
-        notes["missing"] = "absent"
-        values = values if values.dtype.kind == "f" else values.astype(np.float32)
-    return StoredColumn(
-        **{"name": name, "key": name, "data": values, **notes}, ends=ends
-    )
-
-
-def column_names(table: h5py.Group, names: Iterable[str]) -> list[str]:
-    """Return those of the names that are no index, nor the elements, of a column."""
-    ends = re.compile("(.+)_(?:index|elements)")
-    return [n for n in names if not ((m := ends.fullmatch(n)) and m[1] in table)]
-
-
-def has_link(group: h5py.Group, name: str) -> bool:
-    """Return whether a group has a member of this name, dangling links included."""
-    return bool(group.id.links.exists(name.encode()))
-
-
-def _named(data: h5py.Dataset, values: NDArray[Any]) -> NDArray[Any] | None:
-    """Return the names that the codes of an enumeration stand for, else `values`.
-
-    None if the names are gone.
-    """
-    names: dict[Any, Any] = {}
-    if data.attrs.get("neurodata_type") == "EnumData" and "elements" in data.attrs:
-        try:
-            elements = data.file[data.attrs["elements"]]
-        except (KeyError, RuntimeError, TypeError, ValueError):
-            return None
-        names = dict(enumerate(h5.texts(elements).tolist()))
-    elif found := h5py.check_enum_dtype(data.dtype):
-        names = {code: name for name, code in found.items()}
-    if not names:
-        return values
-    codes = values.ravel().tolist()
-    unknown = sorted(set(codes) - set(names))
-    if unknown:
-        raise FormatError(f"{data.name} must hold codes of its names, got {unknown[0]}")
-    flat = np.array([names[code] for code in codes], dtype=object)
-    return flat.reshape(values.shape)
+        schema.column(table, self.name, self.data, what, self.ends, **notes)
 
 
 def _without_padding(array: NDArray[Any]) -> NDArray[Any]:
@@ -187,3 +109,291 @@ def looks_missing(value: Any) -> bool:
         return is_nan(value) or (isinstance(value, str) and value == "")
     array = np.asarray(value)
     return not array.size or (array.dtype.kind == "f" and bool(np.isnan(array).all()))
+
+
+def is_part_of_column(table: h5py.Group, name: str) -> bool:
+    """Return whether a member is the index, or the elements, of a column."""
+    column = re.fullmatch("(.+)_(?:index|elements)", name)
+    return column is not None and column[1] in table
+
+
+def read_column(
+    table: h5py.Group, name: str, n_units: int, *, own: bool
+) -> StoredColumn | None:
+    """Return a column, None if it holds no numbers, bool or str in this file.
+
+    `own` says whether spikelab wrote it, so that its notes mean something. Raises
+    FormatError if the column does not have `n_units` rows.
+    """
+    index = f"{name}_index"
+    try:
+        data = h5.dataset(table, name, ndim=(1, 2, 3, 4), kinds="biufOS")
+        is_ragged = schema.has_link(table, index)
+        stops = h5.dataset(table, index, kinds="iu") if is_ragged else None
+    except FormatError:
+        return None
+    is_text = h5py.check_string_dtype(data.dtype) is not None
+    is_known = is_text or data.dtype.kind != "O"
+    if not is_known or schema.has_link(table, f"{index}_index"):
+        return None
+    values: NDArray[Any] | None = h5.texts(data) if is_text else data[()]
+    if data.dtype.kind in "iu":
+        values = _named(data)
+    if values is None:
+        return None
+    ends = None
+    if stops is not None:
+        ends = SpikeTrains.from_flat(values, stops[()], str(stops.name)).ends
+    n_rows = len(values if ends is None else ends)
+    if n_rows != n_units:
+        raise FormatError(f"{data.name} must have {n_units} rows, got {n_rows}")
+    notes: dict[str, Any] = {"key": name}
+    if own:
+        said = h5.scalar_attributes(data)
+        notes |= {n: said[n] for n, allowed in _NOTES.items() if said.get(n) in allowed}
+        notes["key"] = str(said.get("key", name))
+    elif values.dtype == object:
+        notes["container"] = "list"
+    elif name in schema.WAVEFORMS:  # NaN for a unit without one
+        notes["missing"] = "absent"
+        values = values if values.dtype.kind == "f" else values.astype(np.float32)
+    return StoredColumn(name=name, data=values, ends=ends, **notes)
+
+
+def _named(codes: h5py.Dataset) -> NDArray[Any] | None:
+    """Return the names that the codes of an enumeration stand for, else the integers.
+
+    None if the names are gone.
+    """
+    names: dict[Any, Any] = {}
+    if codes.attrs.get("neurodata_type") == "EnumData" and "elements" in codes.attrs:
+        try:
+            elements = codes.file[codes.attrs["elements"]]
+        except (KeyError, RuntimeError, TypeError, ValueError):
+            return None
+        names = dict(enumerate(h5.texts(elements).tolist()))
+    elif found := h5py.check_enum_dtype(codes.dtype):
+        names = {code: name for name, code in found.items()}
+    values: NDArray[Any] = codes[()]
+    if not names:
+        return values
+    flat = values.ravel().tolist()
+    if unknown := sorted(set(flat) - set(names)):
+        raise FormatError(
+            f"{codes.name} must hold codes of its names, got {unknown[0]}"
+        )
+    return np.array([names[code] for code in flat], dtype=object).reshape(values.shape)
+
+
+def stored_columns(
+    table: UnitTable, taken: Iterable[str], without: Iterable[Any]
+) -> tuple[list[StoredColumn], dict[Any, str]]:
+    """Return the columns that hold the attributes, and why others have none.
+
+    No column has one of the names `taken`; the keys `without` are stored elsewhere.
+    """
+    used, elsewhere = set(taken), set(without)
+    keys = [key for key in table.columns if key not in elsewhere]
+    # A key that can be a name keeps it, whatever other keys are changed into.
+    kept = {k for k in keys if isinstance(k, str) and _safe_name(k, used) == k}
+    used |= kept
+    columns, left_out = [], {}
+    for key in keys:
+        name = key if key in kept else _safe_name(str(key), used)
+        used.add(name)
+        try:
+            columns.append(stored_column(name, key, table.columns[key].values))
+        except UnstorableError as error:
+            left_out[key] = str(error)
+    return columns, left_out
+
+
+def _safe_name(key: str, taken: set[str]) -> str:
+    """Return `key`, or the nearest name that readers take and that is not in `taken`."""
+    letters = [c if f"_{c}".isidentifier() else "_" for c in key]
+    name = "".join(letters).lstrip("_") or "attribute"
+    if not name[0].isidentifier():
+        name = f"unit_{name}"
+    if name in schema.RESERVED or name.endswith("_index"):
+        name += "_"
+    while name in taken:
+        name += "_"
+    return name
+
+
+def stored_column(name: str, key: Any, given: Sequence[Any]) -> StoredColumn:
+    """Return the column that holds the values of an attribute, or raise."""
+    if not isinstance(key, str):
+        raise UnstorableError("the key is not a text")
+    _check_text(key)
+    values = [
+        (v.tolist() if v.dtype == object else v if v.ndim else v[()])
+        if isinstance(v, np.ndarray)
+        else v
+        for v in given
+    ]
+    missing = {u: v for u, v in enumerate(values) if v is MISSING or v is None}
+    if nans := {u: v for u, v in enumerate(values) if is_nan(v)}:
+        unknown = missing | nans
+        others = [_array(v) for u, v in enumerate(values) if u not in unknown]
+        if _type_of(others)[0] in ("text", "truth values"):
+            # Among these, NaN says that there is no value, as pandas writes it.
+            missing = unknown
+    present = [v for u, v in enumerate(values) if u not in missing]
+    if not present:
+        raise UnstorableError("no unit has a value")
+    gaps = np.isin(np.arange(len(values)), [*missing])
+    arrays = [_array(value) for value in present]
+    # One value beside rows of several, as the electrodes of units can be.
+    scalars = {array.ndim for array in arrays} == {0, 1}
+    types = {type(v) for v, a in zip(present, arrays, strict=True) if a.ndim}
+    if scalars:
+        arrays = [np.atleast_1d(array) for array in arrays]
+    data, ends, value_dtype = _joined(arrays, gaps)
+    return StoredColumn(
+        name=name,
+        key=key,
+        data=data,
+        ends=ends,
+        container=types.pop().__name__ if types in ({list}, {tuple}) else "",
+        value_dtype=value_dtype,
+        missing=gap_note([*missing.values()], present),
+        scalars=scalars,
+    )
+
+
+def gap_note(missing: Sequence[Any], present: Iterable[Any]) -> str:
+    """Return what a filled place in a column stands for, "" if it is ambiguous."""
+    kinds = {
+        "absent" if v is MISSING else "none" if v is None else "nan" for v in missing
+    }
+    if len(kinds) != 1 or any(looks_missing(value) for value in present):
+        return ""
+    return kinds.pop()
+
+
+def _array(value: Any) -> NDArray[Any]:
+    """Return a value as an array, lists and scalars as an array of objects."""
+    if isinstance(value, np.ndarray):
+        return value
+    if isinstance(value, list | tuple):
+        try:
+            return np.array(value, dtype=object)
+        except ValueError as error:
+            raise UnstorableError("its lists are nested unevenly") from error
+    scalar = np.empty((), dtype=object)
+    scalar[()] = value
+    return scalar
+
+
+def _check_text(text: str) -> None:
+    if reason := h5.why_no_text(text):
+        raise UnstorableError(f"it holds {reason}")
+
+
+def _type_of(arrays: Sequence[NDArray[Any]]) -> tuple[str, np.dtype[Any], int]:
+    """Return what values are, a dtype that holds all, and their largest integer.
+
+    What they are is a key of `_KINDS`, "" if there are none.
+    """
+    if any(np.ma.is_masked(array) for array in arrays):
+        raise UnstorableError("it holds masked values")
+    in_objects = [a.ravel().tolist() for a in arrays if a.dtype.kind in "OU"]
+    leaves = [leaf for several in in_objects for leaf in several]
+    others = [a for a in arrays if a.dtype.kind not in "OU" and a.size]
+    types = {type(leaf) for leaf in leaves} | {a.dtype.type for a in others}
+    kinds = set()
+    for found in types:
+        if issubclass(found, list | tuple | np.ndarray):
+            raise UnstorableError("its lists are nested unevenly")
+        names = [name for name, known in _KINDS.items() if issubclass(found, known)]
+        if not names or found is np.timedelta64:
+            raise UnstorableError(f"it holds values of type {found.__name__}")
+        kinds.add(names[0])
+    if len(kinds) > 1:
+        raise UnstorableError(f"it mixes {' and '.join(sorted(kinds))}")
+    if not kinds or kinds == {"text"}:
+        _check_text("".join(leaves))
+        return "".join(kinds), np.dtype(object), 0
+    integers = [0, *(int(n) for n in leaves if isinstance(n, int | np.integer))]
+    for array in others:
+        if array.dtype.kind in "iu":
+            integers += [int(array.min()), int(array.max())]
+    dtype = np.result_type(*map(np.dtype, types))
+    dtype = _wide_enough(dtype, min(integers), max(integers), types)
+    return kinds.pop(), dtype, max(map(abs, integers))
+
+
+def _wide_enough(
+    dtype: np.dtype[Any], low: int, high: int, types: set[type]
+) -> np.dtype[Any]:
+    """Return a dtype that holds all integers from `low` to `high` exactly."""
+    if any(issubclass(found, float | np.floating) for found in types):
+        if dtype.itemsize > 8:
+            raise UnstorableError(f"it holds values of type {dtype}")
+        _check_floats_hold(max(-low, high))
+        return dtype
+    if max(-low, high) >= 2**64:
+        raise UnstorableError("its integers are objects of more than 64 bits")
+    for wide in (dtype, np.dtype(np.int64), np.dtype(np.uint64)):
+        if wide.kind == "b":
+            return wide
+        if (
+            wide.kind in "iu"
+            and np.iinfo(wide).min <= low
+            and high <= np.iinfo(wide).max
+        ):
+            return wide
+    raise UnstorableError("its integers do not fit in 64 bits together")
+
+
+def _check_floats_hold(largest: int) -> None:
+    """Raise if one of the integers is too large for a column of floats."""
+    if largest > 2**53:
+        raise UnstorableError("its integers do not fit beside NaN or fractions")
+
+
+def _joined(
+    arrays: list[NDArray[Any]], gaps: NDArray[np.bool_]
+) -> tuple[NDArray[Any], NDArray[np.int64] | None, str]:
+    """Return the values stacked if their shapes agree, else one after another.
+
+    Beside them, the ends if they are ragged, and the dtype to restore.
+    """
+    filled = [array for array in arrays if array.size]
+    kind, dtype, largest = _type_of(filled)
+    n_empty, ndims = len(arrays) - len(filled), {array.ndim for array in filled}
+    if len(ndims) > 1 or max(ndims, default=1) > _MAX_NDIM or (n_empty and 0 in ndims):
+        raise UnstorableError(
+            "its arrays differ in dimensions, or have more than three"
+        )
+    if any(array.ndim > 1 and not array.size for array in arrays):
+        raise UnstorableError("it holds arrays of several dimensions without values")
+    if kind == "text":
+        # str() of an Enum is its name.
+        as_text = np.frompyfunc(str.__str__, 1, 1)
+        rows = [np.asarray(as_text(array), dtype=object) for array in filled]
+    elif filled:
+        rows = [array.astype(dtype) for array in filled]
+    else:
+        dtypes = {array.dtype for array in arrays if array.dtype.kind in "biuf"}
+        dtype = np.result_type(*dtypes) if dtypes else np.dtype(np.float64)
+        rows = [np.empty(arrays[0].shape, dtype)]
+    is_even = len({row.shape for row in rows}) == 1 and filled and not n_empty
+    if not is_even or (gaps.any() and dtype.kind not in "iuf" and ndims != {0}):
+        if len({row.shape[1:] for row in rows}) > 1:
+            raise UnstorableError("its arrays differ in more than their length")
+        lengths = np.zeros(len(gaps), dtype=np.int64)
+        lengths[~gaps] = [len(array) for array in arrays]
+        return np.concatenate(rows), np.cumsum(lengths), ""
+    values = np.stack(rows)
+    if not gaps.any():
+        return values, None, ""
+    restored = ""
+    if dtype.kind in "biu":
+        _check_floats_hold(largest)
+        dtype, restored = np.dtype(np.float64), dtype.name
+    fill = "" if dtype.kind == "O" else np.nan
+    data = np.full((len(gaps), *values.shape[1:]), fill, dtype=dtype)
+    data[~gaps] = values
+    return data, None, restored

@@ -12,8 +12,12 @@ from spikelab.errors import FormatError
 from spikelab.formats import h5
 from spikelab.formats.base import Loss
 from spikelab.formats.nwb import schema
-from spikelab.formats.nwb.columns import StoredColumn, read_column
-from spikelab.formats.nwb.packing import UnstorableError, stored_column
+from spikelab.formats.nwb.columns import (
+    StoredColumn,
+    UnstorableError,
+    read_column,
+    stored_column,
+)
 from spikelab.formats.nwb.spikes import O, Plan, rounding_losses, windows_ms
 from spikelab.formats.reading import build
 from spikelab.spikedata.data_object import DataObject
@@ -24,11 +28,7 @@ from spikelab.spikedata.rateslicestack import RateSliceStack
 from spikelab.spikedata.spike_trains import BLOCK
 from spikelab.spikedata.unit_table import Attributes, is_nan
 
-Comparison = PairwiseCompMatrix | PairwiseCompMatrixStack
-
 _RATES = f"{schema.MODULE}/firing_rates"
-_UNKNOWN = "unknown"
-
 _TABLE = f"{schema.MODULE}/pairwise_comparison"
 _VALUES = "comparison"
 
@@ -79,15 +79,14 @@ class RatesPlan(DerivedPlan[RateData]):
         rows = max(BLOCK // max(rates.shape[1], 1), 1)
         blocks = (rates[i : i + rows] for i in range(0, len(rates), rows))
         known = str(unit) if h5.is_text(unit) else None
-        group = _write_series(file, blocks, rates, self.obj.times, known or _UNKNOWN)
+        group = _write_rates(file, blocks, rates, self.obj.times, known)
         if known is not None:
             group.attrs["rate_unit"] = known
 
     @classmethod
     def read(cls, file: h5py.File, known: Attributes, metadata: Any) -> RateData:
         """Return the rates."""
-        rates, group = _read_series(file)
-        notes = h5.scalar_attributes(group)
+        rates, group, notes = _read_rates(file)
         if "step_ms" in notes:
             times = notes["start_ms"] + np.arange(len(rates)) * notes["step_ms"]
         else:
@@ -124,9 +123,12 @@ class RateSlicesPlan(DerivedPlan[RateSliceStack]):
         times = self.windows[:, :1] + np.arange(n_bins) * float(step)
         # Windows first, a view: (windows, times, units).
         rates = self.values.transpose(2, 1, 0)
-        group = _write_series(file, rates, rates, times.ravel(), _UNKNOWN)
+        group = _write_rates(file, rates, rates, times.ravel(), None)
         group.attrs["step_size"], group.attrs["n_bins"] = float(step), n_bins
         group.attrs["n_windows"] = n_windows
+        if "colnames" in group.attrs:  # only series can be referred to
+            schema.write_trials(file, self.windows)
+            return
         trials = schema.write_trials(file, self.windows, columns=["timeseries"])
         dtype = [("idx_start", "<i4"), ("count", "<i4"), ("timeseries", h5py.ref_dtype)]
         rows = [(i * n_bins, n_bins, group.ref) for i in range(n_windows)]
@@ -142,8 +144,7 @@ class RateSlicesPlan(DerivedPlan[RateSliceStack]):
     @classmethod
     def read(cls, file: h5py.File, known: Attributes, metadata: Any) -> RateSliceStack:
         """Return the slices."""
-        rates, group = _read_series(file)
-        notes = h5.scalar_attributes(group)
+        rates, group, notes = _read_rates(file)
         windows = schema.read_trials(file, notes.get("n_windows"))
         n_bins = notes.get("n_bins")
         if not isinstance(n_bins, int) or len(rates) != len(windows) * n_bins:
@@ -158,39 +159,45 @@ class RateSlicesPlan(DerivedPlan[RateSliceStack]):
         )
 
 
-def _write_series(
+def _write_rates(
     file: h5py.File,
     blocks: Iterable[NDArray[Any]],
     rates: NDArray[Any],
     times_ms: NDArray[Any],
-    unit: str,
+    unit: str | None,
 ) -> h5py.Group:
     """Write rates over time: with first time and step, if times are exactly even.
 
     `blocks` are the rates in turn, each of shape (times, units); `rates` are all, of any
     shape whose last axis counts units.
     """
-    schema.module(file)
-    group = schema.typed(
-        file.create_group(_RATES),
-        "TimeSeries",
-        description="Firing rates: a column for each unit.",
-        comments="Written by spikelab.",
-    )
+    parent, (_, name) = schema.module(file), _RATES.rsplit("/", 1)
     shape = (len(times_ms), rates.shape[-1])
-    data = h5.write_blocks(group, "data", shape, rates.dtype, blocks)
-    data.attrs.update({"unit": unit, "conversion": 1.0, "resolution": -1.0})
+    seconds = np.asarray(times_ms, dtype=np.float64) / 1000.0
     step_ms = _even_step(times_ms)
-    if step_ms is None:
-        seconds = np.asarray(times_ms, dtype=np.float64) / 1000.0
-        times = group.create_dataset("timestamps", data=seconds)
-        times.attrs["interval"] = np.int32(1)
+    # A series with more units than times is taken for one with its axes exchanged.
+    is_table = 0 < shape[0] < shape[1]
+    what = "Firing rates: a column for each unit."
+    if is_table:
+        names = ["timestamps", "data"]
+        group = schema.table(parent, name, np.arange(shape[0]), names, what)
+        schema.column(group, "timestamps", seconds, "The times in seconds.")
     else:
-        start_ms = float(times_ms[0])
-        times = group.create_dataset("starting_time", data=start_ms / 1000.0)
-        times.attrs["rate"] = 1000.0 / step_ms
-        group.attrs["start_ms"], group.attrs["step_ms"] = start_ms, step_ms
-    times.attrs["unit"] = "seconds"
+        group = schema.typed(parent.create_group(name), "TimeSeries", description=what)
+        group.attrs["comments"] = "Written by spikelab."
+    data = h5.write_blocks(group, "data", shape, rates.dtype, blocks)
+    attributes = {"unit": unit or schema.UNKNOWN, "conversion": 1.0, "resolution": -1.0}
+    data.attrs.update(attributes)
+    if is_table:
+        schema.typed(data, "VectorData", description="The rates of all units.")
+    elif step_ms is None:
+        times = group.create_dataset("timestamps", data=seconds)
+        times.attrs["interval"], times.attrs["unit"] = np.int32(1), "seconds"
+    else:
+        times = group.create_dataset("starting_time", data=seconds[0])
+        times.attrs["rate"], times.attrs["unit"] = 1000.0 / step_ms, "seconds"
+    if step_ms is not None:  # which gives back the same floats
+        group.attrs["start_ms"], group.attrs["step_ms"] = float(times_ms[0]), step_ms
     return group
 
 
@@ -204,10 +211,13 @@ def _even_step(times_ms: NDArray[Any]) -> float | None:
     return step if is_even else None
 
 
-def _read_series(file: h5py.File) -> tuple[NDArray[Any], h5py.Group]:
-    """Return the rates (times, units), and the group of the series."""
+def _read_rates(file: h5py.File) -> tuple[NDArray[Any], h5py.Group, dict[str, Any]]:
+    """Return the rates (times, units), the group that holds them, and its notes."""
     data = h5.dataset(file, f"{_RATES}/data", ndim=2, kinds="biuf")
-    return data[()], data.parent
+    return data[()], data.parent, h5.scalar_attributes(data.parent)
+
+
+Comparison = PairwiseCompMatrix | PairwiseCompMatrixStack
 
 
 class MatrixPlan(DerivedPlan[Comparison]):
@@ -224,33 +234,27 @@ class MatrixPlan(DerivedPlan[Comparison]):
 
     def losses(self) -> Iterator[Loss]:
         """Yield what the table and the trials do not hold."""
-        yield from self._losses_of_labels()
-        if self.windows is None:
-            return
-        times: Any = getattr(self.obj, "times", None)
-        if type(times) is not list or set(map(type, times)) - {tuple}:
-            text = "times as they are held (they come back as a list of tuples)"
-            yield Loss(("times",), text)
-        yield from rounding_losses("windows", "times", self.windows)
-
-    def _losses_of_labels(self) -> Iterator[Loss]:
         labels: Any = self.obj.labels
-        if labels is None:
-            return
-        if self.labels is None:
-            text = "labels (there are none, or they hold what HDF5 cannot)"
-            yield Loss(("labels",), text)
-            return
-        if not isinstance(labels, list):
-            kind = type(labels).__name__
-            yield Loss(("labels",), f"labels as {kind} (they come back as a list)")
-        pairs = zip(labels, self.labels.values(), strict=True)
-        lost = [value for value, back in pairs if not equal(value, back)]
-        if lost and all(value is None or is_nan(value) for value in lost):
-            text = "which labels are missing (NaN or empty in the file)"
-            yield Loss(("labels",), text)
-        elif lost:
-            yield Loss(("labels",), "the types of labels (they become text)")
+        lost = []
+        if labels is not None and self.labels is None:
+            lost.append("labels (there are none, or they hold what HDF5 cannot)")
+        elif self.labels is not None:
+            if not isinstance(labels, list):
+                kind = type(labels).__name__
+                lost.append(f"labels as {kind} (they come back as a list)")
+            pairs = zip(labels, self.labels.values(), strict=True)
+            changed = [value for value, back in pairs if not equal(value, back)]
+            if changed and all(value is None or is_nan(value) for value in changed):
+                lost.append("which labels are missing (NaN or empty in the file)")
+            elif changed:
+                lost.append("the types of labels (they become text)")
+        yield from (Loss(("labels",), text) for text in lost)
+        if self.windows is not None:
+            times: Any = getattr(self.obj, "times", None)
+            if type(times) is not list or set(map(type, times)) - {tuple}:
+                text = "times as they are held (they come back as a list of tuples)"
+                yield Loss(("times",), text)
+            yield from rounding_losses("windows", "times", self.windows)
 
     def write(self, file: h5py.File) -> None:
         """Write the table, and a trial for each window."""

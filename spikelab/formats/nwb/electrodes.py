@@ -1,8 +1,8 @@
 """The electrodes of the units as a table of their own, and back."""
 
 import contextlib
-import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
+from itertools import pairwise, takewhile
 from typing import Any
 
 import attrs
@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from spikelab.errors import FormatError, warn
 from spikelab.formats import h5
 from spikelab.formats.nwb import schema
-from spikelab.formats.nwb.columns import column_names, has_link, read_column
+from spikelab.formats.nwb.columns import is_part_of_column, read_column
+from spikelab.formats.nwb.schema import UNKNOWN
 from spikelab.spikedata.unit_table import UnitTable
 
 _AXES = ("x", "y", "z")
@@ -37,23 +38,16 @@ _DESCRIPTIONS = {
     NAME: "Its name.",
 }
 
-UNKNOWN = "unknown"
-"""What NWB writes for an electrode of which the place in the brain is not known."""
-
 
 @attrs.frozen(eq=False)
 class Electrodes:
     """The distinct electrodes of a recording, and which of them each unit has."""
 
+    labels: list[Any]  # the name of each electrode, or its number
     ids: NDArray[np.int64]  # number of each electrode, shape (E,)
     columns: dict[str, Any]  # brain area, those of x, y and z that are known, and names
     rows: NDArray[np.int64]  # rows of the table, unit after unit
     ends: NDArray[np.int64]  # where the rows of each unit end, shape (N,)
-
-    @property
-    def labels(self) -> list[Any]:
-        """The name of each electrode, or its number."""
-        return list(self.columns.get(NAME, self.ids.tolist()))
 
     @property
     def group_area(self) -> str:
@@ -94,29 +88,37 @@ def electrodes_of(table: UnitTable, area: str | None) -> Electrodes | None:
     An electrode has the coordinates of the units that have it alone, and the brain area
     of all its units, where they agree; `area` where they do not say any.
     """
-    known = [_listed(electrode) for electrode in table.electrodes]
-    labels = {label for unit in known for label in unit}
-    if not labels or len(set(map(type, labels))) > 1:
+    known = [_labels(electrode) for electrode in table.electrodes]
+    distinct = {label for unit in known for label in unit}
+    if not distinct or len(set(map(type, distinct))) > 1:
         return None
-    row_of = {label: row for row, label in enumerate(sorted(labels))}
+    labels = sorted(distinct)
+    row_of = {label: row for row, label in enumerate(labels)}
     rows = [[row_of[label] for label in unit] for unit in known]
-    places = np.full((len(labels), len(_AXES)), np.nan)
-    alone = zip(rows, table.locations, strict=True)
-    found = _agreed(
-        (unit[0], place) for unit, place in alone if place and len(unit) == 1
-    )
-    for row, place in found.items():
-        places[row, : len(place)] = place
-    areas = _agreed(_areas(rows, table))
+    places: list[tuple[int, Any]] = []
+    areas: list[tuple[int, Any]] = []
+    units = zip(rows, table.locations, table.brain_areas, strict=True)
+    for unit, place, of_unit in units:
+        if place and len(unit) == 1:
+            places.append((unit[0], place))
+        # One for all electrodes, or each its own.
+        several = of_unit if isinstance(of_unit, list) else [of_unit] * len(unit)
+        if len(several) == len(unit):
+            areas += zip(unit, several, strict=True)
+    coordinates = np.full((len(labels), len(_AXES)), np.nan)
+    for row, place in _agreed(places).items():
+        coordinates[row, : len(place)] = place
+    said = _agreed((row, a) for row, a in areas if h5.is_text(a) and _is_area(a))
     columns: dict[str, Any] = {
-        "location": [areas.get(row) or area or UNKNOWN for row in range(len(labels))]
+        "location": [said.get(row, area or UNKNOWN) for row in range(len(labels))]
     }
-    axes = zip(_AXES, places.T, strict=True)
+    axes = zip(_AXES, coordinates.T, strict=True)
     columns |= {axis: column for axis, column in axes if not np.isnan(column).all()}
-    ids = list(row_of)
-    if isinstance(ids[0], str):
-        columns[NAME], ids = ids, list(range(len(ids)))
+    ids = labels
+    if isinstance(labels[0], str):
+        columns[NAME], ids = labels, list(range(len(labels)))
     return Electrodes(
+        labels=labels,
         ids=np.array(ids, dtype=np.int64),
         columns=columns,
         rows=np.array([row for unit in rows for row in unit], dtype=np.int64),
@@ -124,7 +126,7 @@ def electrodes_of(table: UnitTable, area: str | None) -> Electrodes | None:
     )
 
 
-def _listed(electrode: Any) -> list[Any]:
+def _labels(electrode: Any) -> list[Any]:
     """Return the int64 or str of each electrode of a unit, none if one is neither."""
     several = electrode if isinstance(electrode, list) else [electrode]
     if all(type(e) is int and -(2**63) <= e < 2**63 for e in several):
@@ -132,14 +134,8 @@ def _listed(electrode: Any) -> list[Any]:
     return [str(e) for e in several] if all(map(h5.is_text, several)) else []
 
 
-def _areas(rows: list[list[int]], table: UnitTable) -> Iterator[tuple[int, Any]]:
-    """Yield the electrodes and areas that units name: one for all, or each its own."""
-    for unit, area in zip(rows, table.brain_areas, strict=True):
-        areas = area if isinstance(area, list) else [area] * len(unit)
-        known = {a for a in set(areas) if h5.is_text(a) and _is_area(a)}
-        if len(areas) == len(unit):
-            pairs = zip(unit, areas, strict=True)
-            yield from ((row, area) for row, area in pairs if area in known)
+def _is_area(value: Any) -> bool:
+    return isinstance(value, str) and value.strip() not in ("", UNKNOWN)
 
 
 def _agreed(pairs: Iterable[tuple[int, Any]]) -> dict[int, Any]:
@@ -155,14 +151,23 @@ def read_electrodes(units: h5py.Group, n_units: int) -> list[dict[str, Any]] | N
 
     A warning says if their table cannot be read, or which columns of it are not.
     """
-    names = [name for name in ("electrodes", PEAK) if has_link(units, name)]
+    names = [name for name in ("electrodes", PEAK) if schema.has_link(units, name)]
     column = read_column(units, names[0], n_units, own=False) if names else None
     if column is None or column.data.ndim > 1 or column.data.dtype.kind not in "iu":
         return None if names[:1] == ["electrodes"] else []
     numbers = column.data.astype(np.int64).tolist()
     region = h5.member(units, column.name)
+    is_region = "table" in region.attrs
+    known: dict[int, dict[str, Any]] = {}
+    unread: list[str] = []
     try:
-        known, unread = _known(region)
+        if is_region:
+            rows, unread = _rows(_table(region))
+            known = dict(enumerate(rows))
+        elif h5.has_member(region.file, schema.ELECTRODES):
+            # Ids: of the Allen Institute, or as spikelab 0.1 wrote them.
+            rows, unread = _rows(h5.member(region.file, schema.ELECTRODES))
+            known = {row["electrode"]: row for row in rows}
     except FormatError as error:
         why, _, _ = str(error).partition(";")  # which lists all datasets of the file
         warn(f"the electrodes of the units are not read: {why}")
@@ -170,30 +175,14 @@ def read_electrodes(units: h5py.Group, n_units: int) -> list[dict[str, Any]] | N
     unknown = [number for number in numbers if number not in known]
     if unknown and column.name == PEAK:
         return []  # it means anything else
-    if unknown and "table" in region.attrs:
+    if unknown and is_region:
         warn(f"the electrodes of the units are not read: there is no row {unknown[0]}")
         return []
     if unread:
         warn(f"columns of the electrodes not read: {', '.join(unread)}")
     several = [known.get(number, {"electrode": number}) for number in numbers]
     ends = range(1, n_units + 1) if column.ends is None else column.ends.tolist()
-    edges = itertools.pairwise([0, *ends])
-    return [_of_unit(several[start:stop]) for start, stop in edges]
-
-
-def _known(region: h5py.Dataset) -> tuple[dict[int, dict[str, Any]], list[str]]:
-    """Return what is known about each electrode, and the columns that are not read.
-
-    The keys are rows of the table that a column refers to, or, if it refers to none (as
-    spikelab 0.1 wrote it), ids.
-    """
-    if "table" in region.attrs:
-        rows, unread = _rows(_table(region))
-        return dict(enumerate(rows)), unread
-    if not h5.has_member(region.file, schema.ELECTRODES):
-        return {}, []
-    rows, unread = _rows(h5.member(region.file, schema.ELECTRODES))
-    return {row["electrode"]: row for row in rows}, unread
+    return [_of_unit(several[start:stop]) for start, stop in pairwise([0, *ends])]
 
 
 def _table(region: h5py.Dataset) -> h5py.Group:
@@ -211,29 +200,27 @@ def _table(region: h5py.Dataset) -> h5py.Group:
 
 def _rows(table: h5py.Group) -> tuple[list[dict[str, Any]], list[str]]:
     """Return what is known about each row of a table, and the columns that are not read."""
-    # h5py gives names that are not UTF-8 as bytes.
-    names = column_names(table, [name for name in table if isinstance(name, str)])
     ids = h5.dataset(table, "id")[()].tolist()
-    wanted = {NAME, *_AXES, *_RELATIVE, "location"}
-    found = {
-        n: read_column(table, n, len(ids), own=False) for n in names if n in wanted
-    }
-    columns = {name: column for name, column in found.items() if column is not None}
+    columns = {}
+    for name in {NAME, *_AXES, *_RELATIVE, "location"} & set(schema.names_in(table)):
+        if (column := read_column(table, name, len(ids), own=False)) is not None:
+            columns[name] = column
     labels = columns[NAME].values() if NAME in columns else ids
     rows: list[dict[str, Any]] = [{"electrode": label} for label in labels]
     is_axis = {n: c.data.dtype.kind in "iuf" for n, c in columns.items()}
     names_of_axes = _AXES if is_axis.get("x") else _RELATIVE
-    axes = list(itertools.takewhile(is_axis.get, names_of_axes))
+    axes = list(takewhile(is_axis.get, names_of_axes))
     places = np.transpose([columns[axis].data for axis in axes])
     for row, place in zip(rows, places.tolist(), strict=False):
-        if coordinates := list(itertools.takewhile(lambda x: x == x, place)):
+        if coordinates := list(takewhile(lambda x: x == x, place)):
             row["location"] = coordinates
     areas = columns["location"].values() if "location" in columns else []
     for row, area in zip(rows, areas, strict=False):
         if _is_area(area):
             row["brain_area"] = area
     read = {"id", "group", "group_name", *axes, *({"location", NAME} & columns.keys())}
-    return rows, [name for name in names if name not in read]
+    names = schema.names_in(table)
+    return rows, [n for n in names if n not in read and not is_part_of_column(table, n)]
 
 
 def _of_unit(electrodes: list[dict[str, Any]]) -> dict[str, Any]:
@@ -246,7 +233,3 @@ def _of_unit(electrodes: list[dict[str, Any]]) -> dict[str, Any]:
         one = len(set(areas)) == 1
         found["brain_area"] = areas[0] if one else [area or UNKNOWN for area in areas]
     return found
-
-
-def _is_area(value: Any) -> bool:
-    return isinstance(value, str) and value.strip() not in ("", UNKNOWN)

@@ -37,11 +37,8 @@ _REFERENCE = "timestamps_reference_time"
 _NOT_CARRIED = ("identifier", "electrode_location")
 """Fields of a session that are not read: another file has another identifier."""
 
-_PROGRAMS = {"source_script", "was_generated_by"}
+_PROGRAMS = ("source_script", "was_generated_by")
 """Members of ``general`` that say which program wrote a file, and are not read."""
-
-_AT_ROOT = ("fs_Hz", TIME_ZERO, "waveform_unit")
-"""Metadata that are attributes of the root in our files."""
 
 _NAMESPACE = UUID("6f1f1c0e-3b0a-5d5c-9a53-0d6f6f3c2c11")
 """Makes the identifiers of files differ from other hashes of the same text."""
@@ -61,14 +58,16 @@ class Header:
     def metadata(self) -> dict[str, Any]:
         """Return what a reader puts into the metadata of a recording."""
         known = {n: v for n, v in self.session.items() if n not in _NOT_CARRIED}
-        found = {
-            NWBSession.KEY: known,
-            NWBSubject.KEY: self.subject,
-            TIME_ZERO: self.time_zero_ms,
+        found = {NWBSession.KEY: known, NWBSubject.KEY: self.subject, **self._at_root()}
+        return {key: value for key, value in found.items() if value}
+
+    def _at_root(self) -> dict[str, Any]:
+        """Return the metadata that are attributes of the root in our files."""
+        return {
             "fs_Hz": self.fs_Hz,
+            TIME_ZERO: self.time_zero_ms,
             "waveform_unit": self.waveform_unit,
         }
-        return {key: value for key, value in found.items() if value}
 
     def losses(self, metadata: Mapping[Any, Any]) -> Iterator[Loss]:
         """Yield which of the metadata of an object do not come back, or are added."""
@@ -107,8 +106,7 @@ class Header:
             subject = schema.typed(file.create_group("general/subject"), "Subject")
             for name, value in self.subject.items():
                 subject[name] = value
-        known = self.metadata()
-        file.attrs.update({name: known[name] for name in _AT_ROOT if name in known})
+        file.attrs.update({n: value for n, value in self._at_root().items() if value})
 
     def finish(self, file: h5py.File, path: Path) -> None:
         """Write what differs from file to file: its identifier and the creation date.
@@ -117,19 +115,22 @@ class Header:
         """
         if "identifier" not in file:
             file.flush()
-            file["identifier"] = str(uuid5(_NAMESPACE, _checksum(path)))
-        now = [_creation_time().isoformat()]
-        file["file_create_date"] = np.array(now, dtype=schema.TEXT)
-
-
-def _checksum(path: Path) -> str:
-    """Return a text that the same content has, and hardly ever another one."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(2**20):
-            # A third of the cost of a cryptographic hash of all.
-            digest.update(zlib.crc32(block).to_bytes(4, "big"))
-    return digest.hexdigest()
+            digest = hashlib.sha256()
+            with path.open("rb") as written:
+                while block := written.read(2**20):
+                    # A third of the cost of a cryptographic hash of all.
+                    digest.update(zlib.crc32(block).to_bytes(4, "big"))
+            file["identifier"] = str(uuid5(_NAMESPACE, digest.hexdigest()))
+        now, given = datetime.now(UTC), os.environ.get("SOURCE_DATE_EPOCH")
+        if given:  # as reproducible builds have it
+            try:
+                now = datetime.fromtimestamp(int(given), UTC)
+            except (ValueError, OverflowError, OSError) as error:
+                raise ValueError(
+                    "SOURCE_DATE_EPOCH must be a number of seconds since 1970, "
+                    f"got {given!r}"
+                ) from error
+        file["file_create_date"] = np.array([now.isoformat()], dtype=schema.TEXT)
 
 
 def header_of(
@@ -139,19 +140,21 @@ def header_of(
     fs_Hz: float | None = None,
 ) -> Header:
     """Return the header of a new file: what is given, or else what metadata hold."""
+    refused: list[str] = []
     if session is None:
         about, refused = NWBSession.valid_fields(metadata.get(NWBSession.KEY, {}))
         about.pop("identifier", None)
     else:
-        about, refused = session.fields(), []
+        about = session.fields()
     if subject is None:
         animal, wrong = NWBSubject.valid_fields(metadata.get(NWBSubject.KEY, {}))
+        refused += wrong
     else:
-        animal, wrong = subject.fields(), []
+        animal = subject.fields()
     start = about.get("session_start_time")
     born = animal.get("date_of_birth")
     if born and start and datetime.fromisoformat(born) > datetime.fromisoformat(start):
-        wrong.append(f"date_of_birth must not be after {start}, got {born}")
+        refused.append(f"date_of_birth must not be after {start}, got {born}")
         del animal["date_of_birth"]
     zero = _number(metadata.get(TIME_ZERO)) or 0.0
     rate = _number(metadata.get("fs_Hz")) if fs_Hz is None else float(fs_Hz)
@@ -162,7 +165,7 @@ def header_of(
         fs_Hz=rate if rate and rate > 0 else None,
         time_zero_ms=zero if _later(start or _PLACEHOLDER, zero) else 0.0,
         waveform_unit=unit if isinstance(unit, str) and h5.is_text(unit) else None,
-        refused=refused + wrong,
+        refused=refused,
     )
 
 
@@ -180,38 +183,30 @@ def _later(start: str, milliseconds: float) -> str | None:
         return None
 
 
-def _creation_time() -> datetime:
-    """Return ``SOURCE_DATE_EPOCH``, as reproducible builds have it, or the present."""
-    given = os.environ.get("SOURCE_DATE_EPOCH")
-    if not given:
-        return datetime.now(UTC)
-    try:
-        return datetime.fromtimestamp(int(given), UTC)
-    except (ValueError, OverflowError, OSError) as error:
-        raise ValueError(
-            f"SOURCE_DATE_EPOCH must be a number of seconds since 1970, got {given!r}"
-        ) from error
-
-
 def read_header(file: h5py.File, notes: Mapping[str, Any]) -> Header:
     """Return what the header of a file says.
 
     `notes` are the attributes of its root, if spikelab wrote it. A warning names the
     fields of session or subject that our classes refuse; they are left out.
     """
-    names = {f.name for f in attrs.fields(NWBSession)}
-    of_subject = {f.name for f in attrs.fields(NWBSubject)}
-    known, at_root = _texts(file, "/", names & schema.MEMBERS | {_REFERENCE})
-    general, in_general = _texts(file, "general", names)
-    animal, in_subject = _texts(file, "general/subject", of_subject)
-    unread = [*at_root, *in_general, *in_subject]
-    zero = _time_zero(known.pop(_REFERENCE, None), known.get("session_start_time"))
+    of_session = {f.name for f in attrs.fields(NWBSession)}
+    known, unread = _texts(file, "/", of_session & schema.MEMBERS | {_REFERENCE})
+    general, in_general = _texts(file, "general", of_session)
+    animal, in_subject = _texts(
+        file, "general/subject", {f.name for f in attrs.fields(NWBSubject)}
+    )
+    try:
+        reference = datetime.fromisoformat(known.pop(_REFERENCE, ""))
+        start = datetime.fromisoformat(known.get("session_start_time", ""))
+        zero = (reference - start) / timedelta(milliseconds=1)
+    except (TypeError, ValueError):
+        zero = 0.0
     known |= general
     for name in (*_NOT_CARRIED, *_PROGRAMS):
         known.pop(name, None)
     session, refused = NWBSession.valid_fields(known)
     subject, wrong = NWBSubject.valid_fields(animal)
-    if left_out := [*refused, *wrong, *unread]:
+    if left_out := [*refused, *wrong, *unread, *in_general, *in_subject]:
         warn(f"session and subject are read without: {'; '.join(left_out)}")
     if session.get("session_start_time") == _PLACEHOLDER:
         del session["session_start_time"]
@@ -237,9 +232,9 @@ def _texts(
     group = h5.member(file, place) if h5.has_member(file, place) else {}
     found: dict[str, Any] = {}
     unread: list[str] = []
-    # h5py gives names that are not UTF-8 as bytes.
-    known = names if place == "/" else {name for name in group if isinstance(name, str)}
-    for name in sorted(known.intersection(group)):
+    for name in sorted(schema.names_in(group)):
+        if place == "/" and name not in names:
+            continue
         try:
             data = h5.member(group, name)
             if not isinstance(data, h5py.Dataset) or data.shape is None:
@@ -253,12 +248,3 @@ def _texts(
         if value and not (isinstance(value, str) and not value.strip()):
             found[name] = value
     return found, unread
-
-
-def _time_zero(reference: Any, start: Any) -> float:
-    """Return how far the reference of all times lies after the start, in ms."""
-    try:
-        moved = datetime.fromisoformat(reference) - datetime.fromisoformat(start)
-    except (TypeError, ValueError):
-        return 0.0
-    return moved / timedelta(milliseconds=1)

@@ -13,8 +13,13 @@ from spikelab.formats.functions import show_options, spikedata_loader
 from spikelab.formats.nwb import schema
 from spikelab.formats.nwb.derived import DERIVED
 from spikelab.formats.nwb.header import read_header
-from spikelab.formats.nwb.units import FACTS, SPIKE_TIMES, SPIKE_TIMES_INDEX
-from spikelab.formats.nwb.units_reader import UnitsReader
+from spikelab.formats.nwb.units_reader import (
+    read_attributes,
+    read_ids_and_trains,
+    read_sampling,
+    read_window,
+    units_table,
+)
 from spikelab.formats.reading import (
     RecordingKeywords,
     RecordingOptions,
@@ -28,16 +33,10 @@ from spikelab.storage.publish import readable
 from spikelab.storage.remote_file import RemoteFile
 
 _HDF5 = b"\x89HDF\r\n\x1a\n"
-_ZARR = (".zattrs", ".zmetadata", "zarr.json")
 
 
 def recognises(path: Path | RemoteFile, head: bytes) -> bool:
-    """Return whether a file is an NWB file, or one as spikelab 0.1 wrote it.
-
-    So that :func:`read` says what they are, the stores that Zarr makes of NWB count too.
-    """
-    if isinstance(path, Path) and path.is_dir():
-        return _is_zarr(path)
+    """Return whether a file is an NWB file, or one as spikelab 0.1 wrote it."""
     if head != _HDF5 and not h5py.is_hdf5(path):
         return False
     if h5.has_attribute(path, "nwb_version"):
@@ -47,15 +46,9 @@ def recognises(path: Path | RemoteFile, head: bytes) -> bool:
     with h5.opened(path) as file:
         if "nwb_version" in file:
             return True
-        names = ("id", SPIKE_TIMES, SPIKE_TIMES_INDEX)
+        names = ("id", schema.SPIKE_TIMES, schema.SPIKE_TIMES_INDEX)
         table = file.get(schema.UNITS)
         return isinstance(table, h5py.Group) and all(name in table for name in names)
-
-
-def _is_zarr(path: Path) -> bool:
-    """Return whether a folder is an NWB file that was written with Zarr."""
-    described = (path / name for name in _ZARR)
-    return any(p.is_file() and b"nwb_version" in p.read_bytes() for p in described)
 
 
 def read(
@@ -118,14 +111,9 @@ def read(
     with (
         errors_naming(filepath),
         readable(filepath, given.storage_options, progress=given.progress) as path,
+        h5.opened(path) as file,
     ):
-        if isinstance(path, Path) and path.is_dir() and _is_zarr(path):
-            raise FormatError(
-                "it is a Zarr store of NWB, and NWB files are read from HDF5 only; "
-                "hdmf_zarr's NWBZarrIO and pynwb's NWBHDF5IO convert it"
-            )
-        with h5.opened(path) as file:
-            return _object(file, group, given, os.fspath(filepath))
+        return _object(file, group, given, os.fspath(filepath))
 
 
 show_options(read, RecordingKeywords, [RecordingOptions])
@@ -150,23 +138,31 @@ def _object(
     plan = DERIVED.get(str(notes.get("kind"))) if own and group is None else None
     if plan is not None:
         known = None
-        if h5.has_member(file, FACTS):
-            known = UnitsReader(h5.member(file, FACTS), own=True).attributes()
+        if h5.has_member(file, schema.UNIT_ATTRIBUTES):
+            facts = h5.member(file, schema.UNIT_ATTRIBUTES)
+            ids = h5.dataset(facts, "id", kinds="iu")[()]
+            known = read_attributes(facts, ids, "", own=True)
         obj = plan.read(file, known, header.metadata())
         options.refuse_unless_recording(obj)
         return obj
-    units = UnitsReader.of(file, group, notes, own=own)
-    trains = units.trains
-    start, length = units.window(options.start_time_ms, options.length_ms)
+    table = units_table(file, group or str(notes.get("group", schema.UNITS)))
+    ids, trains = read_ids_and_trains(table, notes)
+    given = {"start_time": options.start_time_ms, "length_ms": options.length_ms}
+    start, length = read_window(
+        table,
+        trains,
+        *(notes.get(name) if ms is None else ms for name, ms in given.items()),
+    )
     if length is not None:
         slack = time_units.rounding_ms("s", None, trains.largest_ms())
         trains = trains.moved_into(start, length, slack)
-    found = {**units.sampling(), **header.metadata()}
+    times = str(notes.get("spike_times_dataset", schema.SPIKE_TIMES))
+    found = {**read_sampling(table, times), **header.metadata()}
     return build(
         SpikeData,
         train=trains,
         start_time=start,
         length=length,
-        neuron_attributes=units.attributes(),
+        neuron_attributes=read_attributes(table, ids, times, own=own),
         metadata=options.metadata_with(found, source_file=source, format="NWB"),
     )

@@ -17,6 +17,51 @@ TRIALS = "intervals/trials"
 ELECTRODES = "general/extracellular_ephys/electrodes"
 MODULE = "processing/ecephys"
 
+UNIT_ATTRIBUTES = f"{MODULE}/unit_attributes"
+"""The table of units of which the file holds no spikes."""
+
+SPIKE_TIMES = "spike_times"
+SPIKE_TIMES_INDEX = "spike_times_index"
+
+STRUCTURE = frozenset(
+    {"id", "spike_times", "spike_times_index", "obs_intervals", "obs_intervals_index"}
+    | {"electrodes", "electrodes_index"}
+)
+"""Members of the Units table that carry the spikes, the window and the electrodes."""
+
+_OTHERS = """
+    electrode_group electrode_group_index waveform_mean waveform_mean_index waveform_sd
+    waveform_sd_index waveforms waveforms_index waveforms_index_index
+    add_child add_column add_meanings_table add_row add_unit all_children
+    all_objects children colnames columns container_source copy create_region
+    css_style data_type description fields from_dataframe generate_html_repr
+    generate_new_id get get_ancestor get_ancestors get_duration get_fields_conf
+    get_foreign_columns get_linked_tables get_meanings_for_column get_meanings_table
+    get_read_io get_starting_time get_unit_obs_intervals get_unit_spike_times
+    has_foreign_columns js_script meanings_tables modified name namespace
+    neurodata_type object_id parent read_io reset_parent resolution set_data_io
+    set_modified to_dataframe type_hierarchy waveform_rate
+    waveform_time_before_peak_in_ms waveform_unit waveforms_desc
+    clear count data drop_info fromkeys get_info getby_category getby_intervals
+    getby_threshold groupby groupby_apply index items keys merge merge_group metadata
+    metadata_columns metadata_index nap_class pop popitem rate rates restrict
+    restrict_info save set_info setdefault subsample time_diff time_support to_tsd
+    trial_count update value_from values
+"""
+
+RESERVED = STRUCTURE | {*_OTHERS.split()}
+"""Names that no column of attributes has.
+
+To the first, NWB gives a type and a unit of its own. Columns of the others make pynwb or
+pynapple warn or fail: they would hide attributes of the object that those return.
+"""
+
+WAVEFORMS = ("waveform_mean", "waveform_sd")
+"""The columns of mean waveforms, and the attributes that they hold."""
+
+UNKNOWN = "unknown"
+"""Written where NWB wants a unit or a brain area, and none is known."""
+
 CREATOR = "spikelab"
 """Attribute ``creator`` of the root of our files."""
 
@@ -40,6 +85,16 @@ _COMMON = {
     *("VectorData", "VectorIndex"),
 }
 """Types of the namespace ``hdmf-common``; all others are of ``core``."""
+
+
+def names_in(group: h5py.Group) -> list[str]:
+    """Return the names in a group; h5py gives those that are not UTF-8 as bytes."""
+    return [name for name in group if isinstance(name, str)]
+
+
+def has_link(group: h5py.Group, name: str) -> bool:
+    """Return whether a group has a member of this name, dangling links included."""
+    return bool(group.id.links.exists(name.encode()))
 
 
 def typed(obj: Any, neurodata_type: str, **attributes: Any) -> Any:

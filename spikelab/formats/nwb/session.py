@@ -8,129 +8,122 @@ from typing import Any, ClassVar, Self
 
 import attrs
 
+from spikelab import validate
 from spikelab.formats import h5
 
-Validator = Callable[[Any, "attrs.Attribute[Any]", Any], None]
-
-_DURATION = re.compile(
-    r"P(?!$)(?:(\d+(?:\.\d+)?)Y)?(?:(\d+(?:\.\d+)?)M)?(?:(\d+(?:\.\d+)?)W)?"
-    r"(?:(\d+(?:\.\d+)?)D)?"
-    r"(?:T(?=\d)(?:(\d+(?:\.\d+)?)H)?(?:(\d+(?:\.\d+)?)M)?(?:(\d+(?:\.\d+)?)S)?)?"
-)
-_DURATION_DAYS = (365.25, 30.4375, 7.0, 1.0, 1 / 24, 1 / 1440, 1 / 86400)
 _WORMS = ("Caenorhabditis elegans", "C. elegans")
 
+_DURATION = (
+    r"P(?!$|/)(\d+(\.\d+)?Y)?(\d+(\.\d+)?M)?(\d+(\.\d+)?W)?(\d+(\.\d+)?D)?"
+    r"(T(?=\d)(\d+(\.\d+)?H)?(\d+(\.\d+)?M)?(\d+(\.\d+)?S)?)?"
+)
 
-def _is_text(instance: Any, attribute: "attrs.Attribute[Any]", value: Any) -> None:
+Check = Callable[[str, Any], None]
+
+
+def _text(name: str, value: Any) -> None:
     if not isinstance(value, str):
-        raise TypeError(f"{attribute.name} must be a text, got {value!r}")
+        raise TypeError(f"{name} must be a text, got {value!r}")
     if not value.strip() or not h5.is_text(value):
         raise ValueError(
-            f"{attribute.name} must not be empty nor hold NUL or half a surrogate pair, "
+            f"{name} must not be empty nor hold NUL or half a surrogate pair, "
             f"got {value!r}"
         )
 
 
-def _is_written(pattern: str, rule: str) -> Validator:
-    """Return a validator of texts that a regular expression describes, and `rule`."""
+def _written(pattern: str, rule: str) -> Check:
+    """Return a check of texts that a regular expression describes, and `rule`."""
 
-    def check(instance: Any, attribute: "attrs.Attribute[Any]", value: Any) -> None:
-        _is_text(instance, attribute, value)
+    def check(name: str, value: Any) -> None:
+        _text(name, value)
         if not re.fullmatch(pattern, value, re.DOTALL):
-            raise ValueError(f"{attribute.name} must {rule}, got {value!r}")
+            raise ValueError(f"{name} must {rule}, got {value!r}")
 
     return check
 
 
-def _are(each: Validator) -> Validator:
-    """Return a validator of tuples of which every item passes another one."""
+def _each(check: Check) -> Check:
+    """Return a check of tuples of which every item passes another one."""
 
-    def check(instance: Any, attribute: "attrs.Attribute[Any]", value: Any) -> None:
+    def check_all(name: str, value: Any) -> None:
         if not isinstance(value, tuple):
-            raise TypeError(f"{attribute.name} must be a list of texts, got {value!r}")
+            raise TypeError(f"{name} must be a list of texts, got {value!r}")
         for item in value:
-            each(instance, attribute, item)
+            check(name, item)
         if not value:
-            raise ValueError(
-                f"{attribute.name} must not be empty, leave it out instead"
-            )
+            raise ValueError(f"{name} must not be empty, leave it out instead")
 
-    return check
+    return check_all
 
 
-_is_path_part = _is_written("[^/]*", "not hold a slash, DANDI makes paths of it")
-_is_person = _is_written(r"([\w\s\-.']+),\s+([\w\s\-.']+)", "be written 'Last, First'")
-_is_publication = _is_written(
+def _moment(name: str, value: Any) -> None:
+    if not isinstance(value, datetime) or value.tzinfo is None:
+        raise ValueError(
+            f"{name} must be a date and time with a time zone, such as "
+            f"'2024-05-17T14:03:00+02:00', got {str(value)!r}"
+        )
+    if value > datetime.now(UTC):
+        raise ValueError(f"{name} must not lie in the future, got {value}")
+
+
+_path_part = _written("[^/]*", "not hold a slash, DANDI makes paths of it")
+_person = _written(r"([\w\s\-.']+),\s+([\w\s\-.']+)", "be written 'Last, First'")
+_publication = _written(
     r"(doi:|http://dx\.doi\.org/|https://doi\.org/).*",
     "begin with 'doi:' or 'https://doi.org/'",
 )
-_is_species = _is_written(
+_species = _written(
     r"([A-Z][a-z]* [a-z]+)|(http://purl\.obolibrary\.org/obo/NCBITaxon_\d+)",
     "be a Latin name such as 'Rattus norvegicus' or "
     "'http://purl.obolibrary.org/obo/NCBITaxon_' and a number",
 )
-_is_weight = _is_written(
+_age = _written(
+    f"{_DURATION}(/({_DURATION})?)?|/{_DURATION}",
+    "be an ISO 8601 duration ('P90D', 'P23W', 'P2Y') or a range of two ('P1D/P3D')",
+)
+_weight = _written(
     r"\d+(\.\d+)? (kg|g|mg|ug|μg|ng|pg)",
     "be a number, a space and a unit, such as '0.25 kg'",
 )
 
 
-def _is_time(instance: Any, attribute: "attrs.Attribute[Any]", value: Any) -> None:
-    if not isinstance(value, datetime) or value.tzinfo is None:
-        raise ValueError(
-            f"{attribute.name} must be a date and time with a time zone, such as "
-            f"'2024-05-17T14:03:00+02:00', got {str(value)!r}"
-        )
-    if value > datetime.now(UTC):
-        raise ValueError(f"{attribute.name} must not lie in the future, got {value}")
-
-
-def _is_age(instance: Any, attribute: "attrs.Attribute[Any]", value: Any) -> None:
-    _is_text(instance, attribute, value)
-    bounds = value.split("/")
-    days = [_days(bound) for bound in bounds if bound]
-    if len(bounds) > 2 or not days or None in days:
-        raise ValueError(
-            f"{attribute.name} must be an ISO 8601 duration ('P90D', 'P23W', 'P2Y') "
-            f"or a range of two ('P1D/P3D'), got {value!r}"
-        )
-    if len(days) == 2 and not days[0] < days[1]:  # type: ignore[operator] # two of them
-        raise ValueError(
-            f"{attribute.name} must be a range that increases, got {value!r}"
-        )
-
-
-def _days(duration: str) -> float | None:
-    match = _DURATION.fullmatch(duration)
-    if match is None:
-        return None
-    parts = zip(match.groups(), _DURATION_DAYS, strict=True)
-    return sum(float(number) * days for number, days in parts if number)
-
-
-def _time(value: Any) -> Any:
-    """Return an ISO 8601 text as a datetime; leave to the validator what is none."""
+def _as_time(value: Any) -> Any:
+    """Return an ISO 8601 text as a datetime; leave to the check what is none."""
     try:
         return datetime.fromisoformat(value) if isinstance(value, str) else value
     except ValueError:
         return value
 
 
-def _tuple(value: Any) -> Any:
+def _as_tuple(value: Any) -> Any:
     is_list = isinstance(value, Iterable) and not isinstance(value, str)
     return tuple(value) if is_list else value
 
 
-def _names(value: Any) -> Any:
-    return (value,) if isinstance(value, str) else _tuple(value)
+def _as_names(value: Any) -> Any:
+    return (value,) if isinstance(value, str) else _as_tuple(value)
 
 
-def _optional(validator: Validator, converter: Any = None) -> Any:
+def _optional(check: Check, converter: Any = None) -> Any:
     return attrs.field(
         default=None,
         converter=attrs.converters.optional(converter) if converter else None,
-        validator=attrs.validators.optional(validator),
+        validator=attrs.validators.optional(validate.validator(check)),
     )
+
+
+def iso_time(time: datetime) -> str:
+    """Return a time as NWB takes it: ISO 8601, in UTC if its offset has seconds."""
+    offset = time.utcoffset()
+    if offset is not None and offset % timedelta(minutes=1):
+        time = time.astimezone(UTC)
+    return time.isoformat()
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return iso_time(value)
+    return list(value) if isinstance(value, tuple) else value
 
 
 class NWBFacts:
@@ -211,20 +204,6 @@ class NWBFacts:
         return valid, refused
 
 
-def iso_time(time: datetime) -> str:
-    """Return a time as NWB takes it: ISO 8601, in UTC if its offset has seconds."""
-    offset = time.utcoffset()
-    if offset is not None and offset % timedelta(minutes=1):
-        time = time.astimezone(UTC)
-    return time.isoformat()
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, datetime):
-        return iso_time(value)
-    return list(value) if isinstance(value, tuple) else value
-
-
 @attrs.frozen(kw_only=True)
 class NWBSession(NWBFacts):
     """When, where, why and by whom a recording was made.
@@ -281,26 +260,28 @@ class NWBSession(NWBFacts):
 
     KEY: ClassVar[str] = "nwb_session"
 
-    session_start_time: datetime = attrs.field(converter=_time, validator=_is_time)
-    session_description: str = attrs.field(validator=_is_text)
-    identifier: str | None = _optional(_is_text)
-    session_id: str | None = _optional(_is_path_part)
-    experimenter: tuple[str, ...] | None = _optional(_are(_is_person), _names)
-    lab: str | None = _optional(_is_text)
-    institution: str | None = _optional(_is_text)
-    experiment_description: str | None = _optional(_is_text)
-    keywords: tuple[str, ...] | None = _optional(_are(_is_text), _tuple)
-    related_publications: tuple[str, ...] | None = _optional(
-        _are(_is_publication), _names
+    session_start_time: datetime = attrs.field(
+        converter=_as_time, validator=validate.validator(_moment)
     )
-    notes: str | None = _optional(_is_text)
-    pharmacology: str | None = _optional(_is_text)
-    protocol: str | None = _optional(_is_text)
-    surgery: str | None = _optional(_is_text)
-    virus: str | None = _optional(_is_text)
-    data_collection: str | None = _optional(_is_text)
-    stimulus: str | None = _optional(_is_text)
-    electrode_location: str | None = _optional(_is_text)
+    session_description: str = attrs.field(validator=validate.validator(_text))
+    identifier: str | None = _optional(_text)
+    session_id: str | None = _optional(_path_part)
+    experimenter: tuple[str, ...] | None = _optional(_each(_person), _as_names)
+    lab: str | None = _optional(_text)
+    institution: str | None = _optional(_text)
+    experiment_description: str | None = _optional(_text)
+    keywords: tuple[str, ...] | None = _optional(_each(_text), _as_tuple)
+    related_publications: tuple[str, ...] | None = _optional(
+        _each(_publication), _as_names
+    )
+    notes: str | None = _optional(_text)
+    pharmacology: str | None = _optional(_text)
+    protocol: str | None = _optional(_text)
+    surgery: str | None = _optional(_text)
+    virus: str | None = _optional(_text)
+    data_collection: str | None = _optional(_text)
+    stimulus: str | None = _optional(_text)
+    electrode_location: str | None = _optional(_text)
 
 
 @attrs.frozen(kw_only=True)
@@ -344,19 +325,19 @@ class NWBSubject(NWBFacts):
 
     KEY: ClassVar[str] = "nwb_subject"
 
-    subject_id: str = attrs.field(validator=_is_path_part)
-    species: str = attrs.field(validator=_is_species)
+    subject_id: str = attrs.field(validator=validate.validator(_path_part))
+    species: str = attrs.field(validator=validate.validator(_species))
     sex: str = attrs.field()
-    age: str | None = _optional(_is_age)
+    age: str | None = _optional(_age)
     date_of_birth: datetime | None = attrs.field(
         default=None,
-        converter=attrs.converters.optional(_time),
-        validator=attrs.validators.optional(_is_time),
+        converter=attrs.converters.optional(_as_time),
+        validator=attrs.validators.optional(validate.validator(_moment)),
     )
-    strain: str | None = _optional(_is_text)
-    genotype: str | None = _optional(_is_text)
-    weight: str | None = _optional(_is_weight)
-    description: str | None = _optional(_is_text)
+    strain: str | None = _optional(_text)
+    genotype: str | None = _optional(_text)
+    weight: str | None = _optional(_weight)
+    description: str | None = _optional(_text)
 
     @sex.validator
     def _is_sex(self, attribute: "attrs.Attribute[Any]", value: Any) -> None:

@@ -132,7 +132,6 @@ class SpikeSlicesPlan(Plan[SpikeSliceStack]):
     def losses(self) -> Iterator[Loss]:
         """Yield what units and windows do not tell."""
         slices = self.obj.spike_stack
-        lost = ["the slices as such (the file is read as the recording they cover)"]
         differing = sum(
             not all(
                 _is_cut(whole, part, *window)
@@ -140,21 +139,21 @@ class SpikeSlicesPlan(Plan[SpikeSliceStack]):
             )
             for absolute, window in zip(self.absolute, self.windows, strict=True)
         )
-        if differing:
-            lost.append(
-                f"{differing} of {len(slices)} slices as they are (they disagree "
-                "with others that overlap them)"
-            )
-        if any(sd.neuron_attributes for sd in slices):
-            lost.append(
-                "neuron_attributes of single slices (those of the stack are kept)"
-            )
         # The windows say where time 0 of each slice lies.
-        if any(sd.metadata.keys() - {TIME_ZERO} for sd in slices):
-            lost.append("metadata of the slices (NWB has no place for it)")
-        if any(np.size(sd.raw_data) for sd in slices):
-            lost.append("raw data of the slices (only spikes are written)")
-        yield from (Loss(("spike_stack",), text) for text in lost)
+        has_metadata = any(sd.metadata.keys() - {TIME_ZERO} for sd in slices)
+        lost = {
+            "the slices as such (the file is read as the recording they cover)": True,
+            f"{differing} of {len(slices)} slices as they are (they disagree "
+            "with others that overlap them)": differing,
+            "neuron_attributes of single slices (those of the stack are kept)": any(
+                sd.neuron_attributes for sd in slices
+            ),
+            "metadata of the slices (NWB has no place for it)": has_metadata,
+            "raw data of the slices (only spikes are written)": any(
+                np.size(sd.raw_data) for sd in slices
+            ),
+        }
+        yield from (Loss(("spike_stack",), text) for text in lost if lost[text])
         flat = self.recording.spike_trains.flat
         yield from rounding_losses("spike times", "spike_stack", flat)
 
@@ -165,10 +164,7 @@ class SpikeSlicesPlan(Plan[SpikeSliceStack]):
 
 
 def _union(slices: list[_Times], windows: NDArray[np.float64]) -> _Times:
-    """Return the spikes of one unit, those of overlapping windows once.
-
-    A spike is taken from the first window that covers it.
-    """
+    """Return the spikes of one unit, each from the first window that covers it."""
     taken: list[_Times] = [np.empty(0)]
     covered_to = -np.inf
     for times, (_, stop) in zip(slices, windows, strict=True):

@@ -12,28 +12,19 @@ from numpy.typing import NDArray
 from spikelab.formats import h5
 from spikelab.formats.base import Loss
 from spikelab.formats.nwb import schema
-from spikelab.formats.nwb.columns import WAVEFORMS, StoredColumn
+from spikelab.formats.nwb.columns import StoredColumn, gap_note, stored_columns
 from spikelab.formats.nwb.electrodes import Electrodes, electrodes_of
-from spikelab.formats.nwb.packing import gap_note, packed
+from spikelab.formats.nwb.schema import WAVEFORMS
 from spikelab.spikedata import time_units
 from spikelab.spikedata.differences import equal
 from spikelab.spikedata.spike_trains import converted
 from spikelab.spikedata.spikedata import SpikeData
 from spikelab.spikedata.unit_table import MISSING, UnitTable, is_nan
 
-SPIKE_TIMES = "spike_times"
-SPIKE_TIMES_INDEX = "spike_times_index"
-
-FACTS = f"{schema.MODULE}/unit_attributes"
-"""The table of units of which the file holds no spikes."""
-
-UNKNOWN_UNIT = "unknown"
-"""Written as the unit of waveforms of which the unit is not known."""
-
 _UNIT_NAMES = "unit_name"
 """A column that SpikeInterface takes for the ids of the units."""
 
-_KEYS = {
+_WAVEFORM_KEYS = {
     WAVEFORMS[0]: (WAVEFORMS[0], "template", "avg_waveform"),
     WAVEFORMS[1]: (WAVEFORMS[1],),
 }
@@ -62,35 +53,33 @@ class UnitFacts:
 
     def losses(self) -> Iterator[Loss]:
         """Yield what of the attributes does not come back, or is added."""
+        found = {column.key: column.values() for column in self.columns}
+        ids, known = self.ids.tolist(), found.get("unit_id", [MISSING] * len(self.ids))
+        found["unit_id"] = [
+            number if value is MISSING else value
+            for number, value in zip(ids, known, strict=True)
+        ]
         for key, why in self.left_out.items():
-            yield _loss(key, f"neuron_attributes[{key!r}] ({why})")
-        for key, back in self._read_back():
+            yield Loss(
+                ("neuron_attributes", key), f"neuron_attributes[{key!r}] ({why})"
+            )
+        for key, values in found.items():
             column = self.table.columns.get(key)
-            given = column.values if column else [MISSING] * len(self.table)
-            pairs = zip(given, back, strict=True)
-            lost = [value for value, other in pairs if not equal(value, other)]
-            name = f"neuron_attributes[{key!r}]"
+            given = column.values if column else [MISSING] * len(values)
+            pairs = zip(given, values, strict=True)
+            lost = [value for value, back in pairs if not equal(value, back)]
             if key in self.left_out:  # of which a reader finds what was added
                 lost = [v for v in lost if v is MISSING or v is None]
             if not lost:
                 continue
-            if column is None:
-                yield _loss(key, "")
-            elif not all(v is MISSING or v is None or is_nan(v) for v in lost):
-                yield _loss(key, f"the types of values of {name} (a column has one)")
-            elif key == "unit_id" and len(lost) < len(self.table):
-                yield _loss(key, f"which units lack {name} (they get a free number)")
-            else:
-                yield _loss(key, f"which units lack {name} (NaN or empty in the file)")
-
-    def _read_back(self) -> Iterator[tuple[str, list[Any]]]:
-        """Yield the keys that a reader finds, and the values of all units."""
-        stored = {column.key: column.values() for column in self.columns}
-        ids = self.ids.tolist()
-        known = stored.pop("unit_id", [MISSING] * len(ids))
-        pairs = zip(ids, known, strict=True)
-        yield "unit_id", [number if v is MISSING else v for number, v in pairs]
-        yield from stored.items()
+            name, text = f"neuron_attributes[{key!r}]", ""
+            if column is not None:
+                text = f"which units lack {name} (NaN or empty in the file)"
+                if not all(v is MISSING or v is None or is_nan(v) for v in lost):
+                    text = f"the types of values of {name} (a column has one)"
+                elif key == "unit_id" and len(lost) < len(values):
+                    text = f"which units lack {name} (they get a free number)"
+            yield Loss(("neuron_attributes", key), text)
 
     def write(
         self, file: h5py.File, name: str, spikes: Sequence[str] | None = None
@@ -119,10 +108,6 @@ class UnitFacts:
         return table
 
 
-def _loss(key: str, text: str) -> Loss:
-    return Loss(("neuron_attributes", key), text)
-
-
 def unit_facts(
     table: UnitTable, taken: Sequence[str] = (), area: str | None = None
 ) -> UnitFacts:
@@ -132,12 +117,13 @@ def unit_facts(
     which the units do not say it.
     """
     ids, numbered = _row_ids(table)
-    found = [_waveform_column(name, keys, table) for name, keys in _KEYS.items()]
+    found = [_waveforms(name, keys, table) for name, keys in _WAVEFORM_KEYS.items()]
     waveforms = [column for column in found if column is not None]
-    elsewhere = {"unit_id"} if numbered else set()
-    elsewhere |= {column.key for column in waveforms}
+    elsewhere = {column.key for column in waveforms} | (
+        {"unit_id"} if numbered else set()
+    )
     names = [] if table.is_id(_UNIT_NAMES) else [_UNIT_NAMES]
-    columns, left_out = packed(table, [*taken, *names], elsewhere)
+    columns, left_out = stored_columns(table, [*taken, *names], elsewhere)
     electrodes = electrodes_of(table, area)
     return UnitFacts(table, ids, columns + waveforms, left_out, electrodes)
 
@@ -167,23 +153,21 @@ def _row_ids(table: UnitTable) -> tuple[NDArray[np.int64], bool]:
     return np.array(ids, dtype=np.int64), stored
 
 
-def _waveform_column(
-    name: str, keys: Sequence[str], table: UnitTable
-) -> StoredColumn | None:
+def _waveforms(name: str, keys: Sequence[str], table: UnitTable) -> StoredColumn | None:
     """Return a column of waveforms, None if no unit has one under one of `keys`.
 
     Its data have shape (N, samples) or (N, samples, channels), with NaN where a unit
     has no waveform, or a smaller one than others. A synonym that all units use is the
     key of the column.
     """
-    known = [key for key in keys if key in table.columns]
+    keys = [key for key in keys if key in table.columns]
     waves, used = {}, set()
-    for unit, row in enumerate(table.rows):
-        for key in known:
-            if (wave := _waveform(row.get(key))) is not None:
-                waves[unit] = wave
-                used.add(key)
-                break
+    for unit, row in enumerate(table.rows if keys else ()):
+        found = {key: _waveform(row.get(key)) for key in keys}
+        key = next((key for key in keys if found[key] is not None), "")
+        if key:
+            waves[unit] = found[key]
+            used.add(key)
     if not waves:
         return None
     key = used.pop() if len(used) == 1 else name
@@ -205,29 +189,33 @@ def _waveform_column(
     )
 
 
-def _waveform(value: Any) -> NDArray[Any] | None:
+def _waveform(value: Any) -> Any:
     """Return a value as an array of samples (and channels), None if it is none."""
     try:
         wave = np.asarray(value)
     except ValueError:  # lists nested unevenly
         return None
     is_real = wave.dtype.kind in "iuf" and wave.dtype.itemsize <= 8
-    is_wave = wave.ndim in (1, 2) and wave.size and not np.ma.is_masked(wave)
+    is_wave = wave.ndim in (1, 2) and wave.size and not np.ma.is_masked(value)
     return wave if is_real and is_wave else None
 
 
-def write_spikes(
-    table: h5py.Group,
+def write_units(
+    file: h5py.File,
+    names: tuple[str, str, str],
+    facts: UnitFacts,
     recording: SpikeData,
-    times: str,
-    ends: str,
     fs_Hz: float | None,
+    waveform_unit: str | None,
 ) -> None:
-    """Write spike times in seconds, their index, and the window of each unit.
+    """Write a Units table: times in seconds, their index, the windows and attributes.
 
-    `times` and `ends` are the names; these are columns of the table only if they fit
-    one another.
+    `names` are those of the table, the times and the index; the last two are columns of
+    the table only if they fit one another.
     """
+    group, times, ends = names
+    is_column = "/" not in times and ends == f"{times}_index"
+    table = facts.write(file, group, [times] * is_column + ["obs_intervals"])
     spike_trains = recording.spike_trains
     seconds = converted(
         spike_trains.blocks(),
@@ -238,7 +226,7 @@ def write_spikes(
     stored = h5.write_blocks(table, times, shape, np.float64, seconds)
     if fs_Hz is not None:
         stored.attrs["resolution"] = 1.0 / fs_Hz
-    if times in table.attrs["colnames"]:
+    if is_column:
         what = "Times of the spikes of each unit in seconds."
         schema.typed(stored, "VectorData", description=what)
         schema.index(stored, ends, spike_trains.ends)
@@ -248,17 +236,12 @@ def write_spikes(
     what = "The recording window of each unit in seconds."
     numbers = np.arange(1, recording.N + 1)
     schema.column(table, "obs_intervals", windows, what, numbers)
-
-
-def describe_waveforms(
-    table: h5py.Group, fs_Hz: float | None, unit: str | None
-) -> None:
-    """Write sampling rate and unit of the waveforms in a Units table, where known."""
-    for name in WAVEFORMS:
-        if name in table:
-            table[name].attrs["unit"] = unit or UNKNOWN_UNIT
+    for column in facts.columns:
+        if column.name in WAVEFORMS:
+            notes = table[column.name].attrs
+            notes["unit"] = waveform_unit or schema.UNKNOWN
             if fs_Hz is not None:
-                table[name].attrs["sampling_rate"] = fs_Hz
+                notes["sampling_rate"] = fs_Hz
 
 
 def observed_ms(recording: SpikeData) -> tuple[float, float]:

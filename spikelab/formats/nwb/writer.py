@@ -14,19 +14,11 @@ from spikelab.formats.functions import export_function
 from spikelab.formats.nwb import schema
 from spikelab.formats.nwb.derived import DERIVED
 from spikelab.formats.nwb.header import header_of
-from spikelab.formats.nwb.packing import STRUCTURE
 from spikelab.formats.nwb.reader import read
+from spikelab.formats.nwb.schema import SPIKE_TIMES, SPIKE_TIMES_INDEX, STRUCTURE
 from spikelab.formats.nwb.session import NWBSession, NWBSubject
 from spikelab.formats.nwb.spikes import Plan, RecordingPlan, SpikeSlicesPlan
-from spikelab.formats.nwb.units import (
-    FACTS,
-    SPIKE_TIMES,
-    SPIKE_TIMES_INDEX,
-    UnitFacts,
-    describe_waveforms,
-    unit_facts,
-    write_spikes,
-)
+from spikelab.formats.nwb.units import unit_facts, write_units
 from spikelab.spikedata import time_units
 from spikelab.spikedata.data_object import DataObject, data_class
 from spikelab.spikedata.spikedata import SpikeData
@@ -39,8 +31,12 @@ _PLANS: dict[str, type[Plan[Any]]] = {
 }
 """How an object of each data class lies in a file."""
 
-_NAMES = ("group", "spike_times_dataset", "spike_times_index_dataset")
-"""Options that name parts of the file."""
+_NAMES = {
+    "group": schema.UNITS,
+    "spike_times_dataset": SPIKE_TIMES,
+    "spike_times_index_dataset": SPIKE_TIMES_INDEX,
+}
+"""Options that name parts of the file, and the names that NWB gives them."""
 
 _OTHERS = STRUCTURE - {SPIKE_TIMES, SPIKE_TIMES_INDEX} | {"colnames"}
 """Members of the Units table under whose names spike times cannot be written."""
@@ -114,7 +110,8 @@ class NWBWriter(FileWriter[Plan[Any]]):
     ``RateData``, ``RateSliceStack``
         ``processing/ecephys/firing_rates``, a TimeSeries of shape (times, N); the
         attributes of the units in ``processing/ecephys/unit_attributes``. The windows
-        are trials, and each refers to its rows of the series.
+        are trials, and each refers to its rows of the series. With fewer times than
+        units it is a DynamicTable: a row for each time, window after window.
     ``PairwiseCompMatrix``, ``PairwiseCompMatrixStack``
         ``processing/ecephys/pairwise_comparison``, a table with one row per unit:
         ``label`` and ``comparison``, (N, N) or (N, N, S). The windows are trials.
@@ -181,21 +178,21 @@ class NWBWriter(FileWriter[Plan[Any]]):
     def _prepared(self, obj: DataObject) -> Plan[Any]:
         plan = _PLANS[data_class(obj).__name__](obj)
         plan.header = header_of(plan.metadata, self.session, self.subject, self.fs_Hz)
+        table = None
         if plan.recording is not None:
-            plan.units = self._facts(plan.recording.unit_table)
+            table = plan.recording.unit_table
         elif (known := getattr(obj, "neuron_attributes", None)) is not None:
-            plan.units = self._facts(UnitTable(known, len(known)))
+            table = UnitTable(known, len(known))
+        if table is not None:
+            names = (self.spike_times_dataset, self.spike_times_index_dataset)
+            area = self.session.electrode_location if self.session else None
+            plan.units = unit_facts(table, [n.split("/")[0] for n in names], area)
         return plan
-
-    def _facts(self, table: UnitTable) -> UnitFacts:
-        taken = [self.spike_times_dataset, self.spike_times_index_dataset]
-        area = self.session.electrode_location if self.session else None
-        return unit_facts(table, [name.split("/")[0] for name in taken], area)
 
     def _own_names(self) -> dict[str, str]:
         """Return the options that give another name than NWB does."""
-        fields, given = attrs.fields_dict(NWBWriter), attrs.asdict(self, recurse=False)
-        return {n: given[n] for n in _NAMES if given[n] != fields[n].default}
+        names = {name: getattr(self, name) for name in _NAMES}
+        return {name: value for name, value in names.items() if value != _NAMES[name]}
 
     def _cautions(self, plan: Plan[Any]) -> Iterator[str]:
         recording, names = plan.recording, self._own_names()
@@ -251,15 +248,12 @@ class NWBWriter(FileWriter[Plan[Any]]):
             file.attrs.update({"creator": schema.CREATOR, "kind": plan.name})
             if recording is not None and units is not None:
                 file.attrs.update({"n_units": recording.N, **self._own_names()})
-                times, ends = self.spike_times_dataset, self.spike_times_index_dataset
-                is_column = "/" not in times and ends == f"{times}_index"
-                spikes = [times] * is_column + ["obs_intervals"]
-                table = units.write(file, self.group, spikes)
-                write_spikes(table, recording, times, ends, header.fs_Hz)
-                describe_waveforms(table, header.fs_Hz, header.waveform_unit)
+                names: Any = [getattr(self, name) for name in _NAMES]
+                unit = header.waveform_unit
+                write_units(file, names, units, recording, header.fs_Hz, unit)
             elif units is not None:
                 schema.module(file)
-                units.write(file, FACTS)
+                units.write(file, schema.UNIT_ATTRIBUTES)
             plan.write(file)
             header.finish(file, staged)
             protect.record_members(file)
