@@ -119,7 +119,8 @@ def test_the_only_copy_is_not_replaced_if_part_of_it_would_be_lost(tmp_path):
     (tmp_path / "link.h5").symlink_to(source)
     (tmp_path / "hard.h5").hardlink_to(source)
     before = source.read_bytes()
-    for target in (source, tmp_path / "link.h5", tmp_path / "hard.h5"):
+    links = (tmp_path / "link.h5", tmp_path / "hard.h5")
+    for target in (source, *links, f"file://{source}"):
         with (
             pytest.warns(UserWarning, match="raw"),
             pytest.raises(LossError, match="is source and target"),

@@ -43,6 +43,7 @@ def identity(place: str) -> str:
         place = folder or "."
     if is_s3_url(place):
         place = located(place).url
+    place = re.sub("^(?:file|local)://", "", place)
     return place.rstrip("/") if is_url(place) else os.path.realpath(place)
 
 

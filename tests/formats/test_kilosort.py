@@ -174,6 +174,14 @@ def test_the_key_of_electrodes_is_told_to_change(key, lost, tmp_path):
     assert load(tmp_path).electrodes.tolist() == [3, 4]
 
 
+def test_cluster_ids_may_be_a_column_of_pandas(tmp_path):
+    """A series, its values of any dtype of integers, or an index."""
+    pd = pytest.importorskip("pandas")
+    for ids in (pd.Series([7, 3]), pd.Index([7, 3]), pd.array([7, 3], dtype="Int64")):
+        SpikeData([[1.0], [2.0]]).to_kilosort(tmp_path, fs_Hz=FS, cluster_ids=ids)
+        assert load(tmp_path).get_neuron_attribute("unit_id") == [7, 3]
+
+
 def test_electrodes_become_the_channel_map(tmp_path):
     """One entry per unit, silent ones too, and back."""
     sd = simulated()

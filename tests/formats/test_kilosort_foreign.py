@@ -446,6 +446,7 @@ class TestArrays:
         [
             np.array([-10, 60, 90, 120, 150, 180]).astype(np.uint64),
             np.array([2**63] * 6, dtype=np.uint64),
+            np.array([30.0, 60.0, 90.0, 120.0, 150.0, 1e30]),
         ],
     )
     def test_samples_beyond_int64(self, times, tmp_path):

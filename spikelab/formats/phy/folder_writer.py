@@ -21,6 +21,7 @@ from spikelab.spikedata.data_object import DataObject
 from spikelab.spikedata.differences import NOT_LOST, equal
 from spikelab.spikedata.spikedata import SpikeData
 from spikelab.spikedata.spikeslicestack import SpikeSliceStack
+from spikelab.spikedata.unit_selection import is_one_value
 from spikelab.spikedata.unit_table import UnitTable
 from spikelab.storage.remote import Existing, RemoteFolder
 
@@ -120,7 +121,7 @@ def _integers(value: Sequence[int] | None) -> tuple[int, ...] | None:
     """Return cluster ids as a tuple of int, so that the writer stays frozen."""
     if value is None:
         return None
-    if isinstance(value, str | bytes) or not isinstance(value, Sequence | np.ndarray):
+    if is_one_value(value) or isinstance(value, set | frozenset):
         raise TypeError(f"cluster_ids must be a sequence of integers, got {value!r}")
     for item in value:
         is_integer = isinstance(item, int | np.integer) and not isinstance(item, bool)

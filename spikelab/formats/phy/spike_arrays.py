@@ -188,10 +188,10 @@ def read(folder: Path, facts: Facts) -> Units:
             f"{facts.spike_times_file} and {name} must have the same length, "
             f"got {samples.size} and {clusters.size} in {folder}"
         )
-    if samples.dtype.kind == "u" and samples.size and samples.max() >= 2**63:
+    if samples.size and samples.max() >= 2**63:
         raise FormatError(
-            f"{path} must hold int64 numbers, got {samples.max()}: a negative one that "
-            "was stored as uint64"
+            f"{path} must hold int64 numbers, got {samples.max()}: beyond any recording, "
+            "or a negative one that was stored as uint64"
         )
     times = np.empty(len(samples))
     for start in range(0, len(samples), CACHED):
