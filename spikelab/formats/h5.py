@@ -2,7 +2,6 @@
 
 import contextlib
 import functools
-import io
 import math
 import os
 import traceback
@@ -79,66 +78,52 @@ def opened(path: str | os.PathLike[str] | RemoteFile) -> Iterator[h5py.File]:
         program. It names the file.
     """
     remote = path if isinstance(path, RemoteFile) else None
-    if remote is None and Path(path).is_dir():
-        raise IsADirectoryError(f"filepath must name a file, got a folder: {path}")
     with errors_naming(path), contextlib.ExitStack() as stack:
-        source = Source(remote or stack.enter_context(_locked(Path(path))))
         try:
-            with h5py.File(source, "r") as file:
-                yield file
+            if remote is None:
+                registry.refuse_zarr(Path(path))
+                if Path(path).is_dir():
+                    text = f"filepath must name a file, got a folder: {path}"
+                    raise IsADirectoryError(text)
+                file = stack.enter_context(Path(path).open("rb", buffering=0))
+                # HDF5 locks the files that it opens by name, but no Python file objects.
+                lock = h5f.open(os.fsencode(path), h5f.ACC_RDONLY)
+                stack.callback(lock.close)
+            source = Source(remote or file)
+            with h5py.File(source, "r") as opened_file:
+                yield opened_file
         except _OF_H5PY as error:
             if remote is not None and remote.error is not None:
                 raise remote.error from None
-            if isinstance(error, FormatError) or not _is_of_h5py(error):
+            # What h5py did not raise is a mistake of our own.
+            frames = traceback.walk_tb(error.__traceback__)
+            is_damage = any(
+                "h5py" in Path(f.f_code.co_filename).parts for f, _ in frames
+            )
+            if isinstance(error, FormatError) or not is_damage:
                 raise
-            raise FormatError(_why_not_read(error)) from error
+            raise FormatError(_why_unreadable(path, str(error))) from error
         if source.damaged:
             raise FormatError("it is damaged: one of its heaps of strings is not sound")
 
 
-@contextlib.contextmanager
-def _locked(path: Path) -> Iterator[io.FileIO]:
-    """Open a file, and keep other programs from opening it for writing.
-
-    HDF5 locks the files that it opens by name, but no Python file objects.
-    """
-    with path.open("rb", buffering=0) as file:
-        try:
-            lock = h5f.open(os.fsencode(path), h5f.ACC_RDONLY)
-        except _OF_H5PY as error:
-            raise FormatError(_why_not_open(path, str(error))) from error
-        try:
-            yield file
-        finally:
-            lock.close()
-
-
-def _why_not_open(path: Path, reason: str) -> str:
+def _why_unreadable(path: str | os.PathLike[str] | RemoteFile, reason: str) -> str:
+    """Return what a user can do about a file for which h5py raised an error."""
     if "unable to lock" in reason or "already open for write" in reason:
         return (
             "it is open for writing in another program, and cannot be read before it "
             f"is closed there: {reason}"
         )
-    if h5f.is_hdf5(os.fsencode(path)):
-        return f"it is damaged: {reason}"
-    with contextlib.suppress(FormatError):
-        reason = f"its format is {registry.recognised(path).name!r}"
-    return f"{path} is not an HDF5 file: {reason}"
-
-
-def _why_not_read(error: Exception) -> str:
-    if "filter" in str(error) or "plugin" in str(error):
+    if "filter" in reason or "plugin" in reason:
         return (
             "it is compressed by an HDF5 filter that is not installed; 'pip install "
-            f"hdf5plugin', and 'import hdf5plugin' before it is read: {error}"
+            f"hdf5plugin', and 'import hdf5plugin' before it is read: {reason}"
         )
-    return f"it is damaged or not as expected: {error}"
-
-
-def _is_of_h5py(error: BaseException) -> bool:
-    """Return whether h5py raised an error: others are mistakes of our own."""
-    frames = traceback.walk_tb(error.__traceback__)
-    return any("h5py" in Path(f.f_code.co_filename).parts for f, _ in frames)
+    if isinstance(path, RemoteFile) or h5f.is_hdf5(os.fsencode(path)):
+        return f"it is damaged or not as expected: {reason}"
+    with contextlib.suppress(FormatError):
+        reason = f"its format is {registry.recognised(Path(path)).name!r}"
+    return f"{os.fspath(path)} is not an HDF5 file: {reason}"
 
 
 def has_attribute(path: str | os.PathLike[str], name: str) -> bool:
@@ -156,10 +141,7 @@ def has_attribute(path: str | os.PathLike[str], name: str) -> bool:
 def member(group: h5py.Group, name: str) -> Any:
     """Return the group or dataset `name`, which lies in the same file.
 
-    Raises
-    ------
-    FormatError
-        If there is none, or a link leads out of the file or to itself.
+    FormatError if there is none, or a link leads out of the file or to itself.
     """
     found = _found(group, name)
     if found is None:
@@ -187,10 +169,8 @@ def _found(group: h5py.Group, name: str, links: int = _MOST_LINKS) -> Any:
             return None
         if isinstance(link, h5py.ExternalLink) or links == 0:
             raise FormatError(f"{name!r} must not lead out of the file, nor in a ring")
-        if isinstance(link, h5py.SoftLink):
-            found = _found(found, link.path, links - 1)
-        else:
-            found = found[part]
+        is_soft = isinstance(link, h5py.SoftLink)
+        found = _found(found, link.path, links - 1) if is_soft else found[part]
     return found
 
 
@@ -214,7 +194,7 @@ def dataset(
     sparse: bool = False,
     empty: bool = False,
 ) -> Any:
-    """Return the dataset `name`, which lies in the same file.
+    """Return the dataset `name`, which lies in the same file, or raise FormatError.
 
     Parameters
     ----------
@@ -230,11 +210,6 @@ def dataset(
         Allow a dataset of which the most was never written.
     empty : bool
         Allow one without a shape, which :func:`is_empty` finds.
-
-    Raises
-    ------
-    FormatError
-        If there is no such dataset in the file.
     """
     found = member(group, name)
     if not isinstance(found, h5py.Dataset):
@@ -256,17 +231,17 @@ def dataset(
 
 
 def vector(group: h5py.Group, name: str) -> Any:
-    """Return the 1-D dataset `name`, or what other programs have in its place.
+    """Return the 1-D dataset `name`, or an array of what others have in its place.
 
-    MATLAB stores a vector with shape (1, n) or (n, 1), which is returned as it is. A
-    single value becomes an array of one, an empty dataset an array without values.
+    MATLAB stores a vector with shape (1, n) or (n, 1). A single value becomes an array of
+    one, an empty dataset an array without values.
     """
     found = dataset(group, name, ndim=(0, 1, 2), empty=True)
     if is_empty(found):
         return np.empty(0)
     if found.ndim == 2 and min(found.shape) > 1:
         raise FormatError(f"{name!r} must be a vector, got shape {found.shape}")
-    return found if found.ndim else np.atleast_1d(found[()])
+    return found if found.ndim == 1 else np.ravel(found[()])
 
 
 def is_empty(found: h5py.Dataset) -> bool:
@@ -275,9 +250,7 @@ def is_empty(found: h5py.Dataset) -> bool:
     MATLAB stores the size of such an array, with the attribute ``MATLAB_empty``; Julia
     and R a dataset without a shape.
     """
-    if found.shape is None:
-        return True
-    return h5a.exists(found.id, b"MATLAB_empty") and bool(found.attrs["MATLAB_empty"])
+    return found.shape is None or bool(found.attrs.get("MATLAB_empty", False))
 
 
 def check_size(found: h5py.Dataset, where: str, n_values: int | None = None) -> None:

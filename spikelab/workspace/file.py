@@ -3,7 +3,7 @@
 Each item is a group in the layout of spikelab 0.1.2, ``<namespace>/<key>``, which that
 version reads. Beside them, the group ``__exact__`` holds what this layout cannot say:
 ``index``, as JSON, with the names of the items and, for each, what its group does not
-say (:mod:`spikelab.formats.hdf5.object_writer`), and by number the arrays that belong to it.
+say (:mod:`spikelab.formats.hdf5.objects`), and by number the arrays that belong to it.
 """
 
 from collections.abc import Iterator
@@ -17,8 +17,7 @@ from attrs.validators import instance_of
 from spikelab.errors import FormatError, VerificationError
 from spikelab.formats import h5, protect
 from spikelab.formats.hdf5 import layout
-from spikelab.formats.hdf5.object_reader import ObjectReader
-from spikelab.formats.hdf5.object_writer import ObjectWriter
+from spikelab.formats.hdf5.objects import ObjectReader, ObjectWriter
 from spikelab.formats.hdf5.on_disk import arrays_on_disk
 from spikelab.formats.hdf5.values import (
     Tree,

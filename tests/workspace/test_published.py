@@ -179,13 +179,6 @@ def test_a_note_is_kept_when_the_file_is_saved_here(path, tmp_path):
         (lambda f: f["o/sd"].attrs.update(N=10**15), "N must be"),
         (lambda f: f["o/sd"].attrs.update(length_ms=1.0), "window"),
         (lambda f: f["o/sd"].attrs.update(__metadata__="{"), "SpikeData"),
-        (
-            lambda f: f["o/sd"].attrs.update(
-                __metadata__='{"a": {"__ndarray__": true, "dtype": "O", "shape": [], '
-                '"values": 1}}'
-            ),
-            "metadata",
-        ),
         (lambda f: f["o/sd"].pop("spike_times"), "spike_times"),
         (
             lambda f: f["o/sd/spike_times_index"].write_direct(np.array([2, 1, 3])),

@@ -1,9 +1,8 @@
 """The export function and the reader of the four styles."""
 
-import functools
 import os
 from collections.abc import Mapping
-from typing import Any, Generic, Literal, Never, TypedDict, TypeVar, Unpack, cast
+from typing import Any, Literal, TypedDict, Unpack, cast
 
 import attrs
 import h5py
@@ -12,14 +11,14 @@ from spikelab.errors import FormatError, warn
 from spikelab.formats import h5
 from spikelab.formats.base import StrPath
 from spikelab.formats.functions import show_options
-from spikelab.formats.hdf5.object_reader import read_plain
+from spikelab.formats.hdf5.objects import ObjectReader
 from spikelab.formats.hdf5.raster import RasterWriter
 from spikelab.formats.hdf5.styles import GroupWriter, PairedWriter, RaggedWriter
+from spikelab.formats.hdf5.values import read_json
 from spikelab.formats.hdf5.writer import RAW_NAMES, HDF5Writer
 from spikelab.formats.protect import PUBLISHED
 from spikelab.formats.reading import RecordingKeywords, RecordingOptions
 from spikelab.spikedata.data_object import DATA_CLASSES, DataObject
-from spikelab.spikedata.spikedata import SpikeData
 from spikelab.spikedata.time_units import TimeUnit
 from spikelab.storage.publish import readable
 
@@ -31,30 +30,26 @@ STYLES: dict[str, type[HDF5Writer]] = {
 }
 
 
-_None = TypeVar("_None")
-"""What stands for an option that is not given: None in the loader, nothing else here."""
-
-
-class LayoutOptions(TypedDict, Generic[_None], total=False):
+class LayoutOptions(TypedDict, total=False):
     """The options of all styles; their defaults are those of the writers."""
 
-    raster_dataset: str | _None
+    raster_dataset: str | None
     raster_bin_size_ms: float | None
-    spike_times_dataset: str | _None
-    spike_times_index_dataset: str | _None
-    spike_times_unit: TimeUnit | _None
+    spike_times_dataset: str | None
+    spike_times_index_dataset: str | None
+    spike_times_unit: TimeUnit | None
     fs_Hz: float | None
-    group_per_unit: str | _None
-    group_time_unit: TimeUnit | _None
-    idces_dataset: str | _None
-    times_dataset: str | _None
-    times_unit: TimeUnit | _None
+    group_per_unit: str | None
+    group_time_unit: TimeUnit | None
+    idces_dataset: str | None
+    times_dataset: str | None
+    times_unit: TimeUnit | None
     raw_dataset: str | None
     raw_time_dataset: str | None
-    raw_time_unit: TimeUnit | _None
+    raw_time_unit: TimeUnit | None
 
 
-class ExportOptions(LayoutOptions[Never], total=False):
+class ExportOptions(LayoutOptions, total=False):
     """The options of the export function beside the style."""
 
     verify: bool
@@ -64,7 +59,7 @@ class ExportOptions(LayoutOptions[Never], total=False):
     overwrite: bool
 
 
-class ReadOptions(LayoutOptions[None], RecordingKeywords, total=False):
+class ReadOptions(LayoutOptions, RecordingKeywords, total=False):
     """The options of the reader."""
 
 
@@ -74,22 +69,25 @@ _FIELDS: dict[str, "attrs.Attribute[Any]"] = {
 }
 """For each option of a style the field of a writer that has it."""
 
-_UNKNOWN_UNITS = {"times_unit": "s", "raw_time_unit": "s"}
-"""Units of files that do not say them, where writers have another default."""
+_NAMES = {*(name for w in STYLES.values() for name in w.names), *RAW_NAMES}
+"""The options that name a dataset or group."""
 
-_TIMES_OF = {
-    "spike_times_unit": "spike_times_dataset",
-    "group_time_unit": "group_per_unit",
-    "times_unit": "times_dataset",
-    "raw_time_unit": "raw_time_dataset",
+_UNITS_OF = {
+    "spike_times_dataset": "spike_times_unit",
+    "group_per_unit": "group_time_unit",
+    "times_dataset": "times_unit",
+    "raw_time_dataset": "raw_time_unit",
 }
-"""For each option of a time unit, the one that names the times."""
+"""For each option that names times, the one of their time unit."""
 
 _SPELLINGS = {
     **dict.fromkeys(("ms", "msec", "millisecond", "milliseconds"), "ms"),
     **dict.fromkeys(("s", "sec", "second", "seconds"), "s"),
 }
 """Attributes ``unit`` or ``units`` of datasets of times, in lower case."""
+
+_OTHER_FILES = {"__workspace_id__", "nwb_version"}
+"""Attributes of the root that say that a file is of another format."""
 
 _EXAMPLE = (
     "load_spikedata_from_hdf5(path, idces_dataset='idces', times_dataset='times', "
@@ -174,11 +172,8 @@ def export_spikedata_to_hdf5(
 
 def _writer(style: Style = "ragged", **options: Unpack[ExportOptions]) -> HDF5Writer:
     """Return a writer with the options of the export function."""
-    writer_class = _writer_class(style)
-    own = writer_class.options()
-    given = {name: None for name, f in own.items() if f.default is attrs.NOTHING}
-    given.update(cast(dict[str, Any], options))
-    others = {n: given.pop(n) for n in _FIELDS.keys() & given.keys() - own.keys()}
+    given, writer_class = cast(dict[str, Any], options), _writer_class(style)
+    others = {name: given.pop(name) for name in _of_others(writer_class, given)}
     for name, value in others.items():
         _check(name, value)
     useless = [n for n, v in others.items() if v not in (None, _FIELDS[n].default)]
@@ -234,9 +229,19 @@ def read(filepath: StrPath, **options: Unpack[ReadOptions]) -> DataObject:
     """
     given = cast(dict[str, Any], options)
     layout = {n: given.pop(n) for n in _FIELDS.keys() & given.keys()}
+    layout = {n: value for n, value in layout.items() if value is not None}
     recording = RecordingOptions(**given)
-    layout = {n: _of_reader(n, v) for n, v in layout.items() if v is not None}
-    read_group = functools.partial(_read_group, _named_style(layout), layout)
+    for name, value in layout.items():
+        if name in _NAMES and isinstance(value, str):
+            layout[name] = value.lstrip("/")  # others name datasets from the root
+        _check(name, layout[name])
+    named = [s for s, w in STYLES.items() if layout.keys() & w.names]
+    if len(named) > 1:
+        raise ValueError(f"the datasets of one style must be named, got {named}")
+    for style in named:
+        for name in STYLES[style].names:
+            if name not in layout:
+                raise ValueError(f"{name} must be given too for style {style!r}")
     with (
         readable(
             filepath, recording.storage_options, progress=recording.progress
@@ -247,18 +252,33 @@ def read(filepath: StrPath, **options: Unpack[ReadOptions]) -> DataObject:
         if not {"style", "__type__"} & recorded.keys() and set(recorded) != PUBLISHED:
             # Attributes of another program mean nothing, whatever their names.
             recorded = {n: recorded[n] for n in _OTHER_FILES & recorded.keys()}
-        if recorded.get("__type__") in _OTHERS:
-            found = read_plain(file, read_group)
-        else:
-            found = read_group(
+        kind = recorded.get("__type__")
+        if kind in DATA_CLASSES.keys() - {"SpikeData"}:
+            exact = read_json(h5.member(file, "exact"), "value")
+            if not isinstance(exact, dict) or exact.get("class") != kind:
+                raise FormatError(
+                    f"{file.filename} says that it holds a {kind}, but its JSON is of "
+                    "another class"
+                )
+            found = ObjectReader(file["exact"]).read_object(
                 file,
-                recorded,
-                start_ms=recording.start_time_ms,
-                length_ms=recording.length_ms,
-                metadata=recording.metadata_with({}, source_file=os.fspath(filepath)),
+                str(kind),
+                exact.get("parts"),
+                lambda group, said, **known: _style_of(group, said, layout).read_group(
+                    group, said, **known
+                ),
             )
-    recording.refuse_unless_recording(found)
-    return found
+            recording.refuse_unless_recording(found)
+            return found
+        writer = _style_of(file, recorded, layout)
+        rate = {} if writer.fs_Hz is None else {"fs_Hz": float(writer.fs_Hz)}
+        return writer.read_group(
+            file,
+            recorded,
+            start_ms=recording.start_time_ms,
+            length_ms=recording.length_ms,
+            metadata=recording.metadata_with(rate, source_file=os.fspath(filepath)),
+        )
 
 
 def _writer_class(style: Any) -> type[HDF5Writer]:
@@ -269,10 +289,20 @@ def _writer_class(style: Any) -> type[HDF5Writer]:
     return writer
 
 
+def _of_others(writer: type[HDF5Writer], options: Mapping[str, Any]) -> set[str]:
+    """Return the options that only other styles have."""
+    return _FIELDS.keys() & options.keys() - writer.options().keys()
+
+
 def _made(writer: type[HDF5Writer], options: Mapping[str, Any]) -> HDF5Writer:
     """Return a writer with these options, by the names of the export function."""
-    aliases = {name: str(f.alias) for name, f in writer.options().items()}
-    return writer(**{aliases.get(name, name): v for name, v in options.items()})
+    arguments = {
+        "bin_size_ms" if name == "raster_bin_size_ms" else name: value
+        for name, value in options.items()
+    }
+    if writer is RasterWriter:
+        arguments.setdefault("bin_size_ms", None)  # the writer says that it is needed
+    return writer(**arguments)
 
 
 def _check(name: str, value: Any) -> None:
@@ -282,72 +312,44 @@ def _check(name: str, value: Any) -> None:
         validator(None, _FIELDS[name], value)
 
 
-def _of_reader(name: str, value: Any) -> Any:
-    """Return an option of the reader, checked."""
-    if name in _NAMES and isinstance(value, str):
-        value = value.lstrip("/")  # other programs name datasets from the root
-    _check(name, value)
-    return value
+def _style_of(
+    group: h5py.Group, recorded: dict[str, Any], options: Mapping[str, Any]
+) -> HDF5Writer:
+    """Return the writer of which a group, with attributes `recorded`, is the work.
 
-
-def _named_style(options: Mapping[str, Any]) -> str | None:
-    """Return the style whose datasets the caller named, None if he named none."""
-    named = [s for s, w in STYLES.items() if options.keys() & w.names]
-    if len(named) > 1:
-        raise ValueError(f"the datasets of one style must be named, got {named}")
-    for style in named:
-        for name in STYLES[style].names:
-            if name not in options:
-                raise ValueError(f"{name} must be given too for style {style!r}")
-    return named[0] if named else None
-
-
-def _read_group(
-    style: str | None,
-    options: Mapping[str, Any],
-    group: h5py.Group,
-    recorded: dict[str, Any],
-    **known: Any,
-) -> SpikeData:
-    """Return the recording of a group; see :meth:`.HDF5Writer.read_group`."""
+    Options of the caller go before what the attributes say, and these before what
+    another program has noted at a dataset of times.
+    """
+    said = {**recorded, **options}
+    named = [style for style, w in STYLES.items() if options.keys() & w.names]
     try:
-        chosen = style or recorded.get("style") or _recognised_style(group, recorded)
-        writer_class = _writer_class(chosen)
-        if writer_class is RasterWriter and "raster_bin_size_ms" not in recorded:
-            name = {**recorded, **options}.get("raster_dataset", "raster")
-            raster = h5.scalar_attributes(h5.member(group, name))
-            recorded["raster_bin_size_ms"] = raster.get("bin_size_ms")
-        said = {**_UNKNOWN_UNITS, **recorded, **options}
-        said |= _noted_units(writer_class, group, {**recorded, **options})
-        own = writer_class.options().keys()
+        if not named and "style" not in recorded:
+            named = [_recognised_style(group, recorded)]
+        writer_class = _writer_class(named[0] if named else recorded["style"])
+        own = writer_class.options()
+        if "raster_bin_size_ms" in own and "raster_bin_size_ms" not in said:
+            raster = h5.member(group, said.get("raster_dataset", "raster"))
+            noted = h5.scalar_attributes(raster)
+            said["raster_bin_size_ms"] = noted.get("bin_size_ms")
+        for name, unit in _UNITS_OF.items():
+            path = said.get(name, _FIELDS[name].default)
+            if name in own and unit not in said and path is not None:
+                said[unit] = "s"
+                if h5.has_member(group, path):
+                    noted = h5.scalar_attributes(h5.member(group, path))
+                    text = str(noted.get("units", noted.get("unit"))).lower()
+                    said[unit] = _SPELLINGS.get(text, "s")
         writer = _made(writer_class, {n: v for n, v in said.items() if n in own})
     except (TypeError, ValueError) as error:
         raise FormatError(str(error)) from error
-    if useless := options.keys() - own:
+    if useless := _of_others(writer_class, options):
         warn(
             f"without effect, because the file is of style {writer.style!r}: "
             f"{', '.join(sorted(useless))}"
         )
     if "raw_dataset" in options:
         h5.member(group, options["raw_dataset"])
-    return writer.read_group(group, recorded, **known)
-
-
-def _noted_units(
-    writer_class: type[HDF5Writer], group: h5py.Group, said: Mapping[str, Any]
-) -> dict[str, str]:
-    """Return the time units that another program has noted at its datasets of times."""
-    noted = {}
-    for option, name in _TIMES_OF.items():
-        path = said.get(name, _FIELDS[name].default)
-        if name not in writer_class.options() or option in said or path is None:
-            continue
-        if h5.has_member(group, path):
-            attributes = h5.scalar_attributes(h5.member(group, path))
-            text = str(attributes.get("units", attributes.get("unit"))).lower()
-            if text in _SPELLINGS:
-                noted[option] = _SPELLINGS[text]
-    return noted
+    return writer
 
 
 def _recognised_style(group: h5py.Group, recorded: Mapping[str, Any]) -> str:
@@ -356,20 +358,17 @@ def _recognised_style(group: h5py.Group, recorded: Mapping[str, Any]) -> str:
         raise FormatError("it is a workspace; AnalysisWorkspace.load opens it")
     if "nwb_version" in recorded:
         raise FormatError("it is an NWB file; load_spikedata_from_nwb opens it")
+    if "nwb_version" in group:
+        raise FormatError("it is an NWB 1 file, which is not read; NWB 2 files are")
     for style in ("ragged", "raster", "group"):
-        writer = STYLES[style]
-        defaults = [str(writer.options()[name].default) for name in writer.names]
-        if all(h5.has_member(group, name) for name in defaults):
+        names = [str(_FIELDS[name].default) for name in STYLES[style].names]
+        if all(h5.has_member(group, name) for name in names):
             return style
     raise FormatError(
         "it does not say how it is laid out; name its datasets and their time unit, as "
         f"in {_EXAMPLE}; {h5.listed(group)}"
     )
 
-
-_NAMES = {*(name for w in STYLES.values() for name in w.names), *RAW_NAMES}
-_OTHER_FILES = {"__workspace_id__", "nwb_version"}
-_OTHERS = DATA_CLASSES.keys() - {"SpikeData"}
 
 show_options(export_spikedata_to_hdf5, ExportOptions, list(STYLES.values()))
 show_options(read, ReadOptions, [*STYLES.values(), RecordingOptions], only_none=True)

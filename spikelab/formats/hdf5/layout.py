@@ -26,9 +26,6 @@ _EXACT = 2**53
 _MOST_VALUES = 2**16
 """Numbers of an array that are written into JSON."""
 
-_MOST_NDIM = 32
-"""Dimensions that HDF5 allows, and functions of h5py."""
-
 
 @attrs.frozen(eq=False)
 class Column:
@@ -62,16 +59,11 @@ class Column:
 
 
 def read_column(group: h5py.Group, name: str) -> Column:
-    """Return what the dataset `name` of a group holds.
+    """Return a dataset of numbers, bytes, strings, or fields of numbers.
 
-    Raises
-    ------
-    FormatError
-        If there is no such dataset, or it holds neither numbers, bytes, strings nor
-        fields of numbers.
+    FormatError if there is no such dataset.
     """
-    ndim = range(_MOST_NDIM + 1)
-    stored = h5.dataset(group, name, ndim=ndim, kinds="biufcSVO")
+    stored = h5.dataset(group, name, ndim=range(33), kinds="biufcSVO")
     attributes = h5.plain_attributes(stored)
     if h5py.check_string_dtype(stored.dtype) is not None and stored.dtype.kind == "O":
         return Column(h5.texts(stored), attributes)
@@ -90,16 +82,14 @@ def is_native(dtype: np.dtype[Any]) -> bool:
 
 def is_stored(value: Any) -> bool:
     """Return whether HDF5 stores an array as it is: numbers, bytes, or named fields."""
-    if type(value) not in (np.ndarray, np.memmap):
+    if type(value) not in (np.ndarray, np.memmap) or not value.dtype.itemsize:
         return False
     dtype = value.dtype
-    if value.ndim > _MOST_NDIM or not dtype.itemsize or dtype.type is np.record:
-        return False
     if dtype.names is None:
         return is_native(dtype) or dtype.kind == "S"
-    return (
-        _has_native_fields(dtype) and h5t.py_create(dtype, logical=True).dtype == dtype
-    )
+    if dtype.type is np.record or not _has_native_fields(dtype):
+        return False
+    return bool(h5t.py_create(dtype, logical=True).dtype == dtype)
 
 
 def _has_native_fields(dtype: np.dtype[Any]) -> bool:
@@ -118,22 +108,13 @@ def of_array(array: Any) -> Column | None:
     return Column(array) if is_stored(array) else None
 
 
-def _of_texts(values: Sequence[Any]) -> Column | None:
-    """Return str as a column; None if HDF5 cannot store one of them."""
-    if not all(map(h5.is_text, values)):
-        return None
-    return Column(np.array([str(value) for value in values], dtype=object))
-
-
 def of_values(values: Any) -> Column | None:
     """Return numbers, or str, of one shape; None for anything else."""
     if is_stored(values):
         return Column(values)
     array = values if isinstance(values, np.ndarray) else _array(values)
-    if array is None or array.ndim > _MOST_NDIM:
-        return None
-    if is_native(array.dtype):
-        return Column(array)
+    if array is None or is_native(array.dtype):
+        return None if array is None else Column(array)
     texts = _of_texts(array.ravel().tolist()) if array.dtype.kind == "U" else None
     if texts is None:
         return None
@@ -148,6 +129,13 @@ def values_of(column: Column) -> NDArray[Any]:
     if values.dtype == object and column.attributes.get("__string_array__", False):
         return values.astype(str)
     return values
+
+
+def _of_texts(values: Sequence[Any]) -> Column | None:
+    """Return str as a column; None if HDF5 cannot store one of them."""
+    if not all(map(h5.is_text, values)):
+        return None
+    return Column(np.array([str(value) for value in values], dtype=object))
 
 
 def _array(values: Any) -> NDArray[Any] | None:
@@ -211,17 +199,15 @@ def of_units(key: Any, values: list[Any]) -> Column | None:
         return _of_texts(["" if value is None else value for value in values])
     if all(isinstance(value, np.ndarray | list | tuple) for value in known):
         return _stacked(values)
-    return _numbers(values, known)
-
-
-def _numbers(values: list[Any], known: list[Any]) -> Column | None:
-    """Return numbers of Python and of NumPy, not mixed with bool, as float64."""
-    numbers = int | float | np.bool_ | np.integer | np.floating
+    if not all(
+        isinstance(v, int | float | np.bool_ | np.integer | np.floating)
+        and not isinstance(v, np.timedelta64)
+        for v in known
+    ):
+        return None
     are_bool = {isinstance(value, bool | np.bool_) for value in known}
     whole = [v for v in known if isinstance(v, int | np.bool_ | np.integer)]
-    if len(are_bool) > 1 or not all(isinstance(value, numbers) for value in known):
-        return None
-    if any(isinstance(v, np.timedelta64) or abs(int(v)) > _EXACT for v in whole):
+    if len(are_bool) > 1 or any(abs(int(v)) > _EXACT for v in whole):
         return None
     kind = {"__scalar_kind__": "bool" if True in are_bool else "int"}
     floats = np.array([math.nan if v is None else float(v) for v in values])
@@ -236,7 +222,7 @@ def _stacked(values: list[Any]) -> Column | None:
     if len(known) + len(missing) < len(values) or len(alike) > 1:
         return None
     ((dtype, shape),) = alike
-    if not is_native(dtype) or not 0 < len(shape) < _MOST_NDIM:
+    if not is_native(dtype) or not shape:
         return None
     blank = np.full(shape, math.nan if dtype.kind in "fc" else 0, dtype=dtype)
     rows = [blank if array is None else array for array in arrays]
@@ -254,11 +240,9 @@ def units_of(column: Column) -> list[Any]:
     items = values.tolist()
     if values.dtype.kind in "OSU":
         return [item if item else None for item in items]
-    convert = {"int": int, "bool": bool}.get(str(described.get("__scalar_kind__")))
-    return [
-        None if math.isnan(item) else convert(item) if convert else item
-        for item in items
-    ]
+    kinds: dict[str, Any] = {"int": int, "bool": bool}
+    convert = kinds.get(str(described.get("__scalar_kind__")), lambda item: item)
+    return [None if math.isnan(item) else convert(item) for item in items]
 
 
 def of_metadata(metadata: Any) -> str:
@@ -282,8 +266,6 @@ def _jsonable(value: Any) -> Any:
     if isinstance(value, list | tuple):
         items = [_jsonable(item) for item in value]
         return ... if any(item is ... for item in items) else items
-    if isinstance(value, int) and value.bit_length() > 10_000:
-        return ...
     return value if isinstance(value, str | int | float | None) else ...
 
 
@@ -297,8 +279,6 @@ def _array_of_json(parts: dict[str, Any]) -> Any:
     if parts.get("__ndarray__") is not True:
         return parts
     dtype = np.dtype(str(parts["dtype"]))
-    if dtype.hasobject:
-        raise ValueError(f"an array of {dtype} in the metadata")
     return np.array(parts["values"], dtype=dtype).reshape(parts["shape"])
 
 
@@ -329,13 +309,7 @@ def of_plain(value: Any) -> tuple[dict[str, Any], Column | None] | None:
 
 
 def plain_of(attributes: Mapping[str, Any], column: Column | None) -> Any:
-    """Return the value that attributes and dataset say.
-
-    Raises
-    ------
-    LookupError
-        If they say none.
-    """
+    """Return the value that attributes and dataset say; LookupError if they say none."""
     kind = attributes["__type__"]
     if kind == "none":
         return None

@@ -21,7 +21,7 @@ _LARGE = CACHED
 
 @contextlib.contextmanager
 def arrays_on_disk() -> Iterator[None]:
-    """Let :func:`values` in the block leave large arrays in their file."""
+    """Let the functions below, in the block, keep large arrays on the disk."""
     token = _ON_DISK.set(True)
     try:
         yield
@@ -31,19 +31,16 @@ def arrays_on_disk() -> Iterator[None]:
 
 def values(found: Any) -> NDArray[Any]:
     """Return what a dataset holds: read, or mapped if it lies in a local file whole."""
-    if not _ON_DISK.get() or found.size < _LARGE or not isinstance(found, h5py.Dataset):
+    may_lie_there = _ON_DISK.get() and isinstance(found, h5py.Dataset)
+    if not may_lie_there or found.size < _LARGE or found.id.get_offset() is None:
         return np.asarray(found[()])
-    if (offset := found.id.get_offset()) is None:
-        return np.asarray(found[()])
-    return np.memmap(found.file.filename, found.dtype, "c", offset, found.shape)
+    place = found.id.get_offset()
+    return np.memmap(found.file.filename, found.dtype, "c", place, found.shape)
 
 
-def blank(size: int, *, on_disk: bool | None = None) -> NDArray[np.float64]:
-    """Return a float64 array of no known values: if large, on the disk where asked for.
-
-    It is then part of an unnamed file, which goes with it.
-    """
-    if size < _LARGE or not _wanted(on_disk):
+def blank(size: int) -> NDArray[np.float64]:
+    """Return a float64 array of no known values, on the disk part of an unnamed file."""
+    if size < _LARGE or not _ON_DISK.get():
         return np.empty(size)
     with tempfile.TemporaryFile() as file:
         try:  # a mapped file for which the disk has no room crashes Python
@@ -53,11 +50,9 @@ def blank(size: int, *, on_disk: bool | None = None) -> NDArray[np.float64]:
         return np.memmap(file, np.float64, "r+", shape=(size,))
 
 
-def trains(
-    arrays: Iterable[NDArray[np.float64]], *, on_disk: bool | None = None
-) -> SpikeTrains:
-    """Return the spike times of each unit as trains, in such a file where asked for."""
-    if not _wanted(on_disk):
+def trains(arrays: Iterable[NDArray[np.float64]]) -> SpikeTrains:
+    """Return the spike times of each unit as trains."""
+    if not _ON_DISK.get():
         return SpikeTrains.from_arrays(arrays)
     counts = []
     with tempfile.TemporaryFile() as file:
@@ -68,7 +63,3 @@ def trains(
         size = sum(counts)
         flat = np.memmap(file, np.float64, "r+", shape=(size,)) if size else np.empty(0)
     return SpikeTrains(flat, np.cumsum(counts, dtype=np.int64))
-
-
-def _wanted(on_disk: bool | None) -> bool:
-    return _ON_DISK.get() if on_disk is None else on_disk

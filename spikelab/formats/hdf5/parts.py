@@ -11,7 +11,6 @@ import numpy as np
 
 from spikelab.formats import h5
 from spikelab.formats.hdf5 import layout
-from spikelab.formats.hdf5.layout import Column
 from spikelab.formats.hdf5.values import identical
 
 
@@ -21,20 +20,14 @@ class Part:
 
     Parameters
     ----------
-    name : str
-        The attribute of the data object.
-    place : str
-        The dataset, or attribute of the group, in a workspace.
-    plain : str
-        The same in a file that ``to_hdf5`` wrote.
-    write : callable
-        Returns what is stored, a Column for a dataset; None if the layout has no form.
-    read : callable
-        Returns the part, from what was stored.
-    is_attribute : bool
-        Whether it is an attribute of the group.
-    needed : bool
-        Whether there is no object without it.
+    name, place, plain : str
+        The attribute of the data object; its dataset, or attribute of the group, in a
+        workspace; and the same in a file that ``to_hdf5`` wrote.
+    write, read : callable
+        What is stored, a Column for a dataset, None if the layout has no form; and the
+        part, from what was stored.
+    is_attribute, needed : bool
+        Whether it is an attribute of the group; whether there is no object without it.
     blank : object
         The value of which nothing is stored.
     """
@@ -48,17 +41,9 @@ class Part:
     needed: bool = False
     blank: Any = None
 
-    def stored(self, obj: Any) -> Any:
-        """Return what the layout has for the part of an object, None for nothing."""
-        value = getattr(obj, self.name)
+    def stored(self, value: Any) -> Any:
+        """Return what the layout has for a value, None for nothing."""
         return None if identical(value, self.blank) else self.write(value)
-
-    def says(self, stored: Any, value: Any) -> bool:
-        """Return whether what is stored gives the part back as it was."""
-        if stored is None:
-            return identical(value, self.blank)
-        is_array = isinstance(stored, Column) and stored.values is value
-        return is_array or identical(value, self.read(stored))
 
 
 def _array(name: str, plain: str, *, needed: bool = True, blank: Any = None) -> Part:
@@ -77,13 +62,6 @@ _METADATA = Part(
     is_attribute=True,
     blank=...,
 )
-_RATE_UNIT = Part(
-    *("rate_unit", "rate_unit", "rate_unit"),
-    lambda unit: unit if h5.is_text(unit) else None,
-    lambda unit: unit,
-    is_attribute=True,
-)
-
 PARTS: dict[str, tuple[Part, ...]] = {
     "SpikeData": (
         _number("length", "length_ms", "length_ms"),
@@ -95,7 +73,12 @@ PARTS: dict[str, tuple[Part, ...]] = {
     "RateData": (
         _array("inst_Frate_data", "rates"),
         _array("times", "times"),
-        _RATE_UNIT,
+        Part(
+            *("rate_unit", "rate_unit", "rate_unit"),
+            lambda unit: unit if h5.is_text(unit) else None,
+            lambda unit: unit,
+            is_attribute=True,
+        ),
     ),
     "RateSliceStack": (
         _array("event_stack", "rates"),
@@ -109,15 +92,3 @@ PARTS: dict[str, tuple[Part, ...]] = {
     ),
 }
 """The parts of the data classes but spike trains, slices, and attributes of units."""
-
-SLICES = "slices"
-"""The group of the slices of a stack in a file of ``to_hdf5``."""
-
-UNITS = "neuron_attributes"
-"""The group with a dataset for each attribute of the units."""
-
-VALUE = "value"
-"""In JSON, the key of a value for which the layout has no form."""
-
-EXACT = "exact"
-"""The group of the JSON in a file of ``to_hdf5``, as the dataset ``value``."""

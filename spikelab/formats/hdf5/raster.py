@@ -1,14 +1,11 @@
 """HDF5 style ``raster``: spike counts, units by time bins."""
 
-import bisect
 import functools
 import itertools
-import math
 import os
 import zlib
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, ClassVar
 
 import attrs
@@ -23,14 +20,11 @@ from spikelab.formats.hdf5.on_disk import trains
 from spikelab.formats.hdf5.writer import HDF5Writer
 from spikelab.spikedata import binning
 from spikelab.spikedata.quantity import in_ms
-from spikelab.spikedata.spike_trains import BLOCK, CACHED, SpikeTrains
+from spikelab.spikedata.spike_trains import BLOCK, SpikeTrains
 from spikelab.spikedata.spikedata import SpikeData
 
 _CHUNK = (16, 65536)
 """Units and bins of a chunk: about a megabyte, and few chunks in a long raster."""
-
-_MOST_SPIKES = 2**16
-"""Spikes of some units that are put into chunks at a time."""
 
 _MOST_IN_BIN = 2**31
 
@@ -41,12 +35,6 @@ _GZIP_LEVEL = 1
 
 _WORKERS = min(os.cpu_count() or 1, 8)
 """Threads that compress chunks; one writes what they have done, in order."""
-
-_Corner = tuple[int, int]
-"""The first unit and the first bin of a chunk."""
-
-_Counts = tuple[NDArray[np.int64], NDArray[np.int64]]
-"""The bins of a unit that hold spikes, and how many."""
 
 
 def _bin_size_in_ms(value: float) -> Any:
@@ -116,58 +104,64 @@ class RasterWriter(HDF5Writer):
     def _rounding_ms(self, sd: SpikeData) -> float:
         return self._size
 
-    def _train_as_read(self, sd: SpikeData) -> SpikeTrains:
-        return self._placed(self._counts(sd), sd.start_time, on_disk=True)
-
-    def _in_window(
-        self, train: SpikeTrains, start_ms: float, length_ms: float
-    ) -> SpikeTrains:
-        return train.moved_into(start_ms, length_ms, self._size)
-
-    def _placed(
-        self,
-        counts: Iterable[_Counts],
-        start_ms: float,
-        *,
-        on_disk: bool | None = None,
-    ) -> SpikeTrains:
-        """Return spikes, in ms, that divide each bin evenly."""
-        placed = (
-            binning.placed(bins, spikes, start_ms, self._size)
-            for bins, spikes in counts
-        )
-        return trains(placed, on_disk=on_disk)
-
-    def _counts(self, sd: SpikeData) -> Iterator[_Counts]:
-        """Yield, unit after unit, the bins that hold spikes and how many."""
-        bins = self._bins(sd)
-        for times in sd.spike_trains:
-            yield binning.occupied_bins(times, sd.start_time, self._size, bins)
-
-    def _bins(self, sd: SpikeData) -> int:
-        return binning.n_bins(sd.length, self._size, sd.start_time)
+    def _slack_ms(self, trains: SpikeTrains) -> float:
+        return self._size
 
     def _write_train(self, group: h5py.Group, sd: SpikeData) -> None:
-        n_bins = self._bins(sd)
+        n_bins = binning.n_bins(sd.length, self._size, sd.start_time)
         shape = (min(_CHUNK[0], sd.N), min(_CHUNK[1], n_bins))
-        bins = _Bins(sd.start_time, self._size, n_bins, shape[1])
-        empty = 0 in shape
+        chunked = {"chunks": shape, "compression": "gzip"}
         raster = group.create_dataset(
             self.raster_dataset,
             shape=(sd.N, n_bins),
-            dtype=_smallest_dtype(sd.spike_trains, bins),
-            chunks=None if empty else shape,
-            compression=None if empty else "gzip",
-            compression_opts=None if empty else _GZIP_LEVEL,
+            dtype=self._dtype(sd, n_bins),
+            **({} if 0 in shape else {**chunked, "compression_opts": _GZIP_LEVEL}),
         )
         raster.attrs["bin_size_ms"] = self._size
         raster.attrs["time_origin_ms"] = float(sd.start_time)
-        if empty:
+        if 0 in shape:
             return
+        chunks = self._chunks(sd, n_bins, *shape)
         pack = functools.partial(_packed, shape=shape, dtype=raster.dtype)
         with ThreadPoolExecutor(_WORKERS) as pool:
-            for corner, packed in _in_order(pool, pack, _chunks(sd, bins, shape[0])):
-                raster.id.write_direct_chunk(corner, packed)
+            while batch := dict(itertools.islice(chunks, 2 * _WORKERS)):
+                packed = pool.map(pack, batch.values())
+                for corner, content in zip(batch, packed, strict=True):
+                    raster.id.write_direct_chunk(corner, content)
+
+    def _bins(
+        self, sd: SpikeData, times: NDArray[np.float64], n_bins: int
+    ) -> NDArray[np.int64]:
+        return binning.bin_indices(times - sd.start_time, self._size, n_bins)
+
+    def _dtype(self, sd: SpikeData, n_bins: int) -> DTypeLike:
+        """Return the smallest unsigned integers that hold the spikes of every bin."""
+
+        def exceeds(times: NDArray[np.float64], most: int) -> bool:
+            bins = self._bins(sd, times, n_bins)
+            # With the one so many before it, a spike is one too many in a bin.
+            return bool(np.any(bins[most:] == bins[: len(bins) - most]))
+
+        for dtype in (np.uint8, np.uint16):
+            most = int(np.iinfo(dtype).max)
+            if not any(len(t) > most and exceeds(t, most) for t in sd.spike_trains):
+                return dtype
+        return np.uint32
+
+    def _chunks(
+        self, sd: SpikeData, n_bins: int, height: int, width: int
+    ) -> Iterator[tuple[tuple[int, int], NDArray[np.int32]]]:
+        """Yield the corner of each chunk that holds spikes, and where in it they lie."""
+        edges = np.arange(1, -(-n_bins // width))
+        for row in range(0, sd.N, height):
+            stripe = []
+            for i, times in enumerate(sd.spike_trains[row : row + height]):
+                columns, inside = np.divmod(self._bins(sd, times, n_bins), width)
+                places = (inside + i * width).astype(np.int32)
+                stripe.append(np.split(places, np.searchsorted(columns, edges)))
+            for column, parts in enumerate(zip(*stripe, strict=True)):
+                if any(map(len, parts)):
+                    yield (row, column * width), np.concatenate(parts)
 
     def _dataset(self, group: h5py.Group) -> h5py.Dataset:
         return h5.dataset(
@@ -194,153 +188,18 @@ class RasterWriter(HDF5Writer):
                 f"{self.raster_dataset!r} must have shape (units, bins), "
                 f"got {raster.shape}"
             )
-        h5.check_size(raster, repr(self.raster_dataset), raster.shape[0])
-        if "n_units" not in recorded and raster.shape[0] > max(raster.shape[1], _MANY):
+        n_units, n_bins = raster.shape
+        h5.check_size(raster, repr(self.raster_dataset), n_units)
+        if "n_units" not in recorded and n_units > max(n_bins, _MANY):
             warn(
-                f"{self.raster_dataset!r} has {raster.shape[0]} rows, taken for units, "
-                f"and {raster.shape[1]} bins: MATLAB, R and Julia store the transpose"
+                f"{self.raster_dataset!r} has {n_units} rows, taken for units, "
+                f"and {n_bins} bins: MATLAB, R and Julia store the transpose"
             )
-        return self._placed(_occupied(raster), recorded.get("start_time", 0.0))
-
-
-def _occupied(raster: h5py.Dataset) -> Iterator[_Counts]:
-    """Yield, unit after unit, the bins that hold spikes and how many.
-
-    Only what was written is read: the rest of a sparse raster holds no spikes.
-    """
-    height = raster.chunks[0] if raster.chunks else raster.shape[0]
-    regions = itertools.groupby(
-        _written(raster), key=lambda region: region[0].start // height
-    )
-    first = 0
-    for stripe, chunks in regions:
-        found = [_nonzero(raster, region) for region in chunks]
-        rows, bins, counts = map(np.concatenate, zip(*found, strict=True))
-        last = min((stripe + 1) * height, raster.shape[0])
-        order = np.argsort(rows, kind="stable")
-        stops = np.searchsorted(rows[order], np.arange(first, last), side="right")
-        for unit in np.split(order, stops[:-1]):
-            yield bins[unit], counts[unit]
-        first = last
-    for _ in range(first, raster.shape[0]):
-        yield np.empty(0, np.int64), np.empty(0, np.int64)
-
-
-def _written(raster: h5py.Dataset) -> Iterator[tuple[slice, ...]]:
-    """Yield the regions of a raster that were written, by rows, then columns.
-
-    They are chunks, or, without chunks, the rows of about a block together.
-    """
-    if raster.chunks is None:
-        h5.check_size(raster, raster.name)
-        rows = max(BLOCK // max(raster.shape[1], 1), 1)
-        for row in range(0, raster.shape[0] if raster.size else 0, rows):
-            yield slice(row, row + rows), slice(None)
-        return
-    h5.check_size(raster, raster.name, math.prod(raster.chunks))
-    corners: list[tuple[int, ...]] = []
-    raster.id.chunk_iter(lambda chunk: corners.append(chunk.chunk_offset))
-    for corner in sorted(corners):
-        yield tuple(map(slice, corner, np.add(corner, raster.chunks).tolist()))
-
-
-def _nonzero(
-    raster: h5py.Dataset, region: tuple[slice, ...]
-) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
-    """Return the rows, bins and counts of the spikes in a region of the raster."""
-    values = raster[region]
-    rows, bins = np.nonzero(values)
-    counts = values[rows, bins]
-    if counts.dtype.kind == "f":
-        counts = counts.astype(np.float64)  # float16 is too narrow for the comparison
-    wrong = ~((counts > 0) & (counts < _MOST_IN_BIN))
-    if counts.dtype.kind == "f":
-        wrong |= np.floor(counts) != counts
-    rows, bins = rows + region[0].start, bins + (region[1].start or 0)
-    if wrong.any():
-        raise FormatError(
-            f"{raster.name!r} must hold numbers of spikes, got {counts[wrong][0]} "
-            f"in row {rows[wrong][0]}, bin {bins[wrong][0]}"
+        start = recorded.get("start_time", 0.0)
+        return trains(
+            binning.placed(bins, counts, start, self._size)
+            for bins, counts in _occupied(raster)
         )
-    return rows, bins, counts
-
-
-@attrs.frozen
-class _Bins:
-    """The bins of a raster, and the columns of chunks, `width` bins each."""
-
-    start_ms: float
-    size_ms: float
-    n_bins: int
-    width: int
-
-    def of(self, times: NDArray[np.float64]) -> NDArray[np.int64]:
-        """Return the bin of each time."""
-        return binning.bin_indices(times - self.start_ms, self.size_ms, self.n_bins)
-
-    def first_from(self, times: NDArray[np.float64], column: int) -> int:
-        """Return the position of the first of ascending times from a column on."""
-        return bisect.bisect_left(
-            range(len(times)),
-            column * self.width,
-            key=lambda i: int(self.of(times[i : i + 1])[0]),
-        )
-
-
-def _smallest_dtype(trains: SpikeTrains, bins: _Bins) -> DTypeLike:
-    """Return the smallest unsigned integers that hold the spikes of every bin."""
-    for dtype in (np.uint8, np.uint16):
-        most = int(np.iinfo(dtype).max)
-        if not any(_exceeds(times, most, bins) for times in trains):
-            return dtype
-    return np.uint32
-
-
-def _exceeds(times: NDArray[np.float64], most: int, bins: _Bins) -> bool:
-    """Return whether a bin holds more than `most` of ascending times."""
-    for start in range(0, len(times) - most, CACHED):
-        later = times[start + most : start + most + CACHED]
-        # With the one so many before it, a spike is one too many in a bin.
-        if np.any(bins.of(times[start : start + len(later)]) == bins.of(later)):
-            return True
-    return False
-
-
-def _chunks(
-    sd: SpikeData, bins: _Bins, height: int
-) -> Iterator[tuple[_Corner, NDArray[np.int32]]]:
-    """Yield the corners of the chunks that hold spikes, and where in each those lie."""
-    n_columns = -(-bins.n_bins // bins.width)
-    for row in range(0, sd.N, height):
-        for part in _parts(sd.spike_trains[row : row + height], 0, n_columns, bins):
-            counts = [len(times) for times in part]
-            columns, places = (
-                np.empty(sum(counts), np.int64),
-                np.empty(sum(counts), np.int32),
-            )
-            for i, (times, end) in enumerate(zip(part, np.cumsum(counts), strict=True)):
-                here = slice(end - len(times), end)
-                columns[here], inside = np.divmod(bins.of(times), bins.width)
-                places[here] = inside + i * bins.width
-            for column in np.unique(columns).tolist():
-                yield (row, column * bins.width), places[columns == column]
-
-
-def _parts(
-    stripe: list[NDArray[np.float64]], first: int, last: int, bins: _Bins
-) -> Iterator[list[NDArray[np.float64]]]:
-    """Divide the trains of some units between columns, so that each part has few spikes."""
-    n_spikes = sum(map(len, stripe))
-    if n_spikes <= _MOST_SPIKES or last - first == 1:
-        if n_spikes:
-            yield stripe
-        return
-    middle = (first + last) // 2
-    cuts = [bins.first_from(times, middle) for times in stripe]
-    before = [times[:cut] for times, cut in zip(stripe, cuts, strict=True)]
-    after = [times[cut:] for times, cut in zip(stripe, cuts, strict=True)]
-    yield from _parts(before, first, middle, bins)
-    yield from _parts(after, middle, last, bins)
 
 
 def _packed(
@@ -354,17 +213,48 @@ def _packed(
     return packer.compress(counts.data) + packer.flush()
 
 
-def _in_order(
-    pool: Executor,
-    pack: Callable[[NDArray[np.int32]], bytes],
-    chunks: Iterable[tuple[_Corner, NDArray[np.int32]]],
-) -> Iterator[tuple[_Corner, bytes]]:
-    """Yield each chunk with what `pack` makes of it, a few being worked on ahead."""
-    pending: deque[tuple[_Corner, Future[bytes]]] = deque()
-    for corner, places in chunks:
-        pending.append((corner, pool.submit(pack, places)))
-        if len(pending) > _WORKERS:
-            done, packed = pending.popleft()
-            yield done, packed.result()
-    for done, packed in pending:
-        yield done, packed.result()
+def _occupied(raster: h5py.Dataset) -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:
+    """Yield, unit after unit, the bins that hold spikes and how many.
+
+    Only chunks that were written are read; without chunks, about a block at a time.
+    """
+    n_units, n_bins = raster.shape
+    height, width = raster.chunks or (max(BLOCK // max(n_bins, 1), 1), max(n_bins, 1))
+    corners: list[tuple[int, ...]] = []
+    if raster.chunks:
+        raster.id.chunk_iter(lambda chunk: corners.append(chunk.chunk_offset))
+        corners.sort()
+    else:
+        corners += [(row, 0) for row in range(0, n_units, height)]
+    h5.check_size(raster, raster.name, height * width if raster.chunks else None)
+    in_stripe = {
+        row: list(stripe) for row, stripe in itertools.groupby(corners, lambda c: c[0])
+    }
+    for first in range(0, n_units, height):
+        empty = np.zeros((3, 0), np.int64)
+        found = [
+            _spikes(raster[row : row + height, column : column + width], row, column)
+            for row, column in in_stripe.get(first, ())
+        ]
+        rows, bins, counts = map(np.concatenate, zip(empty, *found, strict=True))
+        order = np.argsort(rows, kind="stable")
+        edges = np.arange(first + 1, min(first + height, n_units))
+        for unit in np.split(order, np.searchsorted(rows[order], edges)):
+            yield bins[unit], counts[unit]
+
+
+def _spikes(
+    region: NDArray[Any], row: int, column: int
+) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+    """Return the rows, bins and counts of the spikes in a region of the raster."""
+    rows, bins = np.nonzero(region)
+    counts = region[rows, bins]
+    if counts.dtype.kind == "f":
+        counts = counts.astype(np.float64)  # float16 is too narrow for the comparison
+    wrong = ~((counts > 0) & (counts < _MOST_IN_BIN) & (np.floor(counts) == counts))
+    if wrong.any():
+        raise FormatError(
+            f"a raster must hold numbers of spikes, got {counts[wrong][0]} "
+            f"in row {row + rows[wrong][0]}, bin {column + bins[wrong][0]}"
+        )
+    return row + rows, column + bins, counts

@@ -59,15 +59,15 @@ class RaggedWriter(HDF5Writer):
     spike_times_unit: TimeUnit = field(default="s", validator=is_time_unit)
 
     def _write_train(self, group: h5py.Group, sd: SpikeData) -> None:
-        times, index = self.named
-        self._write_times(group, times, sd.spike_trains.flat, self.time_unit)
-        group[index] = sd.spike_trains.ends
+        trains, unit = sd.spike_trains, self.spike_times_unit
+        self._write_times(group, self.spike_times_dataset, trains.flat, unit)
+        group[self.spike_times_index_dataset] = trains.ends
 
     def _read_train(
         self, group: h5py.Group, recorded: Mapping[str, Any]
     ) -> SpikeTrains:
-        times, index = self.named
-        flat = self._read_times(group, times, self.time_unit)
+        index = self.spike_times_index_dataset
+        flat = self._read_times(group, self.spike_times_dataset, self.time_unit)
         return SpikeTrains.from_flat(flat, read_indices(group, index), index)
 
 
@@ -110,35 +110,33 @@ class GroupWriter(HDF5Writer):
     def _read_train(
         self, group: h5py.Group, recorded: Mapping[str, Any]
     ) -> SpikeTrains:
-        per_unit, names = self._named_units(group)
-        vectors = [h5.vector(per_unit, name) for name in names]
+        names = self._unit_names(group)
+        vectors = [h5.vector(group[self.group_per_unit], name) for name in names]
         ends = np.cumsum([vector.size for vector in vectors], dtype=np.int64)
         flat = blank(int(ends[-1]) if names else 0)
         for vector, end in zip(vectors, ends.tolist(), strict=True):
-            times = np.ravel(vector[()])
-            to_ms(times, self.time_unit, self.fs_Hz, out=flat[end - len(times) : end])
+            out = flat[end - vector.size : end]
+            to_ms(vector[()], self.time_unit, self.fs_Hz, out=out)
         return SpikeTrains(flat, ends)
 
-    def _named_units(self, group: h5py.Group) -> tuple[h5py.Group, list[str]]:
-        """Return the group of the units, and their names in the order of numbers."""
+    def _unit_names(self, group: h5py.Group) -> list[str]:
+        """Return the names of the units, ``unit9`` before ``unit10``."""
         per_unit = h5.member(group, self.group_per_unit)
         if not isinstance(per_unit, h5py.Group):
             raise FormatError(f"{self.group_per_unit} must be a group of datasets")
-        return per_unit, sorted(per_unit, key=_natural)
+        return sorted(per_unit, key=_natural)
 
     def _unit_ids(self, group: h5py.Group) -> list[Any]:
-        _, names = self._named_units(group)
+        names = self._unit_names(group)
         if names == list(map(str, range(len(names)))):
             return []
         are_numbers = all(re.fullmatch(r"0|[1-9]\d{0,17}", name) for name in names)
         return list(map(int, names)) if are_numbers else names
 
 
-def _natural(name: str) -> list[tuple[int, str]]:
-    """Return a sort key that puts ``unit9`` before ``unit10``."""
+def _natural(name: str) -> list[str | int]:
     parts = re.split(r"(\d+)", name)  # the numbers are at the odd places
-    parts[1::2] = [number.lstrip("0") for number in parts[1::2]]
-    return [(len(part) if i % 2 else -1, part) for i, part in enumerate(parts)]
+    return [int(part) if i % 2 else part for i, part in enumerate(parts)]
 
 
 @frozen(kw_only=True)
@@ -173,32 +171,34 @@ class PairedWriter(HDF5Writer):
     times_unit: TimeUnit = field(default="ms", validator=is_time_unit)
 
     def _write_train(self, group: h5py.Group, sd: SpikeData) -> None:
-        trains, (idces, times) = sd.spike_trains, self.named
-        n_spikes = trains.n_spikes
+        trains, n_spikes = sd.spike_trains, sd.spike_trains.n_spikes
         blocks = (
             trains.unit_indices(start, min(start + _INDICES, n_spikes), np.int32)
             for start in range(0, n_spikes, _INDICES)
         )
-        h5.write_blocks(group, idces, (n_spikes,), np.int32, blocks)
-        self._write_times(group, times, trains.flat, self.time_unit)
+        h5.write_blocks(group, self.idces_dataset, (n_spikes,), np.int32, blocks)
+        self._write_times(group, self.times_dataset, trains.flat, self.times_unit)
 
     def _read_train(
         self, group: h5py.Group, recorded: Mapping[str, Any]
     ) -> SpikeTrains:
-        name, times_name = self.named
+        name = self.idces_dataset
         idces = read_indices(group, name)
-        times = self._read_times(group, times_name, self.time_unit)
+        times = self._read_times(group, self.times_dataset, self.times_unit)
         if idces.shape != times.shape:
             raise FormatError(
-                f"{name} and {times_name} must have the same length, "
+                f"{name} and {self.times_dataset} must have the same length, "
                 f"got {idces.size} and {times.size}"
             )
-        smallest, largest = (
-            (int(idces.min()), int(idces.max())) if idces.size else (0, -1)
-        )
+        smallest = int(idces.min()) if idces.size else 0
+        largest = int(idces.max()) if idces.size else -1
         n_units = recorded.get("n_units", largest + 1)
-        if smallest == 1 and "n_units" not in recorded and _is_of_matlab(group, name):
-            warn(f"{name} counts from 1, as MATLAB does: unit 0 is there, and silent")
+        if smallest == 1 and "n_units" not in recorded:
+            found = h5.member(group, name)
+            if found.dtype.kind == "f" or "MATLAB_class" in found.attrs:
+                warn(
+                    f"{name} counts from 1, as MATLAB does: unit 0 is there, and silent"
+                )
         if not 0 <= smallest <= largest + 1 <= n_units:
             raise FormatError(
                 f"{name} must lie in 0..{n_units - 1}, got {smallest} to {largest}"
@@ -208,9 +208,3 @@ class PairedWriter(HDF5Writer):
                 f"{name} must not claim {n_units} units for {idces.size} spikes"
             )
         return SpikeTrains.from_pairs(idces, times, int(n_units))
-
-
-def _is_of_matlab(group: h5py.Group, name: str) -> bool:
-    """Return whether MATLAB seems to have written indices: as doubles, or with a mark."""
-    found = h5.vector(group, name)
-    return found.dtype.kind == "f" or "MATLAB_class" in found.attrs

@@ -16,14 +16,14 @@ from spikelab import validate
 from spikelab.errors import FormatError
 from spikelab.formats import h5
 from spikelab.formats.base import FileWriter, Loss, recordings_of
-from spikelab.formats.hdf5.object_writer import check_plain, write_plain
+from spikelab.formats.hdf5.objects import SLICES, ObjectWriter
 from spikelab.formats.hdf5.on_disk import arrays_on_disk, blank, values
-from spikelab.formats.hdf5.parts import SLICES
+from spikelab.formats.hdf5.values import check_storable, write_json
 from spikelab.formats.reading import READS_RAW, build
 from spikelab.spikedata import time_units
-from spikelab.spikedata.data_object import DataObject
+from spikelab.spikedata.data_object import DataObject, data_class
 from spikelab.spikedata.differences import NOT_LOST
-from spikelab.spikedata.spike_trains import BLOCK, CACHED, SpikeTrains, converted
+from spikelab.spikedata.spike_trains import BLOCK, SpikeTrains, converted
 from spikelab.spikedata.spikedata import SpikeData
 from spikelab.spikedata.spikeslicestack import SpikeSliceStack
 
@@ -31,6 +31,8 @@ RAW_NAMES = ("raw_dataset", "raw_time_dataset")
 """The options that name the raw voltages and their times."""
 
 _NAME = attrs.validators.optional(validate.is_dataset_name)
+
+_NO_ENDS = np.zeros(0, np.int64)
 
 
 @attrs.frozen(kw_only=True)
@@ -41,7 +43,7 @@ class HDF5Writer(FileWriter[DataObject]):
     options by their names, ``n_units``, and the window as ``start_time`` and
     ``length_ms``, both float64 in ms. Of a SpikeSliceStack, each slice is such a group,
     ``slices/0``, ``slices/1``, ...; the other classes have no style, see
-    :mod:`spikelab.formats.hdf5.object_writer`.
+    :mod:`spikelab.formats.hdf5.objects`.
 
     Parameters
     ----------
@@ -59,7 +61,7 @@ class HDF5Writer(FileWriter[DataObject]):
     is_exact: ClassVar[bool] = True
     style: ClassVar[str]
     names: ClassVar[tuple[str, ...]]
-    """The options that name what the style writes."""
+    """The options that name what the style writes, that of the times first."""
 
     unit_option: ClassVar[str | None] = None
     """The option that says the time unit of the spike times, ms without one."""
@@ -77,20 +79,12 @@ class HDF5Writer(FileWriter[DataObject]):
 
     def __attrs_post_init__(self) -> None:
         """Check what concerns several options together."""
-        raw = {
-            "raw_dataset": self.raw_dataset,
-            "raw_time_dataset": self.raw_time_dataset,
-        }
+        raw = {name: getattr(self, name) for name in RAW_NAMES}
         raw_unit = self.raw_time_unit if self.raw_dataset else None
         time_units.sampling_rate(self.fs_Hz, self.time_unit, raw_unit)
         if (self.raw_dataset is None) != (self.raw_time_dataset is None):
             raise ValueError(f"{' and '.join(raw)} must be given together, got {raw}")
-        validate.distinct(**dict(zip(self.names, self.named, strict=True)), **raw)
-
-    @property
-    def named(self) -> tuple[str, ...]:
-        """The names of what the style writes."""
-        return tuple([getattr(self, name) for name in self.names])
+        validate.distinct(**{name: getattr(self, name) for name in self.names}, **raw)
 
     @property
     def time_unit(self) -> str:
@@ -115,10 +109,14 @@ class HDF5Writer(FileWriter[DataObject]):
         """Return the spike trains, in ms, that this style left in `group`."""
 
     def _check_format(self, obj: DataObject) -> None:
-        for sd in recordings_of(obj):
+        recordings = recordings_of(obj)
+        for sd in recordings:
             self._check_recording(sd)
         if not isinstance(obj, SpikeData):
-            check_plain(obj)
+            for part in (obj, *recordings):
+                for name, value in part.arguments().items():
+                    if name not in ("train", "spike_stack"):
+                        check_storable(value, f"{data_class(obj).__name__}[{name!r}]")
 
     def _check_recording(self, sd: SpikeData) -> None:
         if self.time_unit == "samples":
@@ -140,25 +138,25 @@ class HDF5Writer(FileWriter[DataObject]):
         return self.raw_dataset is not None and bool(sd.raw_data.size)
 
     def _losses(self, obj: DataObject) -> list[Loss]:
-        recordings = recordings_of(obj)
-        raw = [sd.raw_time for sd in recordings if self._writes_raw(sd)]
-        lost = []
+        recordings, lost = recordings_of(obj), []
         if isinstance(obj, SpikeData):
-            known = {
-                "neuron_attributes": obj.neuron_attributes,
-                "metadata": set(obj.metadata or ()) - set(NOT_LOST),
-            }
-            held = [name for name, values in known.items() if values]
-            lost += [f"{name} (HDF5 styles hold spike trains only)" for name in held]
+            known = dict(obj.metadata or {})
+            if self.fs_Hz is not None and known.get("fs_Hz") == self.fs_Hz:
+                del known["fs_Hz"]  # the file has it as an attribute
+            if obj.neuron_attributes:
+                lost.append("neuron_attributes (HDF5 styles hold spike trains only)")
+            if known.keys() - set(NOT_LOST):
+                lost.append("metadata (HDF5 styles hold spike trains only)")
         if any(sd.raw_data.size and not self._writes_raw(sd) for sd in recordings):
             lost.append("raw data (no raw_dataset was named)")
+        raw = [sd.raw_time for sd in recordings if self._writes_raw(sd)]
         dtypes = sorted({str(times.dtype) for times in raw} - {"float64"})
         lost += [f"raw_time is {dtype} and becomes float64" for dtype in dtypes]
         ms = max(map(self._rounding_ms, recordings), default=0.0)
         if ms >= time_units.NEGLIGIBLE_MS:
             lost.append(f"spike times are rounded by up to {ms:.3g} ms")
-        one_train = [SpikeTrains(np.asarray(t, np.float64), _ENDLESS) for t in raw]
-        moved = [self._moved_ms(train, self.raw_time_unit) for train in one_train]
+        trains = [SpikeTrains(np.asarray(t, np.float64), _NO_ENDS) for t in raw]
+        moved = [self._moved_ms(times, self.raw_time_unit) for times in trains]
         if ms := max(moved, default=0.0):
             lost.append(f"raw_time is rounded by up to {ms:.3g} ms")
         return [Loss((), text) for text in lost]
@@ -172,7 +170,8 @@ class HDF5Writer(FileWriter[DataObject]):
 
     def _carried(self, obj: DataObject) -> DataObject:
         if isinstance(obj, SpikeData):
-            return self._as_read(obj)
+            rate = {} if self.fs_Hz is None else {"fs_Hz": float(self.fs_Hz)}
+            return self._as_read(obj, metadata=rate)
         if not isinstance(obj, SpikeSliceStack):
             return obj
         slices = [
@@ -184,47 +183,36 @@ class HDF5Writer(FileWriter[DataObject]):
         return SpikeSliceStack(**{**obj.arguments(), "spike_stack": slices})
 
     def _as_read(self, sd: SpikeData, **known: Any) -> SpikeData:
-        """Return what the reader makes of a recording: its times are rounded."""
+        """Return a recording with what the file holds of it, its times not rounded."""
         if self._writes_raw(sd):
-            times = np.asarray(sd.raw_time, dtype=np.float64)
             known["raw_data"] = sd.raw_data
-            known["raw_time"] = self._there_and_back(times, self.raw_time_unit)
-        train = self._in_window(self._train_as_read(sd), sd.start_time, sd.length)
-        return SpikeData(train, start_time=sd.start_time, length=sd.length, **known)
+            known["raw_time"] = np.asarray(sd.raw_time, dtype=np.float64)
+        trains = SpikeTrains(sd.spike_trains.flat, sd.spike_trains.ends)
+        return SpikeData(trains, start_time=sd.start_time, length=sd.length, **known)
 
-    def _train_as_read(self, sd: SpikeData) -> SpikeTrains:
-        trains = sd.spike_trains
-        return SpikeTrains(
-            self._there_and_back(trains.flat, self.time_unit), trains.ends
-        )
+    def _atol_ms(self, obj: DataObject) -> float:
+        slack = [0.0]
+        for sd in recordings_of(obj):
+            slack.append(self._slack_ms(sd.spike_trains))
+            if self._writes_raw(sd):
+                largest = max(abs(float(sd.raw_time.min())), float(sd.raw_time.max()))
+                unit = self.raw_time_unit
+                slack.append(time_units.rounding_ms(unit, self.fs_Hz, largest))
+        return max(slack)
 
-    def _there_and_back(
-        self, times_ms: NDArray[np.float64], unit: str
-    ) -> NDArray[np.float64]:
-        """Return times as they come back; those in ms are the same."""
-        if unit == "ms":
-            return times_ms
-        back = blank(len(times_ms), on_disk=True)
-        for start in range(0, len(times_ms), CACHED):
-            part = times_ms[start : start + CACHED]
-            back[start : start + CACHED] = time_units.there_and_back(
-                part, unit, self.fs_Hz
-            )
-        return back
-
-    def _in_window(
-        self, train: SpikeTrains, start_ms: float, length_ms: float
-    ) -> SpikeTrains:
-        """Return the trains without what rounding carried out of the window."""
-        slack = time_units.rounding_ms(self.time_unit, self.fs_Hz, train.largest_ms())
-        return train.moved_into(start_ms, length_ms, slack)
+    def _slack_ms(self, trains: SpikeTrains) -> float:
+        """Return how far a spike can move when it is written and read back."""
+        largest = trains.largest_ms()
+        return time_units.rounding_ms(self.time_unit, self.fs_Hz, largest)
 
     def _write(self, obj: DataObject, staged: Path) -> None:
         with h5.created(staged) as file:
             if isinstance(obj, SpikeData):
                 self._write_group(file, obj)
                 return
-            write_plain(file, obj)
+            apart, name = file.create_group("exact"), data_class(obj).__name__
+            parts = ObjectWriter(apart).write_object(file, obj, name, is_plain=True)
+            write_json(apart, "value", {"class": name, "parts": parts})
             if isinstance(obj, SpikeSliceStack):
                 file.attrs["n_units"] = obj.N
                 slices = file.create_group(SLICES)
@@ -278,14 +266,11 @@ class HDF5Writer(FileWriter[DataObject]):
         """Return a dataset of times in `unit` in ms."""
         found = h5.vector(group, name)
         if unit == "ms" and found.dtype == np.float64:
-            return np.ravel(values(found))
-        if found.ndim == 2 or len(found) <= BLOCK:
-            return time_units.to_ms(np.ravel(found[()]), unit, self.fs_Hz)
-        times = blank(len(found))
-        for start in range(0, len(times), BLOCK):
-            part = slice(start, min(start + BLOCK, len(times)))
-            found.read_direct(times, part, part)
-            time_units.to_ms(times[part], unit, self.fs_Hz, out=times[part])
+            return values(found)
+        times = blank(found.size)
+        for start in range(0, found.size, BLOCK):
+            part = slice(start, start + BLOCK)
+            time_units.to_ms(found[part], unit, self.fs_Hz, out=times[part])
         return times
 
     def read_group(
@@ -296,45 +281,35 @@ class HDF5Writer(FileWriter[DataObject]):
         length_ms: float | None = None,
         **known: Any,
     ) -> SpikeData:
-        """Return the recording that a group holds in this style.
+        """Return the recording that a group with the attributes `recorded` holds.
 
-        Parameters
-        ----------
-        group : h5py.Group
-            The open group.
-        recorded : mapping
-            What its attributes say.
-        start_ms, length_ms : float, optional
-            The recording window, if it is not the one of the attributes.
-        **known
-            Further arguments of :class:`.SpikeData`.
+        The window, if given, goes before that of the attributes; `known` are further
+        arguments of :class:`.SpikeData`.
         """
         for name in ("start_time", "length_ms", "n_units"):
             if isinstance(value := recorded.get(name), str):
                 raise FormatError(f"{name} must be a number, got {value!r:.80}")
         start = recorded.get("start_time") if start_ms is None else start_ms
         length = recorded.get("length_ms") if length_ms is None else length_ms
-        train = self._read_train(group, recorded)
-        n_units = recorded.get("n_units", len(train))
-        if n_units != len(train):
+        trains = self._read_train(group, recorded)
+        n_units = recorded.get("n_units", len(trains))
+        if n_units != len(trains):
             raise FormatError(
                 f"there must be {n_units} units, as the attribute n_units says, "
-                f"got {len(train)}"
+                f"got {len(trains)}"
             )
         if start is None:
-            first, _ = train.extremes()
+            first, _ = trains.extremes()
             # NaN is refused later, with its unit.
             start = first if -math.inf < first < 0 else 0.0
         if length is None:
             length = self._length_ms(group)
         if length is not None:
-            train = self._in_window(train, start, length)
-        raw = self._read_raw(group)
+            trains = trains.moved_into(start, length, self._slack_ms(trains))
         if "n_units" not in recorded and (ids := self._unit_ids(group)):
             known["neuron_attributes"] = [{"unit_id": unit_id} for unit_id in ids]
-        return build(
-            SpikeData, train=train, start_time=start, length=length, **raw, **known
-        )
+        known |= self._read_raw(group)
+        return build(SpikeData, train=trains, start_time=start, length=length, **known)
 
     def _length_ms(self, group: h5py.Group) -> float | None:
         """Return the length of a recording whose file does not record it, if known."""
@@ -344,27 +319,23 @@ class HDF5Writer(FileWriter[DataObject]):
         return []
 
     def _read_raw(self, group: h5py.Group) -> dict[str, NDArray[Any]]:
-        raw_dataset, raw_time = self.raw_dataset, str(self.raw_time_dataset)
-        if raw_dataset is None or not h5.has_member(group, raw_dataset):
+        if self.raw_dataset is None or not h5.has_member(group, self.raw_dataset):
             return {}
-        data = h5.dataset(group, raw_dataset, ndim=(1, 2), empty=True)
+        data = h5.dataset(group, self.raw_dataset, ndim=(1, 2), empty=True)
         if h5.is_empty(data):
             return {}
         if not READS_RAW.get():
             # Arrays of a single zero, whatever their shape.
             raw = np.broadcast_to(np.zeros((), data.dtype), data.shape)
             return {"raw_data": raw, "raw_time": np.broadcast_to(0.0, raw.shape[-1:])}
+        raw_time = str(self.raw_time_dataset)
         times = self._read_times(group, raw_time, self.raw_time_unit)
         return {"raw_data": values(data), "raw_time": times}
 
 
-_ENDLESS = np.zeros(0, np.int64)
-"""The ends of no trains, of times that are converted only."""
-
-
 def read_indices(group: h5py.Group, name: str) -> NDArray[Any]:
     """Return a dataset of integers, or of whole numbers as MATLAB's doubles."""
-    indices = np.ravel(values(h5.vector(group, name)))
+    indices = values(h5.vector(group, name))
     if indices.dtype.kind != "f":
         return indices
     fractions = ~((np.abs(indices) < 2.0**53) & (indices == np.rint(indices)))
