@@ -12,8 +12,8 @@ import attrs
 
 from spikelab.errors import MissingExtraError, TransferError
 from spikelab.storage.local import STAGED_SUFFIX
-from spikelab.storage.store import Entry, Moved, Store, scrubbed
-from spikelab.storage.urls import shown, without_secrets
+from spikelab.storage.store import Entry, Moved
+from spikelab.storage.urls import scrubbed, shown, without_secrets
 
 _FULL_DISK = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
 
@@ -21,45 +21,24 @@ _SECRET = ("key", "secret", "token", "password", "credential", "connection_strin
 
 _TIMES = ("mtime", "LastModified", "last_modified", "updated", "created")
 
-_TAGS = ("ETag", "etag", "md5Hash", "content_md5", *_TIMES)
-
 
 @attrs.frozen
-class FsspecStore(Store):
-    """One place in a file system of fsspec.
-
-    Parameters
-    ----------
-    url : str
-        The URL, without secrets.
-    fs : fsspec.AbstractFileSystem
-        The file system.
-    path : str
-        The place in it.
-    secrets : tuple of str
-        What must not appear in an error.
-    """
+class FsspecStore:
+    """One place in a file system of fsspec, called `path` there."""
 
     url: str
+    """The URL, without secrets."""
+
     fs: Any = attrs.field(repr=False)
     path: str = attrs.field(repr=False)
     secrets: tuple[str, ...] = attrs.field(repr=False)
+    """What must not appear in an error."""
 
     @classmethod
     def at(
         cls, name: str, url: str, storage_options: Mapping[str, Any] | None = None
     ) -> Self:
-        """Return the store for a URL, called `name` in errors.
-
-        Raises
-        ------
-        MissingExtraError
-            If fsspec is not installed.
-        ImportError
-            If the package for this kind of store is not.
-        ValueError
-            If fsspec knows no such scheme.
-        """
+        """Return the store for a URL, called `name` in errors."""
         scheme = url.partition("://")[0].lower()
         try:
             import fsspec
@@ -85,7 +64,7 @@ class FsspecStore(Store):
         return cls(without_secrets(url), fs, path, hidden)
 
     @property
-    def is_web(self) -> bool:  # type: ignore[override] # of a frozen class
+    def is_web(self) -> bool:
         """Whether it is an address of the web, which can only be read."""
         return self.path.startswith(("http://", "https://"))
 
@@ -130,38 +109,29 @@ class FsspecStore(Store):
             is_folder = self.url.endswith("/") and not self.is_web
             if info["type"] != "file" or is_folder:
                 raise FileNotFoundError
-        entry = _entry(info)
-        if self.is_web and entry.size > count and not self._sends_ranges(entry.size):
-            return b"", entry
-        return self.read(0, min(count, entry.size)), entry
+            entry = _entry(info)
+            if self.is_web and entry.size > count:
+                with self.fs.open(self.path, size=entry.size) as file:
+                    try:
+                        file.seek(entry.size - 1)
+                        file.read(1)
+                    except ValueError:  # the server sends no ranges
+                        return b"", entry
+        return self.read(0, min(count, entry.size), entry.tag), entry
 
-    def _sends_ranges(self, size: int) -> bool:
-        """Return whether a server of the web sends the last byte alone."""
-        with self._errors("read"), self.fs.open(self.path, size=size) as file:
-            try:
-                file.seek(size - 1)
-                return len(file.read(1)) == 1
-            except ValueError:
-                return False
-
-    def read(self, start: int, stop: int, tag: Any = None) -> bytes:
+    def read(self, start: int, stop: int, tag: Any) -> bytes:
         """Return a range of bytes of the file."""
         with self._errors("read"):
             return bytes(self.fs.cat_file(self.path, start=start, end=stop))
 
-    def download(
-        self, path: Path, *, tag: Any = None, moved: Moved | None = None
-    ) -> str | None:
-        """Read the file to a local one; it has no mark."""
+    def download(self, path: Path, moved: Moved | None = None) -> None:
+        """Read the file to a local one."""
         with self._errors("read"):
             self.fs.get_file(self.path, str(path))
         if moved is not None:
             moved(path.stat().st_size)
-        return None
 
-    def upload(
-        self, path: Path, *, mark: str | None = None, moved: Moved | None = None
-    ) -> Any:
+    def upload(self, path: Path, moved: Moved | None = None) -> None:
         """Write a local file under a temporary name, and rename it."""
         folder, _, last = self.path.rpartition("/")
         staged = f"{folder}/.{last[:40]}.{secrets.token_hex(6)}{STAGED_SUFFIX}"
@@ -211,8 +181,5 @@ def _entry(info: Mapping[str, Any]) -> Entry:
             modified = datetime.fromisoformat(modified)
         elif isinstance(modified, int | float):
             modified = datetime.fromtimestamp(modified, UTC)
-    return Entry(
-        int(info.get("size") or 0),
-        tuple(str(info.get(tag)) for tag in _TAGS),
-        modified if isinstance(modified, datetime) else None,
-    )
+    known = modified if isinstance(modified, datetime) else None
+    return Entry(int(info.get("size") or 0), repr(info), known)

@@ -16,9 +16,12 @@ from pathlib import Path
 
 from spikelab import validate
 from spikelab.errors import IncompleteExportError
-from spikelab.storage import manifest as manifests
-from spikelab.storage.manifest import MANIFEST
-from spikelab.storage.urls import is_url, shown
+from spikelab.storage.manifest import (
+    MANIFEST,
+    load_manifest,
+    replaced_entries,
+    write_incomplete,
+)
 
 try:
     import fcntl
@@ -31,8 +34,13 @@ STAGED_SUFFIX = ".spikelab-tmp"
 _SHOWN = 8
 """Number of names in an error."""
 
+StrPath = str | os.PathLike[str]
 
-def resolved(name: str, target: str | os.PathLike[str]) -> Path:
+Check = Callable[[Path], Iterable[str]] | None
+"""Returns what an export onto a path would destroy."""
+
+
+def resolved(name: str, target: StrPath) -> Path:
     """Return the local file or folder that `target` (called `name` in errors) names.
 
     ``~`` is the home folder. Symbolic links are followed, so that an export through a
@@ -41,17 +49,12 @@ def resolved(name: str, target: str | os.PathLike[str]) -> Path:
     if not isinstance(target, str | os.PathLike):
         raise TypeError(f"{name} must be a path, got {target!r}")
     text = os.fspath(target)
-    if not text or "\0" in text:
-        raise ValueError(f"{name} must not be empty nor hold NUL, got {text!r}")
-    if is_url(target, name):
-        raise ValueError(f"{name} must be a local path, got {shown(target)}")
-    path = Path(os.path.realpath(os.path.expanduser(text)))  # noqa: PTH111 # "~nobody"
-    if path.is_symlink():
-        raise OSError(errno.ELOOP, f"{name} must not be a link to itself", text)
-    return path
+    if not text:
+        raise ValueError(f"{name} must not be empty")
+    return Path(os.path.realpath(os.path.expanduser(text)))  # noqa: PTH111 # "~nobody"
 
 
-def refuse_loss(target: str | os.PathLike[str], names: Iterable[str]) -> None:
+def refuse_loss(target: StrPath, names: Iterable[str]) -> None:
     """Raise FileExistsError that names what an export onto `target` would destroy."""
     if found := list(names):
         more = f" and {len(found) - _SHOWN} more" * (len(found) > _SHOWN)
@@ -62,7 +65,7 @@ def refuse_loss(target: str | os.PathLike[str], names: Iterable[str]) -> None:
 
 
 @contextlib.contextmanager
-def naming(target: str | os.PathLike[str]) -> Iterator[None]:
+def naming(target: StrPath) -> Iterator[None]:
     """Let an operating-system error in the block name `target`.
 
     A failed write names no file, and a temporary name tells the user nothing.
@@ -79,27 +82,17 @@ def naming(target: str | os.PathLike[str]) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def unchanged(source: str | os.PathLike[str], name: str) -> Iterator[Path]:
-    """Yield the path of `source`, called `name` in errors, for reading.
-
-    Raises
-    ------
-    FileNotFoundError
-        If there is no such file or folder.
-    IsADirectoryError
-        If it is a folder, and `name` says that it must be a file.
-    IncompleteExportError
-        If a folder was exported again while the block read it.
-    """
+def unchanged(source: StrPath, name: str) -> Iterator[Path]:
+    """Yield the path of `source`; raise if a folder is exported again meanwhile."""
     path = resolved(name, source)
     if not path.exists():
         raise FileNotFoundError(errno.ENOENT, "no such file or folder", str(source))
-    if name == "filepath" and path.is_dir():
-        raise IsADirectoryError(f"filepath must name a file, got a folder: {source}")
     if not path.is_dir():
         validate.regular_file(path)
         yield path
         return
+    if name == "filepath":
+        raise IsADirectoryError(f"filepath must name a file, got a folder: {source}")
     before, failed = _identity(path / MANIFEST), None
     try:
         yield path
@@ -122,27 +115,19 @@ def _identity(file: Path) -> tuple[int, ...]:
     return status.st_ino, status.st_size, status.st_mtime_ns
 
 
-def local_target(target: str | os.PathLike[str], *, is_folder: bool) -> Path:
-    """Return the path of a local target, or raise if something else lies there."""
-    path = resolved("folder" if is_folder else "filepath", target)
-    if is_folder and path.exists() and not path.is_dir():
-        text = "folder must name a folder, got a file"
-        raise NotADirectoryError(errno.ENOTDIR, text, str(target))
-    if not is_folder:
-        if path.is_dir() or os.fspath(target).endswith(("/", os.sep)):
-            text = "filepath must name a file, got a folder"
-            raise IsADirectoryError(errno.EISDIR, text, str(target))
-        if path.exists() and not path.is_file():
-            text = "filepath must name a regular file, got a device or pipe"
-            raise OSError(errno.EINVAL, text, str(target))
-        _check_writable(path)
-    return path
-
-
 @contextlib.contextmanager
-def staged_file(path: Path, check: Callable[[], None]) -> Iterator[Path]:
-    """Yield a staged file, and rename it to `path`; `check` may refuse it before."""
-    check()
+def staged_file(target: StrPath, lost: Check) -> Iterator[Path]:
+    """Yield a staged file, and rename it to `target`, unless something would be lost."""
+    path = resolved("filepath", target)
+    if path.is_dir() or os.fspath(target).endswith(("/", os.sep)):
+        text = "filepath must name a file, got a folder"
+        raise IsADirectoryError(errno.EISDIR, text, os.fspath(target))
+    if path.exists() and not path.is_file():
+        text = "filepath must name a regular file, got a device or pipe"
+        raise OSError(errno.EINVAL, text, os.fspath(target))
+    _check_writable(path)
+    if lost is not None:
+        refuse_loss(target, lost(path))
     with _new_folders(path.parent):
         staged = _staging_path(path)
         try:
@@ -160,15 +145,20 @@ def staged_file(path: Path, check: Callable[[], None]) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def staged_folder(
-    path: Path, check: Callable[[], None], conflicting: Sequence[str], overwrite: bool
+    target: StrPath, lost: Check, conflicting: Sequence[str], overwrite: bool
 ) -> Iterator[Path]:
-    """Yield a staged folder, and rename it, or its entries, to `path`.
+    """Yield a staged folder, and rename it, or its entries, to `target`.
 
-    `check` may refuse it, while no other export changes the folder.
+    No other export changes the folder meanwhile.
     """
+    path = resolved("folder", target)
     is_new = not path.exists()
+    if not is_new and not path.is_dir():
+        text = "folder must name a folder, got a file"
+        raise NotADirectoryError(errno.ENOTDIR, text, os.fspath(target))
     with _new_folders(path.parent), _locked(path):
-        check()
+        if lost is not None:
+            refuse_loss(target, lost(path))
         staged = _staging_path(path)
         try:
             staged.mkdir()
@@ -195,12 +185,32 @@ def _staging_path(path: Path) -> Path:
 
 
 @contextlib.contextmanager
+def _new_folders(parent: Path) -> Iterator[None]:
+    """Make missing folders for the block, and remove them again if it fails."""
+    missing = []
+    while not parent.exists():
+        missing.append(parent)
+        parent = parent.parent
+    if not parent.is_dir():
+        text = "the target's parent must be a folder, got a file"
+        raise NotADirectoryError(errno.ENOTDIR, text, str(parent))
+    try:
+        for folder in reversed(missing):
+            folder.mkdir(exist_ok=True)
+        yield
+    except BaseException:
+        for folder in missing:
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+        raise
+
+
+@contextlib.contextmanager
 def _locked(folder: Path) -> Iterator[None]:
     """Refuse other exports into a folder that exists while the block runs."""
-    try:
-        descriptor = None if fcntl is None else os.open(folder, os.O_RDONLY)
-    except OSError:  # it does not exist, or may be written but not read
-        descriptor = None
+    descriptor = None
+    with contextlib.suppress(OSError):  # not there yet, or to be written but not read
+        descriptor = os.open(folder, os.O_RDONLY) if fcntl is not None else None
     if descriptor is None:
         yield
         return
@@ -224,53 +234,46 @@ def _locked(folder: Path) -> Iterator[None]:
 def _replace_entries(
     staged: Path, path: Path, conflicting: Sequence[str], overwrite: bool
 ) -> None:
-    """Exchange the entries of the earlier export in `path` for the staged ones."""
-    manifest = manifests.load_manifest(path)
-    in_manifest = set(manifest["files"]) if manifest else None
+    """Exchange the entries of the earlier export in `path` for the staged ones.
+
+    While that lasts, the manifest says that the folder is incomplete. If a rename
+    fails, all is put back.
+    """
+    old_manifest = load_manifest(path)
+    listed = set(old_manifest["files"]) if old_manifest else None
     existing, new = ({entry.name for entry in f.iterdir()} for f in (path, staged))
-    old = manifests.replaced_entries(
-        str(path), existing, new, in_manifest, conflicting, overwrite
-    )
+    old = replaced_entries(str(path), existing, new, listed, conflicting, overwrite)
     for name in (*old, MANIFEST):
         for entry in (path / name, *(path / name).rglob("*")):
             _check_writable(entry)
     for entry in staged.rglob("*"):
         _keep_permissions(path / entry.relative_to(staged), entry)
-    incomplete, backup = staged / f"incomplete-{MANIFEST}", _staging_path(path)
-    manifests.write_incomplete(incomplete, (in_manifest or set()) | new - {MANIFEST})
+    new.remove(MANIFEST)
+    incomplete = staged / f"incomplete-{MANIFEST}"
+    write_incomplete(incomplete, (listed or set()) | new)
     _flush(incomplete)
-    moves = [(path / n, backup / n) for n in sorted(old)]
-    moves += [(staged / n, path / n) for n in sorted(new - {MANIFEST})]
+    manifest, backup = path / MANIFEST, _staging_path(path)
+    moves = [(path / name, backup / name) for name in sorted(old)]
+    moves += [(staged / name, path / name) for name in sorted(new)]
     backup.mkdir()
     try:
-        with contextlib.suppress(FileNotFoundError):
-            shutil.copy2(path / MANIFEST, backup / MANIFEST)
-    except BaseException:
-        _remove(backup)
-        raise
-    _exchange(path, staged, backup, moves)
-
-
-def _exchange(
-    path: Path, staged: Path, backup: Path, moves: list[tuple[Path, Path]]
-) -> None:
-    """Make the moves between an incomplete and a complete manifest, or undo them."""
-    try:
-        os.replace(staged / f"incomplete-{MANIFEST}", path / MANIFEST)
+        if old_manifest is not None:
+            shutil.copy2(manifest, backup)
+        os.replace(incomplete, manifest)
         _flush(path)
         for source, target in moves:
             os.replace(source, target)
         _flush(path)
-        os.replace(staged / MANIFEST, path / MANIFEST)
+        os.replace(staged / MANIFEST, manifest)
     except BaseException:
         # If this fails too, the backup stays: the earlier export is in it.
         for source, target in reversed(moves):
             if os.path.lexists(target) and not os.path.lexists(source):
                 os.replace(target, source)
-        if (backup / MANIFEST).exists():
-            os.replace(backup / MANIFEST, path / MANIFEST)
-        else:
-            (path / MANIFEST).unlink(missing_ok=True)
+        if old_manifest is None:
+            manifest.unlink(missing_ok=True)
+        elif (backup / MANIFEST).exists():
+            os.replace(backup / MANIFEST, manifest)
         _remove(backup)
         raise
     _flush(path)
@@ -296,25 +299,6 @@ def _keep_permissions(old: Path, new: Path) -> None:
     """Give a staged file or folder the permissions of what it will replace."""
     if old.exists():
         new.chmod(stat.S_IMODE(old.stat().st_mode))
-
-
-@contextlib.contextmanager
-def _new_folders(parent: Path) -> Iterator[None]:
-    """Make missing folders for the block, and remove them again if it fails."""
-    missing = [folder for folder in (parent, *parent.parents) if not folder.exists()]
-    existing = missing[-1].parent if missing else parent
-    if not existing.is_dir():
-        text = "the target's parent must be a folder, got a file"
-        raise NotADirectoryError(errno.ENOTDIR, text, str(existing))
-    try:
-        for folder in reversed(missing):
-            folder.mkdir(exist_ok=True)
-        yield
-    except BaseException:
-        for folder in missing:
-            with contextlib.suppress(OSError):
-                folder.rmdir()
-        raise
 
 
 def _flush(path: Path) -> None:

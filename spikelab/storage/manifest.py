@@ -4,7 +4,6 @@ import errno
 import fnmatch
 import json
 from collections.abc import Iterable
-from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import Any
 
@@ -20,33 +19,20 @@ _PLAIN = {"spike_times.npy", "spike_clusters.npy"}
 
 def replaced_entries(
     folder: str,
-    existing: Iterable[str],
-    new: Iterable[str],
-    in_manifest: AbstractSet[str] | None,
+    existing: set[str],
+    new: set[str],
+    in_manifest: set[str] | None,
     patterns: Iterable[str],
     overwrite: bool,
 ) -> set[str]:
-    """Return which entries of a folder an export replaces or removes.
+    """Return which of the `existing` entries of a folder an export replaces or removes.
 
-    Parameters
-    ----------
-    folder : str
-        The folder, for the error.
-    existing, new : iterable of str
-        Entries of the folder, and of the export.
-    in_manifest : set of str, optional
-        What the manifest of an earlier export lists; None if there is none.
-    patterns : iterable of str
-        What programs would read together with the exported entries.
-    overwrite : bool
-        Replace what belongs to another program, too.
-
-    Raises
-    ------
-    FileExistsError
-        If one of them belongs to another program; the message lists those.
+    Those that have the name of a `new` one, those that the manifest of an
+    earlier export lists (None if there is none), and what `patterns` match, since
+    programs would read it together with the export. If one of them belongs to another
+    program, FileExistsError is raised, unless `overwrite` is set.
     """
-    names = set(existing) - {MANIFEST}
+    names = existing - {MANIFEST}
     conflicting = {n for pattern in patterns for n in fnmatch.filter(names, pattern)}
     found = names & {*new, *conflicting, *(in_manifest or ())}
     own = _PLAIN if in_manifest is None else in_manifest | conflicting
@@ -66,28 +52,26 @@ def write_manifest(folder: Path, about: dict[str, Any]) -> None:
     _write_json(folder / MANIFEST, {**about, "complete": True, "files": entries})
 
 
-def write_incomplete(file: Path, names: Iterable[str] = ()) -> None:
-    """Write, as `file`, the manifest of a folder that is being changed.
-
-    `names` are the entries that belong to the export before or after.
-    """
+def write_incomplete(file: Path, names: Iterable[str]) -> None:
+    """Write the manifest of a folder that is being changed, with all old and new names."""
     _write_json(file, {"complete": False, "files": sorted(names)})
+
+
+def _write_json(file: Path, value: dict[str, Any]) -> None:
+    # A line for each member: json is ten times as fast without an indent of its own.
+    lines = [f"  {json.dumps(name)}: {json.dumps(v)}" for name, v in value.items()]
+    file.write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
 
 
 def read_manifest(folder: Path) -> dict[str, Any] | None:
     """Return the manifest of an exported folder, None if it has none.
 
-    Raises
-    ------
-    IncompleteExportError
-        If an export into the folder was interrupted, or a listed file is gone.
-    FormatError
-        If the manifest is not one that spikelab wrote.
+    Raises IncompleteExportError if an export was interrupted, or a listed file is gone.
     """
     manifest = load_manifest(folder)
     if manifest is None:
         return None
-    if manifest["complete"] is not True:
+    if not manifest["complete"]:
         raise IncompleteExportError(
             f"{folder} is incomplete: an export into it was interrupted; export again"
         )
@@ -101,7 +85,6 @@ def read_manifest(folder: Path) -> dict[str, Any] | None:
 
 def load_manifest(folder: Path) -> dict[str, Any] | None:
     """Return the manifest of a folder, complete or not, None if it has none."""
-    validate.regular_file(folder / MANIFEST)
     try:
         manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
         complete, names = manifest["complete"], manifest["files"]
@@ -116,9 +99,3 @@ def load_manifest(folder: Path) -> dict[str, Any] | None:
             f"{folder / MANIFEST} is not a spikelab manifest: {error}"
         ) from error
     return dict(manifest)
-
-
-def _write_json(file: Path, value: dict[str, Any]) -> None:
-    # A line for each member: json is ten times as fast without an indent of its own.
-    lines = [f"  {json.dumps(name)}: {json.dumps(v)}" for name, v in value.items()]
-    file.write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")

@@ -18,35 +18,19 @@ class RemoteFile(io.RawIOBase):
     """A remote file for reading at any position, as ``h5py.File`` takes it.
 
     Blocks that are read one after the other are fetched in ever larger pieces, up to
-    8 MiB; the 64 MiB that were used last are kept.
-
-    Parameters
-    ----------
-    url : str
-        The URL, without secrets.
-    size : int
-        Bytes of the file.
-    fetch : callable
-        Returns the bytes from one position to another.
-    beginning : bytes
-        The first bytes of the file, which were fetched already.
-
-    Attributes
-    ----------
-    error : Exception or None
-        The first failure. The HDF5 library reports only that there was one.
+    8 MiB; the 64 MiB that were used last are kept. `fetch` returns the bytes from one
+    position to another, `beginning` are those that were fetched already. `error` is the
+    first failure, of which the HDF5 library reports only that there was one.
     """
 
     def __init__(
         self, url: str, size: int, fetch: Callable[[int, int], bytes], beginning: bytes
     ) -> None:
         super().__init__()
-        self.url, self.size = url, size
+        self.url, self.size, self._fetch = url, size, fetch
         self.error: Exception | None = None
-        self._fetch = fetch
         self._position = 0
-        self._blocks: dict[int, bytes] = {}
-        """Blocks by number, the one that was used last at the end."""
+        self._blocks: dict[int, bytes] = {}  # the one that was used last at the end
         self._next, self._ahead = -1, 1
         n_bytes = len(beginning)
         whole = n_bytes if n_bytes == size else n_bytes - n_bytes % _BLOCK
@@ -55,16 +39,13 @@ class RemoteFile(io.RawIOBase):
     def __fspath__(self) -> str:
         return self.url
 
-    def __repr__(self) -> str:
-        return self.url
+    __repr__ = __fspath__
 
     def readable(self) -> bool:
         """Return True."""
         return True
 
-    def seekable(self) -> bool:
-        """Return True."""
-        return True
+    seekable = readable
 
     def tell(self) -> int:
         """Return the position of the next read."""
@@ -78,8 +59,7 @@ class RemoteFile(io.RawIOBase):
 
     def readinto(self, buffer: Any) -> int:
         """Fill a buffer, short of it only at the end of the file."""
-        view = memoryview(buffer).cast("B")
-        start = self._position
+        view, start = memoryview(buffer).cast("B"), self._position
         stop = min(start + len(view), self.size)
         while self._position < stop:
             number, inside = divmod(self._position, _BLOCK)
@@ -94,9 +74,8 @@ class RemoteFile(io.RawIOBase):
         """Return a block, which is fetched together with those up to `last`."""
         if number not in self._blocks:
             self._ahead = 2 * self._ahead if number == self._next else 1
-            self._next = number + min(
-                max(last - number + 1, self._ahead), _MOST_FETCHED
-            )
+            count = min(max(last - number + 1, self._ahead), _MOST_FETCHED)
+            self._next = number + count
             start, stop = number * _BLOCK, min(self._next * _BLOCK, self.size)
             try:
                 data = self._fetch(start, stop)

@@ -1,6 +1,5 @@
 """The URLs of files and folders that are not on the local disk."""
 
-import os
 import re
 from typing import Any
 from urllib.parse import unquote
@@ -45,17 +44,6 @@ class Location:
         return attrs.evolve(self, key=f"{self.key}{slash}{name}")
 
 
-def without_secrets(url: Any) -> str:
-    """Return a URL without user, password and signature."""
-    text = re.sub(r"//\S*@", "//***@", str(url))
-    return re.sub(r"\?.*", "?***", text, flags=re.DOTALL)
-
-
-def shown(url: Any) -> str:
-    """Return how an error shows a URL: in quotes, without secrets."""
-    return repr(without_secrets(url))
-
-
 def is_s3_url(url: Any) -> bool:
     """Return whether `url` names something in S3.
 
@@ -76,7 +64,7 @@ def is_s3_url(url: Any) -> bool:
     >>> is_s3_url("s3://bucket/cells.nwb"), is_s3_url("cells.nwb")
     (True, False)
     """
-    return isinstance(url, str) and _location(url) is not None
+    return _location(url) is not None
 
 
 def parse_s3_url(url: str) -> tuple[str, str]:
@@ -108,48 +96,48 @@ def parse_s3_url(url: str) -> tuple[str, str]:
 
 
 def located(url: Any) -> Location:
-    """Return the bucket and key of an S3 URL; the key may be empty.
-
-    Raises
-    ------
-    ValueError
-        If it is not an S3 URL.
-    """
-    found = _location(url) if isinstance(url, str) else None
+    """Return bucket and key of an S3 URL, or raise ValueError; the key may be empty."""
+    found = _location(url)
     if found is None:
         raise ValueError(f"url must be an S3 URL (s3://bucket/key), got {shown(url)}")
     return found
 
 
-def is_url(target: str | os.PathLike[str], name: str = "filepath") -> bool:
-    """Return whether `target` is a URL.
+def _location(url: Any) -> Location | None:
+    if not isinstance(url, str):
+        return None
+    if found := _S3.fullmatch(url):
+        return Location(found["bucket"], found["key"] or "")
+    if not (found := _AMAZON.fullmatch(url)):
+        return None
+    bucket, path = found["bucket"], unquote(found["path"] or "")
+    if bucket is None:
+        bucket, _, path = path.partition("/")
+    is_bucket = re.fullmatch(_BUCKET, bucket) is not None
+    return Location(bucket, path, found["region"]) if is_bucket else None
 
-    Raises
-    ------
-    ValueError
-        If it is one that cannot be used; it is called `name` then.
-    """
-    is_path = isinstance(target, str | os.PathLike)
-    return is_path and ":/" in str(target) and scheme_of(name, target) is not None
+
+def is_url(target: Any, name: str = "filepath") -> bool:
+    """Return whether `target` is a URL; see :func:`scheme_of`."""
+    return scheme_of(target, name) is not None
 
 
-def scheme_of(name: str, target: str | os.PathLike[str]) -> str | None:
+def scheme_of(target: Any, name: str = "filepath") -> str | None:
     """Return the scheme of a URL, ``s3`` for all forms of S3, None for a local path.
 
     Raises
     ------
     ValueError
-        If `target`, called `name` in errors, is not a URL that can be used. Written as
+        If `target`, called `name` in errors, is a URL that cannot be used. Written as
         a file, it would end up in a folder called ``https:``.
     """
-    text = os.fspath(target)
-    found = _ANY_SCHEME.match(text) if isinstance(text, str) else None
+    text = str(target)
+    found = _ANY_SCHEME.match(text) if ":/" in text else None
     if found is None:
         return None
     scheme = found["scheme"].lower()
-    problem = ""
     if "://" not in text:
-        if not isinstance(target, os.PathLike) or scheme not in _NO_FOLDERS:
+        if isinstance(target, str) or scheme not in _NO_FOLDERS:
             return None
         problem = "be an S3 URL, or any other, as a string, not as a Path"
     elif is_s3_url(text):
@@ -158,19 +146,25 @@ def scheme_of(name: str, target: str | os.PathLike[str]) -> str | None:
         problem = "name a bucket of 3 to 63 letters, digits, dots and dashes"
     elif "@" in text.partition("://")[2].partition("?")[0]:
         problem = "not hold a user or password (give them as storage_options)"
-    if problem:
-        raise ValueError(f"{name} must {problem}, got {shown(text)}")
-    return scheme
+    else:
+        return scheme
+    raise ValueError(f"{name} must {problem}, got {shown(text)}")
 
 
-def _location(url: str) -> Location | None:
-    if found := _S3.fullmatch(url):
-        return Location(found["bucket"], found["key"] or "")
-    if not (found := _AMAZON.fullmatch(url)):
-        return None
-    bucket, path = found["bucket"], unquote(found["path"] or "")
-    if bucket is None:
-        bucket, _, path = path.partition("/")
-    if not re.fullmatch(_BUCKET, bucket):
-        return None
-    return Location(bucket, path, found["region"])
+def without_secrets(url: Any) -> str:
+    """Return a URL without user, password and signature."""
+    text = re.sub(r"//\S*@", "//***@", str(url))
+    return re.sub(r"\?.*", "?***", text, flags=re.DOTALL)
+
+
+def shown(url: Any) -> str:
+    """Return how an error shows a URL: in quotes, without secrets."""
+    return repr(without_secrets(url))
+
+
+def scrubbed(secrets: tuple[str, ...], text: str) -> str:
+    """Return an error text in one line, without secrets, users and signatures."""
+    for secret in secrets:
+        text = text.replace(secret, "***")
+    text = re.sub(r"(//.*|\S*)@", r"***@", " ".join(text.split()))
+    return re.sub(r"\?[^\s\"']*", "?***", text)

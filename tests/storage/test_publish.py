@@ -536,11 +536,6 @@ class TestPaths:
         with local_copy(Path("~/lab/a.h5")) as path:
             assert path == tmp_path / "home/lab/a.h5"
 
-    def test_a_url_is_no_local_path(self):
-        """What takes paths only refuses it."""
-        with pytest.raises(ValueError, match="report must be a local path, got 's3:"):
-            local.resolved("report", "s3://bucket/rows.csv")
-
     def test_colons_and_slashes_in_local_names(self, tmp_path, monkeypatch):
         """A folder may be called like the drive of another system."""
         monkeypatch.chdir(tmp_path)

@@ -45,7 +45,7 @@ def remote_changes(remote: RemoteFolder, conflicting: Sequence[str]) -> list[str
 
     Of large files only the clusters are downloaded: of the others the size counts.
     """
-    if remote.in_manifest is None or remote.is_untouched:
+    if remote.in_manifest is None:
         return []
     with tempfile.TemporaryDirectory(prefix="spikelab-") as name:
         folder = Path(name).resolve()
