@@ -14,7 +14,7 @@ from spikelab.errors import FormatError, LossError, VerificationError, warn
 from spikelab.formats.protect import would_be_lost
 from spikelab.registry import FORMATS
 from spikelab.spikedata.data_object import DataObject, data_class
-from spikelab.spikedata.differences import Difference, compare
+from spikelab.spikedata.differences import compare
 from spikelab.spikedata.plain import without_units
 from spikelab.spikedata.spikedata import SpikeData
 from spikelab.spikedata.spikeslicestack import SpikeSliceStack
@@ -45,10 +45,6 @@ class Loss:
 
     path: tuple[Any, ...]
     text: str = ""
-
-    def explains(self, difference: Difference) -> bool:
-        """Return whether the loss is the reason of a difference."""
-        return difference.path[: len(self.path)] == self.path
 
 
 @attrs.frozen(kw_only=True)
@@ -161,7 +157,7 @@ class Writer(abc.ABC, Generic[R, P]):
         >>> sd = SpikeData([[12.5, 430.0], []], length=1000.0)
         >>> PhyWriter(fs_Hz=30_000).check(sd)
         """
-        self._checked_losses(obj, *self._checked(obj))
+        self._checked_losses(obj, *self._checked(obj), None)
 
     def losses(self, obj: DataObject) -> list[str]:
         """Return, in words, what the format will not carry for this object.
@@ -185,20 +181,35 @@ class Writer(abc.ABC, Generic[R, P]):
         losses = self._all_losses(obj, *self._checked(obj))
         return [loss.text for loss in losses if loss.text]
 
+    def _checked(self, obj: DataObject) -> tuple[P, list[str]]:
+        """Return the plan for a valid object, and which units of measurement it lacks."""
+        cls = data_class(obj)
+        has_spikes = issubclass(cls, SpikeData | SpikeSliceStack)
+        if not has_spikes and FORMATS[self.method.removeprefix("to_")].spikes_only:
+            methods = [f"to_{f.name}" for f in FORMATS.values() if not f.spikes_only]
+            raise TypeError(
+                f"{self.method} has no meaning for a {cls.__name__}; "
+                f"a {cls.__name__} can be exported with {', '.join(methods)}"
+            )
+        obj.check()
+        if not self.keeps_masks:
+            slices = recordings_of(obj) if isinstance(obj, SpikeSliceStack) else []
+            for part in (obj, *slices):
+                for name, value in part.arguments().items():
+                    validate.unmasked(name, value)
+        obj, left_out = (obj, []) if self.keeps_units else without_units(obj)
+        self._check_format(obj)
+        return self._prepared(obj), left_out
+
     def _checked_losses(
-        self,
-        obj: DataObject,
-        plan: P,
-        left_out: list[str],
-        on_losses: OnLosses | None = None,
+        self, obj: DataObject, plan: P, left_out: list[str], on_losses: OnLosses | None
     ) -> list[Loss]:
-        """Warn of oddities, and return the losses if they are needed."""
+        """Warn of oddities, and return the losses that may explain differences."""
         for caution in self._cautions(plan):
             warn(caution)
         if left_out:
             warn(f"{self.method} leaves out {'; '.join(left_out)}")
-        are_needed = self.strict or on_losses or (self.verify and not self.is_exact)
-        if not are_needed:
+        if not (self.strict or on_losses or (self.verify and not self.is_exact)):
             return []
         losses = self._all_losses(obj, plan, left_out)
         texts = [loss.text for loss in losses if loss.text]
@@ -210,24 +221,20 @@ class Writer(abc.ABC, Generic[R, P]):
             )
         return [] if self.is_exact else losses
 
-    def _checked(self, obj: DataObject) -> tuple[P, list[str]]:
-        """Return the plan for a valid object, and which units of measurement it lacks."""
-        check_class(obj, self.method)
-        obj.check()
-        if not self.keeps_masks:
-            slices = recordings_of(obj) if isinstance(obj, SpikeSliceStack) else []
-            for part in (obj, *slices):
-                for name, value in part.arguments().items():
-                    validate.unmasked(name, value)
-        left_out: list[str] = []
-        if not self.keeps_units:
-            obj, left_out = without_units(obj)
-        self._check_format(obj)
-        return self._prepared(obj), left_out
-
     def _all_losses(self, obj: DataObject, plan: P, left_out: list[str]) -> list[Loss]:
+        """Return what of the plan, of the class and of the units is lost."""
+        cls = data_class(obj)
+        about = f"of the object (a {cls.__name__} has none of this name)"
+        added = vars(obj).keys() - {*cls.FIELDS.values(), "N"}
+        names = sorted(map(str, added))
+        lost = [Loss((name,), f"attribute {name!r} {about}") for name in names]
+        if type(obj) is not cls:
+            text = (
+                f"that it is a {type(obj).__name__} (it comes back as a {cls.__name__})"
+            )
+            lost.append(Loss(("class",), text))
         units = [Loss(("unit",), text) for text in left_out]
-        return self._losses(plan) + _losses_of_class(obj) + units
+        return self._losses(plan) + lost + units
 
     def _publish(self, plan: P, target: StrPath, losses: list[Loss]) -> None:
         """Write the file or folder, verify it, and put it in place."""
@@ -236,13 +243,31 @@ class Writer(abc.ABC, Generic[R, P]):
             if self.verify:
                 self._verify(plan, losses, lambda: self._read(staged))
 
+    def _published(self, target: StrPath) -> AbstractContextManager[Path]:
+        """Return a context that gives a path to write to and puts it in place."""
+        return publish(
+            target,
+            self.storage_options,
+            folder=self.is_folder,
+            conflicting=self.conflicting,
+            overwrite=self.overwrite,
+            lost=self._would_be_lost,
+            progress=self.progress,
+        )
+
     def _verify(
         self, plan: P, losses: list[Loss], read: Callable[[], DataObject]
     ) -> None:
         """Raise VerificationError if what is read back differs beyond the losses."""
+        paths = [loss.path for loss in losses]
         try:
-            found = compare(self._carried(plan), read(), atol_ms=self._atol_ms(plan))
-            wrong = [d.text for d in found if not any(x.explains(d) for x in losses)]
+            wrong = [
+                difference.text
+                for difference in compare(
+                    self._carried(plan), read(), atol_ms=self._atol_ms(plan)
+                )
+                if not any(difference.path[: len(path)] == path for path in paths)
+            ]
         except FormatError as error:
             wrong = [f"it cannot be read: {error}"]
         except RecursionError:
@@ -272,18 +297,6 @@ class Writer(abc.ABC, Generic[R, P]):
         """Return how far the format may move a time, in ms."""
         return 0.0
 
-    def _published(self, target: StrPath) -> AbstractContextManager[Path]:
-        """Return a context that gives a path to write to and puts it in place."""
-        return publish(
-            target,
-            self.storage_options,
-            folder=self.is_folder,
-            conflicting=self.conflicting,
-            overwrite=self.overwrite,
-            lost=self._would_be_lost,
-            progress=self.progress,
-        )
-
     def _would_be_lost(self, existing: Existing) -> list[str]:
         """Return what a target holds that no export wrote, in words."""
         return [] if isinstance(existing, RemoteFolder) else would_be_lost(existing)
@@ -312,40 +325,8 @@ class FileWriter(Writer[str, P]):
         return os.fspath(target)
 
 
-def check_class(obj: object, method: str) -> None:
-    """Raise TypeError if an export method has no meaning for an object."""
-    cls = data_class(obj)
-    has_spikes = issubclass(cls, SpikeData | SpikeSliceStack)
-    if FORMATS[method.removeprefix("to_")].spikes_only and not has_spikes:
-        methods = [f"to_{f.name}" for f in FORMATS.values() if not f.spikes_only]
-        raise TypeError(
-            f"{method} has no meaning for a {cls.__name__}; "
-            f"a {cls.__name__} can be exported with {', '.join(methods)}"
-        )
-
-
 def recordings_of(obj: DataObject) -> list[SpikeData]:
     """Return the recordings that an object is or is made of, none without spikes."""
     if isinstance(obj, SpikeSliceStack):
         return list(obj.spike_stack)
     return [obj] if isinstance(obj, SpikeData) else []
-
-
-def _losses_of_class(obj: DataObject) -> list[Loss]:
-    """Return what of an object is not part of its data class."""
-    cls = data_class(obj)
-    fields = {*cls.FIELDS.values(), "N"}
-    lost = [
-        Loss(
-            (name,),
-            f"attribute {name!r} of the object (a {cls.__name__} has none "
-            "of this name)",
-        )
-        for name in sorted(map(str, set(vars(obj)) - fields))
-    ]
-    if type(obj) is not cls:
-        name = type(obj).__name__
-        lost.append(
-            Loss(("class",), f"that it is a {name} (it comes back as a {cls.__name__})")
-        )
-    return lost
