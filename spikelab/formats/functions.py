@@ -4,7 +4,7 @@ import functools
 import inspect
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar, get_type_hints
 
@@ -21,6 +21,9 @@ R = TypeVar("R")
 
 _COMMON = ("verify", "strict", "storage_options", "progress", "overwrite")
 """Options that all formats have; in signatures they stand after those of the format."""
+
+_OBJECT = """sd : data object
+    What to write."""
 
 _FILE = """filepath : path or S3 URL
     The file; replaced if it exists."""
@@ -46,22 +49,10 @@ def export_function(
     *,
     returns: str = "str\n    `filepath`.",
 ) -> Callable[Concatenate[DataObject, StrPath, P], R]:
-    """Return the export function of a writer, with the options of the writer.
+    """Return the export function of a writer class, which is its attribute ``writer``.
 
-    Parameters
-    ----------
-    writer : type
-        The writer class. Signature and docstring of the function are made from it, so
-        that options are spelled once.
-    name : str
-        Name of the function.
-    returns : str
-        What its docstring says under Returns.
-
-    Returns
-    -------
-    function
-        Its attribute ``writer`` is the writer class.
+    Options and docstring are those of the class; `returns` is what the docstring says
+    under Returns.
     """
     cls: Any = writer
     export: Any
@@ -78,56 +69,24 @@ def export_function(
 
     export = export_folder if cls.is_folder else export_file
     export.__name__ = export.__qualname__ = name
-    export.__module__ = cls.__module__
-    export.__doc__ = _document(cls, returns)
-    _sign(export, cls)
-    export.writer = writer
+    export.__module__, export.writer = cls.__module__, writer
+    first = list(inspect.signature(export).parameters.values())[:2]
+    options = inspect.signature(cls).parameters
+    own_first = sorted(options.values(), key=lambda p: p.name in _COMMON)
+    result = inspect.signature(cls._written).return_annotation
+    _show(export, [*first, *own_first], result)
+    own = _sections(cls)
+    target = _FOLDER if cls.is_folder else _FILE
+    described = "\n".join(
+        [_OBJECT, target, *_described([cls], [p.name for p in own_first])]
+    )
+    known = {"Parameters": described, "Returns": returns, "Raises": _RAISES}
+    parts = [own.pop("")]
+    for title, text in {**known, **own, **known}.items():
+        parts.append(f"{title}\n{'-' * len(title)}\n{text}")
+    export.__doc__ = "\n\n".join(parts) + "\n"
     made: Callable[Concatenate[DataObject, StrPath, P], R] = export
     return made
-
-
-def _sign(export: Any, writer: type[Writer[Any, Any]]) -> None:
-    """Give a function the options of a writer: its own before those of all writers."""
-    options = sorted(
-        inspect.signature(writer).parameters.values(), key=lambda p: p.name in _COMMON
-    )
-    first = list(inspect.signature(export).parameters.values())[:2]
-    result = inspect.signature(writer._written).return_annotation
-    export.__signature__ = inspect.Signature(
-        [*first, *options], return_annotation=result
-    )
-    hints = {p.name: p.annotation for p in (*first, *options)}
-    export.__annotations__ = {**hints, "return": result}
-
-
-def _document(writer: type[Writer[Any, Any]], returns: str) -> str:
-    """Return the docstring of an export function, made from those of its writer."""
-    texts = [_sections(cls) for cls in writer.__mro__ if "__attrs_attrs__" in vars(cls)]
-    own = dict(texts[0])
-    options: dict[str, str] = {}
-    for text in texts:
-        for option in re.split(r"\n(?=\S)", text.get("Parameters", "")):
-            # What the writer says of an option comes before what its base says.
-            options.setdefault(option.partition(" : ")[0], option)
-    target = _FOLDER if writer.is_folder else _FILE
-    first = ["sd : data object\n    What to write.", target]
-    summary = own.pop("")
-    own.pop("Parameters", None)
-    sections = {
-        "Parameters": "\n".join([*first, *filter(None, options.values())]),
-        "Returns": returns,
-        "Raises": _RAISES,
-        **own,
-    }
-    parts = [f"{name}\n{'-' * len(name)}\n{text}" for name, text in sections.items()]
-    return "\n\n".join([summary, *parts]) + "\n"
-
-
-def _sections(cls: type) -> dict[str, str]:
-    """Return the sections of a numpydoc docstring by title; "" is what comes first."""
-    parts = re.split(r"(?m)^(\w[\w ]*)\n-+\n", inspect.getdoc(cls) or "")
-    titles = ["", *parts[1::2]]
-    return {t: text.strip() for t, text in zip(titles, parts[::2], strict=True)}
 
 
 def show_options(
@@ -155,9 +114,7 @@ def show_options(
         Let the default of each option be None, but of those that all functions have.
     """
     names = sorted(options.__annotations__, key=_COMMON.__contains__)
-    fields = {
-        f.name: f for cls in writers for f in attrs.fields(cls) if f.name in names
-    }
+    fields = {f.name: f for cls in writers for f in attrs.fields(cls)}
     hints = get_type_hints(options)
     signature = inspect.signature(function)
     parameters = list(signature.parameters.values())[:-1]
@@ -165,34 +122,44 @@ def show_options(
         default, hint = None, hints[name]
         if name in fields:
             default, hint = fields[name].default, fields[name].type
-        is_none = only_none and name not in _COMMON
-        if is_none or default is attrs.NOTHING:
+        if default is attrs.NOTHING or (only_none and name not in _COMMON):
             default, hint = None, hint | None
         kind = inspect.Parameter.KEYWORD_ONLY
-        shown = inspect.Parameter(name, kind, default=default, annotation=hint)
-        parameters.append(shown)
-    shows: Any = function
-    shows.__signature__ = signature.replace(parameters=parameters)
-    shows.__annotations__ = {
-        **{p.name: p.annotation for p in parameters},
-        "return": signature.return_annotation,
-    }
-    text = "\n".join(_described(writers, fields))
-    shows.__doc__ = (inspect.getdoc(function) or "").replace("{options}", text)
+        parameters.append(
+            inspect.Parameter(name, kind, default=default, annotation=hint)
+        )
+    _show(function, parameters, signature.return_annotation)
+    simplest_first = sorted(writers, key=lambda cls: len(cls.__mro__))
+    text = "\n".join(_described(simplest_first, names))
+    function.__doc__ = (inspect.getdoc(function) or "").replace("{options}", text)
 
 
-def _described(writers: Iterable[type], fields: Mapping[str, Any]) -> Iterable[str]:
-    """Return the descriptions of fields, each once, the one of the simplest class."""
-    found = {}
-    aliases = {field.alias: name for name, field in fields.items()}
-    classes = dict.fromkeys(c for w in writers for c in w.__mro__)
-    for cls in sorted(classes, key=lambda c: -len(c.__mro__)):
+def _show(function: Any, parameters: list[inspect.Parameter], returned: Any) -> None:
+    """Give a function a signature, and the annotations that belong to it."""
+    shown = inspect.Signature(parameters, return_annotation=returned)
+    function.__signature__ = shown
+    hints = {p.name: p.annotation for p in parameters}
+    function.__annotations__ = {**hints, "return": returned}
+
+
+def _described(classes: Iterable[type], names: Sequence[str]) -> Iterable[str]:
+    """Return the descriptions of options, each once, in the words of the first class."""
+    found: dict[str, str] = {}
+    for cls in dict.fromkeys(base for made in classes for base in made.__mro__):
         for block in re.split(r"\n(?=\S)", _sections(cls).get("Parameters", "")):
-            names, _, rest = block.partition(" : ")
-            known = [aliases[name] for name in names.split(", ") if name in aliases]
-            if known:
-                found[names] = f"{', '.join(known)} : {rest}"
-    return found.values()
+            described, _, rest = block.partition(" : ")
+            fields = {f.alias: f.name for f in getattr(cls, "__attrs_attrs__", ())}
+            heads = [fields.get(name, name) for name in described.split(", ")]
+            if known := [name for name in heads if name in names and name not in found]:
+                found |= dict.fromkeys(known, f"{', '.join(known)} : {rest}")
+    return dict.fromkeys(found[name] for name in names if name in found)
+
+
+def _sections(cls: type) -> dict[str, str]:
+    """Return the sections of a numpydoc docstring by title; "" is what comes first."""
+    parts = re.split(r"(?m)^(\w[\w ]*)\n-+\n", inspect.getdoc(cls) or "")
+    titles = ["", *parts[1::2]]
+    return {t: text.strip() for t, text in zip(titles, parts[::2], strict=True)}
 
 
 def spikedata_loader(
@@ -228,8 +195,7 @@ def spikedata_loader(
 
     made: Any = loader
     made.__name__ = made.__qualname__ = name
-    made.__annotations__ = {**read.__annotations__, "return": SpikeData}
-    made.__signature__ = signature.replace(return_annotation=SpikeData)
+    _show(made, list(signature.parameters.values()), SpikeData)
     return loader
 
 

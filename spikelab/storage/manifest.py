@@ -85,6 +85,7 @@ def read_manifest(folder: Path) -> dict[str, Any] | None:
 
 def load_manifest(folder: Path) -> dict[str, Any] | None:
     """Return the manifest of a folder, complete or not, None if it has none."""
+    validate.regular_file(folder / MANIFEST)
     try:
         manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
         complete, names = manifest["complete"], manifest["files"]
