@@ -29,7 +29,7 @@ examples:
   spikelab convert 'sorted/*/phy' 'nwb/{parent}.nwb' --jobs 4
 """
 
-_METAVARS = {int: "N", float: "NUMBER", list: "N", dict: "JSON", str: "TEXT"}
+_METAVARS = {int: "N", float: "NUMBER", dict: "JSON", str: "TEXT"}
 
 _EVERY, _SEVERAL = "options of every format", "options of several formats"
 
@@ -146,7 +146,12 @@ def _add_convert(parser: argparse.ArgumentParser) -> None:
     _add(many, "--report", "FILE", text)
     text = "write also what the report says is written and unchanged"
     many.add_argument("--no-resume", action="store_true", help=text)
-    # Each option of the formats once, in the group of those that have it.
+    _add_format_options(parser)
+    parser.set_defaults(run=_convert)
+
+
+def _add_format_options(parser: argparse.ArgumentParser) -> None:
+    """Add each option of the formats once, in the group of those that have it."""
     found: dict[str, dict[str, Option]] = {}
     for entry in FORMATS.values():
         for name, option in options_of(entry).items():
@@ -164,22 +169,17 @@ def _add_convert(parser: argparse.ArgumentParser) -> None:
             title = _EVERY
         elif len(options) > 1:
             text = "; ".join(f"{t} ({', '.join(of)})" for t, of in texts.items())
-        _add_option(groups[title], next(iter(options.values())), text)
-    parser.set_defaults(run=_convert)
-
-
-def _add_option(group: Any, option: Option, text: str) -> None:
-    """Add an option of a format."""
-    how: dict[str, Any] = {"dest": option.name, "help": text.replace("%", "%%")}
-    if option.kind is bool:
-        how["action"] = argparse.BooleanOptionalAction
-    elif option.kind is list:
-        how |= {"type": int, "nargs": "+", "metavar": "N"}
-    else:
-        is_number = option.kind in (int, float)
-        how["type"] = option.kind if is_number else _argument(option.parsed)
-        how["metavar"] = _METAVARS.get(option.kind, "JSON_FILE")
-    group.add_argument(_flag(option.name), **how)
+        option = next(iter(options.values()))
+        how: dict[str, Any] = {"dest": option.name, "help": text.replace("%", "%%")}
+        if option.kind is bool:
+            how["action"] = argparse.BooleanOptionalAction
+        elif option.kind is list:
+            how |= {"type": int, "nargs": "+", "metavar": "N"}
+        else:
+            is_number = option.kind in (int, float)
+            how["type"] = option.kind if is_number else _argument(option.parsed)
+            how["metavar"] = _METAVARS.get(option.kind, "JSON_FILE")
+        groups[title].add_argument(_flag(option.name), **how)
 
 
 def _add_storage_options(parser: Any) -> None:

@@ -28,37 +28,23 @@ class Case:
     target: str
     options: dict[str, Any] = attrs.field(factory=dict)
     units_table: str | None = None
-    within_ms: float = 0.0
-
-
-_STYLES: dict[str, dict[str, Any]] = {
-    "ragged": {},
-    "group": {},
-    "paired": {},
-    "raster": {"raster_bin_size_ms": BIN_SIZE_MS},
-}
-"""The styles of HDF5, and what they need."""
 
 
 def _cases(entry: Format) -> Iterator[Case]:
-    """Yield the exports of a format: one, or one for each style."""
+    """Yield the exports of a format: one, or one for each style of HDF5."""
+    known, options = options_of(entry), {}
     suffix = entry.suffixes[0] if entry.suffixes else ""
-    if entry.name == "hdf5":
-        for style, needed in _STYLES.items():
-            options = {"style": style, **needed}
-            within = needed.get("raster_bin_size_ms", 0.0)
-            title, target = f"hdf5 {style}", f"{style}{suffix}"
-            yield Case(title, "hdf5", target, options, within_ms=within)
+    if "style" in known:
+        for style in ("ragged", "raster", "group", "paired"):
+            options = {"raster_bin_size_ms": BIN_SIZE_MS} if style == "raster" else {}
+            title, target = f"{entry.name} {style}", f"{style}{suffix}"
+            yield Case(title, entry.name, target, {"style": style, **options})
         return
-    known = options_of(entry)
-    rate = known.get("fs_Hz")
-    yield Case(
-        entry.name,
-        entry.name,
-        f"cells{suffix}" if suffix else entry.name,
-        {"fs_Hz": FS_HZ} if rate is not None and rate.required else {},
-        f"units{suffix}" if "units_table" in known else None,
-    )
+    if "fs_Hz" in known and known["fs_Hz"].required:
+        options = {"fs_Hz": FS_HZ}
+    table = f"units{suffix}" if "units_table" in known else None
+    target = f"cells{suffix}" if suffix else entry.name
+    yield Case(entry.name, entry.name, target, options, table)
 
 
 CASES = tuple(case for entry in FORMATS.values() for case in _cases(entry))
@@ -88,22 +74,18 @@ def simulated(
 def run(folder: Path) -> Iterator[tuple[Case, int, float, str, bool]]:
     """Write the recording into `folder` in every format, and read each back.
 
-    Yields
-    ------
-    tuple
-        The case, the size in bytes, the seconds, in words how exact it is, and whether
-        that is right.
+    Yields the case, the size in bytes, the seconds, in words how exact it is, and whether
+    that is right.
     """
     sd = simulated()
     for case in CASES:
-        table: dict[str, Any] = {}
-        if case.units_table:
-            table["units_table"] = folder / case.units_table
+        table = {"units_table": folder / case.units_table} if case.units_table else {}
         target = folder / case.target
         began = time.perf_counter()
         try:
             FORMATS[case.format].export(sd, target, **case.options, **table)
-            result, passed = _compared(sd, load(target, **table), case.within_ms)
+            within_ms = case.options.get("raster_bin_size_ms", 0.0)
+            result, passed = _compared(sd, load(target, **table), within_ms)
         except MissingExtraError as error:
             result, passed = f"skipped: {error}", True
         except Exception as error:  # one format that fails must not hide the others
@@ -115,10 +97,7 @@ def run(folder: Path) -> Iterator[tuple[Case, int, float, str, bool]]:
 
 
 def _compared(sd: SpikeData, read: Any, within_ms: float) -> tuple[str, bool]:
-    """Return in words how far `read` is from `sd`, and whether that is right.
-
-    Attributes of the units, which not every format has a place for, do not count.
-    """
+    """Return in words how far spikes and window are from `sd`, and whether it is right."""
     bare, found = (
         SpikeData(x.train, length=x.length, start_time=x.start_time) for x in (sd, read)
     )

@@ -49,11 +49,7 @@ def run_jobs(
         waiting = iter(jobs)
         while True:
             while len(at_work) < window and (job := next(waiting, None)):
-                try:
-                    future = answering.submit(convert_job, job, folder)
-                except RuntimeError as error:  # it is broken, or was shut down
-                    future = Future()
-                    future.set_exception(error)
+                future = _submitted(answering, job, folder)
                 at_work[future] = job
                 future.add_done_callback(ended.put)
             if not at_work:
@@ -80,6 +76,15 @@ def run_jobs(
                     with contextlib.suppress(Exception):  # the first error is raised
                         record(job, future.result())
             raise
+
+
+def _submitted(executor: Executor, job: Job, folder: str) -> "Future[Outcome]":
+    try:
+        return executor.submit(convert_job, job, folder)
+    except RuntimeError as error:  # it is broken, or was shut down
+        refused: Future[Outcome] = Future()
+        refused.set_exception(error)
+        return refused
 
 
 def _outcome(job: Job, future: "Future[Outcome]") -> Outcome:

@@ -86,28 +86,15 @@ def checked_rows(
     of_classes = [name for names in columns.values() for name in names]
     single = {name: known[name] for name in known if name not in of_classes}
     usable = {"source", *of_classes, *single, *fields}
-    unused: set[str] = set()
-    rows = []
-    for number, given in enumerate(table, start=1):
-        if not isinstance(given, Mapping):
-            raise TypeError(f"table must hold mappings, got {given!r:.80}")
-        cells = {str(k): value for k, value in given.items() if not _is_empty(value)}
-        for name in [n for n in cells if n not in usable | unused]:
+    rows = [_row(number, given) for number, given in enumerate(table, start=1)]
+    for name in dict.fromkeys(name for row in rows for name in row.names):
+        if name not in usable:
             text = f"of a session or subject, no option of {entry.name}, and no field"
             if hint := suggestion(name, usable):
                 raise ValueError(
                     f"column {name!r} is no field {text} of the target{hint}"
                 )
             warn(f"column {name!r} is not used: it is no field {text} of the target")
-            unused.add(name)
-        if "source" not in cells:
-            raise ValueError(f"row {number}: column source must be given")
-        row = Row(number, resolved(cells["source"]), names=cells)
-        if not is_url(row.source) and not Path(row.source).exists():
-            raise ValueError(
-                f"{row}, column source: no such file or folder, got {row.source!r}"
-            )
-        rows.append(row)
     for row in rows:
         for name in single.keys() & row.names:
             value = row.names[name]
@@ -128,8 +115,23 @@ def checked_rows(
     return rows
 
 
-def _is_empty(value: Any) -> bool:
-    return not value.strip() if isinstance(value, str) else is_missing(value)
+def _row(number: int, given: Any) -> Row:
+    """Return the cells of a row that are not empty, and its source."""
+    if not isinstance(given, Mapping):
+        raise TypeError(f"table must hold mappings, got {given!r:.80}")
+    cells = {
+        str(name): value
+        for name, value in given.items()
+        if not (is_missing(value) or (isinstance(value, str) and not value.strip()))
+    }
+    if "source" not in cells:
+        raise ValueError(f"row {number}: column source must be given")
+    row = Row(number, resolved(cells["source"]), names=cells)
+    if not is_url(row.source) and not Path(row.source).exists():
+        raise ValueError(
+            f"{row}, column source: no such file or folder, got {row.source!r}"
+        )
+    return row
 
 
 def _described(row: Row, name: str, cells: dict[str, Any], common: Any) -> Any:

@@ -58,13 +58,12 @@ def as_attributes(
     """
     rows: list[dict[str, Any]] = [{} for _ in range(n_units)]
     for key, values in columns.items():
-        column = np.asarray(
-            values, dtype=None if isinstance(values, np.ndarray) else "O"
-        )
+        column = values
+        if not isinstance(values, np.ndarray):
+            column = np.asarray(values, dtype=object)
         as_lists = column.ndim == 1 or (key in LISTS and column.ndim == 2)
-        for row, value in zip(
-            rows, column.tolist() if as_lists else column.copy(), strict=True
-        ):
+        cells = column.tolist() if as_lists else column.copy()
+        for row, value in zip(rows, cells, strict=True):
             is_empty = column.dtype.kind == "U" and value == missing_text
             if not (is_empty or is_missing(value)):
                 row[key] = value
@@ -74,10 +73,11 @@ def as_attributes(
 def is_missing(value: Any) -> bool:
     """Return whether a value is None, NaN, NaN throughout, or pandas' NA or NaT."""
     if isinstance(value, list | np.ndarray):
-        array = np.asarray(value, dtype=None if isinstance(value, np.ndarray) else "O")
+        array = value if isinstance(value, np.ndarray) else np.asarray(value, dtype="O")
         return array.size > 0 and all(map(is_nan, array.ravel().tolist()))
-    named = type(value).__name__ in ("NAType", "NaTType")
-    return value is None or named or is_nan(value)
+    return (
+        value is None or type(value).__name__ in ("NAType", "NaTType") or is_nan(value)
+    )
 
 
 def warn_of(method: str, kind: str, names: list[str]) -> None:

@@ -13,38 +13,44 @@ from spikelab.spikedata.spikedata import SpikeData
 TEXTS = ("name", "description", "file_origin")
 """What every object of neo may say beside its annotations."""
 
-
-OTHER_DATA = [
-    "analogsignals",
-    "irregularlysampledsignals",
-    "events",
-    "epochs",
+OTHER_DATA = (
+    *("analogsignals", "irregularlysampledsignals", "events", "epochs"),
     "imagesequences",
-]
+)
 """What a segment can hold beside spike trains."""
 
 
 def from_neo(given: Any) -> SpikeData:
     """Return the recording in an object of neo; see ``SpikeData.from_neo``."""
     neo = library("neo", "from_neo", "neo")
-    holders, trains = _found(neo, given)
+    holders = _holders(neo, given)
+    trains = list(holders[-1].spiketrains if holders else given)
     trains = [train.load() if hasattr(train, "load") else train for train in trains]
+    lost: set[str] = set()
+    for holder in holders[-1:]:
+        lost |= {name for name in OTHER_DATA if len(getattr(holder, name, ()))}
+    attributes = []
     for unit, train in enumerate(trains):
         if not isinstance(train, neo.SpikeTrain):
             raise TypeError(
                 f"unit {unit}: must be a neo.SpikeTrain, got {type(train).__name__}"
             )
-    attributes, lost = [], set()
-    for train in trains:
-        known, dropped = _attributes(train)
+        if train.waveforms is not None:
+            lost.add("waveforms")
+        known = {**_texts(train), **train.annotations}
+        # The spikes of a SpikeData are in order, those of neo need not be.
+        order = np.argsort(train.magnitude, kind="stable")
+        known |= {k: np.asarray(v)[order] for k, v in train.array_annotations.items()}
+        for key, value in known.items():
+            known[key], measure = split_unit(value)
+            if measure:
+                lost.add(f"the unit of {key} ({measure})")
         attributes.append(known)
-        lost |= dropped
     edges = {(in_ms("start", t.t_start), in_ms("stop", t.t_stop)) for t in trains}
     start = min((first for first, _ in edges), default=0.0)
     stop = max((last for _, last in edges), default=start)
     if len(edges) > 1:
         lost.add("windows of single units")
-    lost |= {n for h in holders[-1:] for n in OTHER_DATA if len(getattr(h, n, ()))}
     warn_of("from_neo", "SpikeData", sorted(lost))
     return SpikeData(
         [in_ms("times", t) for t in trains],
@@ -55,8 +61,8 @@ def from_neo(given: Any) -> SpikeData:
     )
 
 
-def _found(neo: Any, given: Any) -> tuple[list[Any], list[Any]]:
-    """Return the Block and Segment that hold the spike trains, and those."""
+def _holders(neo: Any, given: Any) -> list[Any]:
+    """Return the Block and Segment that hold spike trains, none for a list of them."""
     if isinstance(given, neo.SpikeTrain):
         raise TypeError("from_neo takes a list of SpikeTrains: from_neo([train])")
     holders = [given] if isinstance(given, neo.Block | neo.Segment) else []
@@ -67,45 +73,32 @@ def _found(neo: Any, given: Any) -> tuple[list[Any], list[Any]]:
                 f"from_neo takes each of block.segments"
             )
         holders.append(given.segments[0])
-    if holders:
-        return holders, list(holders[-1].spiketrains)
-    if isinstance(given, str | Mapping) or not isinstance(given, Iterable):
+    if not holders and (
+        isinstance(given, str | Mapping) or not isinstance(given, Iterable)
+    ):
         raise TypeError(
             f"from_neo takes a neo.Block, a neo.Segment or a list of "
             f"neo.SpikeTrain, got {given!r:.80}"
         )
-    return [], list(given)
+    return holders
+
+
+def _metadata(holders: list[Any], trains: list[Any]) -> dict[str, Any]:
+    """Return what is known about the recording: the texts of Block and Segment."""
+    metadata: dict[str, Any] = {}
+    given_rates = [t.sampling_rate for t in trains if t.sampling_rate is not None]
+    rates = {float(in_unit("sampling_rate", rate, "Hz")) for rate in given_rates}
+    if len(rates) == 1 and rates != {1.0}:  # 1 Hz is what neo writes for unknown
+        metadata["fs_Hz"] = rates.pop()
+    for holder in holders:
+        metadata |= _texts(holder) | holder.annotations
+        if getattr(holder, "rec_datetime", None) is not None:
+            metadata["rec_datetime"] = holder.rec_datetime.isoformat()
+    return metadata
 
 
 def _texts(obj: Any) -> dict[str, Any]:
     return {k: str(getattr(obj, k)) for k in TEXTS if getattr(obj, k) is not None}
-
-
-def _attributes(train: Any) -> tuple[dict[str, Any], set[str]]:
-    """Return what is known about a spike train, and the names of what is left out."""
-    known = {**_texts(train), **train.annotations}
-    lost = set() if train.waveforms is None else {"waveforms"}
-    for key, values in train.array_annotations.items():
-        # The spikes of a SpikeData are in order, those of neo need not be.
-        known[key] = np.asarray(values)[np.argsort(train.magnitude, kind="stable")]
-    for key, value in known.items():
-        known[key], unit = split_unit(value)
-        if unit:
-            lost.add(f"the unit of {key} ({unit})")
-    return known, lost
-
-
-def _metadata(holders: list[Any], trains: list[Any]) -> dict[str, Any]:
-    given = [t.sampling_rate for t in trains if t.sampling_rate is not None]
-    rates = {float(in_unit("sampling_rate", rate, "Hz")) for rate in given}
-    found: dict[str, Any] = {}
-    if len(rates) == 1 and rates != {1.0}:  # 1 Hz is what neo writes for unknown
-        found["fs_Hz"] = rates.pop()
-    for holder in holders:
-        found |= _texts(holder) | holder.annotations
-        if getattr(holder, "rec_datetime", None) is not None:
-            found["rec_datetime"] = holder.rec_datetime.isoformat()
-    return found
 
 
 def from_neo_spiketrains(spiketrains: Iterable[Any], **kwargs: Any) -> SpikeData:
@@ -133,25 +126,22 @@ def to_neo(sd: SpikeData) -> Any:
     lost = ["raw_data"] if np.size(sd.raw_data) else []
     if sd.length and not sd.N:
         lost.append("a window without units")
-    lost += _annotate(block, sd.metadata, "metadata")
+
+    def annotate(obj: Any, values: Mapping[Any, Any], name: str) -> None:
+        for key, value in values.items():
+            try:
+                obj.annotate(**{key: value})
+            except (TypeError, ValueError):
+                lost.append(f"{name} {key!r}")
+
+    annotate(block, sd.metadata, "metadata")
     for times, row in zip(sd.train, sd.neuron_attributes or [{}] * sd.N, strict=True):
         texts = {key: row[key] for key in TEXTS if isinstance(row.get(key), str)}
         train = neo.SpikeTrain(times * units.ms, **window, **texts)
         others = {key: value for key, value in row.items() if key not in texts}
-        lost += _annotate(train, others, "neuron_attributes")
+        annotate(train, others, "neuron_attributes")
         trains.append(train)
     segment.spiketrains.extend(trains)
     block.segments.append(segment)
     warn_of("to_neo", "neo.Block", list(dict.fromkeys(lost)))
     return block
-
-
-def _annotate(obj: Any, values: Mapping[Any, Any], name: str) -> list[str]:
-    """Annotate an object of neo; return the names of what it refuses."""
-    refused = []
-    for key, value in values.items():
-        try:
-            obj.annotate(**{key: value})
-        except (TypeError, ValueError):
-            refused.append(f"{name} {key!r}")
-    return refused

@@ -71,7 +71,12 @@ def load_spikedata_from_spikeinterface(
     ids = all_ids if unit_ids is None else list(unit_ids)
     if unknown := [unit_id for unit_id in ids if unit_id not in all_ids]:
         raise ValueError(f"unit_ids must be among {all_ids}, got {unknown}")
-    electrodes, locations = (_property(sorting, n) for n in (ELECTRODES, LOCATIONS))
+    get = getattr(sorting, "get_property", lambda name: None)
+
+    def first_of(names: Sequence[str]) -> Any:
+        return next((found for n in names if (found := get(n)) is not None), None)
+
+    electrodes, locations = first_of(ELECTRODES), first_of(LOCATIONS)
     train, attributes = [], []
     for unit_id in ids:
         samples = sorting.get_unit_spike_train(unit_id, segment_index=segment_index)
@@ -87,9 +92,3 @@ def load_spikedata_from_spikeinterface(
         neuron_attributes=attributes,
         metadata={"source_format": "SpikeInterface", "unit_ids": ids, "fs_Hz": rate},
     )
-
-
-def _property(sorting: Any, names: Sequence[str]) -> Any:
-    """Return the first of these properties that a sorting has, None without any."""
-    get = getattr(sorting, "get_property", lambda name: None)
-    return next((found for name in names if (found := get(name)) is not None), None)

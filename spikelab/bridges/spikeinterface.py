@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikelab import validate
-from spikelab.bridges import analyzers, library
+from spikelab.bridges import library
 from spikelab.bridges.columns import as_array, as_attributes, stacked, warn_of
 from spikelab.errors import warn
 from spikelab.spikedata import time_units
@@ -51,19 +51,23 @@ def from_spikeinterface(
     if count > 1 and segment == 0:
         warn(f"the sorting has {count} segments, of which segment_index=0 is taken")
     spikes = sorting.to_spike_vector(concatenated=False)[segment]
+    samples = spikes["sample_index"]
     first = None if start_time is None else finite_ms("start_time", start_time)
-    times, start, end = _timed(
-        spikes["sample_index"], sorting, analyzer, segment, first
-    )
-    units = spikes["unit_index"]
-    trains = SpikeTrains.from_pairs(units, times, sorting.get_num_units())
+    times, start, stop = _timed(samples, sorting, analyzer, segment, first)
+    trains = SpikeTrains.from_pairs(spikes["unit_index"], times, len(sorting.unit_ids))
     if length is None:
-        start, length = _window(trains, start, end)
+        start, length = _window(trains, start, stop)
     length = validate.not_negative("length", in_ms("length", length))
-    attributes = _attributes(sorting)
-    metadata = {"fs_Hz": float(sorting.sampling_frequency), **_annotations(sorting)}
+    metadata, attributes = _facts(sorting)
     if analyzer is not None:
-        metadata |= analyzers.describe(analyzer, attributes)
+        for name in ("quality_metrics", "template_metrics"):
+            if analyzer.has_extension(name):
+                table = analyzer.get_extension(name).get_data().loc[analyzer.unit_ids]
+                columns = {key: table[key].to_numpy() for key in table.columns}
+                found = as_attributes(columns, len(attributes))
+                for row, known in zip(attributes, found, strict=True):
+                    row.update(known)
+        metadata |= _described(analyzer, attributes)
     return SpikeData(
         trains.moved_into(start, length, SLACK_MS),
         start_time=start,
@@ -121,8 +125,7 @@ def _window(
 ) -> tuple[float, float]:
     """Return start and length in ms of the recording, extended to hold all spikes."""
     low, high = trains.extremes() if trains.n_spikes else (start, start)
-    if stop is None:
-        stop = max(start, high)
+    stop = max(start, high) if stop is None else stop
     if low < start - SLACK_MS or high > stop + SLACK_MS:
         warn(
             f"the sorting has spikes outside of its recording [{start}, {stop}] ms, "
@@ -132,46 +135,85 @@ def _window(
     return start, stop - start
 
 
-def _attributes(sorting: Any) -> list[dict[str, Any]]:
-    """Return ids and properties of each unit."""
+def _facts(sorting: Any) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Return the metadata of a sorting, and ids and properties of each unit."""
     columns = {key: sorting.get_property(key) for key in sorting.get_property_keys()}
     ids = np.asarray(sorting.unit_ids)
+    are_positions = ids.tolist() == list(range(len(ids)))
     if "unit_id" not in columns and not (
-        sorting.get_annotation(NO_IDS) and ids.tolist() == list(range(len(ids)))
+        sorting.get_annotation(NO_IDS) and are_positions
     ):
         columns = {"unit_id": ids, **columns}
-    return as_attributes(columns, len(ids), missing_text="")
-
-
-def _annotations(sorting: Any) -> dict[str, Any]:
-    """Return the annotations but those of SpikeInterface itself."""
+    metadata = {"fs_Hz": float(sorting.sampling_frequency)}
     keys = getattr(sorting, "get_annotation_keys", None) or sorting.get_annotations_keys
-    own = ("name", NO_IDS)
-    return {
-        key: sorting.get_annotation(key)
-        for key in keys()
-        if key not in own and not key.startswith("__")
-    }
+    for key in keys():
+        if key not in ("name", NO_IDS) and not key.startswith("__"):
+            metadata[key] = sorting.get_annotation(key)
+    return metadata, as_attributes(columns, len(ids), missing_text="")
+
+
+def _described(analyzer: Any, attributes: list[dict[str, Any]]) -> dict[str, Any]:
+    """Add templates, electrodes and locations to the attributes of units.
+
+    Electrodes and locations that the sorting knows stay. Returns metadata of the
+    recording: ``waveform_unit``, and ``channel_ids`` where they are no integers, so that
+    electrodes are positions among them.
+    """
+    metadata: dict[str, Any] = {}
+    channels = np.asarray(analyzer.channel_ids)
+    try:
+        electrodes = channels.astype(np.int64)
+    except ValueError:  # names
+        metadata["channel_ids"] = channels.tolist()
+        electrodes = np.arange(len(channels), dtype=np.int64)
+    positions, places, templates = analyzer.get_channel_locations(), None, {}
+    if analyzer.has_extension("unit_locations"):
+        places = analyzer.get_extension("unit_locations").get_data()
+    if analyzer.has_extension("templates"):
+        # Called return_scaled before 0.103.
+        scaled = getattr(analyzer, "return_scaled", False)
+        if getattr(analyzer, "return_in_uV", scaled):
+            metadata["waveform_unit"] = "uV"
+        templates = analyzer.get_extension("templates").data
+    for name, key in (("average", "waveform_mean"), ("std", "waveform_sd")):
+        for row, waveform in zip(attributes, templates.get(name, ()), strict=False):
+            row[key] = np.asarray(waveform, dtype=np.float32)
+            row["waveform_channels"] = electrodes.copy()
+    units, means = UnitTable(attributes, len(attributes)), templates.get("average", ())
+    for unit, row in enumerate(attributes):
+        place: Any = None if places is None else places[unit]
+        amplitudes = np.ptp(means[unit], axis=0) if len(means) else np.zeros(1)
+        if np.max(amplitudes) > 0:  # not for NaN or zeros
+            peak = int(np.argmax(amplitudes))
+            place = positions[peak] if place is None else place
+            if units.electrodes[unit] is None:
+                row["electrode"] = int(electrodes[peak])
+        is_new = units.locations[unit] is None and place is not None
+        if is_new and np.isfinite(place).all():
+            row["location"] = [float(x) for x in place]
+    return metadata
 
 
 def to_spikeinterface(sd: SpikeData, fs_Hz: float | None = None) -> Any:
     """Return a NumpySorting; see ``SpikeData.to_spikeinterface``."""
     core = library("spikeinterface.core", "to_spikeinterface", "spikeinterface")
     sd.check()
-    sd, dropped = without_units(sd)
+    sd, lost = without_units(sd)
     given = sd.metadata.get("fs_Hz") if fs_Hz is None else fs_Hz
     if given is None:
         raise ValueError("fs_Hz must be given, because metadata has no 'fs_Hz'")
     rate = time_units.rate_Hz("fs_Hz", given)
-    trains, stop = sd.spike_trains, sd.start_time + sd.length
+    trains, table, stop = sd.spike_trains, sd.unit_table, sd.start_time + sd.length
     time_units.fits_int64("spike times", trains.largest_ms(), rate)
     moved_ms, origin_ms = _origin(sd, rate)
-    table, ids = sd.unit_table, _unit_ids(sd.unit_table)
+    # The distinct ids of the units, int or str, else 0 to N - 1.
+    ids = np.array(table.unit_ids if table.unit_ids is not None else [], dtype=None)
+    if not ids.size or ids.dtype.kind not in "iuU":
+        ids = np.arange(sd.N)
     sorting = core.NumpySorting(_spike_vector(trains, origin_ms, rate), rate, ids)
     if origin_ms:
         segment = sorting._sorting_segments[0]
         segment._t_start = segment._native_t_start = origin_ms / 1000.0
-    lost = dropped
     if sd.length and (not trains.n_spikes or trains.extremes()[1] < stop - SLACK_MS):
         lost.append(f"the length of the recording ({sd.length} ms)")
     if np.size(sd.raw_data):
@@ -184,29 +226,16 @@ def to_spikeinterface(sd: SpikeData, fs_Hz: float | None = None) -> Any:
             lost.append(f"neuron_attributes {key!r}")
         elif key != "unit_id" or not are_ids:
             sorting.set_property(key, stacked(as_array(column, missing_text="")))
-    known = {key: value for key, value in sd.metadata.items() if key != "fs_Hz"}
-    kept = {k: v for k, v in known.items() if isinstance(k, str) and _is_json(v)}
-    lost += [f"metadata {key!r}" for key in known if key not in kept]
-    sorting.annotate(**kept)
+    for key, value in sd.metadata.items():
+        try:
+            json.dumps({key: value})
+            sorting.annotate(**({} if key == "fs_Hz" else {key: value}))
+        except (TypeError, ValueError):  # a sorting could not save it
+            lost.append(f"metadata {key!r}")
     if "unit_id" not in table.columns:
         sorting.annotate(**{NO_IDS: True})
     warn_of("to_spikeinterface", "NumpySorting", lost)
     return sorting
-
-
-def _unit_ids(table: UnitTable) -> NDArray[Any]:
-    """Return the distinct ids of the units, int or str, else 0 to N - 1."""
-    ids = np.array(table.unit_ids if table.unit_ids is not None else [], dtype=None)
-    return ids if ids.size and ids.dtype.kind in "iuU" else np.arange(len(table))
-
-
-def _is_json(value: Any) -> bool:
-    """Return whether a sorting can save an annotation."""
-    try:
-        json.dumps(value)
-    except (TypeError, ValueError):
-        return False
-    return True
 
 
 def _origin(sd: SpikeData, fs_Hz: float) -> tuple[float, float]:

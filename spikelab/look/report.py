@@ -105,11 +105,7 @@ def show(
             # The last row of each target counts.
             last = {row["target"]: row for row in Report(name).rows()}
             rows = [conversion(row) for row in last.values()]
-            lines = [name]
-            for row in rows:
-                found = row.error or f"{row.n_units} units, {row.n_spikes} spikes"
-                lines.append("  ".join(map(clean, (row.status, row.target, found))))
-            text = "\n".join(lines)
+            text = "\n".join([name, *map(_line, rows)])
             if html is not None:
                 page = pages.conversions_page(rows, Path(html).expanduser().parent)
         else:
@@ -128,6 +124,11 @@ def show(
     except (OSError, ImportError, LookupError, TypeError, ValueError) as error:
         return _fail(str(error) or type(error).__name__, 1)
     return 0
+
+
+def _line(row: "Conversion") -> str:
+    found = row.error or f"{row.n_units} units, {row.n_spikes} spikes"
+    return "  ".join(map(clean, (row.status, row.target, found)))
 
 
 def _fail(message: str, status: int) -> int:
