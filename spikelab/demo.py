@@ -79,7 +79,9 @@ def run(folder: Path) -> Iterator[tuple[Case, int, float, str, bool]]:
     """
     sd = simulated()
     for case in CASES:
-        table = {"units_table": folder / case.units_table} if case.units_table else {}
+        table: dict[str, Any] = {}
+        if case.units_table:
+            table["units_table"] = folder / case.units_table
         target = folder / case.target
         began = time.perf_counter()
         try:

@@ -90,7 +90,7 @@ FORMATS = {
 
 SPIKEINTERFACE = Format(
     "spikeinterface",
-    module_name="spikelab.bridges.spikeinterface_folder",
+    module_name="spikelab.bridges.spikeinterface",
     export_name="",
 )
 """Folders that SpikeInterface saved, which are read by it and not written."""

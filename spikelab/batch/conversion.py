@@ -195,15 +195,7 @@ def convert(
 
 
 def convert_job(job: Job, folder: str = "") -> Outcome:
-    """Do a conversion in whatever process this is, and return what became of it.
-
-    Parameters
-    ----------
-    job : Job
-        What to do.
-    folder : str
-        The working folder of the driver, which may be another than that of a worker.
-    """
+    """Do a conversion in this process; `folder` is the working folder of the driver."""
     began = time.perf_counter()
     numbers: dict[str, int] = {}
     lost: list[str] = []

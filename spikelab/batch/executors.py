@@ -45,7 +45,6 @@ def run_jobs(
     ended: queue.SimpleQueue[Future[Outcome] | None] = queue.SimpleQueue()
 
     def done(jobs: Iterable[Job], window: int) -> Iterator[tuple[Job, Future[Outcome]]]:
-        """Hand out jobs, `window` at a time, and yield each when it is done."""
         waiting = iter(jobs)
         while True:
             while len(at_work) < window and (job := next(waiting, None)):

@@ -44,17 +44,12 @@ _KINDS: dict[Any, Any] = {
 
 @attrs.frozen
 class Option:
-    """An option of an export function.
-
-    `kind` says what it is written as: bool, int, float, str, list (of int), dict (JSON),
-    or the class whose fields a JSON file holds. `text` is the first sentence of its
-    documentation, and its choices.
-    """
+    """An option of an export function."""
 
     name: str
-    kind: Any
+    kind: Any  # bool, int, float, str, list (of int), dict, or a class (a JSON file)
     required: bool
-    text: str
+    text: str  # the first sentence of its documentation, and its choices
 
     def parsed(self, text: str) -> Any:
         """Return the value that a text means; raise ValueError if it means none."""
@@ -108,17 +103,9 @@ def _kind(hint: Any) -> Any:
 
 
 def check_options(entry: Format, options: Mapping[str, Any]) -> None:
-    """Raise for options that a format does not have or refuses.
+    """Raise for options that a format does not have, lacks or refuses.
 
     That the sampling rate is missing is not an error: the source may know it.
-
-    Raises
-    ------
-    OptionError
-        If the format has no option of a name, needs one that is not given, or one would
-        have no effect together with ``append``.
-    TypeError, ValueError
-        If the writer refuses a value.
     """
     known = options_of(entry)
     for name in options:

@@ -50,9 +50,8 @@ def identity(place: str) -> str:
 def is_same(a: str, b: str) -> bool:
     """Return whether two names are of one file or folder, also by a hard link."""
     a, b = identity(a), identity(b)
-    if a == b or is_url(a) or is_url(b):
-        return a == b
-    return os.path.exists(a) and os.path.exists(b) and os.path.samefile(a, b)  # noqa: PTH110, PTH121 # str
+    are_local = not (is_url(a) or is_url(b)) and Path(a).exists() and Path(b).exists()
+    return a == b or (are_local and Path(a).samefile(b))
 
 
 def size_of(
@@ -77,10 +76,7 @@ class Places:
     def matches(self, source: StrPath) -> list[str]:
         """Return the files and folders that a path, a URL or a pattern names, sorted.
 
-        Raises
-        ------
-        FileNotFoundError
-            If a pattern matches nothing. A path without wildcards names itself.
+        A pattern that matches nothing is an error; a path without wildcards names itself.
         """
         text = resolved(source)
         if not is_pattern(text):

@@ -39,22 +39,11 @@ def is_report(path: str) -> bool:
 
 
 class Report:
-    """A file to which a row is appended for each recording that is done.
+    """A file, ``.jsonl`` or ``.csv``, with a row for each recording that is done.
 
     A row holds the fields of :class:`Conversion`, size and modification time of the
     source, and the options. It is one line, so that a killed process leaves at most one
     torn row, at the end; it is removed when the next row is appended.
-
-    Parameters
-    ----------
-    path : path
-        The file: ``.jsonl``, one JSON object per line, or ``.csv``. Made if it is not
-        there.
-
-    Raises
-    ------
-    ValueError
-        If its name ends otherwise, or the file holds something else.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
@@ -67,13 +56,7 @@ class Report:
         next(self.rows(), None)
 
     def rows(self) -> Iterator[dict[str, Any]]:
-        """Yield the rows of earlier runs, without a torn one at the end.
-
-        Raises
-        ------
-        ValueError
-            If the file is not a report.
-        """
+        """Yield the rows of earlier runs, without a torn one; ValueError for others."""
         if not self.path.exists():
             return
         with self.path.open(**_AS_BYTES) as file:

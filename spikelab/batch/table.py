@@ -22,29 +22,19 @@ _CLASSES: dict[str, Any] = {"session": NWBSession, "subject": NWBSubject}
 
 @attrs.frozen
 class Row:
-    """A row of a table, or a recording of which no table says more.
-
-    `options` are those of the exporter, ``session`` and ``subject`` among them, and
-    `names` all cells, for the template of the target.
-    """
+    """A row of a table, or a recording of which no table says more."""
 
     number: int
     source: str
-    options: dict[str, Any] = attrs.field(factory=dict)
-    names: dict[str, Any] = attrs.field(factory=dict)
+    options: dict[str, Any] = attrs.field(factory=dict)  # session and subject, too
+    names: dict[str, Any] = attrs.field(factory=dict)  # all cells, for the target
 
     def __str__(self) -> str:
         return f"row {self.number} ({self.source})"
 
 
 def read_table(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
-    """Read the rows of a CSV file, separated by commas, semicolons or tabs.
-
-    Raises
-    ------
-    ValueError
-        If it is not such a file in UTF-8, or a row has more cells than the header.
-    """
+    """Read the rows of a CSV file, separated by commas, semicolons or tabs."""
     try:
         text = Path(path).expanduser().read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
@@ -70,12 +60,7 @@ def checked_rows(
     """Return the rows of a table, checked as if each file were to be written.
 
     `common` are options of all recordings, before which those of a row go, and `fields`
-    those of the target's template.
-
-    Raises
-    ------
-    ValueError
-        If a value is wrong. The message names row, column and value.
+    those of the target's template. Errors name row, column and value.
     """
     if isinstance(table, str | os.PathLike):
         table = read_table(table)

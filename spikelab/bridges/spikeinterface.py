@@ -1,6 +1,9 @@
-"""From and to the sortings of SpikeInterface, and from its sorting analyzers."""
+"""From and to the sortings of SpikeInterface, from its sorting analyzers and folders."""
 
 import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,7 +12,8 @@ from numpy.typing import NDArray
 from spikelab import validate
 from spikelab.bridges import library
 from spikelab.bridges.columns import as_array, as_attributes, stacked, warn_of
-from spikelab.errors import warn
+from spikelab.errors import FormatError, warn
+from spikelab.formats.reading import RecordingOptions
 from spikelab.spikedata import time_units
 from spikelab.spikedata.plain import without_units
 from spikelab.spikedata.quantity import finite_ms, in_ms
@@ -25,6 +29,15 @@ SLACK_MS = 1e-6
 
 SPIKES = [("sample_index", "i8"), ("unit_index", "i8"), ("segment_index", "i8")]
 """Fields of SpikeInterface's vector of spikes, which is in the order of samples."""
+
+MARKS = (
+    "si_folder.json",  # a sorting
+    "numpysorting_info.json",
+    "spikeinterface_info.json",  # an analyzer
+    "spikeinterface_log.json",  # what run_sorter leaves
+    "unit_ids/.zarray",  # a sorting as Zarr
+)
+"""Files by which a folder of SpikeInterface is known."""
 
 
 def from_spikeinterface(
@@ -277,3 +290,51 @@ def _spike_vector(trains: SpikeTrains, origin_ms: float, fs_Hz: float) -> NDArra
     order = np.argsort(samples, kind="stable")
     spikes["sample_index"], spikes["unit_index"] = samples[order], units[order]
     return spikes
+
+
+def recognises(path: Path, head: bytes) -> bool:
+    """Return whether SpikeInterface saved this folder."""
+    attributes = path / ".zattrs"  # an analyzer as Zarr
+    return any((path / mark).is_file() for mark in MARKS) or (
+        attributes.is_file() and b"spikeinterface_info" in attributes.read_bytes()
+    )
+
+
+def read(
+    path: str | os.PathLike[str],
+    *,
+    segment_index: int = 0,
+    start_time_ms: float | None = None,
+    length_ms: float | None = None,
+    metadata: Mapping[str, Any] | None = None,
+    storage_options: Mapping[str, Any] | None = None,
+) -> SpikeData:
+    """Read a folder that SpikeInterface saved: a sorting, an analyzer, or of a sorter.
+
+    SpikeInterface unpickles some of the files: open no folder that you do not trust.
+    """
+    options = RecordingOptions(
+        start_time_ms=start_time_ms, length_ms=length_ms, metadata=metadata
+    )
+    folder = Path(path)
+    feature = "a folder that SpikeInterface saved"
+    core = library("spikeinterface.core", feature, "spikeinterface")
+    try:
+        loaded = core.load(folder)
+    except Exception as error:  # of any type: SpikeInterface has none of its own
+        raise FormatError(
+            f"{folder}: SpikeInterface cannot open it: {error}"
+        ) from error
+    if not isinstance(loaded, core.BaseSorting | core.SortingAnalyzer):
+        raise FormatError(
+            f"{folder} must hold a sorting or a sorting analyzer, "
+            f"got a {type(loaded).__name__} of SpikeInterface"
+        )
+    sd = from_spikeinterface(
+        loaded,
+        segment_index=segment_index,
+        start_time=start_time_ms,
+        length=length_ms,
+    )
+    sd.metadata = options.metadata_with(sd.metadata, source_folder=os.fspath(folder))
+    return sd
