@@ -102,17 +102,6 @@ class CSVWriter(TableWriter):
     cells: ClassVar[str] = "cells hold numbers, bool and str"
     left_out: ClassVar[tuple[str, ...]] = (*TableWriter.left_out, "rate_unit")
 
-    def _check_format(self, obj: DataObject) -> None:
-        super()._check_format(obj)
-        if isinstance(obj, PairwiseCompMatrix):
-            labels = [x for x in labels_of(obj) or () if isinstance(x, str)]
-            names = folded(labels)
-            if "unit" in names and time_column(names):
-                raise ValueError(
-                    "labels must not hold 'unit' beside the name of a column of times, "
-                    f"by which a table of spikes is known, got {obj.labels!r:.80}"
-                )
-
     def _cautions(self, obj: DataObject) -> Iterator[str]:
         """Return what a reader of the spikes alone would not know of a recording."""
         if isinstance(obj, SpikeData) and self.units_table is None:

@@ -1,8 +1,10 @@
 """Pickles: a data object with all that it holds, for another session of Python."""
 
+import copyreg
+import functools
 import pickle
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Unpack
 
@@ -28,9 +30,7 @@ __all__ = [
     "load_spikedata_from_pickle",
 ]
 
-_PLAIN = {*PLAIN, SpikeTrains}
-
-_TOO_DEEP = "the object must not nest so deep to be pickled"
+_PLAIN = {type(None), *PLAIN, SpikeTrains}
 
 
 def _protocol(value: Any) -> Any:
@@ -89,20 +89,23 @@ class PickleWriter(FileWriter[DataObject]):
         return self._losses(obj)
 
     def _losses(self, obj: DataObject) -> list[Loss]:
-        try:
-            return [Loss((), text) for text in _untrusted("the object", obj, {})]
-        except RecursionError:
-            raise TypeError(_TOO_DEEP) from None
+        return [Loss((), text) for text in _untrusted(obj)]
 
     def _write(self, obj: DataObject, staged: Path) -> None:
+        if lost := _untrusted(obj):
+            warn(f"to_pickle: {'; '.join(lost)}")
         protocol = pickle.HIGHEST_PROTOCOL if self.protocol is None else self.protocol
-        if lost := self._losses(obj):
-            warn(f"to_pickle: {'; '.join(loss.text for loss in lost)}")
+        reduced = functools.partial(_reduced, protocol=protocol, folder=staged.parent)
+        arrays: Any = {np.ndarray: reduced, np.memmap: reduced}
         with staged.open("wb") as file:
+            pickler = pickle.Pickler(file, protocol)
+            pickler.dispatch_table = copyreg.dispatch_table | arrays
             try:
-                _Pickler(file, protocol, staged.parent).dump(obj)
+                pickler.dump(obj)
             except RecursionError:
-                raise TypeError(_TOO_DEEP) from None
+                raise TypeError(
+                    "the object must not nest so deep to be pickled"
+                ) from None
             except (pickle.PicklingError, AttributeError, TypeError) as error:
                 raise TypeError(
                     f"the object holds what cannot be pickled: {error}"
@@ -112,63 +115,59 @@ class PickleWriter(FileWriter[DataObject]):
         return _load(staged, trusted=True)
 
 
-class _Pickler(pickle.Pickler):
-    """A pickler that writes memory maps as arrays, and large arrays uncopied."""
-
-    def __init__(self, file: Any, protocol: int, folder: Path) -> None:
-        super().__init__(file, protocol)
-        self._protocol, self._folder = protocol, folder
-
-    def reducer_override(self, obj: Any) -> Any:
-        """Return how to write arrays; everything else is written as ever."""
-        if type(obj) not in (np.ndarray, np.memmap):
-            return NotImplemented
-        array = np.asarray(obj)
-        is_native = array.dtype.isnative
-        if array.dtype.hasobject or (self._protocol < 5 and is_native):
-            return array.__reduce_ex__(self._protocol)
-        if not (array.flags.c_contiguous or array.flags.f_contiguous):
-            if array.nbytes > 2**24:
-                with tempfile.TemporaryFile(dir=self._folder) as file:
-                    copy = np.memmap(file, array.dtype, "w+", shape=array.shape)
-                copy[...] = array
-                array = np.asarray(copy)
-            array = np.ascontiguousarray(array)
-        if is_native:
-            return array.__reduce_ex__(5)
-        # NumPy's own way may read them back in the byte order of the machine.
-        from_buffer = np.zeros(1).__reduce_ex__(5)[0]
-        return from_buffer, (bytearray(array.tobytes()), array.dtype, array.shape, "C")
+def _reduced(array: Any, *, protocol: int, folder: Path) -> Any:
+    """Return how to write an array: a memory map as an array, a large one uncopied."""
+    array = np.asarray(array)
+    is_native = array.dtype.isnative
+    if array.dtype.hasobject or (protocol < 5 and is_native):
+        return array.__reduce_ex__(protocol)
+    if not (array.flags.c_contiguous or array.flags.f_contiguous):
+        if array.nbytes > 2**24:
+            with tempfile.TemporaryFile(dir=folder) as file:
+                copy = np.memmap(file, array.dtype, "w+", shape=array.shape)
+            copy[...] = array
+            array = np.asarray(copy)
+        array = np.ascontiguousarray(array)
+    if is_native:
+        return array.__reduce_ex__(5)
+    # NumPy's own way may read them back in the byte order of the machine.
+    from_buffer = np.zeros(1).__reduce_ex__(5)[0]
+    return from_buffer, (bytearray(array.tobytes()), array.dtype, array.shape, "C")
 
 
-def _untrusted(where: str, value: Any, seen: dict[int, Any]) -> Iterator[str]:
-    """Yield in words what a pickle cannot be loaded with unless it is trusted."""
-    cls = type(value)
-    if value is None or cls in _PLAIN or id(value) in seen:
-        return
-    seen[id(value)] = value  # kept, so that nothing else gets its id
-    items: Iterable[tuple[str, Any]] = ()
-    if cls in TIMES:
-        items = [(f"the time zone of {where}", value.tzinfo)]
-    elif cls in (np.ndarray, np.memmap) and _is_plain(value.dtype):
-        if value.dtype.hasobject:
-            items = [(where, value.ravel().tolist())]
-    elif cls in CONTAINERS:
-        pairs: Iterable[Any] = enumerate(value)
-        if isinstance(value, Mapping):
-            yield from _untrusted(where, list(value), seen)
-            pairs = value.items()
-        items = (
-            (f"{where}[{key!r:.80}]", item)
-            for key, item in pairs
-            if type(item) not in _PLAIN
-        )
-    elif DATA_CLASSES.get(cls.__name__) is cls:
-        items = vars(value).items()
-    elif not isinstance(value, np.generic | np.dtype) or cls is np.record:
-        yield f"{where} is a {cls.__qualname__}, loaded with trusted=True only"
-    for name, item in items:
-        yield from _untrusted(name, item, seen)
+def _untrusted(obj: DataObject) -> list[str]:
+    """Return in words what a pickle cannot be loaded with unless it is trusted."""
+    found: list[str] = []
+    seen: dict[int, Any] = {}
+    left: list[tuple[str, Any]] = [("the object", obj)]
+    while left:
+        where, value = left.pop()
+        cls = type(value)
+        if cls in _PLAIN or id(value) in seen:
+            continue
+        seen[id(value)] = value  # kept, so that nothing else gets its id
+        inside: list[tuple[str, Any]] = []
+        if cls in TIMES:
+            inside = [(f"the time zone of {where}", value.tzinfo)]
+        elif cls in (np.ndarray, np.memmap) and _is_plain(value.dtype):
+            if value.dtype.hasobject:
+                inside = [(where, value.ravel().tolist())]
+        elif cls in CONTAINERS:
+            inside = [(where, key) for key in value if isinstance(value, dict)]
+            pairs = value.items() if isinstance(value, dict) else enumerate(value)
+            inside += [
+                (f"{where}[{key!r:.80}]", item)
+                for key, item in pairs
+                if type(item) not in _PLAIN
+            ]
+        elif DATA_CLASSES.get(cls.__name__) is cls:
+            inside = list(vars(value).items())
+        elif not isinstance(value, np.generic | np.dtype) or cls is np.record:
+            found.append(
+                f"{where} is a {cls.__qualname__}, loaded with trusted=True only"
+            )
+        left += reversed(inside)
+    return found
 
 
 def _is_plain(dtype: np.dtype[Any]) -> bool:

@@ -1,6 +1,7 @@
 """What is known about the units, as a table: the one answer for all formats."""
 
-from collections.abc import Iterable, Mapping, Sequence
+import itertools
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any, Literal
 
@@ -25,6 +26,15 @@ ID_KEYS = ("unit_id", "cluster_id", "si_unit_id")
 
 Kind = Literal["bool", "int", "float", "str", "array", "object", "empty"]
 
+_TYPES: tuple[tuple[Kind, Any], ...] = (
+    ("str", str),
+    ("bool", (bool, np.bool_)),
+    ("object", np.timedelta64),  # an integer of NumPy too
+    ("int", (int, np.integer)),
+    ("float", (float, np.floating)),
+    ("array", (np.ndarray, list, tuple)),
+)
+
 
 @attrs.frozen(eq=False, slots=False)
 class Column:
@@ -48,15 +58,11 @@ class Column:
         NaN is a value among numbers, and a missing one among str and bool, as pandas
         writes it.
         """
-        known = {
-            unit: value
-            for unit, value in enumerate(self.values)
-            if value is not MISSING and value is not None
-        }
-        others = [value for value in known.values() if not is_nan(value)]
-        if others and all(isinstance(v, str | bool | np.bool_) for v in others):
-            return {unit: v for unit, v in known.items() if not is_nan(v)}
-        return known
+        known = {u: v for u, v in enumerate(self.values) if v is not MISSING}
+        known = {unit: value for unit, value in known.items() if value is not None}
+        others = {unit: value for unit, value in known.items() if not is_nan(value)}
+        are_words = all(isinstance(v, str | bool | np.bool_) for v in others.values())
+        return others if others and are_words else known
 
     @cached_property
     def kind(self) -> Kind:
@@ -99,7 +105,7 @@ class UnitTable:
         self, neuron_attributes: Sequence[Mapping[Any, Any]] | None, n_units: int
     ) -> None:
         self.rows: Sequence[Mapping[Any, Any]] = neuron_attributes or [{}] * n_units
-        keys = dict.fromkeys(key for row in self.rows for key in row)
+        keys = dict.fromkeys(itertools.chain.from_iterable(self.rows))
         self.columns = {
             key: Column(key, [row.get(key, MISSING) for row in self.rows])
             for key in keys
@@ -135,10 +141,8 @@ class UnitTable:
     @cached_property
     def electrode_numbers(self) -> list[int] | None:
         """The electrode of each unit as int64, None if any has no such number."""
-        numbers = [
-            e for e in self.electrodes if type(e) is int and -(2**63) <= e < 2**63
-        ]
-        return numbers if self.rows and len(numbers) == len(self) else None
+        are_int64 = (type(e) is int and -(2**63) <= e < 2**63 for e in self.electrodes)
+        return self.electrodes if self.rows and all(are_int64) else None
 
     @cached_property
     def locations(self) -> list[tuple[float, ...] | None]:
@@ -221,17 +225,7 @@ def is_nan(value: Any) -> bool:
 
 
 def _kind_of(value: Any) -> Kind:
-    if isinstance(value, str):
-        return "str"
-    if isinstance(value, bool | np.bool_):
-        return "bool"
-    if isinstance(value, np.timedelta64):
-        return "object"
-    if isinstance(value, int | np.integer):
-        return "int"
-    if isinstance(value, float | np.floating):
-        return "float"
-    return "array" if isinstance(value, np.ndarray | list | tuple) else "object"
+    return next((kind for kind, types in _TYPES if isinstance(value, types)), "object")
 
 
 def _electrode(row: Mapping[Any, Any]) -> Any:
@@ -239,49 +233,37 @@ def _electrode(row: Mapping[Any, Any]) -> Any:
         value = row.get(key)
         if value is None or is_nan(value):
             continue
-        if isinstance(value, np.ndarray | list | tuple):
-            several = _one_of(value)
-            # A list of one is one electrode.
-            return several[0] if len(several) == 1 else several
-        return _plain(value)
+        if not isinstance(value, np.ndarray | list | tuple):
+            return _plain(value)
+        several = [_plain(x) for x in np.asarray(value, dtype=object).ravel()]
+        return several[0] if len(several) == 1 else several
     return None
-
-
-def _one_of(values: Iterable[Any]) -> list[Any]:
-    return [_plain(value) for value in np.asarray(values, dtype=object).ravel()]
 
 
 def _plain(value: Any) -> Any:
     """Return a Python int for a whole number, anything else as it is."""
-    if isinstance(value, bool | np.bool_):
-        return value
-    if isinstance(value, float | np.floating) and float(value).is_integer():
-        return int(value)
-    return int(value) if isinstance(value, np.integer) else value
+    if isinstance(value, float | np.floating):
+        is_whole = float(value).is_integer()
+    else:
+        is_whole = isinstance(value, np.integer)
+    return int(value) if is_whole else value
 
 
 def _location(row: Mapping[Any, Any]) -> tuple[float, ...] | None:
-    axes = []
-    for axis in "xyz":
-        if row.get(axis) is None:
-            break
-        axes.append(row[axis])
-    for value in (row.get("location"), axes or None, row.get("position")):
-        place = _coordinates(value)
-        if place is not None:
-            return place
-    return None
+    place = _coordinates(row.get("location"))
+    if place is None:
+        axes = itertools.takewhile(lambda x: x is not None, map(row.get, "xyz"))
+        place = _coordinates(list(axes))
+    return _coordinates(row.get("position")) if place is None else place
 
 
 def _coordinates(value: Any) -> tuple[float, ...] | None:
     """Return one to three finite coordinates, None for anything else."""
-    # A location may also be the name of a brain area.
-    if value is None or isinstance(value, str):
-        return None
     try:
         given = np.atleast_1d(np.asarray(value))
     except ValueError:  # lists nested unevenly
         return None
+    # A location may also be the name of a brain area.
     if given.dtype.kind not in "iuf" or given.ndim != 1 or not 1 <= given.size <= 3:
         return None
     place = given.astype(np.float64)

@@ -817,14 +817,6 @@ def test_complex_rates_are_refused(tmp_path):
         RateData([[1 + 5j]], [0.0])
 
 
-def test_labels_that_make_a_header_of_spikes_are_refused(tmp_path):
-    """The loader would look for spikes; a stack has its labels in rows."""
-    with pytest.raises(ValueError, match="labels must not hold 'unit' beside"):
-        PairwiseCompMatrix(np.eye(2), ["time_s", "unit"]).to_csv(tmp_path / "m.csv")
-    stack = PairwiseCompMatrixStack(np.ones((2, 2, 1)), ["time_s", "unit"])
-    stack.to_csv(tmp_path / "m.csv", verify=True)
-
-
 @pytest.mark.parametrize("labels", [["time_ms", "a"], ["time", "x"]])
 def test_labels_may_be_names_of_columns(labels, tmp_path):
     """A square is told by its first column."""
