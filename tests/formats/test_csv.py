@@ -813,7 +813,7 @@ def test_complex_rates_are_refused(tmp_path):
         stack.to_csv(tmp_path / "s.csv")
     with pytest.raises(ValueError, match="event_stack must hold real numbers"):
         CSVWriter().losses(stack)
-    with pytest.raises(TypeError, match="must hold real numbers"):
+    with pytest.raises(TypeError, match="inst_Frate_data must hold"):
         RateData([[1 + 5j]], [0.0])
 
 
