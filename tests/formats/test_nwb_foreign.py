@@ -82,7 +82,7 @@ def test_brain_areas_of_a_unit_in_several_are_a_list(path, tmp_path):
     for writer in (CSVWriter, ParquetWriter):  # a cell, or a column, has one type
         lost = "; ".join(writer(units_table=tmp_path / "units").losses(sd))
         assert "neuron_attributes['brain_area']" in lost
-    with pytest.warns(UserWarning, match="electrode, brain_area left out"):
+    with pytest.warns(UserWarning, match="brain_area of unit 0 left out"):
         sd.to_phy(tmp_path / "phy", fs_Hz=2e4, verify=True)
     with h5py.File(tmp_path / "a.nwb") as file:
         table = file[ELECTRODES]

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Sequence
-from itertools import pairwise
+from itertools import chain, pairwise
 from typing import Any
 
 import attrs
@@ -225,20 +225,15 @@ def stored_column(name: str, key: Any, given: Sequence[Any]) -> StoredColumn:
     """Return the column that holds the values of an attribute, or raise."""
     if not isinstance(key, str):
         raise UnstorableError("the key is not a text")
-    _check_text(key)
-    values = [
-        (v.tolist() if v.dtype == object else v if v.ndim else v[()])
-        if isinstance(v, np.ndarray)
-        else v
-        for v in given
-    ]
+    if reason := h5.why_no_text(key):
+        raise UnstorableError(f"it holds {reason}")
+    values = [_plain(v) if isinstance(v, np.ndarray) else v for v in given]
     missing = {u: v for u, v in enumerate(values) if v is MISSING or v is None}
     if nans := {u: v for u, v in enumerate(values) if is_nan(v)}:
-        unknown = missing | nans
-        others = [_array(v) for u, v in enumerate(values) if u not in unknown]
-        if _type_of(others)[0] in ("text", "truth values"):
+        others = [v for u, v in enumerate(values) if u not in missing | nans]
+        if _type_of([_array(v) for v in others])[0] in ("text", "truth values"):
             # Among these, NaN says that there is no value, as pandas writes it.
-            missing = unknown
+            missing |= nans
     present = [v for u, v in enumerate(values) if u not in missing]
     if not present:
         raise UnstorableError("no unit has a value")
@@ -272,6 +267,13 @@ def gap_note(missing: Sequence[Any], present: Iterable[Any]) -> str:
     return kinds.pop()
 
 
+def _plain(array: NDArray[Any]) -> Any:
+    """Return what an array of objects, or one without dimensions, holds."""
+    if array.dtype == object:
+        return array.tolist()
+    return array if array.ndim else array[()]
+
+
 def _array(value: Any) -> NDArray[Any]:
     """Return a value as an array, lists and scalars as an array of objects."""
     if isinstance(value, np.ndarray):
@@ -286,65 +288,60 @@ def _array(value: Any) -> NDArray[Any]:
     return scalar
 
 
-def _check_text(text: str) -> None:
-    if reason := h5.why_no_text(text):
-        raise UnstorableError(f"it holds {reason}")
-
-
 def _type_of(arrays: Sequence[NDArray[Any]]) -> tuple[str, np.dtype[Any], int]:
     """Return what values are, a dtype that holds all, and their largest integer.
 
     What they are is a key of `_KINDS`, "" if there are none.
     """
-    if any(np.ma.is_masked(array) for array in arrays):
+    if any(map(np.ma.is_masked, arrays)):
         raise UnstorableError("it holds masked values")
-    in_objects = [a.ravel().tolist() for a in arrays if a.dtype.kind in "OU"]
-    leaves = [leaf for several in in_objects for leaf in several]
+    plain = [a.ravel().tolist() for a in arrays if a.dtype.kind in "OU"]
+    leaves = list(chain.from_iterable(plain))
     others = [a for a in arrays if a.dtype.kind not in "OU" and a.size]
-    types = {type(leaf) for leaf in leaves} | {a.dtype.type for a in others}
-    kinds = set()
-    for found in types:
-        if issubclass(found, list | tuple | np.ndarray):
-            raise UnstorableError("its lists are nested unevenly")
-        names = [name for name, known in _KINDS.items() if issubclass(found, known)]
-        if not names or found is np.timedelta64:
-            raise UnstorableError(f"it holds values of type {found.__name__}")
-        kinds.add(names[0])
+    types = set(map(type, leaves)) | {a.dtype.type for a in others}
+    kinds = set(map(_kind_of, types))
     if len(kinds) > 1:
         raise UnstorableError(f"it mixes {' and '.join(sorted(kinds))}")
-    if not kinds or kinds == {"text"}:
-        _check_text("".join(leaves))
-        return "".join(kinds), np.dtype(object), 0
+    kind = kinds.pop() if kinds else ""
+    if kind in ("", "text"):
+        if reason := h5.why_no_text("".join(leaves)):
+            raise UnstorableError(f"it holds {reason}")
+        return kind, np.dtype(object), 0
     integers = [0, *(int(n) for n in leaves if isinstance(n, int | np.integer))]
     for array in others:
         if array.dtype.kind in "iu":
             integers += [int(array.min()), int(array.max())]
+    low, high = min(integers), max(integers)
     dtype = np.result_type(*map(np.dtype, types))
-    dtype = _wide_enough(dtype, min(integers), max(integers), types)
-    return kinds.pop(), dtype, max(map(abs, integers))
-
-
-def _wide_enough(
-    dtype: np.dtype[Any], low: int, high: int, types: set[type]
-) -> np.dtype[Any]:
-    """Return a dtype that holds all integers from `low` to `high` exactly."""
     if any(issubclass(found, float | np.floating) for found in types):
         if dtype.itemsize > 8:
             raise UnstorableError(f"it holds values of type {dtype}")
         _check_floats_hold(max(-low, high))
-        return dtype
-    if max(-low, high) >= 2**64:
+    elif max(-low, high) >= 2**64:
         raise UnstorableError("its integers are objects of more than 64 bits")
-    for wide in (dtype, np.dtype(np.int64), np.dtype(np.uint64)):
-        if wide.kind == "b":
-            return wide
-        if (
-            wide.kind in "iu"
-            and np.iinfo(wide).min <= low
-            and high <= np.iinfo(wide).max
-        ):
-            return wide
-    raise UnstorableError("its integers do not fit in 64 bits together")
+    elif dtype.kind != "b":  # integers of several types can promote to floats
+        fits = (
+            d for d in (dtype, np.dtype("i8"), np.dtype("u8")) if _holds(d, low, high)
+        )
+        found = next(fits, None)
+        if found is None:
+            raise UnstorableError("its integers do not fit in 64 bits together")
+        dtype = found
+    return kind, dtype, max(-low, high)
+
+
+def _kind_of(found: type) -> str:
+    if issubclass(found, list | tuple | np.ndarray):
+        raise UnstorableError("its lists are nested unevenly")
+    for kind, known in _KINDS.items():
+        if issubclass(found, known) and not issubclass(found, np.timedelta64):
+            return kind
+    raise UnstorableError(f"it holds values of type {found.__name__}")
+
+
+def _holds(dtype: np.dtype[Any], low: int, high: int) -> bool:
+    limits = np.iinfo(dtype) if dtype.kind in "iu" else None
+    return limits is not None and limits.min <= low and high <= limits.max
 
 
 def _check_floats_hold(largest: int) -> None:

@@ -1,25 +1,25 @@
 """The reader of NWB files, of spikelab and of other programs."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Unpack
 
 import h5py
+import numpy as np
+from numpy.typing import NDArray
 
-from spikelab.errors import FormatError
+from spikelab.errors import FormatError, warn
 from spikelab.formats import h5
 from spikelab.formats.base import StrPath
 from spikelab.formats.functions import show_options, spikedata_loader
+from spikelab.formats.hdf5.writer import read_indices
 from spikelab.formats.nwb import schema
+from spikelab.formats.nwb.columns import is_part_of_column, read_column
 from spikelab.formats.nwb.derived import DERIVED
+from spikelab.formats.nwb.electrodes import read_electrodes
 from spikelab.formats.nwb.header import read_header
-from spikelab.formats.nwb.units_reader import (
-    read_attributes,
-    read_ids_and_trains,
-    read_sampling,
-    read_window,
-    units_table,
-)
+from spikelab.formats.nwb.schema import SPIKE_TIMES, SPIKE_TIMES_INDEX, WAVEFORMS
 from spikelab.formats.reading import (
     RecordingKeywords,
     RecordingOptions,
@@ -28,7 +28,9 @@ from spikelab.formats.reading import (
 )
 from spikelab.spikedata import time_units
 from spikelab.spikedata.data_object import DataObject
+from spikelab.spikedata.spike_trains import SpikeTrains
 from spikelab.spikedata.spikedata import SpikeData
+from spikelab.spikedata.unit_table import MISSING
 from spikelab.storage.publish import readable
 from spikelab.storage.remote_file import RemoteFile
 
@@ -141,28 +143,221 @@ def _object(
         if h5.has_member(file, schema.UNIT_ATTRIBUTES):
             facts = h5.member(file, schema.UNIT_ATTRIBUTES)
             ids = h5.dataset(facts, "id", kinds="iu")[()]
-            known = read_attributes(facts, ids, "", own=True)
+            known = _attributes(facts, ids, "", own=True)
         obj = plan.read(file, known, header.metadata())
         options.refuse_unless_recording(obj)
         return obj
-    table = units_table(file, group or str(notes.get("group", schema.UNITS)))
-    ids, trains = read_ids_and_trains(table, notes)
-    given = {"start_time": options.start_time_ms, "length_ms": options.length_ms}
-    start, length = read_window(
-        table,
-        trains,
-        *(notes.get(name) if ms is None else ms for name, ms in given.items()),
-    )
+    table = _units_table(file, group or str(notes.get("group", schema.UNITS)))
+    times = str(notes.get("spike_times_dataset", SPIKE_TIMES))
+    index = str(notes.get("spike_times_index_dataset", SPIKE_TIMES_INDEX))
+    ids, trains = _ids_and_trains(table, times, index)
+    start, length = options.start_time_ms, options.length_ms
+    start = notes.get("start_time") if start is None else start
+    length = notes.get("length_ms") if length is None else length
+    if isinstance(start, str) or isinstance(length, str):
+        raise FormatError(
+            f"start_time and length_ms must be numbers, got {start}, {length}"
+        )
+    if start is None or length is None:
+        observed = _observed_ms(table)
+        first, last = trains.extremes() if trains.n_spikes else observed or (0.0, 0.0)
+        seen_from, seen_to = observed or (0.0, last)
+        start = min(first, seen_from) if start is None else start
+        if length is None and observed:
+            length = max(last, seen_to) - start
     if length is not None:
         slack = time_units.rounding_ms("s", None, trains.largest_ms())
         trains = trains.moved_into(start, length, slack)
-    times = str(notes.get("spike_times_dataset", schema.SPIKE_TIMES))
-    found = {**read_sampling(table, times), **header.metadata()}
+    sampling = {} if own else _sampling(table, times)
+    found = {**sampling, **header.metadata()}
     return build(
         SpikeData,
         train=trains,
         start_time=start,
         length=length,
-        neuron_attributes=read_attributes(table, ids, times, own=own),
+        neuron_attributes=_attributes(table, ids, times, own=own),
         metadata=options.metadata_with(found, source_file=source, format="NWB"),
     )
+
+
+def _units_table(file: h5py.File, name: str) -> h5py.Group:
+    """Return a table of units; without it, a FormatError names those that there are."""
+    if file.get(name, getlink=True) is None:
+        found: list[str] = []
+
+        def visit(path: str, obj: Any) -> None:
+            if isinstance(obj, h5py.Group) and (
+                obj.attrs.get("neurodata_type") == "Units" or SPIKE_TIMES in obj
+            ):
+                found.append(path)
+
+        file.visititems(visit)
+        elsewhere = f"units are in {', '.join(found)}: choose with group="
+        holds = f"it holds {', '.join(schema.names_in(file)) or 'nothing'}"
+        raise FormatError(f"it has no {name!r}; {elsewhere if found else holds}")
+    table = h5.member(file, name)
+    if not isinstance(table, h5py.Group):
+        raise FormatError(f"{name!r} must be a group of units, got a dataset")
+    return table
+
+
+def _ids_and_trains(
+    table: h5py.Group, name: str, index: str
+) -> tuple[NDArray[np.int64], SpikeTrains]:
+    """Return the id and the spike times in ms of each unit.
+
+    Without ids they are 0 to N - 1. A warning says if there are no spike times; the
+    units are then silent.
+    """
+    has_times, has_index, has_ids = (
+        schema.has_link(table, n.split("/")[0]) for n in (name, index, "id")
+    )
+    ids = np.empty(0, dtype=np.int64)
+    if has_ids:
+        ids = _needed(table, "id", read_indices).astype(np.int64)
+    if not has_times:
+        if not has_ids:
+            raise FormatError(f"the units have no {name!r} and no 'id'")
+        if has_index or name in _listed(table):
+            raise FormatError(f"the units must have the {name!r} that they list")
+        if len(ids):
+            warn(f"the units have no {name!r}: they are read as units without spikes")
+        return ids, SpikeTrains(np.empty(0), np.zeros(len(ids), dtype=np.int64))
+    found = _needed(table, name, lambda t, n: np.ravel(h5.vector(t, n)[()]))
+    times: NDArray[np.float64] = found.astype(np.float64, copy=False)
+    # In place: nobody else holds these seconds, and there may be gigabytes of them.
+    times *= 1000.0
+    ends = np.arange(1, len(times) + 1)  # one spike each, as NWB defines a column
+    if has_index:
+        ends = _needed(table, index, read_indices)
+    trains = SpikeTrains.from_flat(times, ends, f"{table.name}/{index}")
+    if has_ids and len(ids) != len(trains):
+        raise FormatError(
+            f"{table.name}/id must number the {len(trains)} units, got {len(ids)} ids"
+        )
+    if not np.all(np.isfinite(trains.extremes())):
+        wrong = int(np.flatnonzero(~np.isfinite(times))[0])
+        unit = int(np.searchsorted(trains.ends, wrong, side="right"))
+        raise FormatError(
+            f"unit {unit}: spike times must be finite, got {times[wrong]}"
+        )
+    return ids if has_ids else np.arange(len(trains)), trains
+
+
+def _needed(
+    table: h5py.Group, name: str, read: Callable[[h5py.Group, str], NDArray[Any]]
+) -> NDArray[Any]:
+    """Return the values of a dataset without which there are no units."""
+    if not h5.has_member(table, name):
+        raise FormatError(
+            f"{table.name}/{name} is a link that cannot be followed, or leads "
+            "out of the file"
+        )
+    try:
+        return read(table, name)
+    except FormatError as error:
+        raise FormatError(
+            f"{table.name}/{name} must be a vector of numbers: {error}"
+        ) from error
+
+
+def _observed_ms(table: h5py.Group) -> tuple[float, float] | None:
+    """Return when the earliest observation starts and the latest ends, if known.
+
+    A warning says if units were not observed all the time from one to the other.
+    """
+    if not schema.has_link(table, "obs_intervals"):
+        return None
+    try:
+        times = h5.dataset(table, "obs_intervals", ndim=2)[()]
+        if times.shape[1] != 2:
+            raise FormatError(f"obs_intervals must be pairs, got {times.shape}")
+        ends = np.arange(1, len(times) + 1)
+        if schema.has_link(table, "obs_intervals_index"):
+            ends = h5.dataset(table, "obs_intervals_index", kinds="iu")[()]
+    except FormatError as error:
+        warn(f"the recording window is that of the spikes: {error}")
+        return None
+    if not times.size or not np.all(np.isfinite(times)):
+        return None
+    start, stop = float(times.min()), float(times.max())
+    for intervals in np.split(times, ends)[:-1]:
+        # Whether they follow one another from start to end.
+        edges = [start, *intervals.ravel().tolist(), stop]
+        if any(a < b for a, b in zip(edges[::2], edges[1::2], strict=True)):
+            warn(
+                "obs_intervals of the units are read as one recording window, "
+                f"{start} to {stop} s: single units were observed in other "
+                "intervals, or with gaps"
+            )
+            break
+    return start * 1000.0, stop * 1000.0
+
+
+def _sampling(table: h5py.Group, times: str) -> dict[str, Any]:
+    """Return, as metadata, sampling rate and unit of waveforms, where known."""
+    spikes, waves = (
+        h5.scalar_attributes(h5.member(table, name))
+        if h5.has_member(table, name)
+        else {}
+        for name in (times, WAVEFORMS[0])
+    )
+    found: dict[str, Any] = {}
+    rate, resolution = waves.get("sampling_rate"), spikes.get("resolution")
+    if isinstance(resolution, float) and 0 < resolution < np.inf:
+        found["fs_Hz"] = 1.0 / resolution
+    elif isinstance(rate, float) and 0 < rate < np.inf:
+        found["fs_Hz"] = rate
+    unit = waves.get("unit")
+    if isinstance(unit, str) and unit != schema.UNKNOWN:
+        found["waveform_unit"] = unit
+    return found
+
+
+def _attributes(
+    table: h5py.Group, ids: NDArray[np.int64], times: str, *, own: bool
+) -> list[dict[str, Any]]:
+    """Return what is known about each unit; warn of columns that are not read.
+
+    `times` is the name of the spike times; `own` says whether spikelab wrote the table,
+    so that its notes can be trusted.
+    """
+    units: list[dict[str, Any]] = [{"unit_id": unit} for unit in ids.tolist()]
+    skipped = schema.STRUCTURE | {times}
+    found = {
+        name: read_column(table, name, len(units), own=own)
+        for name in _listed(table)
+        if name not in skipped and not is_part_of_column(table, name)
+    }
+    left_out = [name for name, column in found.items() if column is None]
+    if not own:  # in our own files the columns say all that the electrodes do
+        electrodes = read_electrodes(table, len(units))
+        left_out += ["electrodes"] * (electrodes is None)
+        for unit, known in zip(units, electrodes or [], strict=False):
+            unit.update(known)
+    for column in filter(None, found.values()):
+        for unit, value in zip(units, column.values(), strict=True):
+            if value is not MISSING:
+                unit[column.key] = value
+    for unit in units if not own and WAVEFORMS[0] in found else []:
+        # Other programs list the electrodes of the waveform as those of the unit.
+        shape = np.shape(unit.get(WAVEFORMS[0], ()))
+        electrode = np.atleast_1d(unit.get("electrode", []))
+        if len(shape) == 2 and shape[1] == len(electrode):
+            unit.setdefault("waveform_channels", electrode)
+    if left_out:
+        warn(
+            f"columns of the units left out: {', '.join(left_out)} (only numbers, "
+            "bool and str are read, one value or one row of them per unit, and "
+            "nothing that lies outside of the file)"
+        )
+    return units
+
+
+def _listed(table: h5py.Group) -> list[str]:
+    """Return the names of the columns: those that the table lists, or its members."""
+    listed = table.attrs.get("colnames")
+    return [
+        name.decode("utf-8", "replace") if isinstance(name, bytes) else str(name)
+        for name in (table if listed is None else np.ravel(listed))
+    ]
