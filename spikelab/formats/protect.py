@@ -5,6 +5,7 @@ An HDF5 file that spikelab exported holds the names of its members as the attrib
 since; a file without these attributes is of another program, or of spikelab 0.1.2.
 """
 
+import contextlib
 import json
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,6 @@ from spikelab.storage.remote_file import RemoteFile
 
 MEMBERS = "members"
 """Attribute of the root: the names of all members, as JSON."""
-
-_MANY = 2000
-"""Of files with more members, only those of the root are listed, and others counted."""
 
 PUBLISHED = {"start_time", "length_ms"}
 """All root attributes of a file that spikelab 0.1.2 exported."""
@@ -74,12 +72,7 @@ def would_be_lost(file: Path | RemoteFile) -> list[str]:
         return [f"what cannot be examined ({error})"]
 
 
-def _members(file: h5py.File) -> list[str] | dict[str, int]:
-    """Return all names in a file, or of many those at the root, with their sizes."""
-    members = {name: file.get(name) for name in file}
-    sizes = {n: len(g) if isinstance(g, h5py.Group) else 0 for n, g in members.items()}
-    if sum(sizes.values()) > _MANY:
-        return sizes
+def _members(file: h5py.File) -> list[str]:
     names: list[bytes] = []
     file.id.links.visit(names.append)
     return b"\n".join(names).decode("utf-8", "replace").split("\n")
@@ -87,40 +80,30 @@ def _members(file: h5py.File) -> list[str] | dict[str, int]:
 
 def _added(file: h5py.File) -> list[str]:
     attributes: Any = file.attrs
-    known: list[str] | dict[str, int] = []
+    known: set[str] = set()
     if MEMBERS in attributes:
-        known = json.loads(attributes[MEMBERS])
+        with contextlib.suppress(TypeError, ValueError):  # another program's attribute
+            known = set(json.loads(attributes[MEMBERS]))
     elif set(attributes) == PUBLISHED:
         return []
     elif "style" in attributes or "__type__" in attributes:
         options = {k: str(v) for k, v in attributes.items() if k.endswith(_NAMING)}
         ours = {name.split("/")[0] for name in options.values()}
-        units = file.get(options.get("group_per_unit", ""))
-        more = units is not None and len(units) > int(attributes["n_units"])
         added = set(file) - ours - {*_OF_OTHER_CLASSES}
-        return sorted(added | ({options["group_per_unit"]} if more else set()))
-    found = _members(file)
-    if isinstance(known, dict) and isinstance(found, dict):
-        return [name for name, size in found.items() if known.get(name) != size]
-    names = sorted(set(found) - set(known))
-    return _shortest(names, [name for name in names if not _is_empty(file, name)])
-
-
-def _is_empty(file: h5py.File, name: str) -> bool:
-    """Return whether a name is a group without members, or part of an NWB header."""
-    if name.split("/")[0] in _HEADER:
-        return True
-    found = file.get(name)
-    return isinstance(found, h5py.Group) and not len(found)
-
-
-def _shortest(added: list[str], full: list[str]) -> list[str]:
-    """Return the groups of which everything was added instead of their members."""
-    new = set(added)
-    shortest: dict[str, None] = {}
-    for name in full:
+        units = file.get(options.get("group_per_unit", ""))
+        if units is not None and len(units) > int(attributes["n_units"]):
+            added.add(options["group_per_unit"])
+        return sorted(added)
+    new = set(_members(file)) - known
+    lost: dict[str, None] = {}
+    for name in sorted(new):
         parts = name.split("/")
         first = 2 if parts[0] in _SECTIONS else 1
         prefixes = ["/".join(parts[:n]) for n in range(first, len(parts) + 1)]
-        shortest.update(dict.fromkeys([p for p in prefixes if p in new][:1]))
-    return list(shortest)
+        whole = [prefix for prefix in prefixes if prefix in new][:1]
+        if parts[0] in _HEADER or (whole and whole[0] in lost):
+            continue
+        found = file.get(name)
+        if not isinstance(found, h5py.Group) or len(found):
+            lost.update(dict.fromkeys(whole))
+    return list(lost)

@@ -19,12 +19,7 @@ from spikelab.formats import h5, protect
 from spikelab.formats.hdf5 import layout
 from spikelab.formats.hdf5.objects import ObjectReader, ObjectWriter
 from spikelab.formats.hdf5.on_disk import arrays_on_disk
-from spikelab.formats.hdf5.values import (
-    Tree,
-    identical,
-    read_json,
-    write_json,
-)
+from spikelab.formats.hdf5.values import Tree, identical, read_json, write_json
 from spikelab.spikedata.data_object import DATA_CLASSES, DataObject
 from spikelab.spikedata.differences import differences, equal
 from spikelab.storage.remote import Existing, RemoteFolder
@@ -61,6 +56,7 @@ class _Entry:
 
 def check(items: list[Item]) -> None:
     """Raise TypeError for an item that is of no known class, or has no proper name."""
+    allowed = ("ndarray", "memmap", "dict", *DATA_CLASSES)
     for item in items:
         for name, value in (("namespace", item.namespace), ("key", item.key)):
             if not isinstance(value, str):
@@ -69,7 +65,6 @@ def check(items: list[Item]) -> None:
                 )
         if not isinstance(item.note, str | None):
             raise TypeError(f"the note of {item.title} must be a string or None")
-        allowed = ("ndarray", "memmap", "dict", *DATA_CLASSES)
         if type(item.value).__name__ not in allowed:
             raise TypeError(
                 f"{item.title} must be a spikelab data object, a numpy array or a "
@@ -81,11 +76,10 @@ def check(items: list[Item]) -> None:
 def write(path: Path, about: About, items: list[Item]) -> None:
     """Write the checked items of a workspace to a new file.
 
-    Raises
-    ------
-    TypeError, ValueError
-        If a part of one cannot be stored. The error names it.
+    TypeError or ValueError, with its name, for a part that cannot be stored.
     """
+    namespaces = _links([item.namespace for item in items], reserved=_EXACT)
+    keys = {n: _links([i.key for i in items if i.namespace == n]) for n in namespaces}
     with h5.created(path) as file:
         name = about.name or ""
         file.attrs["__workspace_id__"] = about.workspace_id
@@ -93,31 +87,24 @@ def write(path: Path, about: About, items: list[Item]) -> None:
         file.attrs["__created_at__"] = about.created_at
         apart = file.create_group(_EXACT)
         writer, entries = ObjectWriter(apart), []
-        for item, place in zip(items, _places(items), strict=True):
+        for item in items:
+            place: str | None
+            place = f"{namespaces[item.namespace]}/{keys[item.namespace][item.key]}"
             try:
                 exact = writer.write(file, place, item.value, item.title)
             except RecursionError:
                 raise TypeError(
                     f"{item.title} must not hold itself or nest so deep"
                 ) from None
-            is_there = place in file
-            if is_there:
+            if place in file:
                 file[place].attrs["__created_at__"] = float(item.created_at)
                 if item.note is not None and h5.is_text(item.note):
                     file[place].attrs["__note__"] = item.note
+            else:  # the layout has no form for the value
+                place = None
             names = [item.namespace, item.key, item.created_at, item.note]
-            entries.append([*names, place if is_there else None, exact])
+            entries.append([*names, place, exact])
         write_json(apart, _INDEX, {"name": about.name, "items": entries})
-
-
-def _places(items: list[Item]) -> list[str]:
-    """Return for each item the path of its group, which HDF5 must allow."""
-    namespaces = _links([item.namespace for item in items], reserved=_EXACT)
-    keys = {
-        namespace: _links([i.key for i in items if i.namespace == namespace])
-        for namespace in namespaces
-    }
-    return [f"{namespaces[i.namespace]}/{keys[i.namespace][i.key]}" for i in items]
 
 
 def _links(names: list[str], reserved: str = "") -> dict[str, str]:
@@ -141,38 +128,6 @@ def _links(names: list[str], reserved: str = "") -> dict[str, str]:
         links[name] = link
         taken.add(link)
     return links
-
-
-def would_be_lost(existing: Existing) -> list[str]:
-    """Return what a target holds that neither a workspace nor an export wrote.
-
-    Groups of an earlier workspace have a ``__type__``, and are replaced with it.
-    """
-    if isinstance(existing, RemoteFolder) or not (
-        names := protect.would_be_lost(existing)
-    ):
-        return []
-    try:
-        with h5.opened(existing) as file:
-            entries = _entries(file, _head(file)[1])
-            places = [entry.place for entry in entries if entry.place is not None]
-            added = [name for name in places if "__type__" not in file[name].attrs]
-            return added + [n for n in file if not isinstance(file.get(n), h5py.Group)]
-    except FormatError:  # not a workspace
-        return names
-
-
-def read(path: Path) -> tuple[About, list[Item]]:
-    """Return a workspace from a file.
-
-    Raises
-    ------
-    FormatError
-        If the file is not that of a workspace, or is damaged.
-    """
-    with h5.opened(path) as file:
-        about, indexed = _head(file)
-        return about, [_item(file, entry) for entry in _entries(file, indexed)]
 
 
 def verify(staged: Path, about: About, items: list[Item]) -> None:
@@ -206,49 +161,66 @@ def _same(item: Item, read: Item | None) -> bool:
     return identical(item.value, read.value) or equal(item.value, read.value)
 
 
-def read_item(path: Path | RemoteFile, namespace: str, key: str) -> Any:
-    """Return one object from a file, and read no other.
-
-    Raises
-    ------
-    KeyError
-        If the workspace has no such object.
-    """
+def read(path: Path) -> tuple[About, list[Item]]:
+    """Return a workspace; FormatError if the file is not that of one, or is damaged."""
     with h5.opened(path) as file:
-        for entry in _entries(file, _head(file)[1]):
+        about, entries = _contents(file)
+        values = [_value(file, entry) for entry in entries]
+    return about, [
+        Item(e.namespace, e.key, value, e.created_at, e.note)
+        for e, value in zip(entries, values, strict=True)
+    ]
+
+
+def read_item(path: Path | RemoteFile, namespace: str, key: str) -> Any:
+    """Return one object from a file, and read no other; KeyError if there is none."""
+    with h5.opened(path) as file:
+        for entry in _contents(file)[1]:
             if (entry.namespace, entry.key) == (namespace, key):
-                return _item(file, entry).value
+                return _value(file, entry)
     raise KeyError(f"{path} has no {namespace!r} / {key!r}")
 
 
-def _head(file: h5py.File) -> tuple[About, list[_Entry]]:
-    """Return what is known about the workspace, and the items of its index."""
+def would_be_lost(existing: Existing) -> list[str]:
+    """Return what a target holds that neither a workspace nor an export wrote.
+
+    Groups of an earlier workspace have a ``__type__``, and are replaced with it.
+    """
+    if isinstance(existing, RemoteFolder) or not (
+        names := protect.would_be_lost(existing)
+    ):
+        return []
+    try:
+        with h5.opened(existing) as file:
+            places = [e.place for e in _contents(file)[1] if e.place is not None]
+            added = [name for name in places if "__type__" not in file[name].attrs]
+            return added + [n for n in file if not isinstance(file.get(n), h5py.Group)]
+    except FormatError:  # not a workspace
+        return names
+
+
+def _contents(file: h5py.File) -> tuple[About, list[_Entry]]:
+    """Return what is known about a workspace, and its items.
+
+    They are those of the index, then those that it does not know: a program that does
+    not know the index may have removed or replaced groups.
+    """
     attributes = h5.scalar_attributes(file)
     identity = attributes.get("__workspace_id__")
     if not isinstance(identity, str):
         raise FormatError(f"{file.filename} is not the file of a workspace")
-    name = attributes.get("__workspace_name__") or None
+    name, indexed = attributes.get("__workspace_name__") or None, []
     if isinstance(name, int | float):  # spikelab 0.1.2 writes what it is given
         name = str(name)
-    indexed = []
     try:
         if h5.has_member(file, _EXACT):
             index = read_json(h5.member(file, _EXACT), _INDEX)
-            name, items = index["name"], index["items"]
-            indexed = [_Entry(*stored) for stored in items]
-        created_at = float(attributes.get("__created_at__", 0.0))
-        return About(identity, name, created_at), indexed
+            name, indexed = index["name"], [_Entry(*item) for item in index["items"]]
+        about = About(identity, name, float(attributes.get("__created_at__", 0.0)))
     except (LookupError, TypeError, ValueError) as error:
         raise FormatError(
             f"its name, age or index of items is damaged: {error}"
         ) from error
-
-
-def _entries(file: h5py.File, indexed: list[_Entry]) -> list[_Entry]:
-    """Return the items: those of the index, then those that it does not know.
-
-    A program that does not know the index may have removed or replaced groups.
-    """
     groups = {}
     for namespace in file:
         group = h5.member(file, namespace)
@@ -263,7 +235,7 @@ def _entries(file: h5py.File, indexed: list[_Entry]) -> list[_Entry]:
         elif there is not None and there.created_at == entry.created_at:
             known.append(entry)
             del groups[entry.place]
-    return known + list(groups.values())
+    return about, known + list(groups.values())
 
 
 def _in_namespace(namespace: str, group: h5py.Group, slashes: int) -> Iterator[_Entry]:
@@ -278,14 +250,13 @@ def _in_namespace(namespace: str, group: h5py.Group, slashes: int) -> Iterator[_
         yield _Entry(
             namespace,
             key,
-            float(created_at) if isinstance(created_at, float) else 0.0,
+            created_at if isinstance(created_at, float) else 0.0,
             note if isinstance(note, str) else None,
             f"{namespace}/{key}",
         )
 
 
-def _item(file: h5py.File, entry: _Entry) -> Item:
+def _value(file: h5py.File, entry: _Entry) -> Any:
     apart = h5.member(file, _EXACT) if h5.has_member(file, _EXACT) else None
     group = None if entry.place is None else h5.member(file, entry.place)
-    value = ObjectReader(apart).read(group, entry.exact)
-    return Item(entry.namespace, entry.key, value, entry.created_at, entry.note)
+    return ObjectReader(apart).read(group, entry.exact)

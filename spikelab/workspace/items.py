@@ -8,6 +8,14 @@ import numpy as np
 
 from spikelab.errors import warn
 
+_ARRAYS = {
+    "RateData": "inst_Frate_data",
+    "RateSliceStack": "event_stack",
+    "PairwiseCompMatrix": "matrix",
+    "PairwiseCompMatrixStack": "stack",
+}
+"""Of the classes without spikes, the attribute of which the shape is their size."""
+
 
 def _as_str(text: Any) -> Any:
     """Return a str of any class as a plain one: HDF5 knows no numpy.str_."""
@@ -60,12 +68,6 @@ class NamedObjects:
         """
         self._put(Item(namespace, key, obj, time.time(), note))
 
-    def _put(self, item: Item) -> None:
-        self._items.setdefault(item.namespace, {})[item.key] = item
-
-    def _find(self, namespace: str, key: str) -> Item | None:
-        return self._items.get(namespace, {}).get(key)
-
     def get(self, namespace: str, key: str) -> Any:
         """Return the object of this name, None if there is none.
 
@@ -77,7 +79,7 @@ class NamedObjects:
         >>> workspace.get("day 1", "rates")
         {'Hz': [2.0, 0.5]}
         """
-        found = self._find(namespace, key)
+        found = self._items.get(namespace, {}).get(key)
         return None if found is None else found.value
 
     def get_info(self, namespace: str, key: str) -> dict[str, Any] | None:
@@ -98,10 +100,24 @@ class NamedObjects:
         >>> workspace.get_info("day 1", "rates")["note"]
         'of the night'
         """
-        found = self._find(namespace, key)
-        return None if found is None else _info(found)
+        found = self._items.get(namespace, {}).get(key)
+        if found is None:
+            return None
+        obj, kind = found.value, type(found.value).__name__
+        info: dict[str, Any] = {"type": kind}
+        if isinstance(obj, np.ndarray):
+            info |= {"shape": list(obj.shape), "dtype": str(obj.dtype)}
+        elif kind in _ARRAYS:
+            info["shape"] = list(getattr(obj, _ARRAYS[kind]).shape)
+        elif kind == "SpikeData":
+            info |= {"N": obj.N, "length_ms": obj.length, "start_time": obj.start_time}
+        elif kind == "SpikeSliceStack":
+            length = float(obj.spike_stack[0].length)
+            info |= {"N_slices": len(obj), "N_units": obj.N, "length_ms": length}
+        info["created_at"] = found.created_at
+        return info if found.note is None else {**info, "note": found.note}
 
-    def describe(self) -> dict[str, dict[str, dict[str, Any]]]:
+    def describe(self) -> dict[str, dict[str, dict[str, Any] | None]]:
         """Return what is known about every object, by namespace and key.
 
         Examples
@@ -113,7 +129,7 @@ class NamedObjects:
         'dict'
         """
         return {
-            namespace: {key: _info(item) for key, item in keys.items()}
+            namespace: {key: self.get_info(namespace, key) for key in keys}
             for namespace, keys in self._items.items()
         }
 
@@ -183,12 +199,7 @@ class NamedObjects:
         return True
 
     def add_note(self, namespace: str, key: str, note: str) -> None:
-        """Set the note of an object.
-
-        Raises
-        ------
-        KeyError
-            If there is no such object.
+        """Set the note of an object; KeyError if there is no such object.
 
         Examples
         --------
@@ -200,12 +211,7 @@ class NamedObjects:
         self._put(attrs.evolve(self._require(namespace, key), note=note))
 
     def delete(self, namespace: str, key: str | None = None) -> None:
-        """Forget an object, or a whole namespace.
-
-        Raises
-        ------
-        KeyError
-            If there is no such object or namespace.
+        """Forget an object, or a whole namespace; KeyError if there is none.
 
         Examples
         --------
@@ -223,12 +229,6 @@ class NamedObjects:
             raise KeyError(f"the workspace has no namespace {namespace!r}")
         if key is None or not self._items[namespace]:
             del self._items[namespace]
-
-    def _require(self, namespace: str, key: str) -> Item:
-        found = self._find(namespace, key)
-        if found is None:
-            raise KeyError(f"the workspace has no {namespace!r} / {key!r}")
-        return found
 
     def merge_from(
         self, other: "NamedObjects", overwrite: bool = False
@@ -258,13 +258,13 @@ class NamedObjects:
         """
         if not isinstance(other, NamedObjects):
             raise TypeError(f"other must be an AnalysisWorkspace, got {other!r:.80}")
-        skipped, merged = [], 0
-        for item in other._all_items():
-            if self._find(item.namespace, item.key) and not overwrite:
+        skipped, items = [], other._all_items()
+        for item in items:
+            if item.key in self._items.get(item.namespace, {}) and not overwrite:
                 skipped.append((item.namespace, item.key))
-                continue
-            self._put(attrs.evolve(item, created_at=time.time()))
-            merged += 1
+            else:
+                self._put(attrs.evolve(item, created_at=time.time()))
+        merged = len(items) - len(skipped)
         return {"merged": merged, "skipped": len(skipped), "skipped_keys": skipped}
 
     @staticmethod
@@ -279,31 +279,13 @@ class NamedObjects:
         """
         return "_".join(["C", *namespaces])
 
+    def _put(self, item: Item) -> None:
+        self._items.setdefault(item.namespace, {})[item.key] = item
+
+    def _require(self, namespace: str, key: str) -> Item:
+        if key not in self._items.get(namespace, {}):
+            raise KeyError(f"the workspace has no {namespace!r} / {key!r}")
+        return self._items[namespace][key]
+
     def _all_items(self) -> list[Item]:
         return [item for keys in self._items.values() for item in keys.values()]
-
-
-_ARRAYS = {
-    "RateData": "inst_Frate_data",
-    "RateSliceStack": "event_stack",
-    "PairwiseCompMatrix": "matrix",
-    "PairwiseCompMatrixStack": "stack",
-}
-"""Of the classes without spikes, the attribute of which the shape is their size."""
-
-
-def _info(item: Item) -> dict[str, Any]:
-    """Return what is known about an object."""
-    obj, kind = item.value, type(item.value).__name__
-    info: dict[str, Any] = {"type": kind}
-    if isinstance(obj, np.ndarray):
-        info |= {"shape": list(obj.shape), "dtype": str(obj.dtype)}
-    elif kind in _ARRAYS:
-        info["shape"] = list(getattr(obj, _ARRAYS[kind]).shape)
-    elif kind == "SpikeData":
-        info |= {"N": obj.N, "length_ms": obj.length, "start_time": obj.start_time}
-    elif kind == "SpikeSliceStack":
-        length = float(obj.spike_stack[0].length)
-        info |= {"N_slices": len(obj), "N_units": obj.N, "length_ms": length}
-    info["created_at"] = item.created_at
-    return info if item.note is None else {**info, "note": item.note}

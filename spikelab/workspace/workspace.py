@@ -106,14 +106,21 @@ class AnalysisWorkspace(NamedObjects):
 
         Examples
         --------
-        >>> from spikelab import AnalysisWorkspace
         >>> workspace = AnalysisWorkspace()
         >>> workspace.store("day 1", "rates", {"Hz": [2.0, 0.5]})
         >>> workspace.save("analysis")
         'analysis.h5'
         """
-        target, about = _with_suffix(path), self._about()
-        items = self._all_items()
+        target, items = _with_suffix(path), self._all_items()
+        if not isinstance(self.name, str | None):
+            raise TypeError(f"name must be a string or None, got {self.name!r:.80}")
+        if not h5.is_text(self.workspace_id):
+            raise ValueError(
+                f"workspace_id must be text without a NUL, got {self.workspace_id!r:.80}"
+            )
+        name = None if self.name is None else str(self.name)
+        created_at = validate.finite("created_at", self.created_at)
+        about = About(str(self.workspace_id), name, created_at)
         file.check(items)
         with publish(
             target,
@@ -126,18 +133,6 @@ class AnalysisWorkspace(NamedObjects):
             if verify:
                 file.verify(staged, about, items)
         return os.path.expanduser(target)  # noqa: PTH111 # str
-
-    def _about(self) -> About:
-        """Return what is known about the workspace, or raise if it cannot be stored."""
-        if not isinstance(self.name, str | None):
-            raise TypeError(f"name must be a string or None, got {self.name!r:.80}")
-        if not h5.is_text(self.workspace_id):
-            raise ValueError(
-                f"workspace_id must be text without a NUL, got {self.workspace_id!r:.80}"
-            )
-        name = None if self.name is None else str(self.name)
-        created_at = validate.finite("created_at", self.created_at)
-        return About(str(self.workspace_id), name, created_at)
 
     @classmethod
     def load(
@@ -167,7 +162,6 @@ class AnalysisWorkspace(NamedObjects):
 
         Examples
         --------
-        >>> from spikelab import AnalysisWorkspace
         >>> workspace = AnalysisWorkspace()
         >>> workspace.store("day 1", "rates", {"Hz": [2.0, 0.5]})
         >>> AnalysisWorkspace.load(workspace.save("analysis")).list_keys()
@@ -200,10 +194,8 @@ class AnalysisWorkspace(NamedObjects):
             The file, with or without ``.h5``.
         namespace, key : str
             The name of the object.
-        storage_options : mapping, optional
-            Handed to ``boto3.client("s3", ...)`` for an S3 URL.
-        progress : bool
-            Show a progress bar during a download.
+        storage_options, progress
+            As in :meth:`load`.
 
         Raises
         ------
@@ -214,7 +206,6 @@ class AnalysisWorkspace(NamedObjects):
 
         Examples
         --------
-        >>> from spikelab import AnalysisWorkspace
         >>> workspace = AnalysisWorkspace()
         >>> workspace.store("day 1", "rates", {"Hz": [2.0, 0.5]})
         >>> AnalysisWorkspace.load_item(workspace.save("analysis"), "day 1", "rates")
@@ -224,11 +215,10 @@ class AnalysisWorkspace(NamedObjects):
             return file.read_item(source, namespace, key)
 
     def __repr__(self) -> str:
-        count = sum(map(len, self._items.values()))
         named = f" {self.name!r}" if self.name is not None else ""
         return (
             f"AnalysisWorkspace{named}(id={self.workspace_id[:8]}, "
-            f"{len(self._items)} namespaces, {count} objects)"
+            f"{len(self._items)} namespaces, {len(self._all_items())} objects)"
         )
 
 

@@ -16,6 +16,7 @@ from recordings import assert_same_recording, simulated, with_raw
 from spikelab import (
     AnalysisWorkspace,
     SpikeData,
+    convert,
     differences,
     load,
     load_spikedata_from_hdf5,
@@ -676,6 +677,51 @@ def test_files_of_other_formats_are_called_by_their_names(tmp_path):
     }.items():
         with pytest.raises(FormatError, match=message):
             load_spikedata_from_hdf5(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("name", "word"), [("zarr.json", "Zarr store"), (".zgroup", "Zarr store")]
+)
+def test_a_zarr_store_is_called_by_its_name(name, word, tmp_path):
+    """As spikelab.load calls it."""
+    (tmp_path / name).write_text("{}")
+    for read in (load, load_spikedata_from_hdf5):
+        with pytest.raises(FormatError, match=word):
+            read(tmp_path)
+
+
+def test_an_nwb_1_file_is_called_by_its_name(tmp_path):
+    """Its version is a dataset."""
+    path = foreign(tmp_path / "a.h5", nwb_version="NWB-1.0.6", units=[1.0])
+    for read in (load, load_spikedata_from_hdf5):
+        with pytest.raises(FormatError, match="NWB 1 file"):
+            read(path)
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize("style", STYLES)
+def test_the_sampling_rate_of_a_file_is_metadata(style, tmp_path):
+    """So that a conversion to Phy knows it."""
+    options = {"style": style, "fs_Hz": 20_000.0, "verify": True}
+    bins = {"raster_bin_size_ms": 1.0} if style == "raster" else {}
+    path = simulated().to_hdf5(tmp_path / "a.h5", **options, **bins)
+    found = load(path)
+    assert found.metadata["fs_Hz"] == 20_000.0
+    assert convert(path, tmp_path / "phy", to="phy")
+    assert load(tmp_path / "phy").metadata["fs_Hz"] == 20_000.0
+    writer = STYLES[style](fs_Hz=2e4, **({"bin_size_ms": 1.0} if bins else {}))
+    known = SpikeData([[1.0]], metadata={"fs_Hz": 2e4})
+    assert not [text for text in writer.losses(known) if "metadata" in text]
+    known = SpikeData([[1.0]], metadata={"fs_Hz": 3e4})
+    assert [text for text in writer.losses(known) if "metadata" in text]
+
+
+def test_the_sampling_rate_that_the_caller_gives_is_metadata(tmp_path):
+    """Of a file that counts samples and does not say how fast."""
+    path = foreign(tmp_path / "a.h5", i=[0, 1], t=[300, 600])
+    names = {"idces_dataset": "i", "times_dataset": "t", "times_unit": "samples"}
+    found = load_spikedata_from_hdf5(path, **names, fs_Hz=30_000)
+    assert found.metadata["fs_Hz"] == 30_000.0
 
 
 def test_attributes_with_one_value_are_numbers(tmp_path):
