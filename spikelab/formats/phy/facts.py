@@ -1,6 +1,8 @@
-"""What ``spikelab.json`` holds about a KiloSort or Phy folder beyond its arrays."""
+"""What ``spikelab.json`` holds about a KiloSort or Phy folder, and what changed since."""
 
 import hashlib
+import os
+import tempfile
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,9 +11,16 @@ import attrs
 
 from spikelab import validate
 from spikelab.errors import FormatError
+from spikelab.formats.phy import cluster_tables, npy
 from spikelab.formats.phy.cluster_tables import TableColumn
 from spikelab.spikedata import time_units
-from spikelab.storage.manifest import MANIFEST, read_manifest, write_manifest
+from spikelab.storage.manifest import (
+    MANIFEST,
+    load_manifest,
+    read_manifest,
+    write_manifest,
+)
+from spikelab.storage.remote import Existing, RemoteFolder
 
 FORMATS = ("kilosort", "phy")
 
@@ -20,6 +29,9 @@ SI_UNIT_ID = "si_unit_id"
 
 HASHED = 2**20
 """Files of more bytes are known by their size only."""
+
+_CACHES = (".phy", "whitening_mat_inv.npy")
+"""What Phy writes when it opens a folder."""
 
 
 @attrs.frozen(kw_only=True)
@@ -68,23 +80,17 @@ class Facts:
 
     def write(self, folder: Path, **more: Any) -> None:
         """Write the facts, and `more`, as the manifest that completes a folder."""
-        about = {
-            **attrs.asdict(self, recurse=False),
-            "cluster_ids": list(self.cluster_ids),
-            "columns": [attrs.asdict(c, recurse=False) for c in self.columns],
-            "n_units": len(self.cluster_ids),
-            **more,
-        }
+        about = attrs.asdict(self) | {"n_units": len(self.cluster_ids)} | more
         write_manifest(folder, {**about, "fingerprints": fingerprints(folder)})
 
 
 def read(folder: Path) -> Facts:
     """Return the facts about a folder; of another program's, nothing is known."""
     manifest = read_manifest(folder)
-    return Facts() if manifest is None else parsed(manifest, folder / MANIFEST)
+    return Facts() if manifest is None else _parsed(manifest, folder / MANIFEST)
 
 
-def parsed(manifest: dict[str, Any], where: Path) -> Facts:
+def _parsed(manifest: dict[str, Any], where: Path) -> Facts:
     """Return the facts in a manifest, which is called `where` in errors."""
     if manifest.get("format") not in FORMATS:
         raise FormatError(
@@ -104,24 +110,24 @@ def parsed(manifest: dict[str, Any], where: Path) -> Facts:
 def _check(facts: Facts, files: Collection[str]) -> None:
     """Raise TypeError or ValueError for facts that no export wrote."""
     validate.positive("fs_Hz", facts.fs_Hz)
-    validate.finite("start_time_ms", facts.start_time_ms)
-    validate.finite("length_ms", facts.length_ms)
+    for name in ("start_time_ms", "length_ms"):
+        validate.finite(name, getattr(facts, name))
     time_units.time_unit("time_unit", facts.time_unit)
     for name in ("spike_times_file", "spike_clusters_file"):
         if getattr(facts, name) not in files:
             raise ValueError(f"{name} must be one of the files")
     ids, counts = facts.cluster_ids, facts.spike_counts
-    for per_unit in (counts, facts.unit_ids, *(c.cells for c in facts.columns)):
+    for per_unit in (counts, facts.unit_ids, *[c.cells for c in facts.columns]):
         if len(per_unit) != len(ids) or len(set(ids)) != len(ids):
             raise ValueError("units must have one value each, and distinct ids")
     numbers = [facts.first_sample, *facts.placeholders, *ids, *counts, sum(counts)]
-    are_int = set(map(type, numbers)) == {int}
-    if not are_int or min(numbers) < -(2**63) or max(numbers) >= 2**63:
-        raise ValueError("ids and counts must be int64 numbers")
-    if min(counts, default=0) < 0:
-        raise ValueError("spike_counts must not be negative")
-    if not set(map(type, facts.unit_ids)) <= {int, str}:
-        raise TypeError("unit_ids must be integers or strings")
+    if not set(map(type, numbers)) | set(map(type, facts.unit_ids)) <= {int, str}:
+        raise TypeError("numbers must be integers, and unit_ids integers or names")
+    if (
+        min(counts, default=0) < 0
+        or not -(2**63) <= min(numbers) <= max(numbers) < 2**63
+    ):
+        raise ValueError("numbers must be int64, and spike_counts not negative")
 
 
 def fingerprints(folder: Path) -> dict[str, list[Any]]:
@@ -135,3 +141,81 @@ def fingerprint(path: Path) -> list[Any]:
     size = path.stat().st_size
     digest = hashlib.sha256(path.read_bytes()).hexdigest() if size <= HASHED else None
     return [size, digest]
+
+
+def changes(existing: Existing, conflicting: Sequence[str]) -> list[str]:
+    """Return the names of what was changed in a folder since spikelab exported it.
+
+    That Phy opened the folder changes nothing, nor that it saved tables which hold the
+    same for all clusters that have spikes. A folder without a complete manifest holds
+    nothing of the kind. `conflicting` are glob patterns of files that an export removes.
+    """
+    if isinstance(existing, RemoteFolder):
+        return _remote_changes(existing, conflicting)
+    folder = Path(existing)
+    manifest = load_manifest(folder) if folder.is_dir() else None
+    if manifest is None or not manifest["complete"]:
+        return []
+    is_stack = "cluster_ids" not in manifest
+    known = Facts() if is_stack else _parsed(manifest, folder / MANIFEST)
+    prints = manifest.get("fingerprints", {})
+    added = {e.name for pattern in conflicting for e in folder.glob(pattern)}
+    found = sorted(added - {*manifest["files"], *_CACHES})
+    for name in manifest["files"]:
+        path = folder / name
+        if path.is_dir():
+            found += [f"{name}/{inner}" for inner in changes(path, conflicting)]
+        elif path.is_file() and _is_changed(path, prints.get(name), known):
+            found.append(name)
+    return found
+
+
+def _remote_changes(remote: RemoteFolder, conflicting: Sequence[str]) -> list[str]:
+    """Of large files only the clusters are downloaded: of the others the size counts."""
+    if remote.in_manifest is None:
+        return []
+    with tempfile.TemporaryDirectory(prefix="spikelab-") as name:
+        folder = Path(name).resolve()
+        for file, entry in remote.entries.items():
+            path = folder.joinpath(*file.split("/")).resolve()
+            if not path.is_relative_to(folder):
+                continue
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if entry.size <= HASHED or path.name == "spike_clusters.npy":
+                remote.store.inside(file).download(path)
+            else:
+                path.touch()
+                os.truncate(path, entry.size)
+        return changes(folder, conflicting)
+
+
+def _is_changed(path: Path, recorded: Any, exported: Facts) -> bool:
+    """Return whether a file holds something else than what was exported.
+
+    Of clusters it counts how many spikes each has. Of a table it counts what the cells
+    say, without those of silent clusters, which Phy drops.
+    """
+    now = fingerprint(path)
+    is_clusters = path.name == exported.spike_clusters_file
+    if now == recorded and (now[1] or not is_clusters):
+        return False
+    try:
+        if is_clusters:
+            counts = {i: count for i, count in exported.counts.items() if count}
+            return npy.counted(npy.read_whole(path)) != counts
+        if not path.name.startswith("cluster_"):
+            return True
+        table = cluster_tables.read_table(path, {})
+    except FormatError:
+        return True
+    for name, found in table.items():
+        column = exported.column(name)
+        if column is None or not found.keys() <= exported.counts.keys():
+            return True
+        for cluster, count, cell in zip(
+            exported.cluster_ids, exported.spike_counts, column.written(), strict=True
+        ):
+            cell_now = found.get(cluster, "" if count else cell)
+            if not cluster_tables.are_same(cell_now, cell):
+                return True
+    return not table

@@ -11,19 +11,19 @@ import attrs
 import numpy as np
 
 from spikelab.formats.base import Loss, StrPath, Writer
-from spikelab.formats.phy import curation, stacks
+from spikelab.formats.phy import facts, stacks
+from spikelab.formats.phy.cluster_tables import as_text
 from spikelab.formats.phy.facts import Facts
 from spikelab.formats.phy.folder_reader import FolderReader, metadata_of
 from spikelab.formats.phy.spike_arrays import n_together
-from spikelab.formats.phy.unit_columns import changed_units, losses_of_cells
 from spikelab.spikedata import time_units
 from spikelab.spikedata.data_object import DataObject
 from spikelab.spikedata.differences import NOT_LOST, equal
 from spikelab.spikedata.spikedata import SpikeData
 from spikelab.spikedata.spikeslicestack import SpikeSliceStack
 from spikelab.spikedata.unit_selection import is_one_value
-from spikelab.spikedata.unit_table import UnitTable
-from spikelab.storage.remote import Existing, RemoteFolder
+from spikelab.spikedata.unit_table import MISSING, UnitTable
+from spikelab.storage.remote import Existing
 
 R = TypeVar("R")
 
@@ -35,15 +35,14 @@ class Plan(abc.ABC):
     sd: SpikeData  # the recording
     table: UnitTable  # what is known about its units
     facts: Facts  # what ``spikelab.json`` will say
-    renamed: Mapping[Any, str]  # the new names of attributes that arrays hold
-    left_out: Mapping[Any, str]  # why attributes are left out
+    elsewhere: Mapping[Any, str]  # attributes in no table; what becomes of them, or ""
 
     @abc.abstractmethod
     def write(self, folder: Path) -> None:
         """Write all files, ``spikelab.json`` last."""
 
     @abc.abstractmethod
-    def _rows(self) -> list[dict[str, Any]]:
+    def rows(self) -> list[dict[str, Any]]:
         """Return the attributes of each unit as they will be read."""
 
     @cached_property
@@ -53,12 +52,12 @@ class Plan(abc.ABC):
             self.sd.spike_trains,
             length=self.sd.length,
             start_time=self.sd.start_time,
-            neuron_attributes=self._rows(),
+            neuron_attributes=self.rows(),
             metadata=metadata_of(self.facts.cluster_ids, self.facts.fs_Hz),
         )
 
-    def waveform_losses(self) -> Iterable[str]:
-        """Return in words what is lost of the waveforms."""
+    def waveform_losses(self, rows: list[dict[str, Any]]) -> Iterable[str]:
+        """Return in words what is lost of the waveforms; `rows` are read back."""
         return ()
 
     def raw_losses(self) -> Iterator[str]:
@@ -77,35 +76,35 @@ class Plan(abc.ABC):
 
     def losses(self) -> Iterator[str]:
         """Yield in words what is lost of the recording."""
-        sd, unit, fs_Hz = self.sd, self.facts.time_unit, self.facts.fs_Hz
-        trains = sd.spike_trains
+        start, unit, fs_Hz = self.sd.start_time, self.facts.time_unit, self.facts.fs_Hz
+        trains, rows = self.sd.spike_trains, self.carried.neuron_attributes or []
         moved = trains.rounding(lambda t: time_units.there_and_back(t, unit, fs_Hz))
         if moved > 4 * np.spacing(trains.largest_ms()):
             yield f"spike times are rounded to {unit}, by up to {moved:.3g} ms"
         if together := n_together(trains, lambda t: time_units.from_ms(t, unit, fs_Hz)):
             yield f"{together} spikes fall on the same sample as the spike before them"
-        if sd.start_time != 0:
-            yield (
-                f"start_time {sd.start_time} ms (kept in spikelab.json, for spikelab "
-                "only)"
-            )
-        yield from self.waveform_losses()
-        rows, metadata = self.carried.neuron_attributes or [], self.carried.metadata
+        if start != 0:
+            yield f"start_time {start} ms (kept in spikelab.json, for spikelab only)"
+        yield from self.waveform_losses(rows)
         for key, column in self.table.columns.items():
-            name = f"neuron_attributes[{str(key)!r}]"
-            if key in self.renamed:
-                if self.renamed[key] != key:
-                    yield f"{name} (it comes back as {self.renamed[key]!r})"
-            elif key not in self.left_out:
-                yield from losses_of_cells(column, rows)
-            elif changed_units(column, rows):
-                yield f"{name} ({self.left_out[key]})"
-        given = sd.metadata or {}
-        if any(
-            key not in NOT_LOST and not equal(value, metadata.get(key))
-            for key, value in given.items()
-        ):
-            yield "metadata"
+            lost: dict[str, None] = {}
+            for value, row in zip(column.values, rows, strict=True):
+                if value is MISSING or equal(value, row.get(key, MISSING)):
+                    continue
+                is_blank = isinstance(value, str) and value.isspace()
+                if key in self.elsewhere:
+                    lost[f" ({self.elsewhere[key]})"] = None
+                elif is_blank or as_text(value) == "":
+                    lost[" where it is None, NaN or '' (an empty cell)"] = None
+                else:
+                    lost[f" {value!r:.40} (Phy and neo cannot read it)"] = None
+            if self.elsewhere.get(key) != "":
+                yield from [f"neuron_attributes[{str(key)!r}]{text}" for text in lost]
+        metadata = self.carried.metadata
+        for key, value in (self.sd.metadata or {}).items():
+            if key not in NOT_LOST and not equal(value, metadata.get(key)):
+                yield "metadata"
+                break
         yield from self.raw_losses()
 
 
@@ -127,7 +126,7 @@ def _integers(value: Sequence[int] | None) -> tuple[int, ...] | None:
         is_integer = isinstance(item, int | np.integer) and not isinstance(item, bool)
         if not is_integer or not -(2**63) <= item < 2**63:
             raise TypeError(f"cluster_ids must be int64 integers, got {item!r}")
-    found = tuple(int(item) for item in value)
+    found = tuple(map(int, value))
     if len(set(found)) != len(found):
         twice = next(item for item in found if found.count(item) > 1)
         raise ValueError(f"cluster_ids must be distinct, got {twice} more than once")
@@ -151,32 +150,22 @@ class ClusterFolderWriter(Writer[R, Folders]):
     is_folder: ClassVar[bool] = True
     is_exact: ClassVar[bool] = True
     conflicting: ClassVar[tuple[str, ...]] = (
-        "amplitudes.npy",
-        "channel_*.npy",
-        "features.npy",
-        "pc_feature*.npy",
-        "similar_templates.npy",
-        "spike_*.npy",
-        "template*.npy",
-        "whitening_mat*.npy",
-        "cluster_*.tsv",
-        "cluster_*.csv",
-        "params.py",
-        ".phy",
-        "slice_*",
+        *("amplitudes.npy", "channel_*.npy", "features.npy", "pc_feature*.npy"),
+        *(
+            "similar_templates.npy",
+            "spike_*.npy",
+            "template*.npy",
+            "whitening_mat*.npy",
+        ),
+        *("cluster_*.tsv", "cluster_*.csv", "params.py", ".phy", "slice_*"),
     )
 
-    fs_Hz: float = attrs.field(
-        converter=time_units.fs_in_hz, validator=time_units.is_sampling_rate
-    )
+    fs_Hz: float = attrs.field(validator=time_units.is_sampling_rate)
     cluster_ids: Sequence[int] | None = attrs.field(default=None, converter=_integers)
 
     @abc.abstractmethod
     def _plan(self, sd: SpikeData) -> Plan:
-        """Return what a folder will hold of a recording.
-
-        Raises ValueError for one that cannot be written.
-        """
+        """Return what a folder will hold; raise ValueError if it cannot."""
 
     def _facts(
         self, sd: SpikeData, time_unit: str, clusters: Sequence[int], **more: Any
@@ -245,9 +234,7 @@ class ClusterFolderWriter(Writer[R, Folders]):
         return time_units.rounding_ms(plans[0].facts.time_unit, self.fs_Hz, largest)
 
     def _would_be_lost(self, existing: Existing) -> list[str]:
-        if isinstance(existing, RemoteFolder):
-            return curation.remote_changes(existing, self.conflicting)
-        return curation.changes(Path(existing), self.conflicting)
+        return facts.changes(existing, self.conflicting)
 
 
 def joined(folder: StrPath, name: str) -> str:

@@ -57,7 +57,8 @@ class KiloSortPlan(Plan):
             labels.write(folder / GROUP_FILE, facts.cluster_ids)
         facts.write(folder)
 
-    def _rows(self) -> list[dict[str, Any]]:
+    def rows(self) -> list[dict[str, Any]]:
+        """Return the attributes of each unit as they will be read."""
         rows: list[dict[str, Any]] = [{"unit_id": i} for i in self.facts.cluster_ids]
         add_cells(rows, [(labels, labels.cells) for labels in self.facts.columns])
         electrodes = self.table.electrode_numbers or ()
@@ -171,15 +172,17 @@ class KiloSortWriter(ClusterFolderWriter[tuple[str, str]]):
             spike_times_file=names[0],
             spike_clusters_file=names[1],
         )
-        electrode = next((k for k in ELECTRODE_KEYS if k in table.columns), None)
-        written = [column.attribute for column in columns]
-        others = [key for key in table.columns if key not in written]
+        elsewhere = dict.fromkeys(table.columns, "no array holds it")
+        for column in columns:
+            elsewhere.pop(column.attribute, None)
+        if table.electrode_numbers is not None:
+            key = next(key for key in ELECTRODE_KEYS if key in table.columns)
+            elsewhere[key] = "it comes back as 'electrode'"
         return KiloSortPlan(
             sd=sd,
             table=table,
             facts=facts,
-            renamed={} if table.electrode_numbers is None else {electrode: "electrode"},
-            left_out=dict.fromkeys(others, "no array holds it"),
+            elsewhere=elsewhere,
             opens_elsewhere=opens_elsewhere,
         )
 

@@ -68,11 +68,16 @@ class PhyPlan(Plan):
         pairs = zip(clusters, self.waveforms, strict=True)
         facts.write(folder, placeholders=[i for i, found in pairs if found is None])
 
-    def _rows(self) -> list[dict[str, Any]]:
+    def rows(self) -> list[dict[str, Any]]:
+        """Return the attributes of each unit as they will be read."""
         rows: list[dict[str, Any]] = [{"unit_id": i} for i in self.facts.unit_ids]
         add_cells(rows, [(column, column.cells) for column in self.facts.columns])
-        told = self.channels if self.facts.waveform_channels else None
-        templates.add_as_read(rows, self.waveforms, told)
+        for row, found in zip(rows, self.waveforms, strict=True):
+            if found is not None:
+                row["waveform_mean"] = found[0]
+                if self.facts.waveform_channels:
+                    numbers = self.channels.numbers[found[1]]
+                    row["waveform_channels"] = numbers.astype(np.int64)
         for row, values in zip(rows, self.amplitudes or (), strict=False):
             row[spike_arrays.AMPLITUDES] = values
         return rows
@@ -91,10 +96,9 @@ class PhyPlan(Plan):
         yield from super().cautions()
         yield from self.columns.cautions
 
-    def waveform_losses(self) -> Iterable[str]:
-        """Return in words what is lost of the waveforms."""
-        read = self.carried.neuron_attributes or []
-        return self.templates.losses(self.channels, self.facts.templates or "", read)
+    def waveform_losses(self, rows: list[dict[str, Any]]) -> Iterable[str]:
+        """Return in words what is lost of the waveforms; `rows` are read back."""
+        return self.templates.losses(self.channels, self.facts.templates, rows)
 
     def raw_losses(self) -> Iterator[str]:
         """Yield in words what is lost of the raw data."""
@@ -207,16 +211,13 @@ class PhyWriter(ClusterFolderWriter[str]):
                 f"spike times must be two or more, got {trains.n_spikes}: "
                 "Phy cannot open a folder with fewer than two spikes"
             )
-        shape = np.shape(sd.raw_data)
-        n_channels = 0 if 0 in shape else shape[0] if len(shape) == 2 else 1
-        raw = self._raw(sd)
+        raw = raw_data.raw_of(sd, self.fs_Hz, is_needed=self.raw_data)
+        shape = np.atleast_2d(sd.raw_data).shape
+        n_channels = 0 if 0 in shape else shape[0]
         known = templates.templates_of(table, n_channels)
         source = "placeholder" if raw is None else "raw_data"
         source = source if known.key is None else "neuron_attributes"
         uses_raw = self.raw_data or source == "raw_data"
-        channels = channels_of(
-            table, n_channels if uses_raw else 0, known.width, known.listed
-        )
         amplitudes = spike_arrays.amplitudes_of(table, trains.counts)
         in_arrays = [] if known.key is None else [known.key]
         in_arrays += ["waveform_channels"] if known.listed else []
@@ -242,34 +243,19 @@ class PhyWriter(ClusterFolderWriter[str]):
             templates=source,
             waveform_channels=bool(known.listed or source == "raw_data"),
         )
+        n_raw = n_channels if uses_raw else 0
         return PhyPlan(
             sd=sd,
             table=table,
             facts=facts,
-            renamed={key: key for key in in_arrays},
-            left_out=columns.left_out,
+            elsewhere={**columns.left_out, **dict.fromkeys(in_arrays, "")},
             raw=raw,
             writes_raw=self.raw_data,
             templates=known,
-            channels=channels,
+            channels=channels_of(table, n_raw, known.width, known.listed),
             amplitudes=amplitudes,
             columns=columns,
         )
-
-    def _raw(self, sd: SpikeData) -> Raw | None:
-        """Return the raw data, None if they are not sampled as the spikes are.
-
-        Raises ValueError if such are to be written.
-        """
-        try:
-            raw = raw_data.raw_of(sd, self.fs_Hz)
-        except ValueError:
-            if self.raw_data:
-                raise
-            return None
-        if self.raw_data:
-            raw.check_covers(sd)
-        return raw
 
     def _read(self, staged: Path) -> DataObject:
         read = super()._read(staged)

@@ -1,6 +1,6 @@
 """The mean waveforms of units, as the ``templates.npy`` of a Phy folder."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +34,7 @@ Waveform = NDArray[np.float32]
 """A mean waveform, float32, shape (samples, channels)."""
 
 Placed = tuple[Waveform, NDArray[np.int64]]
-"""A mean waveform and the channel of each of its columns."""
+"""A mean waveform, and the channel of each of its columns in ascending order."""
 
 
 @attrs.frozen(eq=False)
@@ -59,27 +59,31 @@ class Templates:
     def placed(self, channels: Channels) -> list[Placed | None]:
         """Return the waveform of each unit and the channel of each of its columns.
 
-        Where the channels of the columns are not known, only the largest is left, on
-        the channel of the unit.
+        Waveforms are filled up with zeros to the longest, of two samples at least, as
+        phylib needs it. Where the channels of the columns are not known, only the
+        largest is left, on the channel of the unit.
         """
+        n_samples = max([2, *[len(w) for w in self.waveforms if w is not None]])
         found: list[Placed | None] = [None] * len(self.waveforms)
         for unit, waveform in enumerate(self.waveforms):
             if waveform is None:
                 continue
-            electrodes = self.electrodes[unit]
+            n_columns, electrodes = waveform.shape[1], self.electrodes[unit]
             if electrodes is not None:
                 where = positions_in(channels.electrodes, electrodes)
-            elif waveform.shape[1] == len(channels):
-                where = np.arange(len(channels))
             else:
-                where = np.full(waveform.shape[1], -1)
+                is_all = n_columns == len(channels)
+                where = np.arange(n_columns) if is_all else np.full(n_columns, -1)
             if not np.any(where >= 0):
                 where[_by_size(waveform)[0]] = max(channels.of_unit[unit], 0)
-            found[unit] = waveform[:, where >= 0], where[where >= 0]
+            order = np.argsort(where)[np.count_nonzero(where < 0) :]
+            padded = np.zeros((n_samples, len(order)), dtype=np.float32)
+            padded[: len(waveform)] = waveform[:, order]
+            found[unit] = padded, where[order]
         return found
 
     def losses(
-        self, channels: Channels, source: str, read: Sequence[dict[str, Any]]
+        self, channels: Channels, source: str | None, read: Sequence[dict[str, Any]]
     ) -> Iterator[str]:
         """Yield in words what is lost of the waveforms; `read` are read back."""
         if source == "placeholder":
@@ -88,31 +92,34 @@ class Templates:
             if missing := sum(w is None for w in self.waveforms):
                 yield f"templates of {missing} units are not known: flat placeholders"
             pairs = zip(self.waveforms, self.electrodes, strict=True)
-            alone = [w.shape[1] for w, e in pairs if w is not None and e is None]
-            if not set(alone) <= {1, len(channels)}:
+            alone = {w.shape[1] for w, e in pairs if w is not None and e is None}
+            if not alone <= {1, len(channels)}:
                 yield "templates on other than their largest channel"
-        if unplaced := len(channels) - channels.n_placed if channels.n_placed else 0:
-            yield f"places of {unplaced} channels are not known: above the others"
-        if self.key not in (None, "waveform_mean"):
-            yield (
-                f"neuron_attributes[{self.key!r}] (it comes back as 'waveform_mean')"
+        if 0 < channels.n_placed < len(channels):
+            n = len(channels) - channels.n_placed
+            yield f"places of {n} channels are not known: above the others"
+        if self.key is not None:
+            name = f"neuron_attributes[{self.key!r}]"
+            if self.key != "waveform_mean":
+                yield f"{name} (it comes back as 'waveform_mean')"
+            # The order of the columns does not count.
+            changed = sum(
+                not np.array_equal(
+                    np.sort(np.ravel(value)), np.sort(np.ravel(row["waveform_mean"]))
+                )
+                for value, row in zip(self.values, read, strict=True)
+                if "waveform_mean" in row
             )
-        changed = 0
-        for value, row in zip(self.values, read, strict=True):
-            if (back := row.get("waveform_mean")) is not None and self.key is not None:
-                # The order of the columns does not count.
-                one, two = np.sort(np.ravel(value)), np.sort(np.ravel(back))
-                changed += not np.array_equal(one, two)
-        if changed:
-            yield (
-                f"neuron_attributes[{self.key!r}] of {changed} units (templates are "
-                "finite float32 of one length)"
-            )
+            if changed:
+                yield (
+                    f"{name} of {changed} units (templates are finite float32 of one "
+                    "length)"
+                )
 
 
 def templates_of(table: UnitTable, n_raw: int) -> Templates:
     """Return the mean waveforms of the units; raw data have `n_raw` channels."""
-    nothing = [None] * len(table)
+    nothing: list[Any] = [None] * len(table)
     of_columns = table.columns.get("waveform_channels")
     for key in WAVEFORM_KEYS:
         if (column := table.columns.get(key)) is None:
@@ -123,13 +130,11 @@ def templates_of(table: UnitTable, n_raw: int) -> Templates:
             where = nothing if of_columns is None else of_columns.values
             electrodes = list(map(_electrodes, where, waveforms))
             return Templates(key, column.values, waveforms, electrodes)
-    return Templates(None, nothing, [*nothing], [*nothing])
+    return Templates(None, nothing, nothing, nothing)
 
 
 def _waveform(value: Any, n_raw: int) -> Waveform | None:
     """Return a waveform as (samples, channels), None if it is none."""
-    if not isinstance(value, np.ndarray | list | tuple):
-        return None
     try:
         waveform = np.asarray(value, dtype=np.float32)
     except (TypeError, ValueError):
@@ -147,16 +152,15 @@ def _waveform(value: Any, n_raw: int) -> Waveform | None:
 
 def _electrodes(value: Any, waveform: Waveform | None) -> NDArray[np.int64] | None:
     """Return the electrodes of the columns, None if they are not one int for each."""
-    if waveform is None or not isinstance(value, np.ndarray | list | tuple):
-        return None
     try:
         electrodes = np.asarray(value)
     except ValueError:  # lists nested unevenly
         return None
-    if electrodes.dtype.kind not in "iu" or electrodes.shape != waveform.shape[1:]:
+    if waveform is None or electrodes.shape != waveform.shape[1:]:
         return None
-    is_distinct = len(np.unique(electrodes)) == len(electrodes)
-    return electrodes.astype(np.int64) if is_distinct else None
+    is_distinct = len(set(electrodes.tolist())) == electrodes.size
+    are_ids = electrodes.dtype.kind in "iu" and is_distinct
+    return electrodes.astype(np.int64) if are_ids else None
 
 
 def _by_size(waveform: NDArray[Any]) -> NDArray[np.intp]:
@@ -177,11 +181,9 @@ def averages(trains: SpikeTrains, raw: Raw) -> list[Placed | None]:
         mean: Any = raw.average(times[chosen], np.arange(-half, half))
         if mean is not None:
             mean = np.nan_to_num(mean - mean.mean(axis=0)).astype(np.float32)
-        if mean is None or not mean.any():
-            found.append(None)
-            continue
-        largest = _by_size(mean)[:N_COLUMNS].astype(np.int64)
-        found.append((mean[:, largest], largest))
+            largest = np.sort(_by_size(mean)[:N_COLUMNS]).astype(np.int64)
+        is_known = mean is not None and mean.any()
+        found.append((mean[:, largest], largest) if is_known else None)
     return found
 
 
@@ -198,53 +200,24 @@ def write(
     ones, because phylib cannot show zeros. A single cluster on several channels is
     followed by an unused template, because phylib drops axes of length 1.
     """
-    n_columns = max([1, *[len(found[1]) for found in waveforms if found is not None]])
+    shapes = [found[0].shape for found in waveforms if found is not None]
+    n_columns = max([1, *[shape[1] for shape in shapes]])
     n_rows = len(clusters) + (len(clusters) == 1 and n_columns > 1)
     where = np.full((n_rows, n_columns), -1, dtype=np.int32)
     where[len(clusters) :] = np.arange(n_columns)
-    shape = (n_rows, _n_samples(waveforms), n_columns)
+    shape = (n_rows, max([2, *[shape[0] for shape in shapes]]), n_columns)
     with npy.created(folder / "templates.npy", np.float32, shape) as append:
         for cluster, unit in enumerate(np.argsort(clusters)):
             row = np.zeros((1, *shape[1:]), dtype=np.float32)
-            found = waveforms[unit]
-            if found is None:
+            if (found := waveforms[unit]) is None:
                 row[..., 0], where[cluster, 0] = 1.0, max(channels.of_unit[unit], 0)
             else:
-                waveform, at = found
-                order = _by_size(waveform)
-                row[0, : len(waveform), : len(at)] = waveform[:, order]
-                where[cluster, : len(at)] = at[order]
+                order = _by_size(found[0])
+                row[0, :, : len(order)] = found[0][:, order]
+                where[cluster, : len(order)] = found[1][order]
             append(row)
         append(np.ones((n_rows - len(clusters), *shape[1:]), dtype=np.float32))
     np.save(folder / "template_ind.npy", where)
-
-
-def _n_samples(waveforms: list[Placed | None]) -> int:
-    """Return the length of the longest waveform, at least 2 as phylib needs it."""
-    return max([2, *[len(found[0]) for found in waveforms if found is not None]])
-
-
-def add_as_read(
-    rows: Sequence[dict[str, Any]],
-    waveforms: list[Placed | None],
-    channels: Channels | None,
-) -> None:
-    """Add to the attributes of each unit what is read from its template.
-
-    Waveforms are filled up with zeros to the longest, their columns in the order of the
-    channels. `channels` is None if those of the columns are not told.
-    """
-    n_samples = _n_samples(waveforms)
-    for row, found in zip(rows, waveforms, strict=True):
-        if found is not None:
-            waveform, where = found
-            order = np.argsort(where)
-            padded = np.zeros((n_samples, len(where)), dtype=np.float32)
-            padded[: len(waveform)] = waveform[:, order]
-            row["waveform_mean"] = padded
-            if channels is not None:
-                numbers = channels.numbers[where[order]]
-                row["waveform_channels"] = numbers.astype(np.int64)
 
 
 @attrs.frozen(eq=False)
@@ -307,10 +280,19 @@ def add_templates(
         tells = not (folder / PARAMS_FILE).exists()
         return [i if tells else -1 for i in units.ids]
     placeholders = facts.placeholders if facts.format else None
+    # How many spikes of each unit have which template: without spikes, or without
+    # ``spike_templates.npy``, that of the number of the cluster.
+    n_templates = len(templates.data)
+    mixtures = [{i: 1} if 0 <= i < n_templates else {} for i in units.ids]
+    used = npy.optional(_read_used, folder, len(units.clusters), n_templates)
+    if used is not None and not np.array_equal(used, units.clusters):
+        fires = units.trains.counts > 0
+        mixtures = [{} if fires[unit] else m for unit, m in enumerate(mixtures)]
+        pairs = units.rows.astype(np.int64) * n_templates + used
+        for pair, count in npy.counted(pairs).items():
+            mixtures[pair // n_templates][pair % n_templates] = count
     peaks = []
-    for row, mixture in zip(
-        rows, _mixtures(folder, units, len(templates.data)), strict=True
-    ):
+    for row, mixture in zip(rows, mixtures, strict=True):
         known: list[tuple[int, Placed]] = []
         peak = -1
         # Phy shows a cluster on the channel of the template of most of its spikes.
@@ -344,24 +326,10 @@ def _mean(known: list[tuple[int, Placed]]) -> Placed:
     return mean.astype(np.float32), channels
 
 
-def _mixtures(folder: Path, units: Units, n_templates: int) -> list[Mapping[int, int]]:
-    """Return how many spikes of each unit have which template.
-
-    A unit without spikes, or a folder without ``spike_templates.npy``, has the template
-    that has the number of the cluster.
-    """
-
-    def read_used(path: Path) -> NDArray[Any]:
-        used = npy.read_whole(path, len(units.clusters))
-        if used.size and not 0 <= used.min() <= used.max() < n_templates:
-            raise FormatError(f"{path} must hold templates from 0 to {n_templates - 1}")
-        return used
-
-    own = [{i: 1} if 0 <= i < n_templates else {} for i in units.ids]
-    found: list[dict[int, int]] = [{} for _ in own]
-    used = npy.optional(read_used, folder / "spike_templates.npy")
-    if used is not None and not np.array_equal(used, units.clusters):
-        pairs = units.rows.astype(np.int64) * n_templates + used
-        for pair, count in npy.counted(pairs).items():
-            found[pair // n_templates][pair % n_templates] = count
-    return [counted or alone for counted, alone in zip(found, own, strict=True)]
+def _read_used(folder: Path, n_spikes: int, n_templates: int) -> NDArray[Any]:
+    """Return the template of each spike."""
+    path = folder / "spike_templates.npy"
+    used = npy.read_whole(path, n_spikes)
+    if used.size and not 0 <= used.min() <= used.max() < n_templates:
+        raise FormatError(f"{path} must hold templates from 0 to {n_templates - 1}")
+    return used

@@ -24,7 +24,6 @@ from spikelab.formats.phy.cluster_tables import (
 )
 from spikelab.formats.phy.facts import SI_UNIT_ID, Facts
 from spikelab.formats.phy.spike_arrays import Units
-from spikelab.spikedata.differences import equal
 from spikelab.spikedata.unit_table import (
     ELECTRODE_KEYS,
     LABEL_KEYS,
@@ -48,6 +47,16 @@ _LISTS = (*ELECTRODE_KEYS, "brain_area")
 """Attributes that are lists where a unit has several electrodes."""
 
 _NAME = re.compile(r"[A-Za-z][\w .()/%+-]{,99}")
+
+_CAUTIONS = (
+    "unit_id left out: {}",
+    "neuron_attributes {} left out: tables of Phy hold numbers, booleans, and texts that "
+    "begin with a letter, under names that do",
+    "neuron_attributes {} left out: a cell of a table holds one value",
+    "labels {} become 'unsorted': Phy and neo read texts that begin with a letter",
+    "neuron_attributes {} are written as unit_<name>, because Phy has columns of these "
+    "names; spikelab reads them under their own",
+)
 
 
 @attrs.frozen
@@ -87,56 +96,49 @@ def unit_columns(
     unit_ids, si_unit_ids, id_problem = _ids(table, cluster_ids)
     si_cells = list(map(str, si_unit_ids))
     columns = [labels, TableColumn(SI_UNIT_ID, "unit_id", "id", si_cells)]
-    left_out: dict[Any, str] = {}
-    renamed, several = [], []
+    left_out, renamed, several = [], [], []
     names = {*map(str, table.columns), "group", SI_UNIT_ID}
     elsewhere = {*taken, label_key, "unit_id"} - {None}
     for key, column in table.columns.items():
         if key in elsewhere:
             continue
-        made = _made(column, names)
+        made = _coordinates(column, names) or _cells(column, names)
         columns += made
         names.update([column.name for column in made])
         if made and key in PHY_COLUMNS:
             renamed.append(key)
-        if made and made[0].kind != "coordinate":
-            units = [unit for unit, value in column.known.items() if _is_list(value)]
-            several += [f"{key} of unit {unit}" for unit in units]
+        if made and key in _LISTS:
+            lists = [unit for unit, v in column.known.items() if _is_list(v)]
+            several += [f"{key} of unit {unit}" for unit in lists]
         if not made and column.known:
-            left_out[key] = "no table of Phy can hold it"
-    cautions = []
-    if left_out:
-        cautions.append(
-            f"to_phy: neuron_attributes {', '.join(map(str, left_out))} left "
-            "out: tables of Phy hold numbers, booleans, and texts that begin with a "
-            "letter, under names that do"
-        )
-    if id_problem and table.columns["unit_id"].known:
-        left_out["unit_id"] = id_problem
-        cautions.insert(0, f"to_phy: unit_id left out: {id_problem}")
-    if several:
-        cautions.append(
-            f"to_phy: neuron_attributes {', '.join(several)} left out: a cell of a table "
-            "holds one value"
-        )
-    if bad_labels:
-        cautions.append(
-            f"to_phy: labels {', '.join(bad_labels)} become 'unsorted': Phy and neo read "
-            "texts that begin with a letter"
-        )
-    if renamed:
-        cautions.append(
-            f"to_phy: neuron_attributes {', '.join(renamed)} are written as "
-            "unit_<name>, because Phy has columns of these names; spikelab reads them "
-            "under their own"
-        )
-    return UnitColumns(columns, unit_ids, left_out, cautions)
+            left_out.append(key)
+    known_ids = table.columns["unit_id"].known if id_problem else {}
+    names_of = (
+        [id_problem] if known_ids else [],
+        left_out,
+        several,
+        bad_labels,
+        renamed,
+    )
+    return UnitColumns(
+        columns,
+        unit_ids,
+        {
+            **dict.fromkeys(left_out, "no table of Phy can hold it"),
+            "unit_id": id_problem,
+        },
+        [
+            f"to_phy: {text.format(', '.join(map(str, found)))}"
+            for text, found in zip(_CAUTIONS, names_of, strict=True)
+            if found
+        ],
+    )
 
 
 def label_column(table: UnitTable) -> tuple[str | None, TableColumn, list[str]]:
     """Return the attribute of the labels, their column, and those that are no labels.
 
-    The attribute is the first that is a text for any unit; it is None if there is none.
+    The attribute is the first that is a text for any unit, None if there is none.
     """
     values, key = [MISSING] * len(table), None
     for name in LABEL_KEYS:
@@ -160,44 +162,35 @@ def _ids(
 ) -> tuple[list[Any], list[int], str]:
     """Return the ids of the units, those for SpikeInterface, what is odd in ``unit_id``.
 
-    Those for SpikeInterface are positions where the units have no numbers.
+    Those for SpikeInterface are positions where the units have no numbers. Whole floats,
+    as pandas makes them of integers, are int.
     """
-    positions = list(range(len(table)))
-    own, problem = _own_ids(table)
-    if given is not None:
-        if own != list(given) and "unit_id" in table.columns:
-            problem = "cluster_ids takes its place"
-        return list(given), list(given), problem
-    if own is None:
-        others = table.unit_ids or [""]  # those of other attributes
-        fit = all(isinstance(i, int) and 0 <= i < LARGEST_ID for i in others)
-        ids = others if fit else positions
-        return ids, ids, problem
-    if own and isinstance(own[0], str):
-        return own, positions, problem
-    check_small_ids("unit_id", own, "; cluster_ids= takes its place")
-    return own, own, problem
-
-
-def _own_ids(table: UnitTable) -> tuple[list[Any] | None, str]:
-    """Return the attribute ``unit_id`` of the units, or why it numbers none.
-
-    Whole floats, as pandas makes them of integers, are int.
-    """
-    column = table.columns.get("unit_id")
-    if column is None:
-        return None, ""
+    column = table.columns.get("unit_id", Column("unit_id", []))
+    own: list[Any] = []
+    problem = ""
     if any(value is MISSING or is_missing(value) for value in column.values):
-        return None, "some units have none"
-    if column.kind == "str":
-        ids: list[Any] = list(map(str, column.values))
+        problem = "some units have none"
+    elif column.kind == "str":
+        own = list(map(str, column.values))
     elif column.kind in ("int", "float") and all(v == v // 1 for v in column.values):
-        ids = list(map(int, column.values))
-    else:
-        return None, "ids are all whole numbers or all texts"
-    if twice := [i for i, times in Counter(ids).items() if times > 1]:
-        return None, f"{twice[0]!r} is there more than once"
-    return ids, ""
+        own = list(map(int, column.values))
+    elif column.values:
+        problem = "ids are all whole numbers or all texts"
+    if twice := [unit_id for unit_id, n in Counter(own).items() if n > 1]:
+        own, problem = [], f"{twice[0]!r} is there more than once"
+    positions = list(range(len(table)))
+    if given is not None:
+        differ = column.values and own != list(given)
+        return list(given), list(given), "cluster_ids takes its place" if differ else ""
+    if own and isinstance(own[0], str):
+        return own, positions, ""
+    if own:
+        check_small_ids("unit_id", own, "; cluster_ids= takes its place")
+        return own, own, ""
+    others = table.unit_ids or [""]  # those of other attributes
+    fit = all(isinstance(i, int) and 0 <= i < LARGEST_ID for i in others)
+    ids = others if fit else positions
+    return ids, ids, problem
 
 
 def check_small_ids(name: str, ids: Iterable[int], advice: str = "") -> None:
@@ -211,39 +204,30 @@ def check_small_ids(name: str, ids: Iterable[int], advice: str = "") -> None:
 
 
 def _is_list(value: Any) -> bool:
-    return isinstance(value, list | tuple) or (
-        isinstance(value, np.ndarray) and value.ndim > 0
-    )
+    is_array = isinstance(value, np.ndarray) and value.ndim > 0
+    return is_array or isinstance(value, list | tuple)
 
 
-def _made(column: Column, names: Collection[str]) -> list[TableColumn]:
-    """Return the table columns of an attribute, none if it has no form in text.
+def _cells(column: Column, names: Collection[str]) -> list[TableColumn]:
+    """Return the table column of an attribute, none if it has no form in text.
 
     A unit with several electrodes has an empty cell.
     """
-    key = column.key
+    key, values = column.key, column.values
     if not isinstance(key, str) or not _NAME.fullmatch(key):
         return []
-    if key in ("location", "position") and (places := _coordinates(column, names)):
-        return places
-    cells, texts, are_texts = [], [], True
-    for value in column.values:
-        is_several = key in _LISTS and _is_list(value)
-        cell = "" if value is MISSING or is_several else as_text(value)
-        if cell is None:
-            return []
-        cells.append(cell)
-        if isinstance(value, str):
-            texts.append(value)
-        elif cell:
-            are_texts = False
-    if not any(cells):
+    if key in _LISTS:
+        values = [MISSING if _is_list(value) else value for value in values]
+    cells = ["" if value is MISSING else as_text(value) for value in values]
+    if None in cells or not any(cells):
+        return []
+    texts = [value for value in values if isinstance(value, str)]
+    are_texts = all(isinstance(v, str) for v, c in zip(values, cells, strict=True) if c)
+    if not are_texts and any(guessed(text) != text for text in texts):
         return []
     name = _free(f"unit_{key}", names) if key in _RENAMED else key
-    if are_texts:
-        return [TableColumn(name, key, "text", cells)]
-    is_clear = all(guessed(text) == text for text in texts)
-    return [TableColumn(name, key, "value", cells)] if is_clear else []
+    kind = "text" if are_texts else "value"
+    return [TableColumn(name, key, kind, [cell or "" for cell in cells])]
 
 
 def _free(name: str, names: Collection[str]) -> str:
@@ -259,6 +243,8 @@ def _coordinates(column: Column, names: Collection[str]) -> list[TableColumn]:
     None if any location is not an array, list or tuple of one to three finite numbers,
     or they differ in how many.
     """
+    if column.key not in ("location", "position"):
+        return []
     try:
         places = {unit: np.asarray(value) for unit, value in column.known.items()}
     except ValueError:  # lists nested unevenly
@@ -275,9 +261,11 @@ def _coordinates(column: Column, names: Collection[str]) -> list[TableColumn]:
     }
     container = containers.pop() if len(containers) == 1 else "list"
     columns = []
-    for i, axis in enumerate("xyz"[: next(iter(places.values())).size]):
-        texts = {unit: as_text(place[i]) or "" for unit, place in places.items()}
-        cells = [texts.get(unit, "") for unit in range(len(column.values))]
+    for axis, coordinates in zip(
+        "xyz", np.transpose(list(places.values())), strict=False
+    ):
+        texts = dict(zip(places, map(as_text, coordinates), strict=True))
+        cells = [texts.get(unit) or "" for unit in range(len(column.values))]
         name = axis if axis not in names else _free(f"{column.key}_{axis}", names)
         columns.append(TableColumn(name, column.key, "coordinate", cells, container))
     return columns
@@ -318,20 +306,18 @@ def read_cells(
     `to_phy` wrote, a channel may be a placeholder.
     """
     columns = {column.name: column for column in facts.columns}
-    by_phy = {column.attribute for column in facts.columns}.intersection(PHY_COLUMNS)
-    by_phy |= {"ch"} if facts.format == "phy" else set()
+    ignored = {column.attribute for column in facts.columns}.intersection(PHY_COLUMNS)
+    ignored |= {SI_UNIT_ID, "unit_id", *(["ch"] if facts.format == "phy" else [])}
     for name in table:
-        if name not in (SI_UNIT_ID, "unit_id", *columns, *by_phy):
-            columns[name] = TableColumn(name, name, "")
-    silent = {cluster for cluster, count in facts.counts.items() if not count}
-    found = []
+        if name not in ignored:
+            columns.setdefault(name, TableColumn(name, name, ""))
+    counts, found = facts.counts, []
     for name, column in columns.items():
         given, cells = table.get(name, {}), []
         for cluster in units.ids:
-            exported = ""
-            if column.cells and cluster in units.exported:
-                exported = column.cells[units.exported[cluster]]
-            cell = given.get(cluster, exported if cluster in silent else "")
+            at = units.exported.get(cluster)
+            exported = column.cells[at] if column.cells and at is not None else ""
+            cell = given.get(cluster, "" if counts.get(cluster) else exported)
             if cell == UNSORTED and column.kind == "label" and not exported:
                 cell = ""
             is_same = cell == exported or are_same(cell, exported)
@@ -347,20 +333,21 @@ def read_ids(table: Table, facts: Facts, units: Units) -> list[Any]:
     that Phy copied to both.
     """
     name = SI_UNIT_ID if SI_UNIT_ID in table else "unit_id"
-    wanted: dict[int, Any] = {}
-    for cluster, cell in table.get(name, {}).items():
-        found = whole_number(cell)
-        if found is None and cell.strip().lower() != "nan":
-            wanted[cluster] = cell
-        elif found is not None:
-            wanted[cluster] = found
+    cells = {i: table[name][i] for i in units.ids if i in table.get(name, {})}
+    numbers = {i: whole_number(cell) for i, cell in cells.items()}
+    wanted: dict[int, Any] = {
+        i: cell if numbers[i] is None else numbers[i]
+        for i, cell in cells.items()
+        if cell.strip().lower() != "nan"
+    }
     if facts.format is not None:
         written = facts.column(SI_UNIT_ID)
-        numbers = map(whole_number, written.cells) if written else facts.cluster_ids
-        ids: dict[Any, Any] = dict(zip(numbers, facts.unit_ids, strict=True))
-        wanted = {i: ids[unit_id] for i, unit_id in wanted.items() if unit_id in ids}
+        ids = map(whole_number, written.cells) if written else facts.cluster_ids
+        names: dict[Any, Any] = dict(zip(ids, facts.unit_ids, strict=True))
+        wanted = {
+            i: names[unit_id] for i, unit_id in wanted.items() if unit_id in names
+        }
         wanted |= {i: facts.unit_ids[at] for i, at in units.exported.items()}
-    wanted = {i: wanted[i] for i in units.ids if i in wanted}
     twice = [unit_id for unit_id, n in Counter(wanted.values()).items() if n > 1]
     if twice:
         warn(
@@ -369,35 +356,12 @@ def read_ids(table: Table, facts: Facts, units: Units) -> list[Any]:
         )
     known = {i: u for i, u in wanted.items() if u not in twice or i in units.exported}
     used = set(known.values())
-    numbers_used = [unit_id for unit_id in used if isinstance(unit_id, int)]
-    has_names = len(numbers_used) < len(used)
-    free = itertools.count(max([-1, *numbers_used]) + 1)
+    used_numbers = [unit_id for unit_id in used if isinstance(unit_id, int)]
+    has_names = len(used_numbers) < len(used)
+    free = itertools.count(max([-1, *used_numbers]) + 1)
     for i in units.ids:
         if i not in known:
             new = next(n for n in free if n not in used) if i in used else i
             known[i] = str(new) if has_names else new
             used.add(new)
     return [known[i] for i in units.ids]
-
-
-def losses_of_cells(column: Column, read: Sequence[dict[str, Any]]) -> list[str]:
-    """Return in words what is lost of the values of an attribute in a table."""
-    name = f"neuron_attributes[{column.key!r}]"
-    lost: dict[str, None] = {}
-    for unit in changed_units(column, read):
-        value = column.values[unit]
-        if as_text(value) == "" or (isinstance(value, str) and value.isspace()):
-            lost[f"{name} where it is None, NaN or '' (an empty cell)"] = None
-        else:
-            lost[f"{name} {value!r:.40} (Phy and neo cannot read it)"] = None
-    return list(lost)
-
-
-def changed_units(column: Column, read: Sequence[dict[str, Any]]) -> list[int]:
-    """Return the units whose value is read as another one, or not at all."""
-    return [
-        unit
-        for unit, value in enumerate(column.values)
-        if value is not MISSING
-        and not equal(value, read[unit].get(column.key, MISSING))
-    ]
