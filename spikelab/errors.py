@@ -12,16 +12,9 @@ import sys
 import warnings
 from collections.abc import Iterator
 from contextvars import ContextVar
-from types import FrameType
 
 _warned: ContextVar[tuple[list[str], bool] | None] = ContextVar("_warned", default=None)
 """Of the block of `collected_warnings`: its list, and whether they are shown too."""
-
-
-def _is_inside(frame: FrameType) -> bool:
-    # Validators are called by attrs, whose constructors have no name of a module.
-    name = str(frame.f_globals.get("__name__", "attr."))
-    return name.startswith(("spikelab.", "attr."))
 
 
 @contextlib.contextmanager
@@ -29,11 +22,7 @@ def collected_warnings(*, shown: bool) -> Iterator[list[str]]:
     """Yield a list that collects the warnings of the block, each text once.
 
     Unlike ``warnings.catch_warnings`` it knows no filters, and each thread has its own.
-
-    Parameters
-    ----------
-    shown : bool
-        Whether the warnings are issued as well.
+    If they are `shown`, they are issued as well.
     """
     texts: list[str] = []
     token = _warned.set((texts, shown))
@@ -53,7 +42,10 @@ def warn(message: str, category: type[Warning] = UserWarning) -> None:
         if not shown:
             return
     level, frame = 1, sys._getframe()
-    while frame.f_back and _is_inside(frame):
+    # Validators are called by attrs, whose constructors have no name of a module.
+    while frame.f_back and frame.f_globals.get("__name__", "attr.").startswith(
+        ("spikelab.", "attr.")
+    ):
         level, frame = level + 1, frame.f_back
     warnings.warn(message, category, stacklevel=level)
 

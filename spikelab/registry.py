@@ -20,51 +20,40 @@ from spikelab.errors import FormatError
 
 @attrs.frozen
 class Format:
-    """A format: its name, its file names, and where its functions are.
-
-    Parameters
-    ----------
-    name : str
-        Name of the format; ``to_<name>`` is its export method.
-    suffixes : tuple of str
-        How file names end by which the format is chosen; none for folders.
-    spikes_only : bool
-        Whether only objects with spikes can be written.
-    module_name : str
-        The module, by default that of the same name in :mod:`spikelab.formats`.
-    export_name : str
-        Name of the export function.
-    """
+    """A format: its name, its file names, and where its functions are."""
 
     name: str
+    """``to_<name>`` is its export method."""
+
     suffixes: tuple[str, ...] = ()
+    """How file names end by which the format is chosen; none for folders."""
+
     spikes_only: bool = False
-    module_name: str = attrs.field(
-        default=attrs.Factory(lambda self: f"spikelab.formats.{self.name}", True)
-    )
-    export_name: str = attrs.field(
-        default=attrs.Factory(lambda self: f"export_spikedata_to_{self.name}", True)
-    )
+    """Whether only objects with spikes can be written."""
+
+    module_name: str = ""
+    """The module, by default that of the same name in :mod:`spikelab.formats`."""
+
+    export_name: str = ""
+    """The export function, by default ``export_spikedata_to_<name>``."""
 
     @property
     def module(self) -> ModuleType:
         """The module of the format."""
-        return importlib.import_module(self.module_name)
+        return importlib.import_module(
+            self.module_name or f"spikelab.formats.{self.name}"
+        )
 
     @property
-    def export(self) -> Callable[..., Any]:
-        """The export function."""
-        export: Callable[..., Any] = getattr(self.module, self.export_name)
-        return export
+    def export(self) -> Any:
+        """The export function; its attribute ``writer`` makes the writer."""
+        return getattr(
+            self.module, self.export_name or f"export_spikedata_to_{self.name}"
+        )
 
     def writer(self, **options: Any) -> Any:
-        """Return a writer with the options of the export function.
-
-        The attribute ``writer`` of the export function makes it: the writer class, or a
-        function that chooses one of several.
-        """
-        export: Any = self.export
-        return export.writer(**options)
+        """Return a writer with the options of the export function."""
+        return self.export.writer(**options)
 
     @property
     def read(self) -> Callable[..., Any]:
@@ -87,14 +76,8 @@ FORMATS = {
 }
 """The formats by name, in the order in which :func:`recognised` asks them."""
 
-
-SPIKEINTERFACE = Format(
-    "spikeinterface",
-    module_name="spikelab.bridges.spikeinterface",
-    export_name="",
-)
+SPIKEINTERFACE = Format("spikeinterface", module_name="spikelab.bridges.spikeinterface")
 """Folders that SpikeInterface saved, which are read by it and not written."""
-
 
 _OF_ZARR = ("zarr.json", ".zgroup", ".zarray", ".zattrs", ".zmetadata")
 """Files in the folder of a Zarr store."""
@@ -107,24 +90,10 @@ def named_by(target: str | os.PathLike[str]) -> Format | None:
     return next(found, None)
 
 
-def refuse_zarr(path: Path) -> None:
-    """Raise FormatError for a Zarr store, and say what converts it."""
-    if any((path / name).is_file() for name in _OF_ZARR):
-        raise FormatError(
-            f"{path} is a Zarr store, which is not read; hdmf_zarr.NWBZarrIO reads one "
-            "of NWB and exports it to HDF5"
-        )
-
-
 def recognised(path: Path | io.RawIOBase) -> Format:
-    """Return the format of a file or folder, by what it holds.
+    """Return the format of a file or folder by what it holds, or raise FormatError.
 
     A file object is of an HDF5 file.
-
-    Raises
-    ------
-    FormatError
-        If it is of none.
     """
     if isinstance(path, io.RawIOBase):
         is_nwb = FORMATS["nwb"].module.recognises(path, b"\x89HDF\r\n\x1a\n")
@@ -147,3 +116,12 @@ def recognised(path: Path | io.RawIOBase) -> Format:
     raise FormatError(
         f"{path} has none of the formats that can be recognised: {', '.join(FORMATS)}"
     )
+
+
+def refuse_zarr(path: Path) -> None:
+    """Raise FormatError for a Zarr store, and say what converts it."""
+    if any((path / name).is_file() for name in _OF_ZARR):
+        raise FormatError(
+            f"{path} is a Zarr store, which is not read; hdmf_zarr.NWBZarrIO reads one "
+            "of NWB and exports it to HDF5"
+        )

@@ -27,28 +27,24 @@ def index(name: str, value: Any) -> int:
         raise TypeError(f"{name} must be an integer, got {value!r}") from error
 
 
-def finite(name: str, value: Any) -> float:
-    """Return `value` as a float, or raise if it is not a finite real number."""
+def finite(
+    name: str, value: Any, rule: str = "finite", least: float = -math.inf
+) -> float:
+    """Return `value` as a float, or raise if it is no finite real number above `least`."""
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
         raise TypeError(f"{name} must be a number, got {value!r}")
     try:
         number = float(value)
     except OverflowError:
         number = math.inf
-    if not math.isfinite(number):
-        raise ValueError(f"{name} must be finite, got {value!s:.40}")
+    if not least < number < math.inf:
+        raise ValueError(f"{name} must be {rule}, got {value!s:.40}")
     return number
 
 
 def positive(name: str, value: Any) -> float:
     """Return `value` as a float, or raise if it is not positive and finite."""
-    try:
-        number = finite(name, value)
-    except ValueError:
-        number = 0.0
-    if number <= 0:
-        raise ValueError(f"{name} must be positive and finite, got {value!s:.40}")
-    return number
+    return finite(name, value, "positive and finite", 0.0)
 
 
 def not_negative(name: str, value: Any) -> float:
@@ -78,9 +74,8 @@ def mapping(name: str, value: Any) -> Mapping[Any, Any]:
 def dataset_name(name: str, value: Any) -> str:
     """Return `value`, or raise if HDF5 could not create a dataset of that name.
 
-    A relative path (``"sorted/times"``) is allowed: HDF5 creates the groups on
-    the way. ``.`` and ``..`` are not, because HDF5 does not read them as a
-    file system does.
+    A relative path (``"sorted/times"``) is allowed, but no ``.`` and ``..``, which HDF5
+    does not read as a file system does.
     """
     if not isinstance(value, str):
         raise TypeError(f"{name} must be a string, got {value!r}")
@@ -130,23 +125,18 @@ def flag(name: str, value: Any) -> bool:
 
 def validator(check: Callable[[str, Any], Any]) -> Any:
     """Return a check as an attrs validator."""
-
-    def validate(instance: Any, attribute: "attrs.Attribute[Any]", value: Any) -> None:
-        check(attribute.name, value)
-
-    return validate
+    return lambda instance, attribute, value: check(attribute.name, value)
 
 
 def is_optional_instance(cls: type) -> Any:
     """Return a validator for an option that is None or an instance of `cls`."""
 
-    def optional(name: str, value: Any) -> None:
+    def optional(instance: Any, attribute: "attrs.Attribute[Any]", value: Any) -> None:
         if value is not None and not isinstance(value, cls):
-            raise TypeError(
-                f"{name} must be a {cls.__name__} or None, got {value!r:.80}"
-            )
+            problem = f"must be a {cls.__name__} or None, got {value!r:.80}"
+            raise TypeError(f"{attribute.name} {problem}")
 
-    return validator(optional)
+    return optional
 
 
 is_positive = validator(positive)

@@ -1,17 +1,15 @@
 """Single transfers to and from S3, and which URLs are of it."""
 
 import errno
-import functools
-import inspect
 import os
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
-from typing import Any, TypeVar
+from typing import Any
 
-from spikelab.storage.local import resolved
+from spikelab.storage.local import StrPath, resolved
 from spikelab.storage.publish import publish
-from spikelab.storage.s3 import CREDENTIALS, S3Store, with_credentials
+from spikelab.storage.s3 import S3Store, with_credentials
 from spikelab.storage.store import check_progress, progress_bar
 from spikelab.storage.urls import is_s3_url, parse_s3_url
 
@@ -23,59 +21,14 @@ __all__ = [
     "upload_to_s3",
 ]
 
-R = TypeVar("R")
 
-_DESCRIBED = """aws_access_key_id, aws_secret_access_key, aws_session_token : str, optional
-    Credentials; by default those that boto3 finds.
-region_name : str, optional
-    Region of the bucket.
-storage_options : mapping, optional
-    Arguments of ``boto3.client("s3", ...)``, and ``anon``."""
-
-
-def _takes_credentials(function: Callable[..., R]) -> Callable[..., R]:
-    """Add the credentials as spikelab 0.1.2 takes them, after positional parameters.
-
-    They become part of `storage_options`, and replace ``{credentials}`` in the
-    docstring.
-    """
-    signature = inspect.signature(function)
-    own = list(signature.parameters.values())
-    n_positional = sum(p.kind is p.POSITIONAL_OR_KEYWORD for p in own)
-    own[n_positional:n_positional] = [
-        inspect.Parameter(
-            name,
-            inspect.Parameter.POSITIONAL_OR_KEYWORD,
-            default=None,
-            annotation=str | None,
-        )
-        for name in CREDENTIALS
-    ]
-    shown = signature.replace(parameters=own)
-
-    @functools.wraps(function)
-    def transfer(*args: Any, **options: Any) -> R:
-        given = shown.bind(*args, **options).arguments
-        given["storage_options"] = with_credentials(
-            given.get("storage_options"), *(given.pop(n, None) for n in CREDENTIALS)
-        )
-        return function(**given)
-
-    changed: Any = transfer
-    changed.__signature__ = shown
-    changed.__annotations__ = {
-        **{p.name: p.annotation for p in own},
-        "return": signature.return_annotation,
-    }
-    text = inspect.getdoc(function) or ""
-    transfer.__doc__ = text.replace("{credentials}", _DESCRIBED)
-    return transfer
-
-
-@_takes_credentials
 def upload_to_s3(
-    local_path: str | os.PathLike[str],
+    local_path: StrPath,
     s3_url: str,
+    aws_access_key_id: str | None = None,
+    aws_secret_access_key: str | None = None,
+    aws_session_token: str | None = None,
+    region_name: str | None = None,
     *,
     storage_options: Mapping[str, Any] | None = None,
     progress: bool = False,
@@ -88,7 +41,12 @@ def upload_to_s3(
         The file.
     s3_url : str
         Where it goes; an object that exists is replaced when all bytes have arrived.
-    {credentials}
+    aws_access_key_id, aws_secret_access_key, aws_session_token : str, optional
+        Credentials; by default those that boto3 finds.
+    region_name : str, optional
+        Region of the bucket.
+    storage_options : mapping, optional
+        Arguments of ``boto3.client("s3", ...)``, and ``anon``.
     progress : bool
         Show a progress bar.
 
@@ -113,15 +71,20 @@ def upload_to_s3(
     check_progress(progress)
     path = resolved("local_path", local_path)
     size = path.stat().st_size
+    keys = aws_access_key_id, aws_secret_access_key, aws_session_token, region_name
+    store = S3Store.at(s3_url, with_credentials(storage_options, *keys))
     with progress_bar(progress, "upload", s3_url, size) as moved:
-        S3Store.at(s3_url, storage_options).upload(path, moved=moved)
+        store.upload(path, moved)
     return s3_url
 
 
-@_takes_credentials
 def download_from_s3(
     url: str,
-    local_path: str | os.PathLike[str] | None = None,
+    local_path: StrPath | None = None,
+    aws_access_key_id: str | None = None,
+    aws_secret_access_key: str | None = None,
+    aws_session_token: str | None = None,
+    region_name: str | None = None,
     *,
     storage_options: Mapping[str, Any] | None = None,
     progress: bool = False,
@@ -135,7 +98,12 @@ def download_from_s3(
     local_path : path, optional
         The file, replaced if it exists; by default a new temporary file, which
         is the caller's to remove.
-    {credentials}
+    aws_access_key_id, aws_secret_access_key, aws_session_token : str, optional
+        Credentials; by default those that boto3 finds.
+    region_name : str, optional
+        Region of the bucket.
+    storage_options : mapping, optional
+        Arguments of ``boto3.client("s3", ...)``, and ``anon``.
     progress : bool
         Show a progress bar.
 
@@ -158,25 +126,32 @@ def download_from_s3(
     """
     _, key = parse_s3_url(url)
     check_progress(progress)
-    store = S3Store.at(url, storage_options)
-    if local_path is not None:
-        with publish(local_path) as staged:
-            _download(store, staged, progress)
-        return os.fspath(local_path)
-    suffix = PurePosixPath(key).suffix
-    descriptor, name = tempfile.mkstemp(prefix="spikelab-", suffix=suffix)
-    os.close(descriptor)
+    keys = aws_access_key_id, aws_secret_access_key, aws_session_token, region_name
+    store = S3Store.at(url, with_credentials(storage_options, *keys))
+    if local_path is None:
+        suffix = PurePosixPath(key).suffix
+        descriptor, target = tempfile.mkstemp(prefix="spikelab-", suffix=suffix)
+        os.close(descriptor)
+    else:
+        target = os.fspath(local_path)
     try:
-        _download(store, Path(name), progress)
+        size = store.beginning(1)[1].size if progress else 0
+        bar = progress_bar(progress, "download", url, size)
+        with publish(target) as staged, bar as moved:
+            store.download(staged, moved)
     except BaseException:
-        Path(name).unlink()
+        if local_path is None:
+            Path(target).unlink()
         raise
-    return name
+    return target
 
 
-@_takes_credentials
 def ensure_local_file(
-    file_path_or_url: str | os.PathLike[str],
+    file_path_or_url: StrPath,
+    aws_access_key_id: str | None = None,
+    aws_secret_access_key: str | None = None,
+    aws_session_token: str | None = None,
+    region_name: str | None = None,
     *,
     storage_options: Mapping[str, Any] | None = None,
 ) -> tuple[str, bool]:
@@ -186,7 +161,10 @@ def ensure_local_file(
     ----------
     file_path_or_url : path or S3 URL
         A local path is returned as it is given, ``~`` aside; an object is downloaded.
-    {credentials}
+    aws_access_key_id, aws_secret_access_key, aws_session_token, region_name : str, optional
+        As in :func:`download_from_s3`.
+    storage_options : mapping, optional
+        As in :func:`download_from_s3`.
 
     Returns
     -------
@@ -207,14 +185,9 @@ def ensure_local_file(
     >>> path, is_temporary = ensure_local_file("s3://bucket/cells.nwb")  # doctest: +SKIP
     """
     if is_s3_url(file_path_or_url):
-        url = os.fspath(file_path_or_url)
-        return download_from_s3(url, storage_options=storage_options), True
+        keys = aws_access_key_id, aws_secret_access_key, aws_session_token, region_name
+        url, options = os.fspath(file_path_or_url), storage_options
+        return download_from_s3(url, None, *keys, storage_options=options), True
     if not resolved("file_path_or_url", file_path_or_url).exists():
         raise FileNotFoundError(errno.ENOENT, "no such file", str(file_path_or_url))
-    return os.fspath(Path(file_path_or_url).expanduser()), False
-
-
-def _download(store: S3Store, path: Path, progress: bool) -> None:
-    size = store.beginning(1)[1].size if progress else 0
-    with progress_bar(progress, "download", store.url, size) as moved:
-        store.download(path, moved=moved)
+    return os.path.expanduser(os.fspath(file_path_or_url)), False  # noqa: PTH111 # str

@@ -73,19 +73,15 @@ class RecordingOptions(ReaderOptions):
     )
 
     def metadata_with(self, found: Mapping[str, Any], **source: Any) -> dict[str, Any]:
-        """Return the metadata of a recording: `source`, the file's, the caller's.
-
-        Of those under one key the last counts.
-        """
+        """Return `source`, what is `found`, what the caller says: the last one counts."""
         return {**source, **found, **(self.metadata or {})}
 
     def refuse_unless_recording(self, obj: DataObject) -> None:
         """Raise ValueError if an option is given, and `obj` is not a recording."""
         if not isinstance(obj, SpikeData):
-            options = attrs.asdict(self, recurse=False)
-            for name in ReaderKeywords.__annotations__:
-                del options[name]
-            refuse_options(type(obj).__name__, **options)
+            names = "length_ms", "start_time_ms", "metadata"
+            given = {name: getattr(self, name) for name in names}
+            refuse_options(type(obj).__name__, **given)
 
 
 def refuse_options(kind: str, **options: Any) -> None:
@@ -98,13 +94,7 @@ def refuse_options(kind: str, **options: Any) -> None:
 
 
 def build(cls: type[O], **arguments: Any) -> O:
-    """Return a data object from what a file holds.
-
-    Raises
-    ------
-    FormatError
-        If the class refuses the arguments.
-    """
+    """Return a data object from what a file holds, FormatError if its class refuses it."""
     try:
         return cls(**arguments)
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as e:
