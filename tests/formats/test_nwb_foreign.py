@@ -201,6 +201,15 @@ def test_a_reference_to_nothing_means_the_electrodes_of_the_file(path):
     assert known(path, "electrode") == [[100, 101], 101, 102]
 
 
+def test_coordinates_of_several_dimensions_are_named(path):
+    """Each electrode has one of each."""
+    with h5py.File(path, "r+") as file:
+        del file[f"{ELECTRODES}/x"]
+        file[f"{ELECTRODES}/x"] = np.ones((4, 2))
+    with pytest.warns(UserWarning, match="electrodes not read: x, y$"):
+        assert known(path, "location") == [None] * 3
+
+
 def test_columns_of_the_electrodes_that_are_not_read_are_named_once(path):
     """But for the groups."""
     add(path, f"{ELECTRODES}/imp", np.ones(4))

@@ -207,6 +207,44 @@ def test_fields_of_another_program_that_are_not_valid(tmp_path):
     assert header(tmp_path / "b.nwb")["subject/subject_id"] == "r7"
 
 
+def test_fields_in_other_forms(loaded, tmp_path):
+    """A list of one, one text for a list, and what is neither text nor number."""
+    path = loaded.to_nwb(tmp_path / "a.nwb")
+    with h5py.File(path, "r+") as file:
+        general = file["general"]
+        for name, value in (("session_id", ["s1"]), ("keywords", "theta")):
+            del general[name]
+            general[name] = value
+        general["lab"] = np.array(file["units"].ref, dtype=h5py.ref_dtype)
+    session = load(path).metadata["nwb_session"]
+    assert (session["session_id"], session["keywords"]) == ("s1", ["theta"])
+    assert "lab" not in session
+
+
+def test_an_age_that_counts_from_conception_is_named(loaded, tmp_path):
+    """It would be written as one that counts from birth."""
+    path = loaded.to_nwb(tmp_path / "a.nwb")
+    with h5py.File(path, "r+") as file:
+        file["general/subject/age"] = "P15D"
+        file["general/subject/age"].attrs["reference"] = "birth"
+    assert load(path).metadata["nwb_subject"]["age"] == "P15D"
+    with h5py.File(path, "r+") as file:
+        file["general/subject/age"].attrs["reference"] = "gestational"
+    with pytest.warns(UserWarning, match="age, which counts from 'gestational'"):
+        assert "age" not in load(path).metadata["nwb_subject"]
+
+
+def test_a_start_that_replaces_the_placeholder_is_time_zero(tmp_path):
+    """Also if the reference of all times was left as it was."""
+    path = simulated().to_nwb(tmp_path / "a.nwb")
+    with h5py.File(path, "r+") as file:
+        del file["session_start_time"]
+        file["session_start_time"] = START
+    found = load(path).metadata
+    assert found["nwb_session"]["session_start_time"] == START
+    assert "time_zero_ms" not in found
+
+
 def test_fields_that_no_class_has_are_named(loaded, tmp_path):
     """Of a lab, or of NWB; but for the program that wrote the file."""
     path = loaded.to_nwb(tmp_path / "a.nwb")

@@ -203,7 +203,8 @@ def _rows(table: h5py.Group) -> tuple[list[dict[str, Any]], list[str]]:
     ids = h5.dataset(table, "id")[()].tolist()
     columns = {}
     for name in {NAME, *_AXES, *_RELATIVE, "location"} & set(schema.names_in(table)):
-        if (column := read_column(table, name, len(ids), own=False)) is not None:
+        column = read_column(table, name, len(ids), own=False)
+        if column is not None and column.ends is None and column.data.ndim == 1:
             columns[name] = column
     labels = columns[NAME].values() if NAME in columns else ids
     rows: list[dict[str, Any]] = [{"electrode": label} for label in labels]

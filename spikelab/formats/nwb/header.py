@@ -1,5 +1,6 @@
 """The header of an NWB file: session, subject and time 0, from metadata and back."""
 
+import contextlib
 import hashlib
 import math
 import os
@@ -36,6 +37,9 @@ _REFERENCE = "timestamps_reference_time"
 
 _NOT_CARRIED = ("identifier", "electrode_location")
 """Fields of a session that are not read: another file has another identifier."""
+
+_LISTS = ("experimenter", "keywords", "related_publications")
+"""Fields of a session that hold several texts."""
 
 _PROGRAMS = ("source_script", "was_generated_by")
 """Members of ``general`` that say which program wrote a file, and are not read."""
@@ -195,12 +199,12 @@ def read_header(file: h5py.File, notes: Mapping[str, Any]) -> Header:
     animal, in_subject = _texts(
         file, "general/subject", {f.name for f in attrs.fields(NWBSubject)}
     )
-    try:
-        reference = datetime.fromisoformat(known.pop(_REFERENCE, ""))
-        start = datetime.fromisoformat(known.get("session_start_time", ""))
-        zero = (reference - start) / timedelta(milliseconds=1)
-    except (TypeError, ValueError):
-        zero = 0.0
+    reference, zero = known.pop(_REFERENCE, ""), 0.0
+    if reference != _PLACEHOLDER:  # beside a start that was put in its place since
+        with contextlib.suppress(TypeError, ValueError):
+            start = datetime.fromisoformat(known.get("session_start_time", ""))
+            moved = datetime.fromisoformat(reference) - start
+            zero = moved / timedelta(milliseconds=1)
     known |= general
     for name in (*_NOT_CARRIED, *_PROGRAMS):
         known.pop(name, None)
@@ -244,7 +248,16 @@ def _texts(
             unread += [str(error)] * (name in names)
             continue
         is_text = h5py.check_string_dtype(data.dtype) is not None
+        if not is_text and data.dtype.kind not in "biuf":
+            continue  # references, say
         value = (h5.texts(data) if is_text else data[()]).tolist()
-        if value and not (isinstance(value, str) and not value.strip()):
+        # Other programs hold one text as a list, or a list of one as a text.
+        if isinstance(value, list) and len(value) == 1 and name not in _LISTS:
+            value = value[0]
+        elif isinstance(value, str) and value.strip() and name in _LISTS:
+            value = [value]
+        if name == "age" and data.attrs.get("reference", "birth") != "birth":
+            unread.append(f"age, which counts from {data.attrs['reference']!r}")
+        elif value and not (isinstance(value, str) and not value.strip()):
             found[name] = value
     return found, unread
