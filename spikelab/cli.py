@@ -17,7 +17,7 @@ from spikelab.batch.conversion import Conversion, Job, convert, format_of
 from spikelab.batch.executors import ProcessPool, dask_cluster
 from spikelab.batch.many import Batch, progress_bar
 from spikelab.batch.options import Option, json_object, options_of, suggestion
-from spikelab.batch.places import is_pattern, resolved
+from spikelab.batch.places import Places, is_pattern, resolved
 from spikelab.batch.plan import in_folder, stem_of, template_of
 from spikelab.errors import OptionError
 from spikelab.registry import FORMATS
@@ -176,8 +176,7 @@ def _add_format_options(parser: argparse.ArgumentParser) -> None:
         elif option.kind is list:
             how |= {"type": int, "nargs": "+", "metavar": "N"}
         else:
-            is_number = option.kind in (int, float)
-            how["type"] = option.kind if is_number else _argument(option.parsed)
+            how["type"] = int if option.kind is int else _argument(option.parsed)
             how["metavar"] = _METAVARS.get(option.kind, "JSON_FILE")
         groups[title].add_argument(_flag(option.name), **how)
 
@@ -218,7 +217,10 @@ def _convert(options: argparse.Namespace) -> int:
     names = {name for entry in FORMATS.values() for name in options_of(entry)}
     given = {n: v for n in names if (v := getattr(options, n)) is not None}
     storage_options = given.pop("storage_options", None)
-    if len(sources) != 1 or is_pattern(sources[0]) or options.table:
+    is_one = len(sources) == 1 and not options.table
+    if is_one and is_pattern(sources[0]):
+        is_one = Places(storage_options).matches(sources[0]) == sources
+    if not is_one:
         entry, template = template_of(target, options.to)
     else:
         template = resolved(target)

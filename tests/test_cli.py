@@ -352,3 +352,33 @@ def test_options_may_be_written_with_underscores(tmp_path):
 def test_the_version_is_told():
     """As the package says it."""
     assert run("--version").stdout == f"spikelab {spikelab.__version__}\n"
+
+
+@pytest.mark.parametrize("rate", ["30000", "30 kHz", "30kHz", "3e4Hz"])
+def test_rates_and_times_may_have_a_unit(rate, tmp_path):
+    """As values of quantities have one in Python; other units are errors."""
+    simulated().to_pickle(tmp_path / "x.pkl")
+    done = run(
+        "convert", "x.pkl", "ks", "--to=kilosort", f"--fs-Hz={rate}", cwd=tmp_path
+    )
+    assert done.returncode == 0, done.stderr
+    assert load(tmp_path / "ks").metadata["fs_Hz"] == 30_000
+    raster = options_of(FORMATS["hdf5"])["raster_bin_size_ms"]
+    assert [raster.parsed(text) for text in ("0.5", "2 ms", "0.1s")] == [0.5, 2, 100]
+    for text in ("3 kHz", "ms", "3 m"):
+        with pytest.raises(ValueError, match="invalid float value"):
+            raster.parsed(text)
+
+
+def test_braces_of_a_target_may_be_meant(tmp_path):
+    """The error says how they are written."""
+    simulated().to_pickle(tmp_path / "x{1}.pkl")
+    done = run("convert", "x{1}.pkl", "x{1}.nwb", cwd=tmp_path)
+    assert done.returncode == 2
+    assert (
+        "unknown field {1}; fields are {stem}, {parent}, {index}, and {{ is a brace"
+        in (done.stderr)
+    )
+    done = run("convert", "x{1}.pkl", "x{{1}}.nwb", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "x{1}.nwb").exists()

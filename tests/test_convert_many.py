@@ -2,6 +2,8 @@
 
 import csv
 import json
+import os
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -11,6 +13,7 @@ from recordings import simulated
 from s3_server import S3Server
 
 from spikelab import Conversion, SpikeData, convert_many, load
+from spikelab.cli import main
 from spikelab.errors import FormatError, OptionError
 
 
@@ -324,6 +327,15 @@ def test_recordings_in_s3(sources, tmp_path, monkeypatch):
         assert [row.n_spikes for row in local] == [3, 2, 3]
         with pytest.raises(FileNotFoundError, match="no file or folder matches"):
             convert_many("s3://lab/none/*", "{stem}.h5", storage_options=options)
+        odd = recording().to_pickle("s3://lab/a b[1].pkl", storage_options=options)
+        (row,) = convert_many(odd, "{stem}.h5", storage_options=options)
+        assert (row.status, row.target) == ("written", "a b[1].h5")
+        monkeypatch.setattr("os.environ", os.environ | server.environment())
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            command = ["convert", odd, "s3://lab/odd", "--to=phy", "--fs-Hz=2e4"]
+            assert main(command) == 0
+        assert "odd/params.py" in server.objects(bucket)
     assert files(tmp_path)[-1] == "spikelab-conversions.jsonl"
 
 

@@ -34,6 +34,14 @@ _FLAGS = {
     **dict.fromkeys(("false", "no", "off", "0"), False),
 }
 
+_FACTORS = {
+    ("Hz", "Hz"): 1.0,
+    ("Hz", "kHz"): 1000.0,
+    ("ms", "ms"): 1.0,
+    ("ms", "s"): 1000.0,
+}
+"""Of a number with a unit, by the end of the option's name and the unit."""
+
 _KINDS: dict[Any, Any] = {
     **{cls: cls for cls in (bool, int, float, NWBSession, NWBSubject)},
     Mapping: dict,
@@ -59,6 +67,13 @@ class Option:
             return _FLAGS[text.strip().lower()]
         if self.kind is list:
             return [int(part) for part in re.split(r"[\s,;]+", text.strip())]
+        if self.kind is float:
+            found = re.fullmatch(r"\s*([-+.\deE]+)\s*(k?Hz|m?s)\s*", text)
+            factor = _FACTORS.get((self.name[-2:], found[2])) if found else None
+            try:
+                return float(found[1]) * factor if found and factor else float(text)
+            except ValueError:
+                raise ValueError(f"invalid float value: {text!r}") from None
         if self.kind is dict:
             return json_object(text)
         if self.kind in (NWBSession, NWBSubject):

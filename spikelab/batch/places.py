@@ -76,7 +76,8 @@ class Places:
     def matches(self, source: StrPath) -> list[str]:
         """Return the files and folders that a path, a URL or a pattern names, sorted.
 
-        A pattern that matches nothing is an error; a path without wildcards names itself.
+        A pattern that matches nothing is an error. What is there, or has no wildcards,
+        names itself.
         """
         text = resolved(source)
         if not is_pattern(text):
@@ -84,10 +85,12 @@ class Places:
         if is_url(text):
             parts = text.rstrip("/").split("/")
             n = next(i for i, part in enumerate(parts) if _WILDCARD.search(part))
-            folder = "/".join(parts[:n])
+            folder, names = "/".join(parts[:n]), self._listed("/".join(parts[:n]))
+            if "/".join(parts[n:]) in names:
+                return [text]
             found = [
                 f"{folder}/{name}"
-                for name in self._listed(folder)
+                for name in names
                 if _matches(parts[n:], name.split("/"))
             ]
         else:

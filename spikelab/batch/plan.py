@@ -58,7 +58,8 @@ def planned(
             raise OptionError(
                 "target",
                 f"has the unknown field {{{name}}}; fields are "
-                f"{', '.join(f'{{{k}}}' for k in known)}{suggestion(name, known)}",
+                f"{', '.join(f'{{{k}}}' for k in known)}, and {{{{ is a brace"
+                f"{suggestion(name, known)}",
             )
     jobs = []
     for index, row in enumerate(rows):
