@@ -33,14 +33,8 @@ OnLosses = Callable[[list[str]], None]
 class Loss:
     """What a format changes about an object, declared before it is written.
 
-    Parameters
-    ----------
-    path : tuple
-        Which differences between the object and what is read back it explains: those
-        whose :attr:`.Difference.path` begins with it.
-    text : str
-        What is lost, in words for the user. Empty if nothing is: the reader adds
-        something.
+    It explains the differences whose :attr:`.Difference.path` begins with `path`. What
+    is lost stands in `text`, in words for the user; it is empty if a reader only adds.
     """
 
     path: tuple[Any, ...]
@@ -72,23 +66,13 @@ class Writer(abc.ABC, Generic[R, P]):
         another program, or an export that was changed since.
     """
 
-    method: ClassVar[str]
-    """The name of the export method, ``to_<format>``."""
-
+    method: ClassVar[str]  # the export method, ``to_<format>``
     is_folder: ClassVar[bool] = False
-    """Whether the format is a folder of files."""
-
-    conflicting: ClassVar[tuple[str, ...]] = ()
-    """Of a folder, glob patterns of the files that its readers would look for."""
-
-    keeps_masks: ClassVar[bool] = False
-    """Whether masked arrays can be written."""
-
-    keeps_units: ClassVar[bool] = False
-    """Whether values with a unit of measurement can be written."""
-
-    is_exact: ClassVar[bool] = False
-    """Whether `_carried` is just what a reader gives: no loss explains a difference."""
+    conflicting: ClassVar[tuple[str, ...]] = ()  # globs of what readers would look for
+    keeps_types: ClassVar[bool] = (
+        False  # writes masked arrays, and units of measurement
+    )
+    is_exact: ClassVar[bool] = False  # readers give `_carried`: no loss explains more
 
     verify: bool = attrs.field(default=False, validator=validate.is_flag)
     strict: bool = attrs.field(default=False, validator=validate.is_flag)
@@ -192,12 +176,13 @@ class Writer(abc.ABC, Generic[R, P]):
                 f"a {cls.__name__} can be exported with {', '.join(methods)}"
             )
         obj.check()
-        if not self.keeps_masks:
+        left_out: list[str] = []
+        if not self.keeps_types:
             slices = recordings_of(obj) if isinstance(obj, SpikeSliceStack) else []
             for part in (obj, *slices):
                 for name, value in part.arguments().items():
                     validate.unmasked(name, value)
-        obj, left_out = (obj, []) if self.keeps_units else without_units(obj)
+            obj, left_out = without_units(obj)
         self._check_format(obj)
         return self._prepared(obj), left_out
 

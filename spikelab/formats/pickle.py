@@ -73,8 +73,7 @@ class PickleWriter(FileWriter[DataObject]):
     """
 
     method: ClassVar[str] = "to_pickle"
-    keeps_masks: ClassVar[bool] = True
-    keeps_units: ClassVar[bool] = True
+    keeps_types: ClassVar[bool] = True
     is_exact: ClassVar[bool] = True  # nothing is lost where a file is trusted
 
     protocol: int | None = attrs.field(

@@ -4,6 +4,7 @@ None of these packages is imported: their values are recognised by their methods
 """
 
 import datetime
+import functools
 from collections.abc import Callable
 from typing import Any, Literal
 
@@ -135,9 +136,12 @@ def in_unit(name: str, value: Any, unit: Unit) -> Any:
     return converted if converted.ndim else converted.item()
 
 
-def has_unit(cls: type) -> bool:
+def _has_unit(cls: type) -> bool:
     """Return whether values of a class have a unit, or are differences of time."""
     return any(is_one(cls) for is_one, *_ in _LIBRARIES)
+
+
+has_unit: Callable[[type], bool] = functools.cache(_has_unit)
 
 
 def split_unit(value: Any) -> tuple[Any, str]:

@@ -74,11 +74,9 @@ def naming(target: StrPath) -> Iterator[None]:
         yield
     except OSError as error:
         unnamed = error.filename is None or STAGED_SUFFIX in str(error.filename)
-        if error.errno is not None and unnamed:
-            error.filename = os.fspath(target)
-            if error.filename2 is not None:
-                del error.filename2
-        raise
+        if error.errno is None or not unnamed:
+            raise
+        raise OSError(error.errno, error.strerror, os.fspath(target)) from error
 
 
 @contextlib.contextmanager
@@ -170,7 +168,7 @@ def staged_folder(
             else:
                 _replace_entries(staged, path, conflicting, overwrite)
         finally:
-            _remove(staged)
+            shutil.rmtree(staged, ignore_errors=True)
     _flush(path.parent)
 
 
@@ -274,19 +272,10 @@ def _replace_entries(
             manifest.unlink(missing_ok=True)
         elif (backup / MANIFEST).exists():
             os.replace(backup / MANIFEST, manifest)
-        _remove(backup)
+        shutil.rmtree(backup, ignore_errors=True)
         raise
     _flush(path)
-    _remove(backup)
-
-
-def _remove(folder: Path) -> None:
-    """Remove a folder and what is in it, also where that may not be written."""
-    for entry in (folder, *folder.rglob("*")):
-        if entry.is_dir() and not entry.is_symlink():
-            with contextlib.suppress(OSError):
-                entry.chmod(stat.S_IRWXU)
-    shutil.rmtree(folder, ignore_errors=True)
+    shutil.rmtree(backup, ignore_errors=True)
 
 
 def _check_writable(path: Path) -> None:

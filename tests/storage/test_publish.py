@@ -204,15 +204,6 @@ class TestFile:
         assert (tmp_path / "a").read_text() == "new"
 
 
-def export_and_fail(folder):
-    """Fail when the staged folder has parts that may not be written any more."""
-    with publish(folder, folder=True, conflicting=PATTERNS) as staged:
-        (staged / "deep").mkdir()
-        (staged / "deep" / "a.npy").write_text("half")
-        (staged / "deep").chmod(0o555)
-        raise KeyError
-
-
 class TestFolder:
     """A folder of files with its manifest."""
 
@@ -403,12 +394,6 @@ class TestFolder:
         (tmp_path / "a").write_text("mine")
         with pytest.raises(NotADirectoryError, match="must name a folder, got a file"):
             export(tmp_path / "a", {})
-
-    def test_a_staged_folder_that_may_not_be_written_is_removed(self, tmp_path):
-        """It may have got the permissions of an earlier one."""
-        with pytest.raises(KeyError):
-            export_and_fail(tmp_path / "f")
-        assert list(tmp_path.iterdir()) == []
 
     def test_a_second_export_at_once_is_refused(self, tmp_path):
         """It does not wait, and the first one is not disturbed."""
