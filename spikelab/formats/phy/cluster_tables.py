@@ -5,7 +5,7 @@ import io
 import math
 import re
 from collections import defaultdict
-from collections.abc import Collection, Container, Iterable, Mapping, Sequence
+from collections.abc import Collection, Container, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,25 +20,18 @@ from spikelab.spikedata.unit_table import is_nan
 Table = dict[str, dict[int, str]]
 """The cells that are not empty, by column and cluster."""
 
-UNSORTED = "unsorted"
-"""Phy's label for a cluster that has none."""
+UNSORTED = "unsorted"  # Phy's label for a cluster that has none
 
-ID_COLUMNS = ("cluster_id", "id")
-
+# Columns with a meaning, whose names are known in any case.
 _NAMES = ("group", "KSLabel", "ch", "channel", "si_unit_id", "unit_id")
-"""Columns with a meaning; their names are known in any case."""
 
 _NUMBER = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*")
-
-_WORDS = {"True": True, "False": False}
-
 _NOT_FINITE = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
 
+# A text that neo can read, and that stays one line.
 _READABLE = re.compile(r"([a-zA-Z][^\0\r\n]*|-?\d+(\.\d*)?)?")
-"""A text that neo can read, and that stays one line."""
 
-_SHOWN = 10
-"""Number of rows that a warning names."""
+_SHOWN = 10  # rows that a warning names
 
 
 @attrs.frozen
@@ -50,9 +43,8 @@ class TableColumn:
     # "value" (numbers, bools), "text", "label" (`UNSORTED` stands for none), "coordinate"
     # (one of a location), "id" (for SpikeInterface), or "" (of another program)
     kind: str
-    cells: Sequence[
-        str
-    ] = ()  # of each unit, in the order of the recording; "" for none
+    # Of each unit, in the order of the recording; "" for none.
+    cells: Sequence[str] = ()
     container: str = "list"  # of coordinates: "list", "tuple" or a dtype
 
     def written(self) -> list[str]:
@@ -60,7 +52,7 @@ class TableColumn:
         missing = UNSORTED if self.kind == "label" else ""
         return [cell or missing for cell in self.cells]
 
-    def write(self, path: Path, clusters: Iterable[int]) -> None:
+    def write(self, path: Path, clusters: Sequence[int]) -> None:
         """Write a table of two columns, ``cluster_id`` and this one."""
         with path.open("w", encoding="utf-8", newline="") as file:
             writer = csv.writer(file, delimiter="\t", lineterminator="\n")
@@ -114,7 +106,9 @@ def guessed(text: str) -> Any:
     """Return a cell as a number, True, False, or the text itself."""
     if (found := number(text)) is not None:
         return found
-    return _NOT_FINITE.get(text.strip().lower(), _WORDS.get(text, text))
+    if text in ("True", "False"):
+        return text == "True"
+    return _NOT_FINITE.get(text.strip().lower(), text)
 
 
 def are_same(a: str, b: str) -> bool:
@@ -131,10 +125,11 @@ def read_tables(
     of the others, comes last. One that cannot be read is left out with a warning.
     """
     files = [
-        f for f in folder.glob("cluster_*") if f.suffix.lower() in (".tsv", ".csv")
+        (file.stem == "cluster_info", file.suffix.lower() == ".csv", file)
+        for file in folder.glob("cluster_*")
+        if file.suffix.lower() in (".tsv", ".csv")
     ]
-    files.sort(key=lambda f: (f.stem == "cluster_info", f.suffix.lower() == ".csv", f))
-    tables = {file: npy.optional(read_table, file, channels) for file in files}
+    tables = {f: npy.optional(read_table, f, channels) for *_, f in sorted(files)}
     return {file: table for file, table in tables.items() if table is not None}
 
 
@@ -162,8 +157,7 @@ def combined(tables: Mapping[Path, Table], exported: Collection[str]) -> Table:
                     f"{path}: left out the {column} of cluster {_listed(differing)}, "
                     "which another column contradicts"
                 )
-            for cluster, cell in cells.items():
-                known.setdefault(cluster, cell)
+            known.update({**cells, **known})
     return table
 
 
@@ -194,7 +188,7 @@ def read_table(path: Path, channels: Mapping[str, Container[int]]) -> Table:
         while names and not names[-1]:
             del names[-1]
         lower = [name.lower() for name in names]
-        key = next((lower.index(k) for k in ID_COLUMNS if k in lower), None)
+        key = next((lower.index(k) for k in ("cluster_id", "id") if k in lower), None)
         if key is None:
             raise FormatError(f"{path} has no column cluster_id or id, got {names}")
         table, odd = _cells(rows, names, key, channels)
@@ -213,15 +207,17 @@ def _cells(
     table: Table = {}
     odd: dict[str, set[int]] = defaultdict(set)
     seen: dict[int, set[int]] = defaultdict(set)
-    columns = [(i, n, channels.get(n.lower())) for i, n in enumerate(names)]
-    columns = [column for column in columns if column[1] and column[0] != key]
+    columns = [(i, n, channels.get(n.lower())) for i, n in enumerate(names) if i != key]
     for row in rows:
         text, line = "".join(row), rows.line_num
         if not text.strip():
             continue
         cluster = whole_number(row[key]) if key < len(row) else None
-        is_id = cluster is not None and abs(cluster) < 2**63
-        if cluster is None or not is_id or re.search("[\ud800-\udfff]", text):
+        if (
+            cluster is None
+            or abs(cluster) >= 2**63
+            or re.search("[\ud800-\udfff]", text)
+        ):
             odd["left out row {}, which has no cluster id or is not UTF-8"].add(line)
             continue
         seen[cluster].add(line)
@@ -229,24 +225,20 @@ def _cells(
             odd["left out cells in row {} beyond the last column"].add(line)
         for i, name, numbers in columns:
             cell = row[i] if i < len(row) else ""
-            if not cell.strip():
+            if not (cell.strip() and name):
                 continue
-            if numbers is not None and not _is_channel(cell, numbers):
-                odd["left out ch in row {}, which is no channel of the folder"].add(
-                    line
-                )
-                continue
+            if numbers is not None:
+                channel = whole_number(cell)
+                is_none = channel is None and is_missing(guessed(cell))
+                if not is_none and channel not in numbers:
+                    text = "left out ch in row {}, which is no channel of the folder"
+                    odd[text].add(line)
+                    continue
             cells = table.setdefault(name, {})
             if cluster in cells and not are_same(cells[cluster], cell):
                 odd["rows {} contradict each other, the last counts"] |= seen[cluster]
             cells[cluster] = cell
     return table, odd
-
-
-def _is_channel(cell: str, numbers: Container[int]) -> bool:
-    """Return whether a cell is one of the channels, or stands for a missing one."""
-    channel = whole_number(cell)
-    return is_missing(guessed(cell)) if channel is None else channel in numbers
 
 
 def _listed(numbers: Sequence[int]) -> str:

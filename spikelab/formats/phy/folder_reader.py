@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any, Unpack
 
 import attrs
-import numpy as np
 from numpy.typing import NDArray
 
 from spikelab import validate
@@ -76,11 +75,8 @@ def folder_of(path: Any) -> Any:
 
 def metadata_of(clusters: Sequence[int], fs_Hz: float | None) -> dict[str, Any]:
     """Return the metadata of a recording that is read from a folder."""
-    return {
-        "source_format": "KiloSort",
-        "cluster_ids": list(clusters),
-        "fs_Hz": fs_Hz,
-    }
+    ids = list(clusters)
+    return {"source_format": "KiloSort", "cluster_ids": ids, "fs_Hz": fs_Hz}
 
 
 class ReadOptions(ReaderKeywords, total=False):
@@ -98,7 +94,8 @@ class ReadOptions(ReaderKeywords, total=False):
     start_time_ms: float | None
 
 
-_optional = attrs.validators.optional
+def _given(validator: Any) -> Any:
+    return attrs.field(default=None, validator=attrs.validators.optional(validator))
 
 
 @attrs.frozen(kw_only=True)
@@ -127,32 +124,22 @@ class FolderReader(ReaderOptions):
         (channels, 2).
     """
 
-    fs_Hz: float | None = attrs.field(
-        default=None, validator=_optional(time_units.is_sampling_rate)
-    )
-    spike_times_file: str | None = attrs.field(
-        default=None, validator=_optional(validate.is_file_name)
-    )
-    spike_clusters_file: str | None = attrs.field(
-        default=None, validator=_optional(validate.is_file_name)
-    )
+    fs_Hz: float | None = _given(time_units.is_sampling_rate)
+    spike_times_file: str | None = _given(validate.is_file_name)
+    spike_clusters_file: str | None = _given(validate.is_file_name)
     cluster_info_tsv: StrPath | None = None
     time_unit: TimeUnit | None = attrs.field(
-        default=None, validator=_optional(time_units.is_time_unit)
+        default=None, validator=attrs.validators.optional(time_units.is_time_unit)
     )
     include_noise: bool = attrs.field(default=False, validator=validate.is_flag)
-    length_ms: float | None = attrs.field(
-        default=None, validator=_optional(validate.is_not_negative)
-    )
+    length_ms: float | None = _given(validate.is_not_negative)
     channel_map_file: str = attrs.field(
         default="channel_map.npy", validator=validate.is_file_name
     )
     channel_positions_file: str = attrs.field(
         default="channel_positions.npy", validator=validate.is_file_name
     )
-    start_time_ms: float | None = attrs.field(
-        default=None, validator=_optional(validate.is_finite)
-    )
+    start_time_ms: float | None = _given(validate.is_finite)
 
     def read(self, folder: Path) -> DataObject:
         """Return the recording in a folder, or the stack of those in its folders."""
@@ -166,27 +153,27 @@ class FolderReader(ReaderOptions):
         return self._read_recording(folder)
 
     def _read_recording(self, folder: Path) -> SpikeData:
-        known = self._facts(folder)
-        units = spike_arrays.read(folder, known)
-        start, length, trains = known.start_time_ms, known.length_ms, units.trains
-        if known.format is None and start is None and trains.extremes()[0] < 0:
+        units = spike_arrays.read(folder, self._facts(folder))
+        known, trains = units.facts, units.trains
+        start, length = known.start_time_ms or 0.0, known.length_ms
+        has_start = known.format is not None or known.start_time_ms is not None
+        if not has_start and (first := trains.extremes()[0]) < 0:
             raise FormatError(
-                f"{folder} holds a spike at {trains.extremes()[0]} ms, before 0; "
+                f"{folder} holds a spike at {first} ms, before 0; "
                 "give start_time_ms, the start of the recording"
             )
-        start = start or 0.0
         if length is not None:
             edge = max(abs(start), abs(start + length))
             slack = time_units.rounding_ms(known.time_unit, known.fs_Hz, edge)
             trains = trains.moved_into(start, length, slack)
-        electrodes, positions = channels.read(
+        places = channels.read(
             folder, self.channel_map_file, self.channel_positions_file
         )
-        in_tables = _channels_in_tables(folder, known, electrodes, positions)
+        in_tables = _channels_in_tables(units, *places)
         tables = cluster_tables.read_tables(folder, in_tables)
         exported = [column.name for column in known.columns]
         table = cluster_tables.combined(tables, exported)
-        kept = list(range(len(units.ids)))
+        kept: Sequence[int] = range(len(units.ids))
         if self.cluster_info_tsv is not None:
             path = folder / os.fspath(self.cluster_info_tsv)
             if path not in tables and path.is_file():
@@ -194,14 +181,12 @@ class FolderReader(ReaderOptions):
             named = cluster_tables.combined({path: tables.get(path, {})}, exported)
             table |= named
             kept = self._kept(units.ids, named)
-        rows = [{"unit_id": i} for i in unit_columns.read_ids(table, known, units)]
-        unit_columns.add_cells(rows, unit_columns.read_cells(table, known, units))
-        _add_arrays(rows, folder, known, units, electrodes, positions)
-        if len(kept) < len(units.ids):
-            trains = trains.of_units(kept)
+        rows = [{"unit_id": i} for i in unit_columns.read_ids(table, units)]
+        unit_columns.add_cells(rows, unit_columns.read_cells(table, units))
+        _add_arrays(rows, units, *places)
         return build(
             SpikeData,
-            train=trains,
+            train=trains if len(kept) == len(rows) else trains.of_units(kept),
             start_time=start,
             length=length,
             neuron_attributes=[rows[unit] for unit in kept],
@@ -223,7 +208,7 @@ class FolderReader(ReaderOptions):
             )
         return known
 
-    def _kept(self, ids: Sequence[int], named: Table) -> list[int]:
+    def _kept(self, ids: Sequence[int], named: Table) -> Sequence[int]:
         """Return the positions of the units that the caller wants."""
         labels = {**named.get("KSLabel", {}), **named.get("group", {})}
         if not labels:
@@ -232,7 +217,7 @@ class FolderReader(ReaderOptions):
                 f"cluster_info_tsv: {lacking} {self.cluster_info_tsv}, "
                 "so all units are read"
             )
-            return list(range(len(ids)))
+            return range(len(ids))
         wanted = {"good", "mua", *(["noise"] if self.include_noise else [])}
         of_units = [labels.get(i, "").strip() for i in ids]
         kept = [u for u, label in enumerate(of_units) if label.lower() in wanted]
@@ -244,52 +229,43 @@ class FolderReader(ReaderOptions):
         return kept
 
 
+_Array = NDArray[Any] | None
+
+
 def _channels_in_tables(
-    folder: Path,
-    known: Facts,
-    electrodes: NDArray[np.int64] | None,
-    positions: NDArray[Any] | None,
+    units: Units, electrodes: _Array, positions: _Array
 ) -> dict[str, Container[int]]:
     """Return the columns of tables that Phy may have filled with channels, and these."""
     numbers: Container[int] = range(2**63)
-    if known.format == "kilosort":
-        pass  # whose map has an entry for each unit
-    elif electrodes is not None:
+    # In a KiloSort folder of ours, the arrays have an entry for each unit.
+    if units.facts.format != "kilosort" and electrodes is not None:
         numbers = set(electrodes.tolist())
-    elif positions is not None:
-        numbers = range(len(positions))
-    else:
-        found = read_params(folder).get("n_channels_dat")
-        if isinstance(found, int | float) and 1 <= found < 2**24:
-            numbers = range(int(found))
-    exported = {column.name for column in known.columns}
+    elif units.facts.format != "kilosort":
+        n = read_params(units.folder).get("n_channels_dat")
+        n = n if positions is None else len(positions)
+        if isinstance(n, int | float) and 1 <= n < 2**24:
+            numbers = range(int(n))
+    exported = {column.name for column in units.facts.columns}
     return dict.fromkeys({"ch", "channel"} - exported, numbers)
 
 
 def _add_arrays(
-    rows: list[dict[str, Any]],
-    folder: Path,
-    known: Facts,
-    units: Units,
-    electrodes: NDArray[np.int64] | None,
-    positions: NDArray[Any] | None,
+    rows: list[dict[str, Any]], units: Units, electrodes: _Array, positions: _Array
 ) -> None:
     """Add what templates, amplitudes and channels tell of each unit."""
-    if known.format == "kilosort":
-        # Here the arrays have an entry for each unit, not for each channel.
-        peaks = [units.exported.get(i, -1) for i in units.ids]
-        channels.add_channels(rows, peaks, electrodes, positions)
-        return
-    peaks = templates.add_templates(rows, folder, known, units, electrodes)
-    units.add_amplitudes(rows, folder)
     n_old = 0
-    if known.format == "phy":
+    if units.facts.format == "kilosort":
+        peaks = [units.exported.get(i, -1) for i in units.ids]
+    else:
+        peaks = templates.add_templates(rows, units, electrodes)
+        units.add_amplitudes(rows)
+    if units.facts.format == "phy":
         # Phy needs channels and positions also where the export knew none.
         n_old = len(units.exported)
-        numbers = UnitTable(rows[:n_old], n_old).electrodes
-        if not all(type(number) is int for number in numbers):
+        known = UnitTable(rows[:n_old], n_old)
+        if not all(type(electrode) is int for electrode in known.electrodes):
             electrodes = None
-        if not all(map(channels.has_location, rows[:n_old])):
+        if not all(map(channels.has_location, known.rows)):
             positions = None
     channels.add_channels(rows[n_old:], peaks[n_old:], electrodes, positions)
 

@@ -21,6 +21,10 @@ _HEADERS = {
     (1, 0): np.lib.format.read_array_header_1_0,
     (2, 0): np.lib.format.read_array_header_2_0,
 }
+_DAMAGED = (
+    *(ValueError, TypeError, LookupError, SyntaxError, TokenError),
+    *(OSError, OverflowError, MemoryError, RecursionError),
+)
 
 
 @contextlib.contextmanager
@@ -51,13 +55,8 @@ def read(
 ) -> NDArray[Any]:
     """Return an array of real numbers, mapped from the disk and never unpickled.
 
-    Raises
-    ------
-    FileNotFoundError
-        If there is no such file.
-    FormatError
-        If the file is not a ``.npy`` file, is cut short, or holds something else, or an
-        array of another number of dimensions or shape.
+    Raises FileNotFoundError if there is none, and FormatError if the file is damaged,
+    or holds something else, or an array of another number of dimensions or shape.
     """
     validate.regular_file(path)
     try:
@@ -65,29 +64,23 @@ def read(
             warnings.simplefilter("ignore")  # of headers by Python 2, of huge shapes
             read_header = _HEADERS[np.lib.format.read_magic(file)]
             extents, is_fortran, dtype = read_header(file)
-            start = file.tell()
             # A memmap of values without a size, as of dtype U0, crashes Python.
             is_array = dtype.kind in "iuf" and min(extents, default=0) >= 0
-            if is_array:
+            if is_array and ndim in (None, len(extents)) and shape in (None, extents):
                 order: Any = "F" if is_fortran else "C"
-                array: NDArray[Any] = np.memmap(path, dtype, "r", start, extents, order)
+                return np.memmap(path, dtype, "r", file.tell(), extents, order)
     except FileNotFoundError:
         raise
-    except (
-        *(ValueError, TypeError, LookupError, SyntaxError, TokenError),
-        *(OSError, OverflowError, MemoryError, RecursionError),
-    ) as error:
+    except _DAMAGED as error:
         cause = " ".join(str(error).split())[:200]
         text = f"{path} is not a .npy file, or is damaged: {cause}"
         raise FormatError(text) from error
-    if not is_array or ndim not in (None, len(extents)):
-        raise FormatError(
-            f"{path} must hold {'' if ndim is None else f'{ndim}-D '}real numbers, "
-            f"got {dtype} with shape {extents}"
-        )
-    if shape not in (None, extents):
+    if is_array and shape is not None:
         raise FormatError(f"{path} must have shape {shape}, got {extents}")
-    return array
+    raise FormatError(
+        f"{path} must hold {'' if ndim is None else f'{ndim}-D '}real numbers, "
+        f"got {dtype} with shape {extents}"
+    )
 
 
 def read_column(path: Path, n_rows: int | None = None) -> NDArray[Any]:
@@ -101,10 +94,7 @@ def read_column(path: Path, n_rows: int | None = None) -> NDArray[Any]:
 
 
 def read_whole(path: Path, n_rows: int | None = None) -> NDArray[Any]:
-    """Return a 1-D array of whole numbers: signed ones as they are, others as int64.
-
-    Raises FormatError for fractions, NaN and numbers beyond int64.
-    """
+    """Return a 1-D array of whole numbers: signed ones as they are, others as int64."""
     values = read_column(path, n_rows)
     if values.dtype.kind == "i":
         return values  # mapped from the disk

@@ -16,14 +16,13 @@ from spikelab.spikedata import time_units
 from spikelab.spikedata.spike_trains import BLOCK, CACHED, SpikeTrains
 from spikelab.spikedata.unit_table import UnitTable
 
-AMPLITUDES = "amplitudes"
-"""The attribute that holds the amplitude of each spike of a unit."""
+AMPLITUDES = "amplitudes"  # the attribute that holds that of each spike of a unit
 
+# A function that returns times in ms in the unit of the file.
 _Convert = Callable[[NDArray[np.float64]], NDArray[Any]]
-"""A function that returns times in ms in the unit of the file."""
 
+# Blocks of times in the unit of the file, and of the cluster of each spike.
 _Stream = Iterator[tuple[NDArray[Any], NDArray[Any]]]
-"""Blocks of times in the unit of the file, and of the cluster of each spike."""
 
 
 def write(
@@ -122,10 +121,7 @@ def amplitudes_of(
 def write_amplitudes(
     folder: Path, amplitudes: Sequence[NDArray[Any]], clusters: Sequence[int]
 ) -> None:
-    """Write ``amplitudes.npy`` beside ``spike_clusters.npy`` in chronological order.
-
-    `amplitudes` and `clusters` are those of each unit.
-    """
+    """Write the amplitudes of each unit in the order of ``spike_clusters.npy``."""
     flat = np.concatenate([amplitudes[unit] for unit in np.argsort(clusters)])
     of_spikes = npy.read_column(folder / "spike_clusters.npy")
     # A stable sort keeps the order of the spikes of a cluster; it is fastest of small
@@ -137,10 +133,7 @@ def write_amplitudes(
 
 
 def n_together(trains: SpikeTrains, convert: _Convert) -> int:
-    """Return how many spikes get the time of the spike before them in their unit.
-
-    Spikes that are at the same time already do not count.
-    """
+    """Return how many spikes get the time of an earlier spike of their unit."""
     together = 0
     for start in range(0, trains.n_spikes, CACHED):
         # One spike more than the block, so that no neighbours are missed.
@@ -156,15 +149,17 @@ def n_together(trains: SpikeTrains, convert: _Convert) -> int:
 class Units:
     """The units of a folder, and their spikes."""
 
+    folder: Path
+    facts: Facts  # what is known about it
     ids: list[int]  # the cluster of each unit
     exported: dict[int, int]  # position of each cluster that is as it was exported
     clusters: NDArray[np.int64]  # the cluster of each spike
     rows: NDArray[Any]  # the unit of each spike, a position in `ids`
     trains: SpikeTrains  # the spike times in ms
 
-    def add_amplitudes(self, rows: list[dict[str, Any]], folder: Path) -> None:
+    def add_amplitudes(self, rows: list[dict[str, Any]]) -> None:
         """Add to the attributes of each unit the amplitude of each of its spikes."""
-        path, n_spikes = folder / "amplitudes.npy", len(self.clusters)
+        path, n_spikes = self.folder / "amplitudes.npy", len(self.clusters)
         found = npy.optional(npy.read_column, path, n_spikes)
         if found is None:
             return
@@ -214,4 +209,4 @@ def read(folder: Path, facts: Facts) -> Units:
         order = np.argsort(ids)
         rows = order[np.searchsorted(np.array(ids, dtype=np.int64)[order], clusters)]
     trains = SpikeTrains.from_pairs(rows, times, len(ids))
-    return Units(ids, exported, clusters, rows, trains)
+    return Units(folder, facts, ids, exported, clusters, rows, trains)

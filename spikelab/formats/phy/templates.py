@@ -11,30 +11,23 @@ from numpy.typing import NDArray
 from spikelab.errors import FormatError
 from spikelab.formats.phy import npy
 from spikelab.formats.phy.channels import Channels, positions_in
-from spikelab.formats.phy.facts import Facts
 from spikelab.formats.phy.params import PARAMS_FILE
 from spikelab.formats.phy.raw import Raw
 from spikelab.formats.phy.spike_arrays import Units
 from spikelab.spikedata.spike_trains import SpikeTrains
 from spikelab.spikedata.unit_table import UnitTable
 
+# Attributes that may hold mean waveforms; the first that does counts.
 WAVEFORM_KEYS = ("waveform_mean", "template", "avg_waveform", "waveform")
-"""Attributes that may hold mean waveforms; the first that does counts."""
 
-N_COLUMNS = 12
-"""On how many channels averages of raw data are written: as many as Phy shows."""
+# Of raw data, the mean of up to so many spikes is written, so far before and after a
+# spike, on so many channels: as many as Phy shows.
+N_AVERAGED, HALF_WINDOW_MS, N_COLUMNS = 100, 1.0, 12
 
-N_AVERAGED = 100
-"""Of how many spikes of a unit raw data are averaged."""
-
-HALF_WINDOW_MS = 1.0
-"""How far the average reaches before and after a spike."""
-
+# A mean waveform, float32 (samples, channels); with the channel of each of its columns,
+# in ascending order.
 Waveform = NDArray[np.float32]
-"""A mean waveform, float32, shape (samples, channels)."""
-
 Placed = tuple[Waveform, NDArray[np.int64]]
-"""A mean waveform, and the channel of each of its columns in ascending order."""
 
 
 @attrs.frozen(eq=False)
@@ -266,13 +259,10 @@ class FolderTemplates:
 
 
 def add_templates(
-    rows: Sequence[dict[str, Any]],
-    folder: Path,
-    facts: Facts,
-    units: Units,
-    electrodes: NDArray[np.int64] | None,
+    rows: Sequence[dict[str, Any]], units: Units, electrodes: NDArray[np.int64] | None
 ) -> list[int]:
     """Add the mean waveform of each unit; return their peak channels, -1 for none."""
+    folder, facts = units.folder, units.facts
     n_channels = None if electrodes is None else len(electrodes)
     templates = npy.optional(FolderTemplates.read, folder, n_channels)
     if templates is None:

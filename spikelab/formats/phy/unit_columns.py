@@ -11,18 +11,9 @@ import attrs
 import numpy as np
 
 from spikelab.errors import warn
-from spikelab.formats.phy.cluster_tables import (
-    UNSORTED,
-    Table,
-    TableColumn,
-    are_same,
-    as_text,
-    guessed,
-    is_missing,
-    number,
-    whole_number,
-)
-from spikelab.formats.phy.facts import SI_UNIT_ID, Facts
+from spikelab.formats.phy import cluster_tables
+from spikelab.formats.phy.cluster_tables import Table, TableColumn, as_text, guessed
+from spikelab.formats.phy.facts import SI_UNIT_ID
 from spikelab.formats.phy.spike_arrays import Units
 from spikelab.spikedata.unit_table import (
     ELECTRODE_KEYS,
@@ -32,19 +23,19 @@ from spikelab.spikedata.unit_table import (
     UnitTable,
 )
 
+# Ids are below this number: SpikeInterface allocates a table of this size.
 LARGEST_ID = 2**24
-"""Ids are below this number: SpikeInterface allocates a table of this size."""
 
 GROUP_FILE = "cluster_group.tsv"
 
+# Columns that Phy fills itself. A table with such a column would override it.
 PHY_COLUMNS = ("id", "cluster_id", "n_spikes", "fr", "ch", "sh", "depth", "amp")
-"""Columns that Phy fills itself. A table with such a column would override it."""
 
+# Attributes that are written as ``unit_<name>``.
 _RENAMED = (*PHY_COLUMNS, "group", SI_UNIT_ID)
-"""Attributes that are written as ``unit_<name>``."""
 
+# Attributes that are lists where a unit has several electrodes.
 _LISTS = (*ELECTRODE_KEYS, "brain_area")
-"""Attributes that are lists where a unit has several electrodes."""
 
 _NAME = re.compile(r"[A-Za-z][\w .()/%+-]{,99}")
 
@@ -152,7 +143,12 @@ def label_column(table: UnitTable) -> tuple[str | None, TableColumn, list[str]]:
         text = as_text(value) if isinstance(value, str) else None
         cells.append(text if text and text.strip() else "")
         is_blank = isinstance(value, str) and not value.strip()
-        if not (cells[-1] or is_blank or value is MISSING or is_missing(value)):
+        if not (
+            cells[-1]
+            or is_blank
+            or value is MISSING
+            or cluster_tables.is_missing(value)
+        ):
             bad[repr(str(value) if isinstance(value, str) else value)] = None
     return key, TableColumn("group", key or "group", "label", cells), list(bad)
 
@@ -168,7 +164,9 @@ def _ids(
     column = table.columns.get("unit_id", Column("unit_id", []))
     own: list[Any] = []
     problem = ""
-    if any(value is MISSING or is_missing(value) for value in column.values):
+    if any(
+        value is MISSING or cluster_tables.is_missing(value) for value in column.values
+    ):
         problem = "some units have none"
     elif column.kind == "str":
         own = list(map(str, column.values))
@@ -283,11 +281,11 @@ def add_cells(
             is_text = column.kind in ("text", "label")
             for row, cell in zip(rows, cells, strict=True):
                 value = cell if is_text or not cell else guessed(cell)
-                if cell and not is_missing(value):
+                if cell and not cluster_tables.is_missing(value):
                     row[column.attribute] = value
     for (attribute, container), axes in places.items():
         for row, *texts in zip(rows, *axes, strict=True):
-            place: Any = list(map(number, texts))
+            place: Any = list(map(cluster_tables.number, texts))
             if None not in place:
                 if container == "tuple":
                     place = tuple(place)
@@ -296,15 +294,14 @@ def add_cells(
                 row[attribute] = place
 
 
-def read_cells(
-    table: Table, facts: Facts, units: Units
-) -> list[tuple[TableColumn, list[str]]]:
+def read_cells(table: Table, units: Units) -> list[tuple[TableColumn, list[str]]]:
     """Return all columns with the cell of each unit, those that were exported first.
 
     Phy drops the cells of silent units when it saves: theirs are the exported ones. What
     it counts itself does not replace attributes of the same names, and in a folder that
     `to_phy` wrote, a channel may be a placeholder.
     """
+    facts = units.facts
     columns = {column.name: column for column in facts.columns}
     ignored = {column.attribute for column in facts.columns}.intersection(PHY_COLUMNS)
     ignored |= {SI_UNIT_ID, "unit_id", *(["ch"] if facts.format == "phy" else [])}
@@ -318,23 +315,28 @@ def read_cells(
             at = units.exported.get(cluster)
             exported = column.cells[at] if column.cells and at is not None else ""
             cell = given.get(cluster, "" if counts.get(cluster) else exported)
-            if cell == UNSORTED and column.kind == "label" and not exported:
+            if (
+                cell == cluster_tables.UNSORTED
+                and column.kind == "label"
+                and not exported
+            ):
                 cell = ""
-            is_same = cell == exported or are_same(cell, exported)
+            is_same = cell == exported or cluster_tables.are_same(cell, exported)
             cells.append(exported if is_same else cell)
         found.append((column, cells))
     return found
 
 
-def read_ids(table: Table, facts: Facts, units: Units) -> list[Any]:
+def read_ids(table: Table, units: Units) -> list[Any]:
     """Return the id of each unit; one that has none gets a new one.
 
     No two units get the same: of halves of a cluster that was split, neither has the id
     that Phy copied to both.
     """
+    facts = units.facts
     name = SI_UNIT_ID if SI_UNIT_ID in table else "unit_id"
     cells = {i: table[name][i] for i in units.ids if i in table.get(name, {})}
-    numbers = {i: whole_number(cell) for i, cell in cells.items()}
+    numbers = {i: cluster_tables.whole_number(cell) for i, cell in cells.items()}
     wanted: dict[int, Any] = {
         i: cell if numbers[i] is None else numbers[i]
         for i, cell in cells.items()
@@ -342,7 +344,11 @@ def read_ids(table: Table, facts: Facts, units: Units) -> list[Any]:
     }
     if facts.format is not None:
         written = facts.column(SI_UNIT_ID)
-        ids = map(whole_number, written.cells) if written else facts.cluster_ids
+        ids = (
+            map(cluster_tables.whole_number, written.cells)
+            if written
+            else facts.cluster_ids
+        )
         names: dict[Any, Any] = dict(zip(ids, facts.unit_ids, strict=True))
         wanted = {
             i: names[unit_id] for i, unit_id in wanted.items() if unit_id in names
