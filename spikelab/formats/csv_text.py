@@ -117,8 +117,10 @@ def opened(path: Path) -> Iterator[IO[str]]:
 def header(file: IO[str]) -> list[str]:
     """Return the names of the columns, and leave the file at the first row."""
     text = file.readline()
-    if re.fullmatch(r"(?i)sep=,\s*", text):  # for Excel
-        text = file.readline()
+    # A line for Excel, or empty cells above the table.
+    while re.fullmatch(r'(?i)sep=,\s*|[,;\s"]*', text) and (more := file.readline()):
+        text = more
+    text = re.sub("^# *", "", text)  # of numpy.savetxt
     # The end of a line may stand in a quoted name.
     while text.count('"') % 2 and (more := file.readline()):
         text += more
@@ -132,6 +134,10 @@ def header(file: IO[str]) -> list[str]:
     names = next(rows(text), [])
     if not names:
         raise FormatError("it is empty; a CSV file must have a header")
+    if all(type(name) in (int, float) for name in names):
+        raise FormatError(
+            f"it must begin with a header, the names of its columns, got {text.strip()!r}"
+        )
     return ["" if name is None else str(name) for name in names]
 
 

@@ -21,7 +21,7 @@ from spikelab.formats.reading import (
     build,
     refuse_options,
 )
-from spikelab.formats.units_table import INDEX, TIME_COLUMNS, UnitsTable
+from spikelab.formats.units_table import INDEX, TIME_COLUMNS, WINDOW, UnitsTable
 from spikelab.spikedata import time_units
 from spikelab.spikedata.data_object import DataObject
 from spikelab.spikedata.pairwise import PairwiseCompMatrix, PairwiseCompMatrixStack
@@ -35,7 +35,8 @@ Numbers = Callable[[Sequence[int], Sequence[type]], Sequence[NDArray[Any]]]
 """Returns the columns at some places of a table, as int64, float64, or what is there."""
 
 _TIME = re.compile(
-    r"(?:spike[ _]?)?times?(?:[ _]*[(\[]? *(ms|msec|milliseconds|s|sec|seconds|samples)[)\]]?)?"
+    r"(?:spike[ _]?)?time(?:s|stamps?)?"
+    r"(?:[ _]*[(\[]? *(ms|msec|milliseconds|s|sec|seconds|samples)[)\]]?)?"
 )
 """Names of a column of times, and the unit that they say."""
 
@@ -127,8 +128,12 @@ def folded(names: Sequence[str]) -> list[str]:
 
 
 def time_column(names: Sequence[str]) -> str | None:
-    """Return the name of the first column of times, None if there is none."""
-    return next((name for name in names if name in TIME_COLUMNS), None)
+    """Return the name of the column of times, None if there is none.
+
+    The first that says its unit goes before one that does not.
+    """
+    known = [name for name in names if name in TIME_COLUMNS]
+    return min(known, key=lambda name: name == "time", default=None)
 
 
 def dtype_of(time: str) -> type:
@@ -167,10 +172,29 @@ def recording(
 ) -> SpikeData:
     """Return the recording of spike trains that hold a column of times as it stands."""
     times, slack_ms = to_ms(trains.flat, column, options, known.fs_Hz)
-    window = {n: getattr(options, n) for n in ("start_time_ms", "length_ms")}
-    given = {name: value for name, value in window.items() if value is not None}
-    known = attrs.evolve(known, **given)
-    return known.recording(SpikeTrains(times, trains.ends), slack_ms)
+    given = {n: getattr(options, n) for n in WINDOW if getattr(options, n) is not None}
+    trains = SpikeTrains(times, trains.ends)
+    start, length = known.start_time_ms, known.length_ms
+    if trains.n_spikes and start is not None and length is not None:
+        window = _widened(start, start + length, *trains.extremes(), slack_ms)
+        known = attrs.evolve(known, **window)
+    return attrs.evolve(known, **given).recording(trains, slack_ms)
+
+
+def _widened(
+    start: float, end: float, first: float, last: float, slack: float
+) -> dict[str, Any]:
+    """Return the window, wider if the first or the last spike is a rounding beyond it.
+
+    Excel, R and MATLAB write 10 to 15 digits of the window, or of the spikes.
+    """
+    largest = max(abs(start), abs(end))
+    least, most = max(slack, np.spacing(largest)), 1e-9 * largest
+    is_early, is_late = least < start - first <= most, least < last - end <= most
+    if not (is_early or is_late):
+        return {}
+    start, end = first if is_early else start, last if is_late else end
+    return {"start_time_ms": start, "length_ms": end - start}
 
 
 def spikes_or_rates(
@@ -182,7 +206,8 @@ def spikes_or_rates(
     """Return the recording, or the rates, in columns with these folded names."""
     time = time_column(names)
     if time is None:
-        if "unit" in names:
+        others = [n for n in names if re.match("t_|.*time", n) and n not in WINDOW]
+        if "unit" in names and not others:
             raise FormatError(
                 "it is a table of units; load the file of their spikes, and name this "
                 "one as units_table"

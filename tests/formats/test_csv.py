@@ -5,6 +5,7 @@ import gzip
 import itertools
 import math
 import os
+import re
 from pathlib import Path
 
 import numpy as np
@@ -511,10 +512,13 @@ def test_rates_keep_any_names(tmp_path):
         "unit,time_ms,\n0,1.5,\n1,2,\n,,\n,,\n",
         "unit,spike_time [s]\n0,0.0015\n1,2e-3\n",
         "unit,time_sec\r0,0.0015\r1,2e-3\r",
+        "# unit,time_ms\n0.000e+00,1.5e+00\n1.000e+00,2.0e+00\n",
+        ",,\r\nunit,time_ms,\r\n0,1.5,\r\n1,2,\r\n",
+        "timestamp,unit,timestamps_ms\n3,0,1.5\n4,1,2\n",
     ],
 )
 def test_everyday_tables_of_spikes_are_read(text, tmp_path):
-    """Lines for Excel, names of rows of R and pandas, quoted numbers, empty rows."""
+    """Of Excel, R, pandas and numpy: indices, quotes, empty rows, comment signs."""
     (tmp_path / "s.csv").write_text(text, newline="")
     assert [x.tolist() for x in load(tmp_path / "s.csv").train] == [[1.5], [2.0]]
 
@@ -725,6 +729,8 @@ def test_a_label_is_quoted_as_the_standard_says(tmp_path):
         ("", "empty"),
         ("\n", "must have a column"),
         ("a,b\n1,2\n", "must have a column time_ms"),
+        ("0,1.5\n1,2\n", "must begin with a header, .* got '0,1.5'"),
+        ("unit,time_us\n0,1\n", "must have a column time_ms.* 'time_us'"),
         ("unit,time_ms\nx,1.0\n", "does not hold numbers"),
         ("unit,time_ms\n0\n", "does not hold numbers"),
         ("unit,time_ms\n0,1,5\n0,2,75\n", "row 1 below .* 3 cells, .* points"),
@@ -1056,6 +1062,27 @@ def test_spikes_beyond_the_window_of_the_table_are_refused(tmp_path):
     spikes.write_text("unit,time_ms\n0,7.5\n1,2.0\n")
     with pytest.raises(FormatError, match=r"window \[0.0, 5.0\] ms, got 7.5"):
         load(spikes, units_table=units)
+
+
+@pytest.mark.parametrize("digits", [10, 15])
+@pytest.mark.parametrize("rounded", [0, 1])
+def test_files_with_fewer_digits_belong_together(rounded, digits, tmp_path):
+    """Excel writes 10 and more, R and MATLAB 15: the window is as long as it must be."""
+    rng = np.random.default_rng(0)
+    files = tmp_path / "s.csv", tmp_path / "u.csv"
+    for last in rng.uniform(1e6, 4e6, 20).tolist():
+        sd = SpikeData([[12.5, last]], start_time=-last)
+        sd.to_csv(files[0], units_table=files[1])
+        text = re.sub(
+            r"[0-9]+[.][0-9]+",
+            lambda number: f"{float(number[0]):.{digits}g}",
+            files[rounded].read_text(),
+        )
+        files[rounded].write_text(text)
+        found = load(files[0], units_table=files[1])
+        assert found.train[0].tolist() == pytest.approx([12.5, last], rel=1e-9)
+        assert found.length == pytest.approx(sd.length, rel=1e-9)
+        assert load(files[0], units_table=files[1], length_ms=1e8).length == 1e8
 
 
 def test_text_is_that_of_repr_and_of_the_standard_library(tmp_path):
