@@ -105,9 +105,10 @@ def read_files(
         source = os.fspath(filepath)
         found.metadata = options.metadata_with({}, source_file=source)
         return found
-    refuse_options(type(found).__name__, units_table=options.units_table)
-    if not isinstance(found, PairwiseCompMatrix | PairwiseCompMatrixStack):
-        options = attrs.evolve(options, time_unit=None, fs_Hz=None)
+    kind = type(found).__name__
+    refuse_options(kind, units_table=options.units_table)
+    if isinstance(found, PairwiseCompMatrix | PairwiseCompMatrixStack):
+        refuse_options(kind, time_unit=options.time_unit, fs_Hz=options.fs_Hz)
     options.refuse_unless_recording(found)
     return found
 
