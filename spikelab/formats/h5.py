@@ -81,8 +81,8 @@ def opened(path: str | os.PathLike[str] | RemoteFile) -> Iterator[h5py.File]:
     with errors_naming(path), contextlib.ExitStack() as stack:
         try:
             if remote is None:
-                registry.refuse_zarr(Path(path))
                 if Path(path).is_dir():
+                    registry.refuse_zarr(Path(path))
                     text = f"filepath must name a file, got a folder: {path}"
                     raise IsADirectoryError(text)
                 file = stack.enter_context(Path(path).open("rb", buffering=0))
@@ -213,7 +213,7 @@ def dataset(
     """
     found = member(group, name)
     if not isinstance(found, h5py.Dataset):
-        raise FormatError(f"{name!r} must be a dataset, got a group")
+        raise FormatError(f"{name!r} must be a dataset, got a group; {listed(found)}")
     if found.external or found.is_virtual:
         raise FormatError(f"{name!r} must keep its data in this file")
     shape, dtype = found.shape, found.dtype

@@ -186,17 +186,15 @@ def would_be_lost(existing: Existing) -> list[str]:
 
     Groups of an earlier workspace have a ``__type__``, and are replaced with it.
     """
-    if isinstance(existing, RemoteFolder) or not (
-        names := protect.would_be_lost(existing)
-    ):
+    if isinstance(existing, RemoteFolder):
         return []
     try:
         with h5.opened(existing) as file:
             places = [e.place for e in _contents(file)[1] if e.place is not None]
             added = [name for name in places if "__type__" not in file[name].attrs]
             return added + [n for n in file if not isinstance(file.get(n), h5py.Group)]
-    except FormatError:  # not a workspace
-        return names
+    except (FileNotFoundError, FormatError):  # not a workspace
+        return protect.would_be_lost(existing)
 
 
 def _contents(file: h5py.File) -> tuple[About, list[_Entry]]:

@@ -596,6 +596,16 @@ def test_empty_raw_voltages_of_matlab(tmp_path):
     assert (sd.raw_data.size, sd.raw_time.size) == (0, 0)
 
 
+@pytest.mark.parametrize("dtype", ["u8", "i1", ">i4", "f2", "f4", ">f8"])
+def test_indices_and_times_of_every_type(dtype, tmp_path):
+    """As C, R and Fortran write them."""
+    idces, times = np.array([1, 0, 1], dtype), np.array([3, 4, 5], dtype)
+    path = foreign(tmp_path / "a.h5", i=idces, t=times)
+    names = {"idces_dataset": "i", "times_dataset": "t", "times_unit": "ms"}
+    found = load_spikedata_from_hdf5(path, **names)
+    assert [times.tolist() for times in found.train] == [[4.0], [3.0, 5.0]]
+
+
 @pytest.mark.parametrize("values", [[0.5, 1.0], [np.nan, 1.0], [np.inf, 1.0]])
 def test_indices_that_are_no_whole_numbers_are_refused(values, tmp_path):
     """The error names the dataset and the value."""
@@ -806,6 +816,55 @@ def test_names_of_units_are_kept(names, ids, tmp_path):
     assert again.neuron_attributes is None
 
 
+@pytest.mark.parametrize("shape", [(3,), (1, 3), (3, 1)], ids=str)
+def test_cell_arrays_of_matlab(shape, tmp_path):
+    """An array of references, also of Julia; one cell is empty."""
+    with h5py.File(tmp_path / "a.mat", "w", userblock_size=512) as file:
+        cells = file.create_group("#refs#")
+        cells["a"], cells["b"], cells["c"] = [[10.0, 20.0]], [0, 0], [[30.0]]
+        cells["b"].attrs["MATLAB_empty"] = np.uint8(1)
+        made = file.create_dataset("spikes", shape, h5py.ref_dtype)
+        made[...] = np.array([cells[n].ref for n in "abc"], object).reshape(shape)
+    names = {"group_per_unit": "spikes", "group_time_unit": "ms"}
+    found = load_spikedata_from_hdf5(tmp_path / "a.mat", **names)
+    assert [times.tolist() for times in found.train] == [[10, 20], [], [30]]
+    assert found.neuron_attributes is None
+
+
+def test_arrays_of_variable_length(tmp_path):
+    """One for each unit, as h5py and Julia write them; others are refused by name."""
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        made = file.create_dataset("spikes", (3,), h5py.vlen_dtype(np.float64))
+        made[0], made[2] = [0.01, 0.02], [0.03]
+        file["names"], file["padded"] = ["a", "b"], np.full((2, 3), np.nan)
+    found = load_spikedata_from_hdf5(tmp_path / "a.h5", group_per_unit="spikes")
+    assert [times.tolist() for times in found.train] == [[10, 20], [], [30]]
+    for name in ("names", "padded"):
+        with pytest.raises(
+            FormatError, match=f"{name} must be a group of datasets, or"
+        ):
+            load_spikedata_from_hdf5(tmp_path / "a.h5", group_per_unit=name)
+
+
+def test_raw_voltages_that_are_stored_transposed(tmp_path):
+    """The number of their times says which axis is which."""
+    raw = np.arange(12, dtype=np.int16).reshape(4, 3)
+    path = foreign(tmp_path / "a.h5", i=[0], t=[0.5], raw=raw, rt=np.arange(4.0))
+    names = {"idces_dataset": "i", "times_dataset": "t", "raw_time_unit": "ms"}
+    found = load_spikedata_from_hdf5(
+        path, **names, raw_dataset="raw", raw_time_dataset="rt"
+    )
+    np.testing.assert_array_equal(found.raw_data, raw.T)
+
+
+def test_a_group_in_the_place_of_a_dataset_is_told_with_what_it_holds(tmp_path):
+    """Such as a sparse matrix of MATLAB, or a group for each unit."""
+    path = foreign(tmp_path / "a.h5", **{"r/ir": [0], "r/jc": [0, 1]})
+    names = {"raster_dataset": "r", "raster_bin_size_ms": 1.0}
+    with pytest.raises(FormatError, match="got a group; its datasets are ir, jc"):
+        load_spikedata_from_hdf5(path, **names)
+
+
 NONE = h5py.Empty("f8")
 """An array without values, as Julia and R write it."""
 
@@ -824,10 +883,10 @@ def test_empty_and_single_values_of_other_programs(tmp_path):
     assert load_spikedata_from_hdf5(path, **names).N == 0
 
 
-@pytest.mark.parametrize("text", ["ms", "Milliseconds"])
+@pytest.mark.parametrize("text", ["ms", "Milliseconds", "[msec]", np.bytes_(b"ms ")])
 @pytest.mark.parametrize("key", ["unit", "units"])
 def test_a_unit_at_the_times_is_known(key, text, tmp_path):
-    """What the caller says counts before."""
+    """What the caller says counts before; an unknown one is named in a warning."""
     path = foreign(tmp_path / "a.h5", i=[0, 1], t=[3.0, 5.0])
     with h5py.File(path, "a") as file:
         file["t"].attrs[key] = text
@@ -835,8 +894,21 @@ def test_a_unit_at_the_times_is_known(key, text, tmp_path):
     assert load_spikedata_from_hdf5(path, **names).length == 5.0
     assert load_spikedata_from_hdf5(path, **names, times_unit="s").length == 5000.0
     with h5py.File(path, "a") as file:
-        file["t"].attrs[key] = "furlongs"
-    assert load_spikedata_from_hdf5(path, **names).length == 5000.0
+        file["t"].attrs[key] = "us"
+    with pytest.warns(UserWarning, match="unit 'us' of t is not known: .* for seconds"):
+        assert load_spikedata_from_hdf5(path, **names).length == 5000.0
+
+
+def test_a_unit_at_the_times_of_each_unit_is_known(tmp_path):
+    """And samples are, if the rate is."""
+    path = foreign(tmp_path / "a.h5", **{"g/a": [3, 5], "g/b": [4]})
+    with h5py.File(path, "a") as file:
+        for times in file["g"].values():
+            times.attrs["units"] = "samples"
+    found = load_spikedata_from_hdf5(path, group_per_unit="g", fs_Hz=1000.0)
+    assert [times.tolist() for times in found.train] == [[3.0, 5.0], [4.0]]
+    with pytest.raises(FormatError, match="fs_Hz must be given"):
+        load_spikedata_from_hdf5(path, group_per_unit="g")
 
 
 def test_units_that_matlab_counts_from_one(tmp_path):

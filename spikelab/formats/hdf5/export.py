@@ -81,8 +81,9 @@ _UNITS_OF = {
 """For each option that names times, the one of their time unit."""
 
 _SPELLINGS = {
-    **dict.fromkeys(("ms", "msec", "millisecond", "milliseconds"), "ms"),
-    **dict.fromkeys(("s", "sec", "second", "seconds"), "s"),
+    **dict.fromkeys(("ms", "msec", "msecs", "millisecond", "milliseconds"), "ms"),
+    **dict.fromkeys(("s", "sec", "secs", "second", "seconds"), "s"),
+    **dict.fromkeys(("sample", "samples"), "samples"),
 }
 """Attributes ``unit`` or ``units`` of datasets of times, in lower case."""
 
@@ -334,11 +335,7 @@ def _style_of(
         for name, unit in _UNITS_OF.items():
             path = said.get(name, _FIELDS[name].default)
             if name in own and unit not in said and path is not None:
-                said[unit] = "s"
-                if h5.has_member(group, path):
-                    noted = h5.scalar_attributes(h5.member(group, path))
-                    text = str(noted.get("units", noted.get("unit"))).lower()
-                    said[unit] = _SPELLINGS.get(text, "s")
+                said[unit] = _noted_unit(group, path) or "s"
         writer = _made(writer_class, {n: v for n, v in said.items() if n in own})
     except (TypeError, ValueError) as error:
         raise FormatError(str(error)) from error
@@ -350,6 +347,23 @@ def _style_of(
     if "raw_dataset" in options:
         h5.member(group, options["raw_dataset"])
     return writer
+
+
+def _noted_unit(group: h5py.Group, path: str) -> str | None:
+    """Return the time unit that another program has noted at times, or at the first."""
+    found = h5.member(group, path) if h5.has_member(group, path) else None
+    if isinstance(found, h5py.Group) and len(found) and "units" not in found.attrs:
+        found = h5.member(found, next(iter(found)))
+    noted = {} if found is None else h5.scalar_attributes(found)
+    text = noted.get("units", noted.get("unit"))
+    if not isinstance(text, str):
+        return None
+    unit = _SPELLINGS.get(text.strip(" .[]()").lower())
+    if unit is None:
+        warn(
+            f"the unit {text!r} of {path} is not known: its times are taken for seconds"
+        )
+    return unit
 
 
 def _recognised_style(group: h5py.Group, recorded: Mapping[str, Any]) -> str:

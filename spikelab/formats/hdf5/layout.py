@@ -7,7 +7,7 @@ says; the two values need not be the same.
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import attrs
@@ -103,11 +103,6 @@ def is_link_name(name: Any) -> bool:
     return is_text and name not in ("", ".") and "/" not in name
 
 
-def of_array(array: Any) -> Column | None:
-    """Return an array that HDF5 stores as it is, None for any other."""
-    return Column(array) if is_stored(array) else None
-
-
 def of_values(values: Any) -> Column | None:
     """Return numbers, or str, of one shape; None for anything else."""
     if is_stored(values):
@@ -115,12 +110,9 @@ def of_values(values: Any) -> Column | None:
     array = values if isinstance(values, np.ndarray) else _array(values)
     if array is None or is_native(array.dtype):
         return None if array is None else Column(array)
-    texts = _of_texts(array.ravel().tolist()) if array.dtype.kind == "U" else None
-    if texts is None:
+    if array.dtype.kind != "U" or not all(map(h5.is_text, array.ravel().tolist())):
         return None
-    return Column(
-        np.asarray(texts.values).reshape(array.shape), {"__string_array__": True}
-    )
+    return Column(array.astype(object), {"__string_array__": True})
 
 
 def values_of(column: Column) -> NDArray[Any]:
@@ -129,13 +121,6 @@ def values_of(column: Column) -> NDArray[Any]:
     if values.dtype == object and column.attributes.get("__string_array__", False):
         return values.astype(str)
     return values
-
-
-def _of_texts(values: Sequence[Any]) -> Column | None:
-    """Return str as a column; None if HDF5 cannot store one of them."""
-    if not all(map(h5.is_text, values)):
-        return None
-    return Column(np.array([str(value) for value in values], dtype=object))
 
 
 def _array(values: Any) -> NDArray[Any] | None:
@@ -165,24 +150,11 @@ def of_labels(labels: Any) -> Column | None:
     return column if column is not None and np.ndim(column.values) == 1 else None
 
 
-def labels_of(column: Column) -> list[Any]:
-    """Return the labels of a column."""
-    labels: list[Any] = values_of(column).tolist()
-    return labels
-
-
-def of_windows(windows: Any) -> Column | None:
-    """Return windows in ms as float64 of shape (S, 2)."""
-    try:
-        return Column(np.array(windows, dtype=np.float64).reshape(-1, 2))
-    except (TypeError, ValueError):
+def _of_texts(values: list[Any]) -> Column | None:
+    """Return str as a column; None if HDF5 cannot store one of them."""
+    if not all(map(h5.is_text, values)):
         return None
-
-
-def windows_of(column: Column) -> list[tuple[float, float]]:
-    """Return the start and end of each window."""
-    windows = np.asarray(column.values, dtype=np.float64).tolist()
-    return [(start, end) for start, end in windows]
+    return Column(np.array(list(map(str, values)), dtype=object))
 
 
 def of_units(key: Any, values: list[Any]) -> Column | None:

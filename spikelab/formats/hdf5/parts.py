@@ -11,18 +11,19 @@ import numpy as np
 
 from spikelab.formats import h5
 from spikelab.formats.hdf5 import layout
+from spikelab.formats.hdf5.layout import Column
 from spikelab.formats.hdf5.values import identical
 
 
 @attrs.frozen(eq=False)
 class Part:
-    """How a part of a data object is stored.
+    """How the attribute `name` of a data object is stored.
 
     Parameters
     ----------
-    name, place, plain : str
-        The attribute of the data object; its dataset, or attribute of the group, in a
-        workspace; and the same in a file that ``to_hdf5`` wrote.
+    place, plain : str
+        The dataset, or attribute of the group, in a workspace; and in a file that
+        ``to_hdf5`` wrote.
     write, read : callable
         What is stored, a Column for a dataset, None if the layout has no form; and the
         part, from what was stored.
@@ -47,16 +48,28 @@ class Part:
 
 
 def _array(name: str, plain: str, *, needed: bool = True, blank: Any = None) -> Part:
-    forms = (layout.of_array, layout.values_of)
-    return Part(name, name, plain, *forms, needed=needed, blank=blank)
+    def write(array: Any) -> Column | None:
+        return Column(array) if layout.is_stored(array) else None
+
+    return Part(name, name, plain, write, layout.values_of, needed=needed, blank=blank)
 
 
 def _number(name: str, place: str, plain: str) -> Part:
     return Part(name, place, plain, float, float, is_attribute=True, needed=True)
 
 
-_LABELS = Part("labels", "labels", "labels", layout.of_labels, layout.labels_of)
-_WINDOWS = Part("times", "times", "windows", layout.of_windows, layout.windows_of)
+_LABELS = Part(
+    *("labels", "labels", "labels"),
+    layout.of_labels,
+    lambda column: layout.values_of(column).tolist(),
+)
+_WINDOWS = Part(
+    *("times", "times", "windows"),
+    lambda windows: Column(np.array(windows, dtype=np.float64).reshape(-1, 2)),
+    lambda column: [
+        (start, end) for start, end in np.asarray(column.values, np.float64).tolist()
+    ],
+)
 _METADATA = Part(
     *("metadata", "__metadata__", "metadata", layout.of_metadata, layout.metadata_of),
     is_attribute=True,

@@ -82,6 +82,7 @@ class GroupWriter(HDF5Writer):
     ----------
     group_per_unit : str
         Name of the group with a dataset for each unit, which are named 0 to N - 1.
+        The loader also takes a cell array of MATLAB.
     group_time_unit : {"s", "ms", "samples"}
         Time unit of ``group``.
 
@@ -110,24 +111,40 @@ class GroupWriter(HDF5Writer):
     def _read_train(
         self, group: h5py.Group, recorded: Mapping[str, Any]
     ) -> SpikeTrains:
-        names = self._unit_names(group)
-        vectors = [h5.vector(group[self.group_per_unit], name) for name in names]
+        vectors = list(self._units(group).values())
         ends = np.cumsum([vector.size for vector in vectors], dtype=np.int64)
-        flat = blank(int(ends[-1]) if names else 0)
+        flat = blank(int(ends[-1]) if vectors else 0)
         for vector, end in zip(vectors, ends.tolist(), strict=True):
             out = flat[end - vector.size : end]
             to_ms(vector[()], self.time_unit, self.fs_Hz, out=out)
         return SpikeTrains(flat, ends)
 
-    def _unit_names(self, group: h5py.Group) -> list[str]:
-        """Return the names of the units, ``unit9`` before ``unit10``."""
-        per_unit = h5.member(group, self.group_per_unit)
-        if not isinstance(per_unit, h5py.Group):
-            raise FormatError(f"{self.group_per_unit} must be a group of datasets")
-        return sorted(per_unit, key=_natural)
+    def _units(self, group: h5py.Group) -> dict[str, Any]:
+        """Return the vectors of the units, ``unit9`` before ``unit10``.
+
+        They are members of a group, or the cells of an array of MATLAB or Julia.
+        """
+        name = self.group_per_unit
+        found = h5.member(group, name)
+        if isinstance(found, h5py.Group):
+            return {
+                unit: h5.vector(found, unit) for unit in sorted(found, key=_natural)
+            }
+        is_cell = h5py.check_ref_dtype(found.dtype) is h5py.Reference
+        numbers = h5py.check_vlen_dtype(found.dtype)
+        if not is_cell and getattr(numbers, "kind", "O") not in "iuf":
+            raise FormatError(
+                f"{name} must be a group of datasets, or an array of arrays"
+            )
+        cells = np.ravel(h5.dataset(group, name, ndim=range(33), kinds="O")[()])
+        file = group.file
+        return {
+            str(i): h5.vector(file, file[cell].name) if is_cell else cell
+            for i, cell in enumerate(cells)
+        }
 
     def _unit_ids(self, group: h5py.Group) -> list[Any]:
-        names = self._unit_names(group)
+        names = list(self._units(group))
         if names == list(map(str, range(len(names)))):
             return []
         are_numbers = all(re.fullmatch(r"0|[1-9]\d{0,17}", name) for name in names)

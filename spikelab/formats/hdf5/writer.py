@@ -330,7 +330,10 @@ class HDF5Writer(FileWriter[DataObject]):
             return {"raw_data": raw, "raw_time": np.broadcast_to(0.0, raw.shape[-1:])}
         raw_time = str(self.raw_time_dataset)
         times = self._read_times(group, raw_time, self.raw_time_unit)
-        return {"raw_data": values(data), "raw_time": times}
+        raw = values(data)
+        if raw.ndim == 2 and raw.shape[1] != len(times) == raw.shape[0]:
+            raw = raw.T  # channels and samples as MATLAB, R and Julia store them
+        return {"raw_data": raw, "raw_time": times}
 
 
 def read_indices(group: h5py.Group, name: str) -> NDArray[Any]:
@@ -338,6 +341,7 @@ def read_indices(group: h5py.Group, name: str) -> NDArray[Any]:
     indices = values(h5.vector(group, name))
     if indices.dtype.kind != "f":
         return indices
+    indices = indices.astype(np.float64)  # 2**53 is beyond narrower ones
     fractions = ~((np.abs(indices) < 2.0**53) & (indices == np.rint(indices)))
     if fractions.any():
         raise FormatError(
