@@ -6,6 +6,7 @@ None of these packages is imported: their values are recognised by their methods
 import datetime
 import functools
 from collections.abc import Callable
+from functools import cache
 from typing import Any, Literal
 
 import numpy as np
@@ -96,10 +97,15 @@ _LIBRARIES: tuple[_Library, ...] = (
 unit; the numbers that a value has in a unit (ValueError or TypeError if it has none)."""
 
 
+_library_of_class: Callable[[type], _Library | None] = cache(
+    lambda cls: next((library for library in _LIBRARIES if library[0](cls)), None)
+)
+
+
 def _library_of(value: Any) -> _Library | None:
     if getattr(getattr(value, "dtype", None), "kind", None) == "m":
         return _TIMEDELTA
-    return next((row for row in _LIBRARIES if row[0](type(value))), None)
+    return _library_of_class(type(value))
 
 
 def in_ms(name: str, value: Any) -> Any:
@@ -138,7 +144,7 @@ def in_unit(name: str, value: Any, unit: Unit) -> Any:
 
 def _has_unit(cls: type) -> bool:
     """Return whether values of a class have a unit, or are differences of time."""
-    return any(is_one(cls) for is_one, *_ in _LIBRARIES)
+    return _library_of_class(cls) is not None
 
 
 has_unit: Callable[[type], bool] = functools.cache(_has_unit)
