@@ -124,7 +124,11 @@ class FolderReader(ReaderOptions):
         (channels, 2).
     """
 
-    fs_Hz: float | None = _given(time_units.is_sampling_rate)
+    fs_Hz: float | None = attrs.field(
+        default=None,
+        converter=attrs.converters.optional(time_units.fs_in_hz),
+        validator=attrs.validators.optional(time_units.is_sampling_rate),
+    )
     spike_times_file: str | None = _given(validate.is_file_name)
     spike_clusters_file: str | None = _given(validate.is_file_name)
     cluster_info_tsv: StrPath | None = None

@@ -160,7 +160,9 @@ class ClusterFolderWriter(Writer[R, Folders]):
         *("cluster_*.tsv", "cluster_*.csv", "params.py", ".phy", "slice_*"),
     )
 
-    fs_Hz: float = attrs.field(validator=time_units.is_sampling_rate)
+    fs_Hz: float = attrs.field(
+        converter=time_units.fs_in_hz, validator=time_units.is_sampling_rate
+    )
     cluster_ids: Sequence[int] | None = attrs.field(default=None, converter=_integers)
 
     @abc.abstractmethod
