@@ -241,3 +241,42 @@ def test_long_arrays_among_the_options_are_told_apart(tmp_path):
     assert [run(ids), run(ids)] == ["written", "kept"]
     ids[1000] = 9999
     assert run(ids) == "written"
+
+
+@pytest.mark.parametrize(
+    ("source", "options", "problem"),
+    [
+        (plain(), {}, "source and target must be a path or URL, got SpikeData"),
+        (b"a.pkl", {}, "source and target must be a path or URL, got b'a.pkl'"),
+        ("a.pkl", {"source_options": [1]}, "source_options must be a mapping, got"),
+        ("a.pkl", {"source_options": {"wings": 2}}, "loader of a.pkl, got wings"),
+        ("a.pkl", {"storage_options": "anon"}, "storage_options must be a mapping"),
+        ("a.pkl", {"append": "yes"}, "append must be True or False, got 'yes'"),
+    ],
+)
+def test_wrong_arguments_are_named(source, options, problem, tmp_path, monkeypatch):
+    """Whichever of the two functions gets them."""
+    monkeypatch.chdir(tmp_path)
+    plain().to_pickle("a.pkl")
+    with pytest.raises(TypeError, match=problem):
+        convert(source, "a.nwb", **options)
+    with pytest.raises(TypeError, match=problem):
+        convert_many([source], "out/{stem}.nwb", **options, on_error="raise")
+    assert not (tmp_path / "a.nwb").exists()
+
+
+def test_options_may_have_a_unit(tmp_path):
+    """As those of the export functions, and they are part of what a report says."""
+    pq = pytest.importorskip("quantities")
+    source = plain().to_pickle(tmp_path / "a.pkl")
+
+    def run(**options):
+        target = tmp_path / "out" / "{stem}.h5"
+        return convert_many(source, target, style="raster", **options)[0].status
+
+    assert run(raster_bin_size_ms=0.005 * pq.s) == "written"
+    assert run(raster_bin_size_ms=0.005 * pq.s) == "kept"
+    assert run(raster_bin_size_ms=0.006 * pq.s) == "written"
+    table = [{"source": source, "fs_Hz": 16 * pq.kHz}]
+    (row,) = convert_many(None, tmp_path / "{stem}", to="kilosort", table=table)
+    assert load(row.target).metadata["fs_Hz"] == 16_000

@@ -166,6 +166,13 @@ def test_a_csv_file_is_a_table(delimiter, encoding):
     ]
 
 
+@pytest.mark.parametrize("wrong", [[], {"source": ["rat0.pkl"]}, ["rat0.pkl"]])
+def test_what_is_no_table(wrong):
+    """Nothing, columns, names: the error says what it takes."""
+    with pytest.raises((TypeError, ValueError), match="table must"):
+        convert_many(None, "{stem}.h5", table=wrong)
+
+
 @pytest.mark.parametrize(
     ("data", "problem"),
     [

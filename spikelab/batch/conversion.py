@@ -10,7 +10,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import attrs
+import numpy as np
 
+from spikelab import validate
 from spikelab.batch.options import PRIVATE, check_options, options_of
 from spikelab.batch.places import StrPath, is_same, resolved, size_of
 from spikelab.data_loaders.data_loaders import load
@@ -96,8 +98,14 @@ class Job:
     target: str
     to: str
     options: Mapping[str, Any] = attrs.field(converter=_verified)
-    source_options: Mapping[str, Any] | None
-    storage_options: Mapping[str, Any] | None = attrs.field(default=None, repr=False)
+    source_options: Mapping[str, Any] | None = attrs.field(
+        validator=attrs.validators.optional(validate.is_mapping)
+    )
+    storage_options: Mapping[str, Any] | None = attrs.field(
+        default=None,
+        validator=attrs.validators.optional(validate.is_mapping),
+        repr=False,
+    )
 
     def renamed(self, source: str, name: Callable[[str], str]) -> "Job":
         """Return a job with another source, and all other names changed by `name`."""
@@ -122,7 +130,7 @@ class Job:
 
         def plain(value: Any) -> Any:
             # The text of a long array leaves values out.
-            values = value.tolist() if hasattr(value, "tolist") else None
+            values = np.asarray(value).tolist() if hasattr(value, "tolist") else None
             return [repr(value), values]
 
         about = [self.to, given, self.source_options or {}]
@@ -273,12 +281,20 @@ def _is_said(loss: str, warned: list[str]) -> bool:
 
 
 def _loaded(job: Job) -> Any:
-    return load(
-        job.source,
-        storage_options=job.storage_options,
-        progress=bool(job.options.get("progress", False)),
-        **(job.source_options or {}),
-    )
+    try:
+        return load(
+            job.source,
+            storage_options=job.storage_options,
+            progress=bool(job.options.get("progress", False)),
+            **(job.source_options or {}),
+        )
+    except TypeError as error:
+        if unknown := re.search(r"unexpected keyword argument '(\w+)'", str(error)):
+            problem = (
+                f"must hold options of the loader of {job.source}, got {unknown[1]}"
+            )
+            raise OptionError("source_options", problem) from error
+        raise
 
 
 def _written(

@@ -13,6 +13,7 @@ from typing import Any
 
 import attrs
 
+from spikelab import validate
 from spikelab.errors import OptionError
 from spikelab.formats.nwb.session import NWBSession, NWBSubject
 from spikelab.registry import FORMATS, Format
@@ -133,7 +134,7 @@ def check_options(entry: Format, options: Mapping[str, Any]) -> None:
         if option.required and name not in options and name != "fs_Hz":
             raise OptionError(name, f"must be given for {entry.name}")
     others = {name: value for name, value in options.items() if name != "append"}
-    if options.get("append"):
+    if validate.flag("append", options.get("append", False)):
         for name in others:
             if name not in ("verify", "progress"):
                 raise OptionError(name, "has no effect together with append")

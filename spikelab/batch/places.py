@@ -24,9 +24,9 @@ _PARTS_OF_FOLDERS = ("params.py", "spike_times.npy", "spike_clusters.npy")
 
 def resolved(place: StrPath) -> str:
     """Return a path or URL as a string, with ``~`` as the home folder."""
+    if not isinstance(place, str | os.PathLike):
+        raise TypeError(f"source and target must be a path or URL, got {place!r:.80}")
     text = os.fspath(place)
-    if not isinstance(text, str):
-        raise TypeError(f"a path or URL must be a str, got {text!r}")
     return text if is_url(text) else os.path.expanduser(text)  # noqa: PTH111 # keeps "./"
 
 

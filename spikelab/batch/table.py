@@ -72,6 +72,8 @@ def checked_rows(
     single = {name: known[name] for name in known if name not in of_classes}
     usable = {"source", *of_classes, *single, *fields}
     rows = [_row(number, given) for number, given in enumerate(table, start=1)]
+    if not rows:
+        raise ValueError("table must have at least one row, got none")
     for name in dict.fromkeys(name for row in rows for name in row.names):
         if name not in usable:
             text = f"of a session or subject, no option of {entry.name}, and no field"
@@ -103,7 +105,10 @@ def checked_rows(
 def _row(number: int, given: Any) -> Row:
     """Return the cells of a row that are not empty, and its source."""
     if not isinstance(given, Mapping):
-        raise TypeError(f"table must hold mappings, got {given!r:.80}")
+        raise TypeError(
+            "table must be a DataFrame, the path of a CSV file, or a sequence with a "
+            f"mapping for each row, got the row {given!r:.80}"
+        )
     cells = {
         str(name): value
         for name, value in given.items()
