@@ -22,7 +22,7 @@ from spikelab.formats.nwb.electrodes import (
     Electrodes,
 )
 from spikelab.formats.nwb.header import header_of
-from spikelab.formats.nwb.units import observed_ms, unit_facts
+from spikelab.formats.nwb.units import UnitFacts, observed_ms, unit_facts
 from spikelab.spikedata.spikedata import SpikeData
 from spikelab.storage.publish import publish
 
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 def add_to_nwbfile(sd: SpikeData, nwbfile: "NWBFile") -> "NWBFile":
     """Add units to an open file as whole columns; see ``SpikeData.add_to_nwbfile``."""
     try:
-        from hdmf.common import DynamicTableRegion, VectorData, VectorIndex
         from pynwb.misc import Units
     except ImportError as error:
         raise MissingExtraError("add_to_nwbfile", "pynwb", "nwb") from error
@@ -47,36 +46,11 @@ def add_to_nwbfile(sd: SpikeData, nwbfile: "NWBFile") -> "NWBFile":
     rows = None if electrodes is None else _rows(electrodes, table)
     if said := facts.cautions():
         warn(f"neuron_attributes in NWB: {said}")
-    columns: list[Any] = []
-
-    def add(name: str, what: str, data: Any, ends: Any, **more: Any) -> None:
-        made = DynamicTableRegion if more else VectorData
-        column = made(name=name, description=what, data=data, **more)
-        columns.append(column)
-        if ends is not None:
-            stops = ends.astype(np.uint64)
-            columns.append(VectorIndex(name=f"{name}_index", data=stops, target=column))
-
+    if electrodes is not None and table is None:
+        _add_electrodes(electrodes, nwbfile)
     later = nwbfile.timestamps_reference_time - nwbfile.session_start_time
     zero_ms = header.time_zero_ms - later / timedelta(milliseconds=1)
-    trains, windows = sd.spike_trains, np.repeat([observed_ms(sd)], sd.N, axis=0)
-    seconds = (trains.flat + zero_ms) / 1000.0 if zero_ms else trains.flat / 1000.0
-    what = "Times of the spikes of each unit in seconds."
-    add(schema.SPIKE_TIMES, what, seconds, trains.ends)
-    what = "The recording window of each unit in seconds."
-    add("obs_intervals", what, (windows + zero_ms) / 1000.0, np.arange(1, sd.N + 1))
-    if electrodes is not None:
-        if table is None:
-            _add_electrodes(electrodes, nwbfile)
-        what, table = "Rows of the electrodes table.", nwbfile.electrodes
-        add("electrodes", what, rows, electrodes.ends, table=table)
-    for column in facts.columns:
-        if column.key == "electrode" and column.scalars:
-            continue  # the rows of the electrodes table say it, without our notes
-        is_text = column.data.dtype.kind == "O"
-        data = column.data.tolist() if is_text else column.data
-        what = f"Attribute {column.key!r} of each unit."
-        add(column.name, what, data, column.ends)
+    columns = _columns(sd, facts, rows, nwbfile.electrodes, zero_ms)
     has_waveforms = any(column.name in schema.WAVEFORMS for column in facts.columns)
     nwbfile.units = Units(
         name="units",
@@ -89,6 +63,40 @@ def add_to_nwbfile(sd: SpikeData, nwbfile: "NWBFile") -> "NWBFile":
         waveform_unit=header.waveform_unit or schema.UNKNOWN,
     )
     return nwbfile
+
+
+def _columns(
+    sd: SpikeData, facts: UnitFacts, rows: Any, electrodes: Any, zero_ms: float
+) -> list[Any]:
+    """Return the columns of the units as objects of hdmf; time 0 becomes `zero_ms`."""
+    from hdmf.common import DynamicTableRegion, VectorData, VectorIndex
+
+    columns: list[Any] = []
+
+    def add(name: str, what: str, data: Any, ends: Any, **table: Any) -> None:
+        made = DynamicTableRegion if table else VectorData
+        column = made(name=name, description=what, data=data, **table)
+        columns.append(column)
+        if ends is not None:
+            stops = ends.astype(np.uint64)
+            columns.append(VectorIndex(name=f"{name}_index", data=stops, target=column))
+
+    trains, windows = sd.spike_trains, np.repeat([observed_ms(sd)], sd.N, axis=0)
+    seconds = (trains.flat + zero_ms) / 1000.0 if zero_ms else trains.flat / 1000.0
+    what = "Times of the spikes of each unit in seconds."
+    add(schema.SPIKE_TIMES, what, seconds, trains.ends)
+    what = "The recording window of each unit in seconds."
+    add("obs_intervals", what, (windows + zero_ms) / 1000.0, np.arange(1, sd.N + 1))
+    if facts.electrodes is not None:
+        what, ends = "Rows of the electrodes table.", facts.electrodes.ends
+        add("electrodes", what, rows, ends, table=electrodes)
+    for column in facts.columns:
+        if column.key == "electrode" and column.scalars:
+            continue  # the rows of the electrodes table say it, without our notes
+        is_text = column.data.dtype.kind == "O"
+        data = column.data.tolist() if is_text else column.data
+        add(column.name, f"Attribute {column.key!r} of each unit.", data, column.ends)
+    return columns
 
 
 def append_to_file(sd: SpikeData, path: StrPath) -> str:

@@ -152,8 +152,32 @@ def _object(
     index = str(notes.get("spike_times_index_dataset", SPIKE_TIMES_INDEX))
     ids, trains = _ids_and_trains(table, times, index)
     start, length = options.start_time_ms, options.length_ms
-    start = notes.get("start_time") if start is None else start
-    length = notes.get("length_ms") if length is None else length
+    start, length = _window(
+        table,
+        trains,
+        notes.get("start_time") if start is None else start,
+        notes.get("length_ms") if length is None else length,
+    )
+    if length is not None:
+        slack = time_units.rounding_ms("s", None, trains.largest_ms())
+        trains = trains.moved_into(start, length, slack)
+    # Our own header says all that these attributes do.
+    sampling = {} if own else _sampling(table, times)
+    found = {**sampling, **header.metadata()}
+    return build(
+        SpikeData,
+        train=trains,
+        start_time=start,
+        length=length,
+        neuron_attributes=_attributes(table, ids, times, own=own),
+        metadata=options.metadata_with(found, source_file=source, format="NWB"),
+    )
+
+
+def _window(
+    table: h5py.Group, trains: SpikeTrains, start: Any, length: Any
+) -> tuple[float, float | None]:
+    """Return start and length in ms: as given, or as observed where they are None."""
     if isinstance(start, str) or isinstance(length, str):
         raise FormatError(
             f"start_time and length_ms must be numbers, got {start}, {length}"
@@ -165,19 +189,7 @@ def _object(
         start = min(first, seen_from) if start is None else start
         if length is None and observed:
             length = max(last, seen_to) - start
-    if length is not None:
-        slack = time_units.rounding_ms("s", None, trains.largest_ms())
-        trains = trains.moved_into(start, length, slack)
-    sampling = {} if own else _sampling(table, times)
-    found = {**sampling, **header.metadata()}
-    return build(
-        SpikeData,
-        train=trains,
-        start_time=start,
-        length=length,
-        neuron_attributes=_attributes(table, ids, times, own=own),
-        metadata=options.metadata_with(found, source_file=source, format="NWB"),
-    )
+    return start, length
 
 
 def _units_table(file: h5py.File, name: str) -> h5py.Group:
