@@ -14,7 +14,7 @@ from spikelab.errors import FormatError
 from spikelab.formats import h5
 from spikelab.formats.nwb import schema
 from spikelab.spikedata.spike_trains import SpikeTrains
-from spikelab.spikedata.unit_table import MISSING, UnitTable, is_nan
+from spikelab.spikedata.unit_table import MISSING, Column, UnitTable, is_nan
 
 _MAX_NDIM = 3
 """Dimensions of one unit's array; a column has one more, and NWB allows four."""
@@ -228,16 +228,12 @@ def stored_column(name: str, key: Any, given: Sequence[Any]) -> StoredColumn:
     if reason := h5.why_no_text(key):
         raise UnstorableError(f"it holds {reason}")
     values = [_plain(v) if isinstance(v, np.ndarray) else v for v in given]
-    missing = {u: v for u, v in enumerate(values) if v is MISSING or v is None}
-    if nans := {u: v for u, v in enumerate(values) if is_nan(v)}:
-        others = [v for u, v in enumerate(values) if u not in missing | nans]
-        if _type_of([_array(v) for v in others])[0] in ("text", "truth values"):
-            # Among these, NaN says that there is no value, as pandas writes it.
-            missing |= nans
-    present = [v for u, v in enumerate(values) if u not in missing]
+    known = Column(key, values).known
+    missing = [value for unit, value in enumerate(values) if unit not in known]
+    present = list(known.values())
     if not present:
         raise UnstorableError("no unit has a value")
-    gaps = np.isin(np.arange(len(values)), [*missing])
+    gaps = ~np.isin(np.arange(len(values)), [*known])
     arrays = [_array(value) for value in present]
     # One value beside rows of several, as the electrodes of units can be.
     scalars = {array.ndim for array in arrays} == {0, 1}
@@ -252,7 +248,7 @@ def stored_column(name: str, key: Any, given: Sequence[Any]) -> StoredColumn:
         ends=ends,
         container=types.pop().__name__ if types in ({list}, {tuple}) else "",
         value_dtype=value_dtype,
-        missing=gap_note([*missing.values()], present),
+        missing=gap_note(missing, present),
         scalars=scalars,
     )
 

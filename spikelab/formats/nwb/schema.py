@@ -7,7 +7,6 @@ import h5py
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from spikelab.errors import FormatError
 from spikelab.formats import h5
 
 TEXT = h5py.string_dtype()
@@ -186,7 +185,7 @@ def write_trials(
     return trials
 
 
-def read_trials(file: h5py.File, count: Any = None) -> list[tuple[float, float]]:
+def read_trials(file: h5py.File, count: int | None = None) -> list[tuple[float, float]]:
     """Return the windows in ms, none if the file has no trials.
 
     `count` is how many spikelab wrote; others may have added trials since.
@@ -197,9 +196,4 @@ def read_trials(file: h5py.File, count: Any = None) -> list[tuple[float, float]]
         (h5.dataset(file, f"{TRIALS}/{name}")[()] * 1000.0).tolist()
         for name in ("start_time", "stop_time")
     )
-    if len(starts) != len(stops):
-        raise FormatError(
-            f"trials must have as many starts as ends, got {len(starts)} and {len(stops)}"
-        )
-    windows = list(zip(starts, stops, strict=True))
-    return windows[:count] if isinstance(count, int) and count >= 0 else windows
+    return list(zip(starts, stops, strict=False))[:count]
