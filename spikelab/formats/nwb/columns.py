@@ -303,27 +303,29 @@ def _type_of(arrays: Sequence[NDArray[Any]]) -> tuple[str, np.dtype[Any], int]:
         if reason := h5.why_no_text("".join(leaves)):
             raise UnstorableError(f"it holds {reason}")
         return kind, np.dtype(object), 0
-    integers = [0, *(int(n) for n in leaves if isinstance(n, int | np.integer))]
+    is_float = {found: issubclass(found, float | np.floating) for found in types}
+    integers = [0, *(int(leaf) for leaf in leaves if not is_float[type(leaf)])]
     for array in others:
         if array.dtype.kind in "iu":
             integers += [int(array.min()), int(array.max())]
     low, high = min(integers), max(integers)
-    dtype = np.result_type(*map(np.dtype, types))
-    if any(issubclass(found, float | np.floating) for found in types):
+    dtype, largest = np.result_type(*map(np.dtype, types)), max(-low, high)
+    if any(is_float.values()):
         if dtype.itemsize > 8:
             raise UnstorableError(f"it holds values of type {dtype}")
-        _check_floats_hold(max(-low, high))
-    elif max(-low, high) >= 2**64:
+        _check_floats_hold(largest)
+        return kind, dtype, largest
+    if largest >= 2**64:
         raise UnstorableError("its integers are objects of more than 64 bits")
-    elif dtype.kind != "b":  # integers of several types can promote to floats
-        fits = (
-            d for d in (dtype, np.dtype("i8"), np.dtype("u8")) if _holds(d, low, high)
-        )
-        found = next(fits, None)
-        if found is None:
-            raise UnstorableError("its integers do not fit in 64 bits together")
-        dtype = found
-    return kind, dtype, max(-low, high)
+    # Integers of several types can promote to floats, which would round them.
+    for wide in (dtype, np.dtype(np.int64), np.dtype(np.uint64)):
+        if wide.kind == "b":
+            return kind, wide, largest
+        if wide.kind in "iu":
+            limits = np.iinfo(wide)
+            if limits.min <= low and high <= limits.max:
+                return kind, wide, largest
+    raise UnstorableError("its integers do not fit in 64 bits together")
 
 
 def _kind_of(found: type) -> str:
@@ -333,11 +335,6 @@ def _kind_of(found: type) -> str:
         if issubclass(found, known) and not issubclass(found, np.timedelta64):
             return kind
     raise UnstorableError(f"it holds values of type {found.__name__}")
-
-
-def _holds(dtype: np.dtype[Any], low: int, high: int) -> bool:
-    limits = np.iinfo(dtype) if dtype.kind in "iu" else None
-    return limits is not None and limits.min <= low and high <= limits.max
 
 
 def _check_floats_hold(largest: int) -> None:
@@ -355,12 +352,14 @@ def _joined(
     """
     filled = [array for array in arrays if array.size]
     kind, dtype, largest = _type_of(filled)
-    n_empty, ndims = len(arrays) - len(filled), {array.ndim for array in filled}
-    if len(ndims) > 1 or max(ndims, default=1) > _MAX_NDIM or (n_empty and 0 in ndims):
+    full = {array.shape for array in filled}
+    empty = {array.shape for array in arrays} - full
+    ndims = set(map(len, full))
+    if len(ndims) > 1 or max(ndims, default=1) > _MAX_NDIM or (empty and 0 in ndims):
         raise UnstorableError(
             "its arrays differ in dimensions, or have more than three"
         )
-    if any(array.ndim > 1 and not array.size for array in arrays):
+    if max(map(len, empty), default=1) > 1:
         raise UnstorableError("it holds arrays of several dimensions without values")
     if kind == "text":
         # str() of an Enum is its name.
@@ -372,9 +371,9 @@ def _joined(
         dtypes = {array.dtype for array in arrays if array.dtype.kind in "biuf"}
         dtype = np.result_type(*dtypes) if dtypes else np.dtype(np.float64)
         rows = [np.empty(arrays[0].shape, dtype)]
-    is_even = len({row.shape for row in rows}) == 1 and filled and not n_empty
+    is_even = len(full) == 1 and not empty
     if not is_even or (gaps.any() and dtype.kind not in "iuf" and ndims != {0}):
-        if len({row.shape[1:] for row in rows}) > 1:
+        if len({shape[1:] for shape in full}) > 1:
             raise UnstorableError("its arrays differ in more than their length")
         lengths = np.zeros(len(gaps), dtype=np.int64)
         lengths[~gaps] = [len(array) for array in arrays]

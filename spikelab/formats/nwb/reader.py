@@ -260,17 +260,13 @@ def _needed(
     table: h5py.Group, name: str, read: Callable[[h5py.Group, str], NDArray[Any]]
 ) -> NDArray[Any]:
     """Return the values of a dataset without which there are no units."""
-    if not h5.has_member(table, name):
-        raise FormatError(
-            f"{table.name}/{name} is a link that cannot be followed, or leads "
-            "out of the file"
-        )
     try:
         return read(table, name)
     except FormatError as error:
-        raise FormatError(
-            f"{table.name}/{name} must be a vector of numbers: {error}"
-        ) from error
+        why = f"must be a vector of numbers: {error}"
+        if not h5.has_member(table, name):
+            why = "is a link that cannot be followed, or leads out of the file"
+        raise FormatError(f"{table.name}/{name} {why}") from error
 
 
 def _observed_ms(table: h5py.Group) -> tuple[float, float] | None:
