@@ -94,7 +94,7 @@ class TestTables:
         sd, told = warned(lambda: load(folder))
         assert known(sd, "electrode") == [1, 2, 3]
         assert told == [
-            f"left out: {folder / 'cluster_info.tsv'} is UTF-16, not UTF-8 text: "
+            f"left out: {folder / 'cluster_info.tsv'} is UTF-16 or no text at all: "
             "save it as UTF-8"
         ]
 
@@ -531,8 +531,8 @@ def test_what_the_loader_noted_of_the_source_is_no_loss(name, tmp_path):
     """Every user would be warned of it; what the user added is one."""
     folder = sorted_folder(tmp_path / "ks", spike_clusters__npy=CLUSTERS + 4)
     sd = load(folder)
-    needs_rate = FORMATS[name].export_name.endswith(("phy", "kilosort"))
-    writer = FORMATS[name].writer(**({"fs_Hz": 30_000.0} if needs_rate else {}))
+    options = {"fs_Hz": 30_000.0} if name in ("phy", "kilosort") else {}
+    writer = FORMATS[name].writer(**options)
     fs_Hz = sd.metadata.pop("fs_Hz")
     assert not [line for line in writer.losses(sd) if "metadata" in line]
     sd.metadata.update(fs_Hz=fs_Hz, day="Monday")

@@ -175,7 +175,7 @@ def read_table(path: Path, channels: Mapping[str, Container[int]]) -> Table:
         content = path.read_bytes()
         header = content.split(b"\n", 1)[0]
         if header.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" in header:
-            raise FormatError(f"{path} is UTF-16, not UTF-8 text: save it as UTF-8")
+            raise FormatError(f"{path} is UTF-16 or no text at all: save it as UTF-8")
         # Bytes that are not UTF-8 become characters that no file can hold.
         text = content.decode("utf-8-sig", errors="surrogateescape")
         # A quotation mark without a second one is part of a note.

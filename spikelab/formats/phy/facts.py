@@ -80,7 +80,9 @@ class Facts:
 
     def write(self, folder: Path, **more: Any) -> None:
         """Write the facts, and `more`, as the manifest that completes a folder."""
-        about = attrs.asdict(self) | {"n_units": len(self.cluster_ids)} | more
+        about = attrs.asdict(self, recurse=False)
+        about["columns"] = [attrs.asdict(c, recurse=False) for c in self.columns]
+        about |= {"n_units": len(self.cluster_ids), **more}
         write_manifest(folder, {**about, "fingerprints": fingerprints(folder)})
 
 

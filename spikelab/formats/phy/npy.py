@@ -1,6 +1,7 @@
 """``.npy`` files: written in blocks, read without trusting them."""
 
 import contextlib
+import os
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -29,12 +30,12 @@ _DAMAGED = (
 
 @contextlib.contextmanager
 def created(
-    path: Path, dtype: DTypeLike, shape: tuple[int, ...]
+    path: Path, dtype: DTypeLike, shape: tuple[int, ...], *, flush: bool = False
 ) -> Iterator[Callable[[NDArray[Any]], None]]:
     """Create an array on the disk; yield the function that appends a block to it.
 
     The bytes are those of :func:`numpy.save`. Blocks follow one another along the first
-    axis and must add up to `shape`.
+    axis and must add up to `shape`. With `flush`, they are on the disk in the end.
     """
     kind = np.dtype(dtype)
     descr = np.lib.format.dtype_to_descr(kind)
@@ -48,6 +49,9 @@ def created(
                 file.write(same.reshape(-1).view(np.uint8).data)
 
         yield append
+        if flush:
+            file.flush()
+            os.fsync(file.fileno())
 
 
 def read(

@@ -1,7 +1,7 @@
 """The arrays with one number per spike, unit after unit or chronologically."""
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +21,9 @@ AMPLITUDES = "amplitudes"  # the attribute that holds that of each spike of a un
 # A function that returns times in ms in the unit of the file.
 _Convert = Callable[[NDArray[np.float64]], NDArray[Any]]
 
-# Blocks of times in the unit of the file, and of the cluster of each spike.
-_Stream = Iterator[tuple[NDArray[Any], NDArray[Any]]]
+# Functions of a number of spikes that return a block of those that follow: times in the
+# unit of the file, and clusters.
+_Blocks = tuple[Callable[[int], NDArray[Any]], Callable[[int], NDArray[Any]]]
 
 
 def write(
@@ -33,7 +34,7 @@ def write(
     `facts` say file names, order, time unit and clusters. In chronological order, spikes
     at the same time stand in the order of the units.
     """
-    ids, shape = facts.cluster_ids, (trains.n_spikes,)
+    ids = facts.cluster_ids
     fits = min(ids, default=0) >= -(2**31) and max(ids, default=0) < 2**31
     clusters = np.array(ids, dtype=np.int32 if fits else np.int64)
     dtype = time_units.dtype(facts.time_unit)
@@ -44,34 +45,40 @@ def write(
         found = time_units.from_ms(times, facts.time_unit, facts.fs_Hz, out)
         return found - facts.first_sample if facts.first_sample else found
 
+    def write_file(name: str, dtype: Any, block: Callable[[int], NDArray[Any]]) -> None:
+        with npy.created(
+            folder / name, dtype, (trains.n_spikes,), flush=True
+        ) as append:
+            for start in range(0, trains.n_spikes, CACHED):
+                append(block(start))
+
     ordered = _in_time_order if facts.spike_order == "time" else _in_unit_order
-    with ExitStack() as files:
-        append_times, *appends = [
-            files.enter_context(npy.created(folder / name, kind, shape))
-            for name, kind in [
-                (facts.spike_times_file, dtype),
-                *((n, clusters.dtype) for n in (facts.spike_clusters_file, *copies)),
-            ]
-        ]
-        for times, of_spikes in ordered(trains, convert, clusters):
-            append_times(times)
-            for append in appends:
-                append(of_spikes)
+    times, of_spikes = ordered(trains, convert, clusters)
+    names = (facts.spike_clusters_file, *copies)
+    # One file is computed while the disk is busy with another.
+    with ThreadPoolExecutor(1 + len(names)) as pool:
+        writes = [pool.submit(write_file, facts.spike_times_file, dtype, times)]
+        for name in names:
+            writes.append(pool.submit(write_file, name, clusters.dtype, of_spikes))
+    for done in writes:
+        done.result()
 
 
 def _in_unit_order(
     trains: SpikeTrains, convert: _Convert, clusters: NDArray[Any]
-) -> _Stream:
-    """Yield the spikes unit after unit."""
-    for start in range(0, trains.n_spikes, CACHED):
-        block = trains.flat[start : start + CACHED]
-        yield convert(block), trains.repeated(clusters, start, start + len(block))
+) -> _Blocks:
+    """Return the spikes unit after unit."""
+    flat, n_spikes = trains.flat, trains.n_spikes
+    return (
+        lambda start: convert(flat[start : start + CACHED]),
+        lambda i: trains.repeated(clusters, i, min(i + CACHED, n_spikes)),
+    )
 
 
 def _in_time_order(
     trains: SpikeTrains, convert: _Convert, clusters: NDArray[Any]
-) -> _Stream:
-    """Yield the spikes chronologically, those at the same time by unit.
+) -> _Blocks:
+    """Return the spikes chronologically, those at the same time by unit.
 
     Where sample and unit fit together into 64 bits, numbers that hold the sample in
     their high and the unit in their low bits are sorted: some 9 bytes a spike, instead
@@ -81,24 +88,26 @@ def _in_time_order(
     low, high = convert(np.array(trains.extremes())).tolist()
     room = 2 ** (62 - bits)
     if isinstance(low, int) and -room < low and high < room:
-        keys, start = np.empty(trains.n_spikes, dtype=np.int64), 0
-        for times, units in _in_unit_order(trains, convert, np.arange(len(trains))):
-            part = keys[start : start + len(times)]
-            np.left_shift(times, bits, out=part)
-            part |= units
-            start += len(times)
-        keys.sort()  # equal keys are equal spikes, so no stable sort is needed
+        keys = np.empty(trains.n_spikes, dtype=np.int64)
+        times, units = _in_unit_order(trains, convert, np.arange(len(trains)))
         for start in range(0, len(keys), CACHED):
-            block = keys[start : start + CACHED]
-            yield block >> bits, clusters[block & ((1 << bits) - 1)]
-    else:
-        parts = [convert(np.empty(0)), *map(convert, trains.blocks(BLOCK))]
-        flat = np.concatenate(parts)
-        order = np.argsort(flat, kind="stable")
-        for start in range(0, len(order), CACHED):
-            block = order[start : start + CACHED]
-            units = np.searchsorted(trains.ends, block, side="right")
-            yield flat[block], clusters[units]
+            part = keys[start : start + CACHED]
+            np.left_shift(times(start), bits, out=part)
+            part |= units(start)
+        keys.sort()  # equal keys are equal spikes, so no stable sort is needed
+        return (
+            lambda start: keys[start : start + CACHED] >> bits,
+            lambda i: clusters[keys[i : i + CACHED] & ((1 << bits) - 1)],
+        )
+    parts = [convert(np.empty(0)), *map(convert, trains.blocks(BLOCK))]
+    flat = np.concatenate(parts)
+    order = np.argsort(flat, kind="stable")
+
+    def clusters_at(start: int) -> NDArray[Any]:
+        block = order[start : start + CACHED]
+        return clusters[np.searchsorted(trains.ends, block, side="right")]
+
+    return lambda start: flat[order[start : start + CACHED]], clusters_at
 
 
 def amplitudes_of(
