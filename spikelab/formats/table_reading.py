@@ -225,7 +225,13 @@ def spikes_or_rates(
                 "one row for each time, and a column for each unit"
             )
         units, times = numbers([names.index("unit"), place], [np.int64, dtype])
-        return recording(known, known.spike_trains(units, times), time, options)
+        sd = recording(known, known.spike_trains(units, times), time, options)
+        others = [
+            n for n in names if n not in ("unit", time) and not INDEX.fullmatch(n)
+        ]
+        if others:
+            warn(f"columns beside unit and {time} are not read: {reprlib.repr(others)}")
+        return sd
     for i, name in enumerate(names):
         if name.replace(" ", "_") not in _UNITS:
             continue
@@ -289,6 +295,10 @@ def _rates(
         units = in_order
     dtypes = [dtype_of(time), *[np.float64] * len(units)]
     times, *rates = numbers([names.index(name) for name in (time, *units)], dtypes)
+    if not units:
+        warn(
+            f"a table of {time} only is taken for rates of no units; spikes need 'unit'"
+        )
     is_doubtful = bool(_OF_SPIKES & set(units))
     if len(units) == 1 and units != in_order:
         finite = rates[0][np.isfinite(rates[0])]

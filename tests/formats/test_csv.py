@@ -309,8 +309,16 @@ def test_tables_from_elsewhere_are_read(tmp_path):
     (tmp_path / "s.csv").write_text(text, encoding="utf-8", newline="")
     with pytest.raises(ValueError, match="time_unit must be given"):
         load(tmp_path / "s.csv")
-    found = load(tmp_path / "s.csv", time_unit="s")
+    with pytest.warns(UserWarning, match="unit and time are not read: .'session'"):
+        found = load(tmp_path / "s.csv", time_unit="s")
     assert [times.tolist() for times in found.train] == [[250.0], [125.0, 500.0]]
+
+
+def test_times_alone_are_no_rates_without_a_word(tmp_path):
+    """The spikes of the only unit, perhaps."""
+    (tmp_path / "s.csv").write_text("time_ms\n0.5\n1.5\n")
+    with pytest.warns(UserWarning, match="rates of no units; spikes need 'unit'"):
+        load(tmp_path / "s.csv")
 
 
 @pytest.mark.filterwarnings("ignore:to_csv")
@@ -368,6 +376,7 @@ def test_siblings_are_verified(name, tmp_path):
         obj.to_csv(tmp_path / "o.csv", verify=True, **options)
 
 
+@pytest.mark.filterwarnings("ignore:a table of time")
 @given(rd=any_rates())
 @RANDOM
 def test_any_rates_come_back(tmp_path, rd):
@@ -502,6 +511,7 @@ def test_rates_keep_any_names(tmp_path):
             assert load(path).inst_Frate_data[0].tolist() == [3.0, 2.0]
 
 
+@pytest.mark.filterwarnings("ignore:columns beside unit")
 @pytest.mark.parametrize(
     "text",
     [

@@ -166,6 +166,7 @@ def test_every_class_is_verified_and_comes_back(name, time_unit, tmp_path):
     )
 
 
+@pytest.mark.filterwarnings("ignore:a table of time")
 @given(obj=ANY_OBJECT)
 @RANDOM
 def test_any_object_is_verified(obj, tmp_path):
