@@ -19,9 +19,6 @@ from spikelab.spikedata.unit_table import is_nan
 if TYPE_CHECKING:
     from spikelab.spikedata.spikedata import SpikeData
 
-CHANNEL_KEYS = ("channel", "channel_id", "channel_index", "ch")
-"""Attributes that hold the channel of a unit; the first that unit 0 has counts."""
-
 
 class ArrayMixin(UnitObject):
     """Base of :class:`.SpikeData`: made from arrays, flat forms, counts and rates."""
@@ -84,9 +81,8 @@ class ArrayMixin(UnitObject):
                 f"got {smallest if smallest < 0 else largest}"
             )
         train = SpikeTrains.from_pairs(units, flat, n_units)
-        train.owned = (
-            train.flat is flat
-        )  # units were sorted: the caller has these times
+        # Times that came sorted by unit are the caller's own.
+        train.owned = train.flat is flat
         return SpikeData(train, **kwargs)
 
     @staticmethod
@@ -105,13 +101,12 @@ class ArrayMixin(UnitObject):
         """
         pairs = list(events)
         times = in_ms("events", [time for _, time in pairs])
-        idces = np.array([unit for unit, _ in pairs])
-        return ArrayMixin.from_idces_times(idces, times, N, **kwargs)
+        return ArrayMixin.from_idces_times(
+            [unit for unit, _ in pairs], times, N, **kwargs
+        )
 
     @staticmethod
-    def from_raster(
-        raster: ArrayLike, bin_size_ms: float, **kwargs: Any
-    ) -> "SpikeData":
+    def from_raster(raster: Any, bin_size_ms: float, **kwargs: Any) -> "SpikeData":
         """Make a recording that has these spike counts.
 
         The k spikes of a bin are placed so that they divide it evenly.
@@ -129,8 +124,8 @@ class ArrayMixin(UnitObject):
         Raises
         ------
         ValueError
-            If the counts are not whole, negative or not 2-D, or the width is
-            not positive.
+            If the counts are not whole, negative or not 2-D, or `bin_size_ms` is not
+            positive.
 
         Examples
         --------
@@ -143,13 +138,8 @@ class ArrayMixin(UnitObject):
         validate.unmasked("raster", raster)
         counts = np.asarray(raster)
         if counts.ndim != 2:
-            raise ValueError(
-                f"raster must be 2-D (units, bins), got shape {counts.shape}"
-            )
-        if counts.dtype.kind not in "biuf":
-            raise TypeError(f"raster must hold numbers, got dtype {counts.dtype}")
-        if not np.isfinite(counts).all():
-            raise ValueError("raster must be finite, got NaN or infinity")
+            shape = counts.shape
+            raise ValueError(f"raster must be 2-D (units, bins), got shape {shape}")
         if (wrong := (counts < 0) | (counts % 1 != 0)).any():
             raise ValueError(
                 f"raster must hold numbers of spikes, not negative and whole, "
@@ -158,8 +148,7 @@ class ArrayMixin(UnitObject):
         size = validate.positive("bin_size_ms", in_ms("bin_size_ms", bin_size_ms))
         start = finite_ms("start_time", kwargs.get("start_time", 0.0))
         train = binning.spread(counts, start, size)
-        length = counts.shape[1] * size
-        return SpikeData(train, **{"N": len(train), "length": length, **kwargs})
+        return SpikeData(train, **{"length": counts.shape[1] * size, **kwargs})
 
     @property
     def spike_trains(self) -> SpikeTrains:
@@ -185,7 +174,7 @@ class ArrayMixin(UnitObject):
         >>> list(SpikeData([[12.5, 430.0], [77.0]]).times)
         [12.5, 77.0, 430.0]
         """
-        return iter(np.sort(self.idces_times()[1]).tolist())
+        return iter(np.sort(self.spike_trains.flat).tolist())
 
     @property
     def events(self) -> Iterator[tuple[int, float]]:
@@ -211,23 +200,23 @@ class ArrayMixin(UnitObject):
         (array([0, 0, 1]), array([ 12.5, 430. ,  77. ]))
         """
         trains = self.spike_trains
-        idces = np.repeat(np.arange(self.N, dtype=np.int64), trains.counts)
-        return idces, trains.flat.copy()
+        units = trains.unit_indices(0, trains.n_spikes, np.int64)
+        return units, trains.flat.copy()
 
     def raster(
         self, bin_size: float = 1.0, time_offset: float = 0.0
     ) -> NDArray[np.int64]:
         """Count the spikes of each unit in each bin.
 
-        Bins are open on the left and closed on the right, counted from
-        ``start_time``; a spike at ``start_time`` counts in bin 0.
+        Bins begin at ``start_time``, and are open on the left and closed on the right,
+        but that a spike at ``start_time`` counts in bin 0.
 
         Parameters
         ----------
         bin_size : float
             Width of a bin in ms.
         time_offset : float
-            Added to all times: positive, it puts empty bins in front; negative,
+            Added to all times, in ms: positive, it puts empty bins in front; negative,
             what comes before the first bin counts in it.
 
         Returns
@@ -243,9 +232,8 @@ class ArrayMixin(UnitObject):
         Examples
         --------
         >>> from spikelab import SpikeData
-        >>> SpikeData([[1.0, 1.5, 4.0], []], length=4.0).raster(bin_size=2.0)
-        array([[2, 1],
-               [0, 0]])
+        >>> SpikeData([[1.0, 1.5, 4.0]]).raster(bin_size=2.0)
+        array([[2, 1]])
         """
         return binning.counts(self.train, *self._bins(bin_size, time_offset))
 
@@ -276,29 +264,25 @@ class ArrayMixin(UnitObject):
         Examples
         --------
         >>> from spikelab import SpikeData
-        >>> known = [{"channel": 3}, {"channel": 1}, {"channel": 3}]
-        >>> sd = SpikeData([[1.0], [2.0], [3.0]], length=4.0, neuron_attributes=known)
-        >>> sd.channel_raster(bin_size=2.0).tolist()
-        [[1, 0], [1, 1]]
+        >>> sd = SpikeData([[1.0], [3.0]], neuron_attributes=[{"ch": 7}, {"ch": 7}])
+        >>> sd.channel_raster(bin_size=2.0)
+        array([[1, 1]])
         """
         key, table = channel_attr, self.unit_table
+        names = ("channel", "channel_id", "channel_index", "ch")
         if key is None and table.rows:
-            key = next((k for k in CHANNEL_KEYS if k in table.rows[0]), None)
-        values = [row.get(key) for row in table.rows] if key else table.electrodes
-        known = {
-            unit: int(value)
-            for unit, value in enumerate(values)
-            if value is not None and not is_nan(value)
-        }
+            key = next((name for name in names if name in table.rows[0]), None)
+        given = [row.get(key) for row in table.rows] if key else table.electrodes
+        known = {u: int(v) for u, v in enumerate(given) if not (v is None or is_nan(v))}
         if not known:
             raise ValueError(
                 f"neuron_attributes must hold the channel of a unit "
-                f"({channel_attr or ', '.join(CHANNEL_KEYS)}), got none"
+                f"({channel_attr or ', '.join(names)}), got none"
             )
         channels, rows = np.unique(list(known.values()), return_inverse=True)
-        counts = self.raster(bin_size)
+        counts = self.raster(bin_size)[list(known)]
         raster = np.zeros((len(channels), counts.shape[1]), dtype=np.int64)
-        np.add.at(raster, rows, counts[list(known)])
+        np.add.at(raster, rows, counts)
         return raster
 
     def _bins(self, bin_size: Any, time_offset: Any) -> tuple[float, float, int]:
@@ -323,10 +307,8 @@ class ArrayMixin(UnitObject):
         Examples
         --------
         >>> from spikelab import SpikeData
-        >>> sd = SpikeData([[1.0, 1.5, 4.0], []], length=4.0)
-        >>> sd.sparse_raster(bin_size=2.0).toarray()
-        array([[2, 1],
-               [0, 0]])
+        >>> SpikeData([[1.0, 1.5, 4.0]]).sparse_raster(bin_size=2.0).toarray()
+        array([[2, 1]])
         """
         try:
             from scipy.sparse import csr_matrix
@@ -337,7 +319,7 @@ class ArrayMixin(UnitObject):
             return csr_matrix((self.N, 0), dtype=np.int64)
         units, times = self.idces_times()
         columns = binning.bin_indices(times - origin, size, bins)
-        ones = np.ones(len(times), dtype=np.int64)
+        ones = np.ones_like(units)
         return csr_matrix((ones, (units, columns)), shape=(self.N, bins))
 
     def binned(self, bin_size: float = 40.0) -> NDArray[np.int64]:
@@ -366,8 +348,7 @@ class ArrayMixin(UnitObject):
         """
         if unit not in ("kHz", "Hz"):
             raise ValueError(f"unit must be 'kHz' or 'Hz', got {unit!r}")
-        counts = self.spike_trains.counts.astype(np.float64)
-        per_ms = counts / self.length if self.length > 0 else np.zeros_like(counts)
+        per_ms = self.spike_trains.counts / (self.length or np.inf)
         return per_ms * 1000.0 if unit == "Hz" else per_ms
 
     def interspike_intervals(self) -> list[NDArray[np.float64]]:
@@ -408,9 +389,9 @@ class ArrayMixin(UnitObject):
         Examples
         --------
         >>> from spikelab import SpikeData
-        >>> sd = SpikeData([[0.0, 10.0, 30.0]], length=40.0)
-        >>> sd.resampled_isi([5.0, 15.0, 25.0, 35.0], sigma_ms=0).inst_Frate_data
-        array([[100.,  50.,  50.,   0.]])
+        >>> sd = SpikeData([[0.0, 10.0, 30.0]])
+        >>> sd.resampled_isi([5.0, 15.0, 25.0], sigma_ms=0).inst_Frate_data
+        array([[100.,  50.,  50.]])
         """
         return RateData(
             *isi_rates(self.train, times, sigma_ms),

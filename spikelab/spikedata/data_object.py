@@ -276,10 +276,10 @@ class UnitObject(DataObject):
                 )
             chosen = units_with(units, rows, by)
         known = None if rows is None else [rows[unit] for unit in chosen]
-        return self._of_units(chosen, known)
+        return self._replaced(**self._units(chosen), neuron_attributes=known)
 
-    def _of_units(self, units: list[int], known: Attributes) -> Self:
-        """Return the object with these units, of which `known` are the attributes."""
+    def _units(self, chosen: list[int]) -> dict[str, Any]:
+        """Return the constructor's argument that holds the units, with these only."""
         raise NotImplementedError
 
 

@@ -13,7 +13,6 @@ from spikelab.spikedata import windows
 from spikelab.spikedata.data_object import UnitObject, check_array, fields
 from spikelab.spikedata.foreign import AS_ARRAYS, instead_of
 from spikelab.spikedata.quantity import finite_ms, has_unit, in_ms, in_unit
-from spikelab.spikedata.unit_table import Attributes
 
 if TYPE_CHECKING:
     from spikelab.spikedata.rateslicestack import RateSliceStack
@@ -132,9 +131,8 @@ class RateData(UnitObject):
             before, after = times[falls[0] : falls[0] + 2]
             raise ValueError(f"times must not decrease, got {after} after {before}")
 
-    def _of_units(self, units: list[int], known: Attributes) -> RateData:
-        rates = self.inst_Frate_data[units]
-        return self._replaced(inst_Frate_data=rates, neuron_attributes=known)
+    def _units(self, chosen: list[int]) -> dict[str, Any]:
+        return {"inst_Frate_data": self.inst_Frate_data[chosen]}
 
     def subtime(self, start: Any, end: Any) -> RateData:
         """Return the columns from `start` up to, and without, `end`.

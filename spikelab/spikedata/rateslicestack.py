@@ -17,7 +17,6 @@ from spikelab.spikedata.quantity import finite_ms, in_ms
 from spikelab.spikedata.ratedata import RateData
 from spikelab.spikedata.rates import isi_rates, smoothing_reach
 from spikelab.spikedata.spikedata import SpikeData
-from spikelab.spikedata.unit_table import Attributes
 from spikelab.spikedata.windows import Window, Windows
 
 
@@ -175,9 +174,8 @@ class RateSliceStack(SliceStack):
         """
         return int(self.event_stack.shape[0])
 
-    def _of_units(self, units: list[int], known: Attributes) -> RateSliceStack:
-        rates = self.event_stack[units]
-        return self._replaced(event_matrix=rates, neuron_attributes=known)
+    def _units(self, chosen: list[int]) -> dict[str, Any]:
+        return {"event_matrix": self.event_stack[chosen]}
 
     def subtime_by_index(self, start_idx: int, end_idx: int) -> RateSliceStack:
         """Return the stack of the steps ``start_idx:end_idx`` of every slice.

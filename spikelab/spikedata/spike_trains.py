@@ -265,11 +265,8 @@ def checked_trains(train: Any) -> SpikeTrains:
     table = "SpikeData.from_idces_times takes two of its columns"
     instead = instead_of(train, table)
     first = train[0] if isinstance(train, list | tuple) and train else None
-    # Spike times of neo or pandas are an array.
-    if not has_unit(type(first)) and type(first).__name__ not in (
-        "Series",
-        "DataArray",
-    ):
+    is_array = has_unit(type(first)) or type(first).__name__ in ("Series", "DataArray")
+    if not is_array:  # as spike times of neo or pandas are
         instead = instead or instead_of(first, table)
     if instead or not isinstance(train, Iterable):
         raise TypeError(

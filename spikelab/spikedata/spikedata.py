@@ -17,7 +17,6 @@ from spikelab.spikedata.data_object import fields
 from spikelab.spikedata.foreign import AS_ARRAYS, instead_of
 from spikelab.spikedata.quantity import finite_ms, in_ms, in_unit
 from spikelab.spikedata.spike_trains import checked_trains
-from spikelab.spikedata.unit_table import Attributes
 
 if TYPE_CHECKING:
     from spikelab.spikedata.rateslicestack import RateSliceStack
@@ -134,9 +133,8 @@ class SpikeData(BridgeMixin, ArrayMixin):
                 f"got shape {time} for {data}"
             )
 
-    def _of_units(self, units: list[int], known: Attributes) -> SpikeData:
-        train = self.spike_trains.of_units(units)
-        return self._replaced(train=train, neuron_attributes=known)
+    def _units(self, chosen: list[int]) -> dict[str, Any]:
+        return {"train": self.spike_trains.of_units(chosen)}
 
     def subtime(self, start: Any, end: Any, shift_to: float | None = None) -> SpikeData:
         """Return the recording from `start` up to, and without, `end`.

@@ -116,8 +116,8 @@ class SpikeSliceStack(SliceStack):
             raise TypeError(
                 f"data_obj must be a SpikeData, or spike_stack a list of them, got {got}"
             )
-        rows = rows if neuron_attributes is None else list(neuron_attributes)
-        self.neuron_attributes = None if rows is None else list(rows)
+        known = rows if neuron_attributes is None else neuron_attributes
+        self.neuron_attributes = None if known is None else list(known)
         self.check()
 
     def _check(self) -> None:
@@ -148,9 +148,8 @@ class SpikeSliceStack(SliceStack):
     def __iter__(self) -> Iterator[SpikeData]:
         return iter(self.spike_stack)
 
-    def _of_units(self, units: list[int], known: Attributes) -> SpikeSliceStack:
-        slices = [sd.subset(units, preserve_order=True) for sd in self]
-        return self._replaced(spike_stack=slices, neuron_attributes=known)
+    def _units(self, chosen: list[int]) -> dict[str, Any]:
+        return {"spike_stack": [sd.subset(chosen, preserve_order=True) for sd in self]}
 
     def subtime_by_index(self, start_idx: int, end_idx: int) -> SpikeSliceStack:
         """Return the stack of the same part of every slice, which starts at 0 then.
