@@ -15,6 +15,7 @@ from spikelab.spikedata.ratedata import RateData
 from spikelab.spikedata.rates import isi_rates
 from spikelab.spikedata.spike_trains import SpikeTrains
 from spikelab.spikedata.unit_table import is_nan
+from spikelab.spikedata.windows import finite_times
 
 if TYPE_CHECKING:
     from spikelab.spikedata.spikedata import SpikeData
@@ -59,9 +60,7 @@ class ArrayMixin(UnitObject):
         from spikelab.spikedata.spikedata import SpikeData
 
         validate.unmasked("idces", idces)
-        validate.unmasked("times", times)
-        units = np.asarray(idces)
-        flat = np.asarray(in_ms("times", times), dtype=np.float64)
+        units, flat = np.asarray(idces), finite_times("times", times)
         if units.ndim != 1 or units.shape != flat.shape:
             raise ValueError(
                 f"idces and times must be 1-D and of equal length, "
@@ -114,7 +113,7 @@ class ArrayMixin(UnitObject):
         Parameters
         ----------
         raster : array-like, shape (units, bins)
-            Spike counts.
+            Spike counts; scipy's sparse arrays too.
         bin_size_ms : float
             Width of a bin in ms.
         **kwargs
@@ -136,7 +135,7 @@ class ArrayMixin(UnitObject):
         from spikelab.spikedata.spikedata import SpikeData
 
         validate.unmasked("raster", raster)
-        counts = np.asarray(raster)
+        counts = np.asarray(raster.toarray() if hasattr(raster, "toarray") else raster)
         if counts.ndim != 2:
             shape = counts.shape
             raise ValueError(f"raster must be 2-D (units, bins), got shape {shape}")
@@ -273,7 +272,7 @@ class ArrayMixin(UnitObject):
         if key is None and table.rows:
             key = next((name for name in names if name in table.rows[0]), None)
         given = [row.get(key) for row in table.rows] if key else table.electrodes
-        known = {u: int(v) for u, v in enumerate(given) if not (v is None or is_nan(v))}
+        known = {u: v for u, v in enumerate(given) if not (v is None or is_nan(v))}
         if not known:
             raise ValueError(
                 f"neuron_attributes must hold the channel of a unit "

@@ -216,8 +216,10 @@ class UnitObject(DataObject):
         for unit, value in zip(units, each, strict=True):
             self.neuron_attributes[unit][key] = value
 
-    def _check_attributes(self, n_units: int) -> None:
-        """Raise if attributes are not one dictionary per unit."""
+    def _check_units(self, n_units: int) -> None:
+        """Raise if N or the number of attributes is not that of the units."""
+        if n_units != self.N:
+            raise ValueError(f"N must be the number of units, {n_units}, got {self.N}")
         rows = self.neuron_attributes
         if rows is not None and len(rows) != n_units:
             raise ValueError(
@@ -320,6 +322,20 @@ class SliceStack(UnitObject):
     def _slices(self, chosen: list[int]) -> dict[str, Any]:
         """Return the constructor's argument that holds the slices, with these only."""
         raise NotImplementedError
+
+
+def attribute_rows(neuron_attributes: Any) -> Attributes:
+    """Return what is known about the units in a list of its own."""
+    if neuron_attributes is None:
+        return None
+    got = instead_of(neuron_attributes, "to_dict('records') returns them")
+    if is_one_value(neuron_attributes):
+        got = f"{neuron_attributes!r:.80}"
+    if got:
+        raise TypeError(
+            f"neuron_attributes must be a list of dictionaries, one per unit, got {got}"
+        )
+    return list(neuron_attributes)
 
 
 def check_array(name: str, value: Any) -> None:

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from spikelab import validate
 from spikelab.spikedata import windows
-from spikelab.spikedata.data_object import UnitObject, check_array, fields
+from spikelab.spikedata.data_object import (
+    UnitObject,
+    attribute_rows,
+    check_array,
+    fields,
+)
 from spikelab.spikedata.foreign import AS_ARRAYS, instead_of
-from spikelab.spikedata.quantity import finite_ms, has_unit, in_ms, in_unit
+from spikelab.spikedata.quantity import finite_ms, in_ms, in_unit
 
 if TYPE_CHECKING:
     from spikelab.spikedata.rateslicestack import RateSliceStack
@@ -84,14 +89,18 @@ class RateData(UnitObject):
             raise TypeError("times must be numbers, in ms for each column, got None")
         validate.unmasked("inst_Frate_data", rates)
         validate.unmasked("times", times)
-        if has_unit(type(rates)):
-            rate_unit = rate_unit or "Hz"
+        converted = in_unit(
+            "inst_Frate_data", rates, "kHz" if rate_unit == "kHz" else "Hz"
+        )
+        if converted is not rates:
+            rates, rate_unit = converted, rate_unit or "Hz"
             if rate_unit not in ("Hz", "kHz"):
                 raise ValueError(
                     f"rate_unit must be 'Hz' or 'kHz' for rates with a unit, "
                     f"got {rate_unit!r}"
                 )
-            rates = in_unit("inst_Frate_data", rates, cast(Literal["Hz"], rate_unit))
+        if np.iscomplexobj(rates):
+            raise TypeError("inst_Frate_data must hold real numbers, got complex ones")
         is_on_disk = isinstance(rates, np.memmap) or isinstance(
             getattr(rates, "base", None), np.memmap
         )
@@ -102,8 +111,8 @@ class RateData(UnitObject):
             raise TypeError(f"inst_Frate_data must hold numbers: {error}") from error
         self.times = np.asarray(in_ms("times", given))
         self.rate_unit = rate_unit
-        rows = neuron_attributes
-        self.neuron_attributes = None if rows is None else list(rows)
+        self.N = len(self.inst_Frate_data) if self.inst_Frate_data.ndim else 0
+        self.neuron_attributes = attribute_rows(neuron_attributes)
         self.check()
 
     def _check(self) -> None:
@@ -118,8 +127,7 @@ class RateData(UnitObject):
             raise ValueError(
                 f"inst_Frate_data must be 2-D (units, times), got shape {rates.shape}"
             )
-        self.N = len(rates)
-        self._check_attributes(self.N)
+        self._check_units(len(rates))
         if times.shape != rates.shape[1:]:
             raise ValueError(
                 f"times must hold one time per column of inst_Frate_data "

@@ -11,7 +11,12 @@ from numpy.typing import ArrayLike, NDArray
 from spikelab import validate
 from spikelab.errors import warn
 from spikelab.spikedata import binning, windows
-from spikelab.spikedata.data_object import SliceStack, check_array, fields
+from spikelab.spikedata.data_object import (
+    SliceStack,
+    attribute_rows,
+    check_array,
+    fields,
+)
 from spikelab.spikedata.foreign import instead_of
 from spikelab.spikedata.quantity import finite_ms, in_ms
 from spikelab.spikedata.ratedata import RateData
@@ -118,16 +123,15 @@ class RateSliceStack(SliceStack):
                 f"data_obj must be a SpikeData or RateData, "
                 f"got {instead_of(data_obj) or type(data_obj).__name__}"
             )
-        rows = neuron_attributes
-        if rows is None and data_obj is not None:
-            rows = data_obj.neuron_attributes
-        self.neuron_attributes = None if rows is None else list(rows)
+        if neuron_attributes is None and data_obj is not None:
+            neuron_attributes = data_obj.neuron_attributes
+        self.neuron_attributes = attribute_rows(neuron_attributes)
         self.check()
 
     def _check(self) -> None:
         self.step_size = validate.positive("step_size", self.step_size)
         self._arrange(self.event_stack, windows.chosen_windows(self.times, None, None))
-        self._check_attributes(self.N)
+        self._check_units(self.N)
 
     def _arrange(self, event_matrix: Any, found: Windows | None) -> None:
         """Store the slices in the order of their windows."""

@@ -13,7 +13,7 @@ from spikelab.errors import warn
 from spikelab.spikedata import cutting, windows
 from spikelab.spikedata.array_mixin import ArrayMixin
 from spikelab.spikedata.bridge_mixin import BridgeMixin
-from spikelab.spikedata.data_object import fields
+from spikelab.spikedata.data_object import attribute_rows, fields
 from spikelab.spikedata.foreign import AS_ARRAYS, instead_of
 from spikelab.spikedata.quantity import finite_ms, in_ms, in_unit
 from spikelab.spikedata.spike_trains import checked_trains
@@ -21,6 +21,10 @@ from spikelab.spikedata.spike_trains import checked_trains
 if TYPE_CHECKING:
     from spikelab.spikedata.rateslicestack import RateSliceStack
     from spikelab.spikedata.spikeslicestack import SpikeSliceStack
+
+
+_HIGH_RATE_KHZ = 1000.0
+"""Sampling rates above may have been given in Hz."""
 
 
 class SpikeData(BridgeMixin, ArrayMixin):
@@ -103,8 +107,7 @@ class SpikeData(BridgeMixin, ArrayMixin):
         self.length = length
         self.raw_data, self.raw_time = _raw(raw_data, raw_time)
         self.metadata = _dictionary({} if metadata is None else metadata)
-        rows = neuron_attributes
-        self.neuron_attributes = None if rows is None else list(rows)
+        self.neuron_attributes = attribute_rows(neuron_attributes)
         self.check()
 
     def _check(self) -> None:
@@ -119,7 +122,7 @@ class SpikeData(BridgeMixin, ArrayMixin):
         trains.check_window(self.start_time, self.length)
         trains.owned = True
         _dictionary(self.metadata)
-        self._check_attributes(self.N)
+        self._check_units(self.N)
         data, time = np.shape(self.raw_data), np.shape(self.raw_time)
         if 0 in data:
             return
@@ -387,6 +390,7 @@ def _raw(raw_data: Any, raw_time: Any) -> tuple[NDArray[Any], NDArray[Any]]:
     data = np.asanyarray(raw_data)
     if np.ndim(raw_time) == 0:
         rate = np.asarray(in_unit("raw_time", raw_time, "kHz")).item()
-        samples = np.arange(data.shape[-1] if data.ndim else 0)
-        return data, samples / validate.positive("raw_time", rate)
+        if validate.positive("raw_time", rate) > _HIGH_RATE_KHZ:
+            warn(f"raw_time is {rate} kHz; is that a rate in Hz?")
+        return data, np.arange(data.shape[-1] if data.ndim else 0) / rate
     return data, np.asanyarray(in_ms("raw_time", raw_time))

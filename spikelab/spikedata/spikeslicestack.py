@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from spikelab import validate
 from spikelab.errors import warn
 from spikelab.spikedata import binning, cutting, windows
-from spikelab.spikedata.data_object import SliceStack, fields
+from spikelab.spikedata.data_object import SliceStack, attribute_rows, fields
 from spikelab.spikedata.differences import equal
 from spikelab.spikedata.foreign import instead_of
 from spikelab.spikedata.quantity import in_ms
@@ -116,8 +116,9 @@ class SpikeSliceStack(SliceStack):
             raise TypeError(
                 f"data_obj must be a SpikeData, or spike_stack a list of them, got {got}"
             )
+        self.N = self.spike_stack[0].N
         known = rows if neuron_attributes is None else neuron_attributes
-        self.neuron_attributes = None if known is None else list(known)
+        self.neuron_attributes = attribute_rows(known)
         self.check()
 
     def _check(self) -> None:
@@ -125,8 +126,7 @@ class SpikeSliceStack(SliceStack):
         self._arrange(self.spike_stack, found)
         for sd in self.spike_stack:
             sd.check()
-        self.N = self.spike_stack[0].N
-        self._check_attributes(self.N)
+        self._check_units(self.spike_stack[0].N)
 
     def _arrange(self, slices: Any, found: Windows | None) -> None:
         """Store the slices in the order of their windows."""

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from spikelab import validate
 from spikelab.errors import warn
+from spikelab.spikedata.foreign import instead_of
 from spikelab.spikedata.quantity import finite_ms, in_ms
 
 Window = tuple[float, float]
@@ -103,6 +104,8 @@ def required_windows(*given: Any) -> Windows:
 def _given_windows(given: Any, equal_lengths: bool) -> NDArray[np.float64]:
     """Return start and end of each window, shape (S, 2)."""
     name = "times_start_to_end"
+    if instead := instead_of(given):
+        raise TypeError(f"{name} must be a list of (start, end) tuples, got {instead}")
     rows = [in_ms(name, row) for row in given] if np.iterable(given) else given
     edges = finite_times(name, rows)
     if edges.ndim != 2 or edges.shape[1] != 2 or not len(edges):

@@ -179,6 +179,9 @@ def test_masked_spikes_are_refused():
 class DataFrame:
     """A table, as pandas, polars and others call it."""
 
+    def __iter__(self):
+        return iter(["a", "b"])
+
 
 def of_package(name, cls="Sorting"):
     """An object of a class of another package, which need not be installed."""
@@ -260,3 +263,36 @@ def test_tables_that_are_arrays_of_the_right_shape():
     assert SpikeData([table[0], table[1]]).train[1].tolist() == [2.0, 5.0]
     raw = SpikeData([[]], raw_data=table, raw_time=1.0).raw_data
     assert np.shape(raw) == (2, 3)
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        (DataFrame(), "one per unit, got a DataFrame: to_dict"),
+        ({"area": ["CA1", "CA3"]}, r"one per unit, got {'area'"),
+        (5, "one per unit, got 5"),
+        ("CA1", "one per unit, got 'CA1'"),
+    ],
+)
+def test_attributes_in_another_form(rows, message):
+    """A table of units is turned by its own method."""
+    for make in (
+        lambda: SpikeData([[], []], neuron_attributes=rows),
+        lambda: RateData([[1.0], [2.0]], [0.0], rows),
+        lambda: RateSliceStack(event_matrix=np.ones((2, 1, 1)), neuron_attributes=rows),
+        lambda: SpikeSliceStack(spike_stack=[SpikeData([[]])], neuron_attributes=rows),
+    ):
+        with pytest.raises(TypeError, match=message):
+            make()
+
+
+def test_a_rate_of_raw_data_that_may_be_in_hz():
+    """No recording has a million samples in a ms."""
+    with pytest.warns(UserWarning, match="raw_time is 30000 kHz; is that a rate in Hz"):
+        SpikeData([[]], raw_data=np.zeros((1, 3)), raw_time=30_000)
+
+
+def test_a_table_of_windows():
+    """Its columns may have any order and names."""
+    with pytest.raises(TypeError, match="got a DataFrame: to_numpy"):
+        SpikeSliceStack(SpikeData([[1.0]]), DataFrame())

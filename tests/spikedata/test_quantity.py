@@ -162,6 +162,8 @@ def test_rates_with_a_unit():
     assert (rates.inst_Frate_data.tolist(), rates.rate_unit) == ([[1000, 2000]], "Hz")
     rates = RateData([[1.0, 2.0]] * pq.Hz, [0.0, 1.0], rate_unit="kHz")
     assert rates.inst_Frate_data.tolist() == [[0.001, 0.002]]
+    rates = RateData([[1.0, 2.0] * pq.kHz, [3.0, 4.0] * pq.Hz], [0.0, 1.0])
+    assert rates.inst_Frate_data.tolist() == [[1000, 2000], [3, 4]]
     with pytest.raises(ValueError, match="inst_Frate_data must be in a unit of freq"):
         RateData([[1.0]] * pq.mV, [0.0])
     with pytest.raises(ValueError, match="rate_unit must be 'Hz' or 'kHz'"):

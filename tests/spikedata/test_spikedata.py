@@ -137,6 +137,20 @@ def test_from_raster_places_spikes_in_their_bins():
     assert sd.raster(10.0).tolist() == [[1, 0, 2], [0, 0, 0]]
 
 
+def test_from_raster_takes_a_sparse_one():
+    """What `sparse_raster` returns."""
+    sd = SpikeData([[0.5, 1.5, 1.5], [2.5]], length=3.0)
+    made = SpikeData.from_raster(sd.sparse_raster(1.0), 1.0)
+    assert made.raster(1.0).tolist() == [[1, 2, 0], [0, 0, 1]]
+
+
+def test_channels_may_have_names():
+    """They come in alphabetical order."""
+    known = [{"channel": "B"}, {"channel": "A"}, {}, {"channel": "B"}]
+    sd = SpikeData([[1.0], [2.0], [3.0], [3.0]], length=4.0, neuron_attributes=known)
+    assert sd.channel_raster(bin_size=2.0).tolist() == [[1, 0], [1, 1]]
+
+
 @pytest.mark.parametrize(
     ("raster", "bin_size", "error", "message"),
     [

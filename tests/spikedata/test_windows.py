@@ -61,7 +61,7 @@ def test_no_windows():
         ([(0, 5, 6)], ValueError, r"\(start, end\) tuples .* got \[\(0, 5, 6\)\]"),
         ((0, 5), ValueError, "must be a list of"),
         (5, ValueError, "must be a list of"),
-        ("cells", TypeError, "times_start_to_end must be numbers"),
+        ("cells", TypeError, "must be a list of"),
         ([("a", 5)], TypeError, "times_start_to_end must be numbers"),
         ([(0, np.nan)], ValueError, "times_start_to_end must be finite, got nan"),
         ([(5, 5)], ValueError, r"must start before it ends, got \(5, 5\)"),
