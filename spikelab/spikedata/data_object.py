@@ -216,10 +216,8 @@ class UnitObject(DataObject):
         for unit, value in zip(units, each, strict=True):
             self.neuron_attributes[unit][key] = value
 
-    def _check_units(self, n_units: int) -> None:
-        """Raise if N or the number of attributes is not that of the units."""
-        if n_units != self.N:
-            raise ValueError(f"N must be the number of units, {n_units}, got {self.N}")
+    def _check_attributes(self, n_units: int) -> None:
+        """Raise if attributes are not one dictionary per unit."""
         rows = self.neuron_attributes
         if rows is not None and len(rows) != n_units:
             raise ValueError(

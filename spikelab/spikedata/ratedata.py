@@ -111,7 +111,6 @@ class RateData(UnitObject):
             raise TypeError(f"inst_Frate_data must hold numbers: {error}") from error
         self.times = np.asarray(in_ms("times", given))
         self.rate_unit = rate_unit
-        self.N = len(self.inst_Frate_data) if self.inst_Frate_data.ndim else 0
         self.neuron_attributes = attribute_rows(neuron_attributes)
         self.check()
 
@@ -127,7 +126,8 @@ class RateData(UnitObject):
             raise ValueError(
                 f"inst_Frate_data must be 2-D (units, times), got shape {rates.shape}"
             )
-        self._check_units(len(rates))
+        self.N = len(rates)
+        self._check_attributes(self.N)
         if times.shape != rates.shape[1:]:
             raise ValueError(
                 f"times must hold one time per column of inst_Frate_data "

@@ -131,7 +131,7 @@ class RateSliceStack(SliceStack):
     def _check(self) -> None:
         self.step_size = validate.positive("step_size", self.step_size)
         self._arrange(self.event_stack, windows.chosen_windows(self.times, None, None))
-        self._check_units(self.N)
+        self._check_attributes(self.N)
 
     def _arrange(self, event_matrix: Any, found: Windows | None) -> None:
         """Store the slices in the order of their windows."""

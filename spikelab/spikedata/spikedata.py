@@ -122,7 +122,7 @@ class SpikeData(BridgeMixin, ArrayMixin):
         trains.check_window(self.start_time, self.length)
         trains.owned = True
         _dictionary(self.metadata)
-        self._check_units(self.N)
+        self._check_attributes(self.N)
         data, time = np.shape(self.raw_data), np.shape(self.raw_time)
         if 0 in data:
             return

@@ -116,7 +116,6 @@ class SpikeSliceStack(SliceStack):
             raise TypeError(
                 f"data_obj must be a SpikeData, or spike_stack a list of them, got {got}"
             )
-        self.N = self.spike_stack[0].N
         known = rows if neuron_attributes is None else neuron_attributes
         self.neuron_attributes = attribute_rows(known)
         self.check()
@@ -126,7 +125,8 @@ class SpikeSliceStack(SliceStack):
         self._arrange(self.spike_stack, found)
         for sd in self.spike_stack:
             sd.check()
-        self._check_units(self.spike_stack[0].N)
+        self.N = self.spike_stack[0].N
+        self._check_attributes(self.N)
 
     def _arrange(self, slices: Any, found: Windows | None) -> None:
         """Store the slices in the order of their windows."""
