@@ -47,10 +47,7 @@ _OF_H5PY = (
 def created(path: str | os.PathLike[str]) -> Iterator[h5py.File]:
     """Open a new HDF5 file for writing.
 
-    Raises
-    ------
-    OSError
-        If any write failed, as on a full disk; the file is then worthless.
+    OSError if any write failed, as on a full disk; the file is then worthless.
     """
     with Disk(path) as disk:
         try:
@@ -67,15 +64,9 @@ def created(path: str | os.PathLike[str]) -> Iterator[h5py.File]:
 def opened(path: str | os.PathLike[str] | RemoteFile) -> Iterator[h5py.File]:
     """Open an HDF5 file for reading, a local or a remote one.
 
-    Of a remote one, only the blocks that are needed are fetched.
-
-    Raises
-    ------
-    FileNotFoundError, IsADirectoryError
-        If `path` names no file.
-    FormatError
-        If the file is not an HDF5 file, is damaged, or is open for writing in another
-        program. It names the file.
+    Of a remote one, only the blocks that are needed are fetched. FormatError, which names
+    the file, if it is not an HDF5 file, is damaged, or is open for writing in another
+    program; FileNotFoundError or IsADirectoryError if it is no file.
     """
     remote = path if isinstance(path, RemoteFile) else None
     with errors_naming(path), contextlib.ExitStack() as stack:
@@ -196,20 +187,9 @@ def dataset(
 ) -> Any:
     """Return the dataset `name`, which lies in the same file, or raise FormatError.
 
-    Parameters
-    ----------
-    group : h5py.Group
-        Where to look.
-    name : str
-        Path of the dataset from there.
-    ndim : int or sequence of int
-        Allowed numbers of dimensions.
-    kinds : str
-        Allowed kinds of dtype, as in ``numpy.dtype.kind``.
-    sparse : bool
-        Allow a dataset of which the most was never written.
-    empty : bool
-        Allow one without a shape, which :func:`is_empty` finds.
+    `ndim` are the allowed numbers of dimensions, `kinds` those of the dtype, as in
+    ``numpy.dtype.kind``. `sparse` allows a dataset of which the most was never written,
+    `empty` one without a shape, which :func:`is_empty` finds.
     """
     found = member(group, name)
     if not isinstance(found, h5py.Dataset):

@@ -33,13 +33,8 @@ _MOST_SLASHES = 8
 """In a name that spikelab 0.1.2 wrote as groups in groups."""
 
 
-@attrs.frozen
-class About:
-    """What is known about a workspace as a whole."""
-
-    workspace_id: str
-    name: str | None = attrs.field(validator=instance_of(str | None))
-    created_at: float
+About = dict[str, Any]
+"""What is known about a workspace as a whole, by the names of its attributes."""
 
 
 @attrs.frozen
@@ -81,10 +76,10 @@ def write(path: Path, about: About, items: list[Item]) -> None:
     namespaces = _links([item.namespace for item in items], reserved=_EXACT)
     keys = {n: _links([i.key for i in items if i.namespace == n]) for n in namespaces}
     with h5.created(path) as file:
-        name = about.name or ""
-        file.attrs["__workspace_id__"] = about.workspace_id
+        name = about["name"] or ""
+        file.attrs["__workspace_id__"] = about["workspace_id"]
         file.attrs["__workspace_name__"] = name if h5.is_text(name) else ""
-        file.attrs["__created_at__"] = about.created_at
+        file.attrs["__created_at__"] = about["created_at"]
         apart = file.create_group(_EXACT)
         writer, entries = ObjectWriter(apart), []
         for item in items:
@@ -104,7 +99,7 @@ def write(path: Path, about: About, items: list[Item]) -> None:
                 place = None
             names = [item.namespace, item.key, item.created_at, item.note]
             entries.append([*names, place, exact])
-        write_json(apart, _INDEX, {"name": about.name, "items": entries})
+        write_json(apart, _INDEX, {"name": about["name"], "items": entries})
 
 
 def _links(names: list[str], reserved: str = "") -> dict[str, str]:
@@ -214,7 +209,7 @@ def _contents(file: h5py.File) -> tuple[About, list[_Entry]]:
         if h5.has_member(file, _EXACT):
             index = read_json(h5.member(file, _EXACT), _INDEX)
             name, indexed = index["name"], [_Entry(*item) for item in index["items"]]
-        about = About(identity, name, float(attributes.get("__created_at__", 0.0)))
+        created_at = float(attributes.get("__created_at__", 0.0))
     except (LookupError, TypeError, ValueError) as error:
         raise FormatError(
             f"its name, age or index of items is damaged: {error}"
@@ -233,6 +228,7 @@ def _contents(file: h5py.File) -> tuple[About, list[_Entry]]:
         elif there is not None and there.created_at == entry.created_at:
             known.append(entry)
             del groups[entry.place]
+    about = {"workspace_id": identity, "name": name, "created_at": created_at}
     return about, known + list(groups.values())
 
 

@@ -12,7 +12,6 @@ from spikelab.formats import h5
 from spikelab.storage.publish import local_copy, publish, readable
 from spikelab.storage.urls import is_url
 from spikelab.workspace import file
-from spikelab.workspace.file import About
 from spikelab.workspace.items import NamedObjects
 
 _SUFFIX = ".h5"
@@ -120,7 +119,8 @@ class AnalysisWorkspace(NamedObjects):
             )
         name = None if self.name is None else str(self.name)
         created_at = validate.finite("created_at", self.created_at)
-        about = About(str(self.workspace_id), name, created_at)
+        identity = str(self.workspace_id)
+        about = {"workspace_id": identity, "name": name, "created_at": created_at}
         file.check(items)
         with publish(
             target,
@@ -169,9 +169,8 @@ class AnalysisWorkspace(NamedObjects):
         """
         with local_copy(_found(path), storage_options, progress=progress) as local:
             about, items = file.read(local)
-        workspace = cls(about.name)
-        workspace.workspace_id = about.workspace_id
-        workspace.created_at = about.created_at
+        workspace = cls()
+        vars(workspace).update(about)
         for item in items:
             workspace._put(item)
         return workspace

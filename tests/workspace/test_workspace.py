@@ -433,7 +433,6 @@ def test_a_file_that_is_no_workspace_is_a_format_error(tmp_path):
     "index",
     [
         [],
-        {"name": 3, "items": []},
         {"name": None, "items": 3},
         {"name": None, "items": [1]},
         {"name": None, "items": [["ns", "key", 0.0, None, ["ns"]]]},

@@ -176,7 +176,7 @@ def _writer(style: Style = "ragged", **options: Unpack[ExportOptions]) -> HDF5Wr
     given, writer_class = cast(dict[str, Any], options), _writer_class(style)
     others = {name: given.pop(name) for name in _of_others(writer_class, given)}
     for name, value in others.items():
-        _check(name, value)
+        _checked(name, value)
     useless = [n for n, v in others.items() if v not in (None, _FIELDS[n].default)]
     if useless:
         warn(
@@ -234,8 +234,8 @@ def read(filepath: StrPath, **options: Unpack[ReadOptions]) -> DataObject:
     recording = RecordingOptions(**given)
     for name, value in layout.items():
         if name in _NAMES and isinstance(value, str):
-            layout[name] = value.lstrip("/")  # others name datasets from the root
-        _check(name, layout[name])
+            value = value.lstrip("/")  # others name it from the root
+        layout[name] = _checked(name, value)
     named = [s for s, w in STYLES.items() if layout.keys() & w.names]
     if len(named) > 1:
         raise ValueError(f"the datasets of one style must be named, got {named}")
@@ -295,22 +295,21 @@ def _of_others(writer: type[HDF5Writer], options: Mapping[str, Any]) -> set[str]
     return _FIELDS.keys() & options.keys() - writer.options().keys()
 
 
-def _made(writer: type[HDF5Writer], options: Mapping[str, Any]) -> HDF5Writer:
+def _made(writer: type[HDF5Writer], options: dict[str, Any]) -> HDF5Writer:
     """Return a writer with these options, by the names of the export function."""
-    arguments = {
-        "bin_size_ms" if name == "raster_bin_size_ms" else name: value
-        for name, value in options.items()
-    }
     if writer is RasterWriter:
-        arguments.setdefault("bin_size_ms", None)  # the writer says that it is needed
-    return writer(**arguments)
+        options["bin_size_ms"] = options.pop("raster_bin_size_ms", None)
+    return writer(**options)
 
 
-def _check(name: str, value: Any) -> None:
-    """Raise for an option that is wrong, whether the style has it or not."""
-    validator = _FIELDS[name].validator
-    if value is not None and validator is not None:
-        validator(None, _FIELDS[name], value)
+def _checked(name: str, value: Any) -> Any:
+    """Return an option, or raise if it is wrong, whether the style has it or not."""
+    field = _FIELDS[name]
+    if value is not None and field.converter is not None:
+        value = field.converter(value)  # type: ignore[operator] # no Converter object
+    if value is not None and field.validator is not None:
+        field.validator(None, field, value)
+    return value
 
 
 def _style_of(

@@ -87,14 +87,12 @@ def is_stored(value: Any) -> bool:
     dtype = value.dtype
     if dtype.names is None:
         return is_native(dtype) or dtype.kind == "S"
-    if dtype.type is np.record or not _has_native_fields(dtype):
+    if dtype.type is np.record or dtype.hasobject:
         return False
-    return bool(h5t.py_create(dtype, logical=True).dtype == dtype)
-
-
-def _has_native_fields(dtype: np.dtype[Any]) -> bool:
-    fields = (dtype[name].base for name in dtype.names or ())
-    return all(_has_native_fields(f) if f.names else is_native(f) for f in fields)
+    try:
+        return bool(h5t.py_create(dtype, logical=True).dtype == dtype)
+    except TypeError:  # a field of text or dates
+        return False
 
 
 def is_link_name(name: Any) -> bool:
@@ -129,15 +127,10 @@ def _array(values: Any) -> NDArray[Any] | None:
         array = np.array(list(values))
     except (TypeError, ValueError, OverflowError):
         return None
-    if array.dtype.kind == "U" and not all(isinstance(v, str) for v in _leaves(values)):
-        return None
+    if array.dtype.kind == "U":
+        leaves = np.array(list(values), dtype=object).ravel()
+        return array if all(isinstance(leaf, str) for leaf in leaves) else None
     return array
-
-
-def _leaves(values: Any) -> list[Any]:
-    if not isinstance(values, list | tuple | set | frozenset):
-        return [values]
-    return [leaf for value in values for leaf in _leaves(value)]
 
 
 def of_labels(labels: Any) -> Column | None:

@@ -37,14 +37,12 @@ _WORKERS = min(os.cpu_count() or 1, 8)
 """Threads that compress chunks; one writes what they have done, in order."""
 
 
-def _bin_size_in_ms(value: float) -> Any:
-    return in_ms("raster_bin_size_ms", value)
-
-
-def _is_bin_size(instance: Any, attribute: "attrs.Attribute[Any]", value: Any) -> None:
+def _bin_size(value: Any) -> float:
+    """Return the option `raster_bin_size_ms` in ms, checked."""
+    name = "raster_bin_size_ms"
     if value is None:
-        raise ValueError(f"{attribute.name} must be given for style 'raster', got None")
-    validate.positive(attribute.name, value)
+        raise ValueError(f"{name} must be given for style 'raster', got None")
+    return validate.positive(name, in_ms(name, value))
 
 
 @attrs.frozen(kw_only=True)
@@ -75,18 +73,10 @@ class RasterWriter(HDF5Writer):
     style: ClassVar[str] = "raster"
     names: ClassVar = ("raster_dataset",)
 
-    raster_bin_size_ms: float = attrs.field(
-        alias="bin_size_ms",
-        converter=_bin_size_in_ms,
-        validator=_is_bin_size,
-    )
+    raster_bin_size_ms: float = attrs.field(alias="bin_size_ms", converter=_bin_size)
     raster_dataset: str = attrs.field(
         default="raster", validator=validate.is_dataset_name
     )
-
-    @property
-    def _size(self) -> float:
-        return float(self.raster_bin_size_ms)
 
     def _check_recording(self, sd: SpikeData) -> None:
         super()._check_recording(sd)
@@ -95,20 +85,20 @@ class RasterWriter(HDF5Writer):
                 "length must be positive for a raster of spikes: "
                 "a window of 0 ms has no bin for them"
             )
-        if sd.length / self._size >= 2.0**58:
+        if sd.length / self.raster_bin_size_ms >= 2.0**58:
             raise ValueError(
                 f"bins must be fewer than 2**58, got a length of {sd.length} ms in bins "
-                f"of {self._size} ms"
+                f"of {self.raster_bin_size_ms} ms"
             )
 
     def _rounding_ms(self, sd: SpikeData) -> float:
-        return self._size
+        return self.raster_bin_size_ms
 
     def _slack_ms(self, trains: SpikeTrains) -> float:
-        return self._size
+        return self.raster_bin_size_ms
 
     def _write_train(self, group: h5py.Group, sd: SpikeData) -> None:
-        n_bins = binning.n_bins(sd.length, self._size, sd.start_time)
+        n_bins = binning.n_bins(sd.length, self.raster_bin_size_ms, sd.start_time)
         shape = (min(_CHUNK[0], sd.N), min(_CHUNK[1], n_bins))
         chunked = {"chunks": shape, "compression": "gzip"}
         raster = group.create_dataset(
@@ -117,7 +107,7 @@ class RasterWriter(HDF5Writer):
             dtype=self._dtype(sd, n_bins),
             **({} if 0 in shape else {**chunked, "compression_opts": _GZIP_LEVEL}),
         )
-        raster.attrs["bin_size_ms"] = self._size
+        raster.attrs["bin_size_ms"] = self.raster_bin_size_ms
         raster.attrs["time_origin_ms"] = float(sd.start_time)
         if 0 in shape:
             return
@@ -132,7 +122,9 @@ class RasterWriter(HDF5Writer):
     def _bins(
         self, sd: SpikeData, times: NDArray[np.float64], n_bins: int
     ) -> NDArray[np.int64]:
-        return binning.bin_indices(times - sd.start_time, self._size, n_bins)
+        return binning.bin_indices(
+            times - sd.start_time, self.raster_bin_size_ms, n_bins
+        )
 
     def _dtype(self, sd: SpikeData, n_bins: int) -> DTypeLike:
         """Return the smallest unsigned integers that hold the spikes of every bin."""
@@ -163,43 +155,32 @@ class RasterWriter(HDF5Writer):
                 if any(map(len, parts)):
                     yield (row, column * width), np.concatenate(parts)
 
-    def _dataset(self, group: h5py.Group) -> h5py.Dataset:
-        return h5.dataset(
-            group,
-            self.raster_dataset,
-            ndim=(1, 2),
-            kinds="iufb",
-            sparse=True,
-            empty=True,
-        )
-
-    def _length_ms(self, group: h5py.Group) -> float:
-        raster = self._dataset(group)
-        return 0.0 if h5.is_empty(raster) else raster.shape[-1] * self._size
-
     def _read_train(
         self, group: h5py.Group, recorded: Mapping[str, Any]
-    ) -> SpikeTrains:
-        raster = self._dataset(group)
+    ) -> tuple[SpikeTrains, dict[str, Any]]:
+        name, size = self.raster_dataset, self.raster_bin_size_ms
+        raster = h5.dataset(
+            group, name, ndim=(1, 2), kinds="iufb", sparse=True, empty=True
+        )
         if h5.is_empty(raster):
-            return SpikeTrains.from_arrays([])
+            return SpikeTrains.from_arrays([]), {"length": 0.0}
         if raster.ndim != 2:
             raise FormatError(
-                f"{self.raster_dataset!r} must have shape (units, bins), "
-                f"got {raster.shape}"
+                f"{name!r} must have shape (units, bins), got {raster.shape}"
             )
         n_units, n_bins = raster.shape
-        h5.check_size(raster, repr(self.raster_dataset), n_units)
+        h5.check_size(raster, repr(name), n_units)
         if "n_units" not in recorded and n_units > max(n_bins, _MANY):
             warn(
-                f"{self.raster_dataset!r} has {n_units} rows, taken for units, "
+                f"{name!r} has {n_units} rows, taken for units, "
                 f"and {n_bins} bins: MATLAB, R and Julia store the transpose"
             )
         start = recorded.get("start_time", 0.0)
-        return trains(
-            binning.placed(bins, counts, start, self._size)
+        placed = (
+            binning.placed(bins, counts, start, size)
             for bins, counts in _occupied(raster)
         )
+        return trains(placed), {"length": n_bins * size}
 
 
 def _packed(

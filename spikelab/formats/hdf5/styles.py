@@ -65,10 +65,10 @@ class RaggedWriter(HDF5Writer):
 
     def _read_train(
         self, group: h5py.Group, recorded: Mapping[str, Any]
-    ) -> SpikeTrains:
+    ) -> tuple[SpikeTrains, dict[str, Any]]:
         index = self.spike_times_index_dataset
         flat = self._read_times(group, self.spike_times_dataset, self.time_unit)
-        return SpikeTrains.from_flat(flat, read_indices(group, index), index)
+        return SpikeTrains.from_flat(flat, read_indices(group, index), index), {}
 
 
 @frozen(kw_only=True)
@@ -110,14 +110,20 @@ class GroupWriter(HDF5Writer):
 
     def _read_train(
         self, group: h5py.Group, recorded: Mapping[str, Any]
-    ) -> SpikeTrains:
-        vectors = list(self._units(group).values())
-        ends = np.cumsum([vector.size for vector in vectors], dtype=np.int64)
+    ) -> tuple[SpikeTrains, dict[str, Any]]:
+        vectors = self._units(group)
+        ends = np.cumsum([vector.size for vector in vectors.values()], dtype=np.int64)
         flat = blank(int(ends[-1]) if vectors else 0)
-        for vector, end in zip(vectors, ends.tolist(), strict=True):
+        for vector, end in zip(vectors.values(), ends.tolist(), strict=True):
             out = flat[end - vector.size : end]
             to_ms(vector[()], self.time_unit, self.fs_Hz, out=out)
-        return SpikeTrains(flat, ends)
+        ids: list[Any] = list(vectors)
+        if ids == list(map(str, range(len(ids)))):
+            return SpikeTrains(flat, ends), {}
+        if all(re.fullmatch(r"0|[1-9]\d{0,17}", name) for name in ids):
+            ids = list(map(int, ids))
+        rows = [{"unit_id": unit_id} for unit_id in ids]
+        return SpikeTrains(flat, ends), {"neuron_attributes": rows}
 
     def _units(self, group: h5py.Group) -> dict[str, Any]:
         """Return the vectors of the units, ``unit9`` before ``unit10``.
@@ -142,13 +148,6 @@ class GroupWriter(HDF5Writer):
             str(i): h5.vector(file, file[cell].name) if is_cell else cell
             for i, cell in enumerate(cells)
         }
-
-    def _unit_ids(self, group: h5py.Group) -> list[Any]:
-        names = list(self._units(group))
-        if names == list(map(str, range(len(names)))):
-            return []
-        are_numbers = all(re.fullmatch(r"0|[1-9]\d{0,17}", name) for name in names)
-        return list(map(int, names)) if are_numbers else names
 
 
 def _natural(name: str) -> list[str | int]:
@@ -198,7 +197,7 @@ class PairedWriter(HDF5Writer):
 
     def _read_train(
         self, group: h5py.Group, recorded: Mapping[str, Any]
-    ) -> SpikeTrains:
+    ) -> tuple[SpikeTrains, dict[str, Any]]:
         name = self.idces_dataset
         idces = read_indices(group, name)
         times = self._read_times(group, self.times_dataset, self.times_unit)
@@ -224,4 +223,4 @@ class PairedWriter(HDF5Writer):
             raise FormatError(
                 f"{name} must not claim {n_units} units for {idces.size} spikes"
             )
-        return SpikeTrains.from_pairs(idces, times, int(n_units))
+        return SpikeTrains.from_pairs(idces, times, int(n_units)), {}

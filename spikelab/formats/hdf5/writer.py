@@ -105,8 +105,11 @@ class HDF5Writer(FileWriter[DataObject]):
     @abc.abstractmethod
     def _read_train(
         self, group: h5py.Group, recorded: Mapping[str, Any]
-    ) -> SpikeTrains:
-        """Return the spike trains, in ms, that this style left in `group`."""
+    ) -> tuple[SpikeTrains, dict[str, Any]]:
+        """Return the spike trains of `group` in ms, and what else it says of them.
+
+        That is arguments of :class:`.SpikeData` for files of other programs.
+        """
 
     def _check_format(self, obj: DataObject) -> None:
         recordings = recordings_of(obj)
@@ -291,7 +294,7 @@ class HDF5Writer(FileWriter[DataObject]):
                 raise FormatError(f"{name} must be a number, got {value!r:.80}")
         start = recorded.get("start_time") if start_ms is None else start_ms
         length = recorded.get("length_ms") if length_ms is None else length_ms
-        trains = self._read_train(group, recorded)
+        trains, noted = self._read_train(group, recorded)
         n_units = recorded.get("n_units", len(trains))
         if n_units != len(trains):
             raise FormatError(
@@ -303,20 +306,13 @@ class HDF5Writer(FileWriter[DataObject]):
             # NaN is refused later, with its unit.
             start = first if -math.inf < first < 0 else 0.0
         if length is None:
-            length = self._length_ms(group)
+            length = noted.get("length")
         if length is not None:
             trains = trains.moved_into(start, length, self._slack_ms(trains))
-        if "n_units" not in recorded and (ids := self._unit_ids(group)):
-            known["neuron_attributes"] = [{"unit_id": unit_id} for unit_id in ids]
+        if "n_units" not in recorded and "neuron_attributes" in noted:
+            known["neuron_attributes"] = noted["neuron_attributes"]
         known |= self._read_raw(group)
         return build(SpikeData, train=trains, start_time=start, length=length, **known)
-
-    def _length_ms(self, group: h5py.Group) -> float | None:
-        """Return the length of a recording whose file does not record it, if known."""
-
-    def _unit_ids(self, group: h5py.Group) -> list[Any]:
-        """Return what a file of another program calls the units; [] for 0 to N - 1."""
-        return []
 
     def _read_raw(self, group: h5py.Group) -> dict[str, NDArray[Any]]:
         if self.raw_dataset is None or not h5.has_member(group, self.raw_dataset):
