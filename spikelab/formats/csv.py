@@ -296,11 +296,11 @@ def _units_text(sd: SpikeData, fs_Hz: float | None) -> str:
 
     A recording without units has one row, without a unit, for its window.
     """
-    own = {
-        key: [value if fits(value) else None for value in column.values]
-        for key, column in sd.unit_table.columns.items()
-        if has_column(key) and any(map(fits, column.values))
-    }
+    own = {}
+    for key, column in sd.unit_table.columns.items():
+        cells = [value if fits(value) else None for value in column.values]
+        if has_column(key) and cells.count(None) < len(cells):
+            own[key] = cells
     columns = unit_columns(sd, own, fs_Hz)
     rows = list(zip(*columns.values(), strict=True))
     if not sd.N:

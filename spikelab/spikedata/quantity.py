@@ -15,6 +15,9 @@ from spikelab import validate
 
 Unit = Literal["ms", "Hz", "kHz"]
 
+_BARE = (float, int, str, type(None), np.float64)
+"""The most frequent types, whose values have no unit."""
+
 _FACTORS: dict[tuple[str, Unit], float] = {}
 """Factors between units of quantities, each of which takes 0.1 ms to find."""
 
@@ -129,8 +132,7 @@ def in_unit(name: str, value: Any, unit: Unit) -> Any:
         if any(map(has_unit, set(map(type, value)))):
             return [in_unit(name, item, unit) for item in value]
         return value
-    library = None if type(value) in (float, int) else _library_of(value)
-    if library is None:
+    if type(value) in _BARE or (library := _library_of(value)) is None:
         return value
     try:
         converted = np.asarray(library[2](value, unit), dtype=np.float64)
