@@ -215,7 +215,7 @@ def to_spikeinterface(sd: SpikeData, fs_Hz: float | None = None) -> Any:
     given = sd.metadata.get("fs_Hz") if fs_Hz is None else fs_Hz
     if given is None:
         raise ValueError("fs_Hz must be given, because metadata has no 'fs_Hz'")
-    rate = time_units.rate_Hz("fs_Hz", given)
+    rate = time_units.rate_Hz("fs_Hz", time_units.fs_in_hz(given))
     trains, table, stop = sd.spike_trains, sd.unit_table, sd.start_time + sd.length
     time_units.fits_int64("spike times", trains.largest_ms(), rate)
     moved_ms, origin_ms = _origin(sd, rate)

@@ -26,7 +26,7 @@ def time_unit(name: str, value: Any) -> str:
 
 def rate_Hz(name: str, value: Any) -> float:
     """Return a sampling rate in Hz as a float; warn if it may have been given in kHz."""
-    rate = checks.positive(name, in_unit(name, value, "Hz"))
+    rate = checks.positive(name, value)
     if rate < 1000:
         warn(f"{name} is {value} Hz; is that a rate in kHz?")
     return rate

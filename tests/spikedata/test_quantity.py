@@ -189,6 +189,7 @@ def test_options_of_exports_may_have_a_unit(tmp_path):
         found = load(getattr(sd, method)(tmp_path / name, fs_Hz=rate))
         assert spikes(found) == spikes(sd)
     assert load(tmp_path / "a").metadata["fs_Hz"] == 30_000.0
+    assert spikes(load(tmp_path / "a", fs_Hz=rate * 2)) == [[0.5, 1.25]]
     size = 0.001 * pq.s
     for name in ("one.h5", "two.h5"):
         sd.to_hdf5(tmp_path / name, style="raster", raster_bin_size_ms=size)
