@@ -172,26 +172,25 @@ def read_table(path: Path, channels: Mapping[str, Container[int]]) -> Table:
     """
     validate.regular_file(path)
     try:
-        content = path.read_bytes()
-        header = content.split(b"\n", 1)[0]
-        if header.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" in header:
-            raise FormatError(f"{path} is UTF-16 or no text at all: save it as UTF-8")
         # Bytes that are not UTF-8 become characters that no file can hold.
-        text = content.decode("utf-8-sig", errors="surrogateescape")
+        text = path.read_bytes().decode("utf-8-sig", errors="surrogateescape")
+        header = text.split("\n", 1)[0]
+        if header[:2] in ("\udcff\udcfe", "\udcfe\udcff") or "\0" in header:
+            raise FormatError(f"{path} is UTF-16 or no text at all: save it as UTF-8")
         # A quotation mark without a second one is part of a note.
         rows = csv.reader(
             io.StringIO(text, newline=""),
-            delimiter=next((mark for mark in "\t,;" if mark.encode() in header), "\t"),
+            delimiter=next(filter(header.__contains__, "\t,;"), "\t"),
             quoting=csv.QUOTE_NONE if text.count('"') % 2 else csv.QUOTE_MINIMAL,
         )
-        names = [name.strip() for name in next(rows, [])]
+        names = list(map(str.strip, next(rows, [])))
         while names and not names[-1]:
             del names[-1]
-        lower = [name.lower() for name in names]
-        key = next((lower.index(k) for k in ("cluster_id", "id") if k in lower), None)
+        lower = list(map(str.lower, names))
+        key = next(filter(lower.__contains__, ("cluster_id", "id")), None)
         if key is None:
             raise FormatError(f"{path} has no column cluster_id or id, got {names}")
-        table, odd = _cells(rows, names, key, channels)
+        table, odd = _cells(rows, names, lower.index(key), channels)
     except (OSError, csv.Error) as error:
         raise FormatError(f"{path} is not a table of clusters: {error}") from error
     if odd:
@@ -212,7 +211,9 @@ def _cells(
         text, line = "".join(row), rows.line_num
         if not text.strip():
             continue
-        cluster = whole_number(row[key]) if key < len(row) else None
+        cell = row[key] if key < len(row) else ""
+        is_short = cell.isdecimal() and len(cell) < 20
+        cluster = int(cell) if is_short else whole_number(cell)
         if (
             cluster is None
             or abs(cluster) >= 2**63

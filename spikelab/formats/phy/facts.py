@@ -24,14 +24,11 @@ from spikelab.storage.remote import Existing, RemoteFolder
 
 FORMATS = ("kilosort", "phy")
 
-SI_UNIT_ID = "si_unit_id"
-"""The column by which SpikeInterface numbers the units."""
+SI_UNIT_ID = "si_unit_id"  # the column by which SpikeInterface numbers the units
 
-HASHED = 2**20
-"""Files of more bytes are known by their size only."""
+HASHED = 2**20  # files of more bytes are known by their size only
 
-_CACHES = (".phy", "whitening_mat_inv.npy")
-"""What Phy writes when it opens a folder."""
+_CACHES = (".phy", "whitening_mat_inv.npy")  # what Phy writes when it opens a folder
 
 
 @attrs.frozen(kw_only=True)
@@ -73,10 +70,6 @@ class Facts:
     def counts(self) -> dict[int, int]:
         """Number of spikes of each cluster when it was exported."""
         return dict(zip(self.cluster_ids, self.spike_counts, strict=True))
-
-    def column(self, name: str) -> TableColumn | None:
-        """Return the exported column of this name, None if there is none."""
-        return next((c for c in self.columns if c.name == name), None)
 
     def write(self, folder: Path, **more: Any) -> None:
         """Write the facts, and `more`, as the manifest that completes a folder."""
@@ -133,16 +126,14 @@ def _check(facts: Facts, files: Collection[str]) -> None:
 
 
 def fingerprints(folder: Path) -> dict[str, list[Any]]:
-    """Return the fingerprint of each file in a folder by its name."""
-    files = sorted([path for path in folder.iterdir() if path.is_file()])
-    return {path.name: fingerprint(path) for path in files if path.name != MANIFEST}
-
-
-def fingerprint(path: Path) -> list[Any]:
-    """Return the size of a file, and its SHA-256, None if it is large."""
-    size = path.stat().st_size
-    digest = hashlib.sha256(path.read_bytes()).hexdigest() if size <= HASHED else None
-    return [size, digest]
+    """Return the size of each file in a folder, and its SHA-256, None if it is large."""
+    found: dict[str, list[Any]] = {}
+    for path in sorted(folder.iterdir()):
+        if path.is_file() and path.name != MANIFEST:
+            content = path.read_bytes() if path.stat().st_size <= HASHED else None
+            digest = None if content is None else hashlib.sha256(content).hexdigest()
+            found[path.name] = [path.stat().st_size, digest]
+    return found
 
 
 def changes(existing: Existing, conflicting: Sequence[str]) -> list[str]:
@@ -160,14 +151,19 @@ def changes(existing: Existing, conflicting: Sequence[str]) -> list[str]:
         return []
     is_stack = "cluster_ids" not in manifest
     known = Facts() if is_stack else _parsed(manifest, folder / MANIFEST)
-    prints = manifest.get("fingerprints", {})
+    recorded, prints = manifest.get("fingerprints", {}), fingerprints(folder)
     added = {e.name for pattern in conflicting for e in folder.glob(pattern)}
     found = sorted(added - {*manifest["files"], *_CACHES})
     for name in manifest["files"]:
-        path = folder / name
-        if path.is_dir():
-            found += [f"{name}/{inner}" for inner in changes(path, conflicting)]
-        elif path.is_file() and _is_changed(path, prints.get(name), known):
+        now = prints.get(name)
+        # Of large files nothing else is known; of clusters how many spikes each has.
+        is_known = now and (now[1] or name != known.spike_clusters_file)
+        is_same = is_known and now == recorded.get(name)
+        if (folder / name).is_dir():
+            found += [
+                f"{name}/{inner}" for inner in changes(folder / name, conflicting)
+            ]
+        elif now and not is_same and _is_changed(folder / name, known):
             found.append(name)
     return found
 
@@ -191,18 +187,13 @@ def _remote_changes(remote: RemoteFolder, conflicting: Sequence[str]) -> list[st
         return changes(folder, conflicting)
 
 
-def _is_changed(path: Path, recorded: Any, exported: Facts) -> bool:
-    """Return whether a file holds something else than what was exported.
+def _is_changed(path: Path, exported: Facts) -> bool:
+    """Return whether a file tells something else than what was exported.
 
-    Of clusters it counts how many spikes each has. Of a table it counts what the cells
-    say, without those of silent clusters, which Phy drops.
+    Clusters tell how many spikes each has, tables the cells of those that have any.
     """
-    now = fingerprint(path)
-    is_clusters = path.name == exported.spike_clusters_file
-    if now == recorded and (now[1] or not is_clusters):
-        return False
     try:
-        if is_clusters:
+        if path.name == exported.spike_clusters_file:
             counts = {i: count for i, count in exported.counts.items() if count}
             return npy.counted(npy.read_whole(path)) != counts
         if not path.name.startswith("cluster_"):
@@ -211,11 +202,11 @@ def _is_changed(path: Path, recorded: Any, exported: Facts) -> bool:
     except FormatError:
         return True
     for name, found in table.items():
-        column = exported.column(name)
+        column = next((c for c in exported.columns if c.name == name), None)
         if column is None or not found.keys() <= exported.counts.keys():
             return True
-        for cluster, count, cell in zip(
-            exported.cluster_ids, exported.spike_counts, column.written(), strict=True
+        for (cluster, count), cell in zip(
+            exported.counts.items(), column.written(), strict=True
         ):
             cell_now = found.get(cluster, "" if count else cell)
             if not cluster_tables.are_same(cell_now, cell):

@@ -36,6 +36,7 @@ _RENAMED = (*PHY_COLUMNS, "group", SI_UNIT_ID)
 
 # Attributes that are lists where a unit has several electrodes.
 _LISTS = (*ELECTRODE_KEYS, "brain_area")
+_LIST = (list, tuple, np.ndarray)
 
 _NAME = re.compile(r"[A-Za-z][\w .()/%+-]{,99}")
 
@@ -99,8 +100,8 @@ def unit_columns(
         if made and key in PHY_COLUMNS:
             renamed.append(key)
         if made and key in _LISTS:
-            lists = [unit for unit, v in column.known.items() if _is_list(v)]
-            several += [f"{key} of unit {unit}" for unit in lists]
+            known = column.known.items()
+            several += [f"{key} of unit {u}" for u, v in known if isinstance(v, _LIST)]
         if not made and column.known:
             left_out.append(key)
     known_ids = table.columns["unit_id"].known if id_problem else {}
@@ -201,11 +202,6 @@ def check_small_ids(name: str, ids: Iterable[int], advice: str = "") -> None:
             )
 
 
-def _is_list(value: Any) -> bool:
-    is_array = isinstance(value, np.ndarray) and value.ndim > 0
-    return is_array or isinstance(value, list | tuple)
-
-
 def _cells(column: Column, names: Collection[str]) -> list[TableColumn]:
     """Return the table column of an attribute, none if it has no form in text.
 
@@ -215,7 +211,7 @@ def _cells(column: Column, names: Collection[str]) -> list[TableColumn]:
     if not isinstance(key, str) or not _NAME.fullmatch(key):
         return []
     if key in _LISTS:
-        values = [MISSING if _is_list(value) else value for value in values]
+        values = [MISSING if isinstance(v, _LIST) else v for v in values]
     cells = ["" if value is MISSING else as_text(value) for value in values]
     if None in cells or not any(cells):
         return []
@@ -281,7 +277,7 @@ def add_cells(
             is_text = column.kind in ("text", "label")
             for row, cell in zip(rows, cells, strict=True):
                 value = cell if is_text or not cell else guessed(cell)
-                if cell and not cluster_tables.is_missing(value):
+                if cell and value == value:  # NaN stands for none
                     row[column.attribute] = value
     for (attribute, container), axes in places.items():
         for row, *texts in zip(rows, *axes, strict=True):
@@ -343,7 +339,7 @@ def read_ids(table: Table, units: Units) -> list[Any]:
         if cell.strip().lower() != "nan"
     }
     if facts.format is not None:
-        written = facts.column(SI_UNIT_ID)
+        written = next((c for c in facts.columns if c.name == SI_UNIT_ID), None)
         ids = (
             map(cluster_tables.whole_number, written.cells)
             if written
