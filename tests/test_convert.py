@@ -129,6 +129,23 @@ def test_the_only_copy_is_not_replaced_if_part_of_it_would_be_lost(tmp_path):
         assert source.read_bytes() == before
 
 
+@pytest.mark.parametrize("method", ["to_csv", "to_parquet"])
+def test_tables_of_samples_know_the_rate(method, tmp_path):
+    """It need not be given again for KiloSort."""
+    sd = SpikeData([[1.0, 2.0], [3.0]], metadata={"fs_Hz": 20_000.0})
+    suffix = method.removeprefix("to_")
+    options = {"time_unit": "samples", "fs_Hz": 20_000, "verify": True, "strict": True}
+    units = tmp_path / f"u.{suffix}"
+    getattr(sd, method)(tmp_path / f"s.{suffix}", units_table=units, **options)
+    convert(
+        tmp_path / f"s.{suffix}",
+        tmp_path / "ks",
+        to="kilosort",
+        source_options={"units_table": units},
+    )
+    assert load(tmp_path / "ks").metadata["fs_Hz"] == 20_000
+
+
 def test_what_loses_nothing_may_replace_its_source(tmp_path):
     """Such as a new layout of the same spikes."""
     source = plain().to_hdf5(tmp_path / "a.h5")

@@ -329,14 +329,13 @@ def _spike_slices(
     rows = slices * n_units + units
     trains = SpikeTrains.from_pairs(rows, times, len(windows) * n_units)
     edges = [0, *trains.ends.tolist()]
-    options = TableOptions(fs_Hz=options.fs_Hz)
+    options = TableOptions(fs_Hz=options.fs_Hz or about.get("fs_Hz"))
     stack = []
     for i, window in enumerate(windows):
         first, last = edges[i * n_units], edges[(i + 1) * n_units]
         ends = trains.ends[i * n_units : (i + 1) * n_units] - first
         part = SpikeTrains(trains.flat[first:last], ends)
-        known = UnitsTable(**window, fs_Hz=about.get("fs_Hz"))
-        stack.append(recording(known, part, time, options))
+        stack.append(recording(UnitsTable(**window), part, time, options))
     windows = list(map(tuple, about["times"]))
     return build(SpikeSliceStack, spike_stack=stack, times_start_to_end=windows)
 

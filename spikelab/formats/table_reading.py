@@ -103,7 +103,7 @@ def read_files(
         found = read(path, units, options)
     if isinstance(found, SpikeData):
         source = os.fspath(filepath)
-        found.metadata = options.metadata_with({}, source_file=source)
+        found.metadata = options.metadata_with(found.metadata, source_file=source)
         return found
     kind = type(found).__name__
     refuse_options(kind, units_table=options.units_table)
@@ -218,6 +218,7 @@ def spikes_or_rates(
             f"time_samples, got {reprlib.repr(names)}"
         )
     place, dtype = names.index(time), dtype_of(time)
+    known = attrs.evolve(known, fs_Hz=options.fs_Hz or known.fs_Hz)
     if "unit" in names:
         if {"rate", "rate_hz"} & set(names):
             raise FormatError(

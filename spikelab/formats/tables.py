@@ -240,6 +240,7 @@ class TableWriter(FileWriter[DataObject]):
     def _carried(self, obj: DataObject) -> DataObject:
         if isinstance(obj, SpikeData):
             known, trains = self._known(obj), obj.spike_trains
+            known = attrs.evolve(known, fs_Hz=self.fs_Hz)
             ends = trains.ends[: known.n_units]
             return known.recording(SpikeTrains(trains.flat, ends))
         made = obj.arguments()

@@ -173,6 +173,7 @@ class UnitsTable:
             start_time=start,
             length=self.length_ms,
             neuron_attributes=self.neuron_attributes,
+            metadata={} if self.fs_Hz is None else {"fs_Hz": self.fs_Hz},
         )
 
 
