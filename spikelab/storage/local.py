@@ -223,10 +223,13 @@ def _locked(folder: Path) -> Iterator[None]:
             pass
         yield
     finally:
-        # Closing is not enough: a process forked meanwhile has it open too.
-        with contextlib.suppress(OSError):
+        try:
+            # Closing is not enough: a process forked meanwhile has it open too.
             fcntl.flock(descriptor, fcntl.LOCK_UN)
-        os.close(descriptor)
+        except OSError:
+            pass
+        finally:  # also at Ctrl-C
+            os.close(descriptor)
 
 
 def _replace_entries(
@@ -254,6 +257,7 @@ def _replace_entries(
     moves = [(path / name, backup / name) for name in sorted(old)]
     moves += [(staged / name, path / name) for name in sorted(new)]
     backup.mkdir()
+    is_whole = False
     try:
         if old_manifest is not None:
             shutil.copy2(manifest, backup)
@@ -263,19 +267,22 @@ def _replace_entries(
             os.replace(source, target)
         _flush(path)
         os.replace(staged / MANIFEST, manifest)
+        is_whole = True
+        _flush(path)
     except BaseException:
-        # If this fails too, the backup stays: the earlier export is in it.
-        for source, target in reversed(moves):
-            if os.path.lexists(target) and not os.path.lexists(source):
-                os.replace(target, source)
-        if old_manifest is None:
-            manifest.unlink(missing_ok=True)
-        elif (backup / MANIFEST).exists():
-            os.replace(backup / MANIFEST, manifest)
-        shutil.rmtree(backup, ignore_errors=True)
+        if not is_whole:
+            for source, target in reversed(moves):
+                if os.path.lexists(target) and not os.path.lexists(source):
+                    os.replace(target, source)
+            if old_manifest is None:
+                manifest.unlink(missing_ok=True)
+            elif (backup / MANIFEST).exists():
+                os.replace(backup / MANIFEST, manifest)
+        is_whole = True
         raise
-    _flush(path)
-    shutil.rmtree(backup, ignore_errors=True)
+    finally:
+        if is_whole:  # if it could not be put back, the earlier export is in the backup
+            shutil.rmtree(backup, ignore_errors=True)
 
 
 def _check_writable(path: Path) -> None:

@@ -320,6 +320,33 @@ class TestFolder:
         assert failing == 6
         assert texts(folder) == {"a.npy": "2", "b.npy": "2", "notes.txt": "mine"}
 
+    @pytest.mark.parametrize("step", ["replace", "fsync"])
+    def test_ctrl_c_at_each_step(self, step, tmp_path, monkeypatch):
+        """What is there is the old or the new export; no lock and no copy stays."""
+        real, states, outcomes = getattr(os, step), [], []
+        for version in ("old", "new"):
+            export(tmp_path / "ks", {"a.npy": version, f"{version}.npy": version})
+            states.append(snapshot(tmp_path))
+        while outcomes[-1:] != ["done"]:
+            export(tmp_path / "ks", {"a.npy": "old", "old.npy": "old"})
+            calls, failing = [], len(outcomes) + 1
+
+            def interrupted(*arguments, calls=calls, failing=failing):
+                calls.append(arguments)
+                if len(calls) == failing:
+                    raise KeyboardInterrupt
+                real(*arguments)
+
+            monkeypatch.setattr(os, step, interrupted)
+            try:
+                export(tmp_path / "ks", {"a.npy": "new", "new.npy": "new"})
+                outcomes.append("done")
+            except KeyboardInterrupt:
+                outcomes.append(("old", "new")[states.index(snapshot(tmp_path))])
+            monkeypatch.setattr(os, step, real)
+        assert outcomes.count("old") >= 5
+        assert snapshot(tmp_path) == states[1]
+
     def test_a_failed_undoing_keeps_the_backup(self, tmp_path, monkeypatch):
         """If the disk gives up altogether, nothing of the earlier export is removed."""
         export(tmp_path / "ks", {"a.npy": "old"})
