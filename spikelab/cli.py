@@ -15,10 +15,15 @@ from typing import Any, NoReturn
 from spikelab import __version__, demo
 from spikelab.batch.conversion import Conversion, Job, convert, format_of
 from spikelab.batch.executors import ProcessPool, dask_cluster
-from spikelab.batch.many import Batch, progress_bar
+from spikelab.batch.many import (
+    Batch,
+    in_folder,
+    progress_bar,
+    stem_of,
+    template_of,
+)
 from spikelab.batch.options import Option, json_object, options_of, suggestion
 from spikelab.batch.places import Places, is_pattern, resolved
-from spikelab.batch.plan import in_folder, stem_of, template_of
 from spikelab.errors import OptionError
 from spikelab.registry import FORMATS
 from spikelab.storage.urls import is_url

@@ -205,9 +205,12 @@ def test_home_is_home_in_options(tmp_path, monkeypatch):
     """A file of facts, and a table, may lie there."""
     monkeypatch.setenv("HOME", str(tmp_path))
     facts = {"session_start_time": "2024-05-17T12:03:00Z", "session_description": "d"}
-    (tmp_path / "session.json").write_text(json.dumps(facts))
+    (tmp_path / "session.json").write_text(json.dumps(facts), encoding="utf-8-sig")
     option = options_of(FORMATS["nwb"])["session"]
     assert option.parsed("~/session.json") == NWBSession(**facts)
+    (tmp_path / "session.json").write_bytes(b"\x80 is no text")
+    with pytest.raises(ValueError, match="not JSON"):
+        option.parsed("~/session.json")
     (tmp_path / "table.csv").write_text("source\na.pkl\n")
     assert len(read_table("~/table.csv")) == 1
 

@@ -126,6 +126,11 @@ def test_the_suffix_of_a_format_is_no_part_of_the_stem(tmp_path):
         ("out/{stem}.h5", {"on_error": "ignore"}, "on_error must be"),
         ("in/rat1.pkl", {}, "target must differ"),
         ("out/{stem}.csv", {"units_table": "out/u.csv"}, "target must differ"),
+        (
+            "out/{stem}.csv",
+            {"units_table": "./out/{stem}.csv"},
+            "units_table must be another file than the target",
+        ),
     ],
 )
 def test_what_is_wrong_is_found_before_the_first_byte(

@@ -35,9 +35,6 @@ UNITS_TABLE = "units_table"
 _WITHOUT_EFFECT = (*PRIVATE, "progress", "overwrite")
 """How options begin that do not change what is in a file."""
 
-_MOST_LOSSES = 100
-"""A row holds no more losses than this, of 1,000 letters, so that it stays small."""
-
 
 @attrs.frozen
 class Conversion:
@@ -234,7 +231,7 @@ def convert_job(job: Job, folder: str = "") -> Outcome:
         job.target,
         "failed" if failure else "written",
         seconds=round(time.perf_counter() - began, 6),
-        losses=[text[:1000] for text in dict.fromkeys(texts)][:_MOST_LOSSES],
+        losses=list(dict.fromkeys(texts)),
         error=described(failure) if failure else None,
         **numbers,
     )

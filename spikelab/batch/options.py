@@ -78,8 +78,7 @@ class Option:
         if self.kind is dict:
             return json_object(text)
         if self.kind in (NWBSession, NWBSubject):
-            content = Path(text).expanduser().read_text(encoding="utf-8")
-            return self.kind(**json_object(content))
+            return self.kind(**json_object(Path(text).expanduser().read_bytes()))
         return self.kind(text)
 
 
@@ -149,7 +148,7 @@ def suggestion(name: str, known: Iterable[str]) -> str:
     return f", did you mean {lower[found[0]]}?" if found else ""
 
 
-def json_object(text: str) -> dict[str, Any]:
+def json_object(text: str | bytes) -> dict[str, Any]:
     """Return the dictionary that a JSON text means; raise ValueError if it is none."""
     try:
         value = json.loads(text)
