@@ -11,8 +11,7 @@ from spikelab.errors import MissingExtraError
 from spikelab.spikedata import binning
 from spikelab.spikedata.data_object import UnitObject
 from spikelab.spikedata.quantity import finite_ms, in_ms
-from spikelab.spikedata.ratedata import RateData
-from spikelab.spikedata.rates import isi_rates
+from spikelab.spikedata.ratedata import RateData, isi_rates
 from spikelab.spikedata.spike_trains import SpikeTrains
 from spikelab.spikedata.unit_table import is_nan
 from spikelab.spikedata.windows import finite_times

@@ -19,8 +19,7 @@ from spikelab.spikedata.data_object import (
 )
 from spikelab.spikedata.foreign import instead_of
 from spikelab.spikedata.quantity import finite_ms, in_ms
-from spikelab.spikedata.ratedata import RateData
-from spikelab.spikedata.rates import isi_rates, smoothing_reach
+from spikelab.spikedata.ratedata import RateData, isi_rates, smoothing_reach
 from spikelab.spikedata.spikedata import SpikeData
 from spikelab.spikedata.windows import Window, Windows
 
@@ -111,11 +110,12 @@ class RateSliceStack(SliceStack):
         if event_matrix is not None:
             self._arrange(event_matrix, windows.chosen_windows(*given))
         elif isinstance(data_obj, RateData):
-            found = windows.required_windows(*given)
+            found = windows.windows_inside(*windows.extent_of(data_obj.times), *given)
             self.step_size = windows.step_of(data_obj.times)
             self.event_stack, self.times = _from_rates(data_obj, found), found.times
         elif isinstance(data_obj, SpikeData):
-            found = windows.required_windows(*given)
+            stop = data_obj.start_time + data_obj.length
+            found = windows.windows_inside(data_obj.start_time, stop, *given)
             self.event_stack = _from_spikes(data_obj, found, self.step_size, sigma_ms)
             self.times = found.times
         else:
@@ -222,7 +222,6 @@ def _from_rates(rates: RateData, found: Windows) -> NDArray[np.float64]:
             f"times of data_obj are not evenly spaced: the slices get their mean "
             f"distance, {step_ms} ms",
         )
-    found.check_inside(*windows.extent_of(rates.times))
     # A time on the edge of a window may lie beside it by a rounding.
     edges = np.array(found.times, dtype=np.float64) - 1e-6 * step_ms
     columns = np.searchsorted(rates.times, edges)
@@ -240,7 +239,6 @@ def _from_spikes(
 ) -> NDArray[np.float64]:
     """Compute the rates in each window, smoothed as part of the whole recording."""
     stop = recording.start_time + recording.length
-    found.check_inside(recording.start_time, stop)
     first, last = found.times[0]
     count = binning.n_bins(last - first, step_ms, first)
     reach = smoothing_reach(sigma_ms, step_ms)

@@ -176,9 +176,15 @@ class SpikeTrains(Sequence[NDArray[np.float64]]):
 
     def sort(self) -> None:
         """Sort the spike times of each unit in place."""
-        for times in self:
-            if not np.all(times[:-1] <= times[1:]):
-                times.sort()
+        unsorted: set[int] = set()
+        for start in range(0, self.n_spikes, CACHED):
+            block = self.flat[start : start + CACHED + 1]
+            falls = np.flatnonzero(~(block[:-1] <= block[1:])) + start
+            units = np.searchsorted(self.ends, falls, side="right")
+            # From the last spike of a unit to the first of the next a time may fall.
+            unsorted.update(units[falls + 1 < self.ends[units]].tolist())
+        for unit in unsorted:
+            self[unit].sort()
 
     def extremes(self) -> tuple[float, float]:
         """Return the smallest and the largest spike time, (0.0, 0.0) without spikes.
@@ -196,21 +202,22 @@ class SpikeTrains(Sequence[NDArray[np.float64]]):
     def check_window(self, start_ms: float, length_ms: float) -> None:
         """Raise ValueError, with unit and value, for a time outside of the window.
 
+        Takes sorted trains, of which only the first and the last spikes are compared.
         The sum of start and length is rounded, so that the last spike of a window that
         ends with it can come out beyond the sum: that much is admitted.
         """
         stop = start_ms + length_ms
         last = stop + np.spacing(max(abs(start_ms), abs(length_ms)))
-        smallest, largest = self.extremes()
-        if start_ms <= smallest and largest <= last:
-            return
-        for unit, times in enumerate(self):
+        units = np.flatnonzero(self.counts)
+        smallest = self.flat[(self.ends - self.counts)[units]]
+        largest = self.flat[self.ends[units] - 1]  # a NaN is sorted to the end
+        for unit in units[~((smallest >= start_ms) & (largest <= last))]:
+            times = self[unit]
             outside = times[~((times >= start_ms) & (times <= last))]
-            if outside.size:
-                raise ValueError(
-                    f"unit {unit}: spike times must be finite and lie in the recording "
-                    f"window [{start_ms}, {stop}] ms, got {outside[0]}"
-                )
+            raise ValueError(
+                f"unit {unit}: spike times must be finite and lie in the recording "
+                f"window [{start_ms}, {stop}] ms, got {outside[0]}"
+            )
 
     def moved_into(
         self, start_ms: float, length_ms: float, slack_ms: float

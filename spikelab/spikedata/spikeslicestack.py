@@ -107,7 +107,8 @@ class SpikeSliceStack(SliceStack):
             if drop_slice_attributes:
                 self.spike_stack = list(map(_without_attributes, self.spike_stack))
         elif isinstance(data_obj, SpikeData):
-            found = windows.required_windows(*given)
+            stop = data_obj.start_time + data_obj.length
+            found = windows.windows_inside(data_obj.start_time, stop, *given)
             self.times, rows = found.times, data_obj.neuron_attributes
             whole = _without_attributes(data_obj) if drop_slice_attributes else data_obj
             self.spike_stack = _cut(whole, found)
@@ -176,13 +177,12 @@ class SpikeSliceStack(SliceStack):
         if not float(length).is_integer():
             raise ValueError(f"slices must be whole ms long, got {length}")
         part = windows.index_range(start_idx, end_idx, int(length))
-        slices = []
-        for sd in self:
-            edges = (sd.start_time + part.start, sd.start_time + part.stop)
-            first, last = cutting.window_times(sd, *edges)
-            slices.append(SpikeData(**cutting.cut(sd, first, last, zero=first)))
+        starts = [sd.start_time for sd in self]
         return self._replaced(
-            spike_stack=slices,
+            spike_stack=[
+                sd.subtime(start + part.start, start + part.stop)
+                for sd, start in zip(self, starts, strict=True)
+            ],
             times_start_to_end=[(s + part.start, s + part.stop) for s, _ in self.times],
         )
 
@@ -237,8 +237,7 @@ class SpikeSliceStack(SliceStack):
 
 
 def _cut(recording: SpikeData, found: Windows) -> list[SpikeData]:
-    opening, closing = recording.start_time, recording.start_time + recording.length
-    found.check_inside(opening, closing)
+    closing = recording.start_time + recording.length
     window = (found.start_ms, found.length_ms)
     # A spike at the very end of the recording is in no slice.
     edges = [(start, min(end, closing)) for start, end in found.times]

@@ -29,16 +29,6 @@ class Windows:
     order: list[int]
     """For each window, its position among those that were given."""
 
-    def check_inside(self, first: float, last: float) -> None:
-        """Raise ValueError for a window that leaves the recording."""
-        slack = _rounding(first, last)
-        for i, (start, end) in enumerate(self.times):
-            if start < first - slack or end > last + slack:
-                raise ValueError(
-                    f"window {i} must lie in the recording [{first}, {last}] ms, "
-                    f"got ({start}, {end})"
-                )
-
 
 def chosen_windows(
     times_start_to_end: Any,
@@ -90,14 +80,25 @@ def chosen_windows(
     )
 
 
-def required_windows(*given: Any) -> Windows:
-    """Return the windows that a recording is cut into, or raise ValueError."""
+def windows_inside(first: float, last: float, *given: Any) -> Windows:
+    """Return the windows that a recording is cut into, from `first` to `last`, in ms.
+
+    `given` are the arguments of :func:`chosen_windows`. Raises ValueError without any,
+    or for one that leaves the recording by more than a rounding.
+    """
     found = chosen_windows(*given)
     if found is None:
         raise ValueError(
             "times_start_to_end, or time_peaks and time_bounds, must be given "
             "with data_obj, got None"
         )
+    slack = _rounding(first, last)
+    for i, (start, end) in enumerate(found.times):
+        if start < first - slack or end > last + slack:
+            raise ValueError(
+                f"window {i} must lie in the recording [{first}, {last}] ms, "
+                f"got ({start}, {end})"
+            )
     return found
 
 

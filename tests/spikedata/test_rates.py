@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spikelab.spikedata.rates import isi_rates
+from spikelab.spikedata.ratedata import isi_rates
 
 
 def slow_rate(spikes, time):

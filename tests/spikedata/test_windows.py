@@ -52,7 +52,7 @@ def test_no_windows():
     """Where windows are needed their absence is an error."""
     assert windows.chosen_windows(None, None, None) is None
     with pytest.raises(ValueError, match="must be given with data_obj, got None"):
-        windows.required_windows(None, None, None)
+        windows.windows_inside(0.0, 9.0, None, None, None)
 
 
 @pytest.mark.parametrize(
@@ -101,10 +101,10 @@ def test_peaks_that_are_refused(peaks, bounds, error, message):
 
 def test_windows_leave_the_recording():
     """By more than a rounding."""
-    found = windows.chosen_windows([(0, 5), (6, 11)], None, None)
-    found.check_inside(0.0, 11.0 - 1e-15)
+    given = ([(0, 5), (6, 11)], None, None)
+    windows.windows_inside(0.0, 11.0 - 1e-15, *given)
     with pytest.raises(ValueError, match=r"window 1 must lie .*\[0.0, 10.0\] ms, got"):
-        found.check_inside(0.0, 10.0)
+        windows.windows_inside(0.0, 10.0, *given)
 
 
 @given(
@@ -127,9 +127,8 @@ def test_frames_against_whole_numbers(start, total, length, overlap, parts):
     assert len(found) == len(starts)
     expected = [(first / parts, (first + length) / parts) for first in starts]
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-9)
-    windows.chosen_windows(found, None, None).check_inside(
-        start / parts, start / parts + total / parts
-    )
+    first, last = start / parts, start / parts + total / parts
+    windows.windows_inside(first, last, found, None, None)
 
 
 @pytest.mark.parametrize(
