@@ -1,6 +1,5 @@
 """Columns of a table of units: from attributes into the file, and back."""
 
-import re
 from collections.abc import Iterable, Sequence
 from itertools import chain, pairwise
 from typing import Any
@@ -109,12 +108,6 @@ def looks_missing(value: Any) -> bool:
         return is_nan(value) or (isinstance(value, str) and value == "")
     array = np.asarray(value)
     return not array.size or (array.dtype.kind == "f" and bool(np.isnan(array).all()))
-
-
-def is_part_of_column(table: h5py.Group, name: str) -> bool:
-    """Return whether a member is the index, or the elements, of a column."""
-    column = re.fullmatch("(.+)_(?:index|elements)", name)
-    return column is not None and column[1] in table
 
 
 def read_column(
@@ -234,13 +227,21 @@ def stored_column(name: str, key: Any, given: Sequence[Any]) -> StoredColumn:
     if not present:
         raise UnstorableError("no unit has a value")
     gaps = ~np.isin(np.arange(len(values)), [*known])
-    arrays = [_array(value) for value in present]
-    # One value beside rows of several, as the electrodes of units can be.
-    scalars = {array.ndim for array in arrays} == {0, 1}
-    types = {type(v) for v, a in zip(present, arrays, strict=True) if a.ndim}
-    if scalars:
-        arrays = [np.atleast_1d(array) for array in arrays]
-    data, ends, value_dtype = _joined(arrays, gaps)
+    several = [v for v in present if isinstance(v, list | tuple | np.ndarray)]
+    ends, scalars = None, False
+    if several:
+        arrays = [_array(value) for value in present]
+        # One value beside rows of several, as the electrodes of units can be.
+        scalars = {array.ndim for array in arrays} == {0, 1}
+        if scalars:
+            arrays = [np.atleast_1d(array) for array in arrays]
+        data, ends, value_dtype = _joined(arrays, gaps)
+    else:
+        whole = np.empty(len(present), dtype=object)
+        whole[:] = present
+        dtype, largest = _type_of([whole])
+        data, value_dtype = _with_gaps(_converted(whole, dtype), largest, gaps)
+    types = {type(value) for value in several}
     return StoredColumn(
         name=name,
         key=key,
@@ -284,11 +285,8 @@ def _array(value: Any) -> NDArray[Any]:
     return scalar
 
 
-def _type_of(arrays: Sequence[NDArray[Any]]) -> tuple[str, np.dtype[Any], int]:
-    """Return what values are, a dtype that holds all, and their largest integer.
-
-    What they are is a key of `_KINDS`, "" if there are none.
-    """
+def _type_of(arrays: Sequence[NDArray[Any]]) -> tuple[np.dtype[Any], int]:
+    """Return a dtype that holds all values, and their largest integer."""
     if any(map(np.ma.is_masked, arrays)):
         raise UnstorableError("it holds masked values")
     plain = [a.ravel().tolist() for a in arrays if a.dtype.kind in "OU"]
@@ -298,11 +296,10 @@ def _type_of(arrays: Sequence[NDArray[Any]]) -> tuple[str, np.dtype[Any], int]:
     kinds = set(map(_kind_of, types))
     if len(kinds) > 1:
         raise UnstorableError(f"it mixes {' and '.join(sorted(kinds))}")
-    kind = kinds.pop() if kinds else ""
-    if kind in ("", "text"):
+    if kinds <= {"text"}:
         if reason := h5.why_no_text("".join(leaves)):
             raise UnstorableError(f"it holds {reason}")
-        return kind, np.dtype(object), 0
+        return np.dtype(object), 0
     is_float = {found: issubclass(found, float | np.floating) for found in types}
     integers = [0, *(int(leaf) for leaf in leaves if not is_float[type(leaf)])]
     for array in others:
@@ -314,17 +311,15 @@ def _type_of(arrays: Sequence[NDArray[Any]]) -> tuple[str, np.dtype[Any], int]:
         if dtype.itemsize > 8:
             raise UnstorableError(f"it holds values of type {dtype}")
         _check_floats_hold(largest)
-        return kind, dtype, largest
+        return dtype, largest
     if largest >= 2**64:
         raise UnstorableError("its integers are objects of more than 64 bits")
     # Integers of several types can promote to floats, which would round them.
     for wide in (dtype, np.dtype(np.int64), np.dtype(np.uint64)):
-        if wide.kind == "b":
-            return kind, wide, largest
-        if wide.kind in "iu":
-            limits = np.iinfo(wide)
-            if limits.min <= low and high <= limits.max:
-                return kind, wide, largest
+        limits = np.iinfo(wide) if wide.kind in "iu" else None
+        fits = limits and limits.min <= low and high <= limits.max
+        if fits or wide.kind == "b":
+            return wide, largest
     raise UnstorableError("its integers do not fit in 64 bits together")
 
 
@@ -351,7 +346,7 @@ def _joined(
     Beside them, the ends if they are ragged, and the dtype to restore.
     """
     filled = [array for array in arrays if array.size]
-    kind, dtype, largest = _type_of(filled)
+    dtype, largest = _type_of(filled)
     full = {array.shape for array in filled}
     empty = {array.shape for array in arrays} - full
     ndims = set(map(len, full))
@@ -361,31 +356,45 @@ def _joined(
         )
     if max(map(len, empty), default=1) > 1:
         raise UnstorableError("it holds arrays of several dimensions without values")
-    if kind == "text":
-        # str() of an Enum is its name.
-        as_text = np.frompyfunc(str.__str__, 1, 1)
-        rows = [np.asarray(as_text(array), dtype=object) for array in filled]
-    elif filled:
-        rows = [array.astype(dtype) for array in filled]
+    if filled:
+        rows = [_converted(array, dtype) for array in filled]
     else:
         dtypes = {array.dtype for array in arrays if array.dtype.kind in "biuf"}
         dtype = np.result_type(*dtypes) if dtypes else np.dtype(np.float64)
         rows = [np.empty(arrays[0].shape, dtype)]
     is_even = len(full) == 1 and not empty
-    if not is_even or (gaps.any() and dtype.kind not in "iuf" and ndims != {0}):
-        if len({shape[1:] for shape in full}) > 1:
-            raise UnstorableError("its arrays differ in more than their length")
-        lengths = np.zeros(len(gaps), dtype=np.int64)
-        lengths[~gaps] = [len(array) for array in arrays]
-        return np.concatenate(rows), np.cumsum(lengths), ""
-    values = np.stack(rows)
+    if is_even and (not gaps.any() or dtype.kind in "iuf"):
+        data, restored = _with_gaps(np.stack(rows), largest, gaps)
+        return data, None, restored
+    if len({shape[1:] for shape in full}) > 1:
+        raise UnstorableError("its arrays differ in more than their length")
+    lengths = np.zeros(len(gaps), dtype=np.int64)
+    lengths[~gaps] = [len(array) for array in arrays]
+    return np.concatenate(rows), np.cumsum(lengths), ""
+
+
+def _converted(array: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Return values as a dtype; objects are text."""
+    if dtype.kind != "O":
+        return array.astype(dtype)
+    # str() of an Enum is its name.
+    return np.asarray(np.frompyfunc(str.__str__, 1, 1)(array), dtype=object)
+
+
+def _with_gaps(
+    values: NDArray[Any], largest: int, gaps: NDArray[np.bool_]
+) -> tuple[NDArray[Any], str]:
+    """Return one row per unit, NaN or "" in the gaps, and the dtype to restore.
+
+    `largest` is the largest of the integers among the values.
+    """
     if not gaps.any():
-        return values, None, ""
-    restored = ""
+        return values, ""
+    dtype, restored = values.dtype, ""
     if dtype.kind in "biu":
         _check_floats_hold(largest)
         dtype, restored = np.dtype(np.float64), dtype.name
     fill = "" if dtype.kind == "O" else np.nan
     data = np.full((len(gaps), *values.shape[1:]), fill, dtype=dtype)
     data[~gaps] = values
-    return data, None, restored
+    return data, restored

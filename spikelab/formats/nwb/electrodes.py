@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from spikelab.errors import FormatError, warn
 from spikelab.formats import h5
 from spikelab.formats.nwb import schema
-from spikelab.formats.nwb.columns import is_part_of_column, read_column
+from spikelab.formats.nwb.columns import read_column
 from spikelab.formats.nwb.schema import UNKNOWN
 from spikelab.spikedata.unit_table import UnitTable
 
@@ -221,7 +221,9 @@ def _rows(table: h5py.Group) -> tuple[list[dict[str, Any]], list[str]]:
             row["brain_area"] = area
     read = {"id", "group", "group_name", *axes, *({"location", NAME} & columns.keys())}
     names = schema.names_in(table)
-    return rows, [n for n in names if n not in read and not is_part_of_column(table, n)]
+    return rows, [
+        n for n in names if n not in read and not schema.is_part_of_column(table, n)
+    ]
 
 
 def _of_unit(electrodes: list[dict[str, Any]]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from spikelab.formats.base import StrPath
 from spikelab.formats.functions import show_options, spikedata_loader
 from spikelab.formats.hdf5.writer import read_indices
 from spikelab.formats.nwb import schema
-from spikelab.formats.nwb.columns import is_part_of_column, read_column
+from spikelab.formats.nwb.columns import read_column
 from spikelab.formats.nwb.derived import DERIVED
 from spikelab.formats.nwb.electrodes import read_electrodes
 from spikelab.formats.nwb.header import read_header
@@ -335,7 +335,7 @@ def _attributes(
     found = {
         name: read_column(table, name, len(units), own=own)
         for name in _listed(table)
-        if name not in skipped and not is_part_of_column(table, name)
+        if name not in skipped and not schema.is_part_of_column(table, name)
     }
     left_out = [name for name, column in found.items() if column is None]
     if not own:  # in our own files the columns say all that the electrodes do

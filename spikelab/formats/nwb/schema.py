@@ -1,5 +1,6 @@
 """Objects of the NWB schema in HDF5: typed groups, tables, columns and trials."""
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -31,28 +32,20 @@ STRUCTURE = frozenset(
 _OTHERS = """
     electrode_group electrode_group_index waveform_mean waveform_mean_index waveform_sd
     waveform_sd_index waveforms waveforms_index waveforms_index_index
-    add_child add_column add_meanings_table add_row add_unit all_children
-    all_objects children colnames columns container_source copy create_region
-    css_style data_type description fields from_dataframe generate_html_repr
-    generate_new_id get get_ancestor get_ancestors get_duration get_fields_conf
-    get_foreign_columns get_linked_tables get_meanings_for_column get_meanings_table
-    get_read_io get_starting_time get_unit_obs_intervals get_unit_spike_times
-    has_foreign_columns js_script meanings_tables modified name namespace
-    neurodata_type object_id parent read_io reset_parent resolution set_data_io
-    set_modified to_dataframe type_hierarchy waveform_rate
+    children colnames columns copy data_type description fields get modified name
+    namespace neurodata_type object_id parent resolution to_dataframe waveform_rate
     waveform_time_before_peak_in_ms waveform_unit waveforms_desc
-    clear count data drop_info fromkeys get_info getby_category getby_intervals
-    getby_threshold groupby groupby_apply index items keys merge merge_group metadata
-    metadata_columns metadata_index nap_class pop popitem rate rates restrict
-    restrict_info save set_info setdefault subsample time_diff time_support to_tsd
-    trial_count update value_from values
+    clear count data groupby index items keys merge metadata pop popitem rate rates
+    restrict save setdefault subsample time_diff time_support to_tsd trial_count update
+    value_from values
 """
 
 RESERVED = STRUCTURE | {*_OTHERS.split()}
 """Names that no column of attributes has.
 
 To the first, NWB gives a type and a unit of its own. Columns of the others make pynwb or
-pynapple warn or fail: they would hide attributes of the object that those return.
+pynapple warn or fail: they would hide attributes of the object that those return. Names
+of their methods that nobody gives to an attribute (``get_unit_spike_times``) are left out.
 """
 
 WAVEFORMS = ("waveform_mean", "waveform_sd")
@@ -94,6 +87,12 @@ def names_in(group: h5py.Group) -> list[str]:
 def has_link(group: h5py.Group, name: str) -> bool:
     """Return whether a group has a member of this name, dangling links included."""
     return bool(group.id.links.exists(name.encode()))
+
+
+def is_part_of_column(table: h5py.Group, name: str) -> bool:
+    """Return whether a member is the index, or the elements, of a column."""
+    column = re.fullmatch("(.+)_(?:index|elements)", name)
+    return column is not None and column[1] in table
 
 
 def typed(obj: Any, neurodata_type: str, **attributes: Any) -> Any:
