@@ -1,5 +1,6 @@
 """Parquet: typed, compressed tables for pandas, polars, DuckDB, Spark and R."""
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Unpack
@@ -228,26 +229,23 @@ def _units_of(sd: SpikeData, fs_Hz: float | None) -> tuple[Any, list[str]]:
 def _attribute(column: Column) -> Any:
     """Return an attribute of all units as an Arrow array, None if it has no type."""
     pa, _ = pyarrow_modules("to_parquet")
+    kinds = {"bool": pa.bool_(), "int": pa.int64(), "float": pa.float64()}
+    kind = {**kinds, "str": pa.string()}.get(column.kind)
     known = list(column.known.values())
-    types = {"bool": pa.bool_(), "int": pa.int64(), "float": pa.float64()}
-    kind = {**types, "str": pa.string()}.get(column.kind)
-    if column.kind == "array" and all(isinstance(value, list) for value in known):
-        pass  # Arrow finds the type
-    elif column.kind == "array":
-        dtypes = {getattr(value, "dtype", np.dtype(object)) for value in known}
-        dtype = dtypes.pop()
-        if dtypes or dtype.kind not in "biuf":
+    are_lists = all(isinstance(value, list) for value in known)  # Arrow finds the type
+    if column.kind == "array" and not are_lists:
+        dtype, *others = {getattr(value, "dtype", np.dtype(object)) for value in known}
+        if others or dtype.kind not in "biuf":
             return None
         kind = pa.from_numpy_dtype(dtype)
         for _ in range(max(map(np.ndim, known))):
             kind = pa.list_(kind)
-    elif kind is None:
+    elif column.kind != "array" and kind is None:
         return None
     values = [column.known.get(unit) for unit in range(len(column.values))]
+    lists = [v.tolist() if isinstance(v, np.ndarray) else v for v in values]
     try:
-        return pa.array(
-            [v.tolist() if isinstance(v, np.ndarray) else v for v in values], kind
-        )
+        return pa.array(lists, kind)
     except (ValueError, TypeError, OverflowError, NotImplementedError):
         return None
 
@@ -349,14 +347,11 @@ def _of_array(table: Any, kind: str, about: Mapping[str, Any]) -> DataObject:
         values = np.array(columns, dtype=about["dtype"]).T
     else:
         values = table.columns[-1].to_numpy()
-    try:
-        in_rows = values.reshape([shape[axis] for axis in axes])
-    except (IndexError, TypeError, ValueError):
-        in_rows = values
-    array = in_rows.transpose(np.argsort(axes)) if in_rows.ndim == len(axes) else values
-    if array.shape != shape:
+    is_shape = len(shape) == len(axes) and all(type(n) is int and n >= 0 for n in shape)
+    if not is_shape or values.size != math.prod(shape):
         raise FormatError(f"its values do not have the shape {shape!r:.80}")
-    if array.ndim == 3:
+    in_rows = values.reshape([shape[axis] for axis in axes])
+    if in_rows.ndim == 3:
         slices = table.columns[0].to_numpy().reshape(in_rows.shape)
         if np.any(slices != np.arange(len(slices))[:, None, None]):
             raise FormatError(
@@ -364,7 +359,7 @@ def _of_array(table: Any, kind: str, about: Mapping[str, Any]) -> DataObject:
             )
     times = about.get("times")
     made = {
-        name: np.ascontiguousarray(array),
+        name: np.ascontiguousarray(in_rows.transpose(np.argsort(axes))),
         "labels": about.get("labels"),
         "step_size": about.get("step_size"),
         "times": times if times is None else list(map(tuple, times)),

@@ -71,18 +71,13 @@ class TableWriter(FileWriter[DataObject]):
     """
 
     is_exact: ClassVar[bool] = True
-    title: ClassVar[str]
-    """What errors call the format."""
-    rows: ClassVar[int]
-    """Number of rows in a block, of spikes and of stacks."""
-    values: ClassVar[int]
-    """Number of values in a block of a table with a column for each unit."""
-    missing: ClassVar[str]
-    """What a cell without a value is."""
-    cells: ClassVar[str]
-    """What cells can hold, in words."""
+    title: ClassVar[str]  # what errors call the format
+    rows: ClassVar[int]  # number of rows in a block, of spikes and of stacks
+    values: ClassVar[int]  # number of values in a block of a column per unit
+    missing: ClassVar[str]  # what a cell without a value is
+    cells: ClassVar[str]  # what cells can hold, in words
+    # Arguments of classes without spikes that have no place.
     left_out: ClassVar[tuple[str, ...]] = ("neuron_attributes", "metadata")
-    """Arguments of classes without spikes that have no place."""
 
     time_unit: TimeUnit = attrs.field(default="ms", validator=time_units.is_time_unit)
     fs_Hz: float | None = attrs.field(
