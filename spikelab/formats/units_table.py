@@ -31,7 +31,7 @@ INDEX = re.compile(r"(?:unnamed: \d+|__index_level_\d+__)?", re.IGNORECASE)
 """Names of the column that pandas and R make of their index, and of an empty column."""
 
 _MOST_UNITS = 1_000_000
-"""Unit numbers that a file may name without a table of units that vouches for them."""
+"""Larger numbers in the column of units are times, ids, or other values."""
 
 _APART = "spikes and table of units do not belong together"
 
@@ -128,20 +128,18 @@ class UnitsTable:
         self, units: NDArray[np.int64], times: NDArray[Any]
     ) -> SpikeTrains:
         """Return the spike trains of parallel arrays of units and times, in any order."""
-        lowest, largest = (0, -1)
-        if units.size:
-            lowest, largest = int(units.min()), int(units.max())
-        most = _MOST_UNITS if self.n_units is None else self.n_units
-        if lowest < 0 or (largest >= most and self.n_spikes is None):
+        lowest, largest = (units.min(), units.max()) if units.size else (0, -1)
+        if lowest < 0 or largest >= _MOST_UNITS:
             raise FormatError(
-                f"column 'unit' must lie in 0..{most - 1}, got {lowest} to {largest}"
+                f"column 'unit' must lie in 0..{_MOST_UNITS - 1}, "
+                f"got {lowest} to {largest}"
             )
-        if largest >= most:
+        if self.n_units is not None and largest >= self.n_units:
             raise FormatError(
                 f"{_APART}: there are spikes of unit {largest} in the one, and "
-                f"{most} units in the other"
+                f"{self.n_units} units in the other"
             )
-        n_units = largest + 1 if self.n_units is None else self.n_units
+        n_units = int(largest) + 1 if self.n_units is None else self.n_units
         trains = SpikeTrains.from_pairs(units, times, n_units)
         if self.n_units is None and lowest == 1 and trains.counts[1:].all():
             warn("column 'unit' counts from 1, as R does: unit 0 is there, and silent")
