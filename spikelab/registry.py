@@ -79,6 +79,13 @@ FORMATS = {
 SPIKEINTERFACE = Format("spikeinterface", module_name="spikelab.bridges.spikeinterface")
 """Folders that SpikeInterface saved, which are read by it and not written."""
 
+_FOREIGN = {
+    b"MATLAB 5": "a MATLAB file of an old version; save(name, '-v7.3') makes one that is "
+    "HDF5, which is read",
+    b"PK\x03\x04": "a ZIP archive, such as .xlsx and .npz, which are not read",
+}
+"""How files of other programs begin, and what they are."""
+
 _OF_ZARR = ("zarr.json", ".zgroup", ".zarray", ".zattrs", ".zmetadata")
 """Files in the folder of a Zarr store."""
 
@@ -104,7 +111,7 @@ def recognised(path: Path | io.RawIOBase) -> Format:
             head = file.read(8)
     if SPIKEINTERFACE.module.recognises(path, head):
         return SPIKEINTERFACE
-    refuse_zarr(path)
+    refuse_foreign(path)
     for entry in FORMATS.values():
         if entry.module.recognises(path, head):
             return entry
@@ -118,8 +125,16 @@ def recognised(path: Path | io.RawIOBase) -> Format:
     )
 
 
-def refuse_zarr(path: Path) -> None:
-    """Raise FormatError for a Zarr store, and say what converts it."""
+def refuse_foreign(path: Path) -> None:
+    """Raise FormatError for a file or folder that is known not to be read; say what helps."""
+    if path.is_file():
+        with path.open("rb") as file:
+            head = file.read(8)
+        for beginning, what in _FOREIGN.items():
+            if head.startswith(beginning):
+                raise FormatError(f"{path} is {what}")
+        if not head:
+            raise FormatError(f"{path} is empty")
     if any((path / name).is_file() for name in _OF_ZARR):
         raise FormatError(
             f"{path} is a Zarr store, which is not read; hdmf_zarr.NWBZarrIO reads one "

@@ -12,7 +12,7 @@ import attrs
 
 from spikelab.errors import FormatError
 from spikelab.formats.base import StrPath, Writer
-from spikelab.registry import recognised, refuse_zarr
+from spikelab.registry import recognised, refuse_foreign
 from spikelab.spikedata.data_object import DataObject
 from spikelab.spikedata.spikedata import SpikeData
 
@@ -207,6 +207,6 @@ def _other_format(path: Any, read: Callable[..., DataObject]) -> str | None:
     try:
         entry = recognised(local)
     except (OSError, ValueError):
-        refuse_zarr(local)
+        refuse_foreign(local)
         return None
     return None if entry.read is read else entry.name

@@ -73,7 +73,7 @@ def opened(path: str | os.PathLike[str] | RemoteFile) -> Iterator[h5py.File]:
         try:
             if remote is None:
                 if Path(path).is_dir():
-                    registry.refuse_zarr(Path(path))
+                    registry.refuse_foreign(Path(path))
                     text = f"filepath must name a file, got a folder: {path}"
                     raise IsADirectoryError(text)
                 file = stack.enter_context(Path(path).open("rb", buffering=0))

@@ -75,3 +75,19 @@ def test_not_every_folder_is_of_a_sorter(tmp_path):
     """The error says what one would hold."""
     with pytest.raises(FormatError, match="is no KiloSort or Phy folder"):
         spikelab.load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        (b"MATLAB 5.0 MAT-file, Platform: GLNXA64", "-v7.3"),
+        (b"PK\x03\x04\x14\x00\x06\x00", "xlsx"),
+        (b"", "is empty"),
+    ],
+)
+def test_files_that_are_not_read_are_called_by_their_name(content, what, tmp_path):
+    """By any loader, whatever the file is called."""
+    (tmp_path / "a.h5").write_bytes(content)
+    for loader in (spikelab.load, spikelab.load_spikedata_from_hdf5):
+        with pytest.raises(FormatError, match=what):
+            loader(tmp_path / "a.h5")
