@@ -353,7 +353,8 @@ class BridgeMixin:
         Warns
         -----
         UserWarning
-            If an attribute of the units is left out or gets another name.
+            If an attribute of the units is left out or gets another name, or if the
+            session that ``metadata["nwb_session"]`` describes began at another time.
 
         Examples
         --------

@@ -185,6 +185,17 @@ def test_spikes_keep_their_time_of_day():
     assert file.units.get_unit_spike_times(0).tolist() == [3.0]
 
 
+def test_another_start_of_the_session_is_said():
+    """The times stay as they are; the same moment in another zone is the same start."""
+    fields = {"session_start_time": "2024-05-17T16:03:00+02:00"}
+    sd = SpikeData([[3000.0]], metadata={"nwb_session": fields})
+    add_to_nwbfile(sd, new_session())
+    fields["session_start_time"] = "2024-05-17T16:03:30+02:00"
+    with pytest.warns(UserWarning, match="started at 2024-05-17T16:03:30"):
+        file = add_to_nwbfile(sd, new_session())
+    assert file.units.get_unit_spike_times(0).tolist() == [3.0]
+
+
 def test_attributes_that_make_no_column_are_named():
     """As in an export."""
     sd = SpikeData([[1.0]], neuron_attributes=[{"fit": {}, "a/b": 1}])

@@ -4,7 +4,7 @@ import errno
 import os
 import shutil
 import warnings
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -48,6 +48,12 @@ def add_to_nwbfile(sd: SpikeData, nwbfile: "NWBFile") -> "NWBFile":
         warn(f"neuron_attributes in NWB: {said}")
     if electrodes is not None and table is None:
         _add_electrodes(electrodes, nwbfile)
+    start, theirs = header.session.get("session_start_time"), nwbfile.session_start_time
+    if start and datetime.fromisoformat(start) != theirs:
+        warn(
+            f"the session of the units started at {start}, that of nwbfile at "
+            f"{theirs.isoformat()}: their times are written as if it were the same"
+        )
     later = nwbfile.timestamps_reference_time - nwbfile.session_start_time
     zero_ms = header.time_zero_ms - later / timedelta(milliseconds=1)
     columns = _columns(sd, facts, rows, nwbfile.electrodes, zero_ms)
