@@ -22,8 +22,6 @@ from spikelab.storage.manifest import (
 )
 from spikelab.storage.remote import Existing, RemoteFolder
 
-FORMATS = ("kilosort", "phy")
-
 SI_UNIT_ID = "si_unit_id"  # the column by which SpikeInterface numbers the units
 
 HASHED = 2**20  # files of more bytes are known by their size only
@@ -38,7 +36,7 @@ class Facts:
     Without arguments it is what is known about a folder of another program.
     """
 
-    # The export that wrote the folder, one of FORMATS; None if another program did.
+    # The export that wrote the folder, "kilosort" or "phy"; None if another program did.
     format: str | None = None
     # Sampling rate in Hz, time unit of the spike times, recording window.
     fs_Hz: float | None = None
@@ -87,11 +85,6 @@ def read(folder: Path) -> Facts:
 
 def _parsed(manifest: dict[str, Any], where: Path) -> Facts:
     """Return the facts in a manifest, which is called `where` in errors."""
-    if manifest.get("format") not in FORMATS:
-        raise FormatError(
-            f"{where} must name one of the formats {FORMATS}, "
-            f"got {manifest.get('format')!r}"
-        )
     try:
         known = {name: manifest[name] for name in attrs.fields_dict(Facts)}
         known["columns"] = [TableColumn(**column) for column in known["columns"]]
@@ -104,6 +97,8 @@ def _parsed(manifest: dict[str, Any], where: Path) -> Facts:
 
 def _check(facts: Facts, files: Collection[str]) -> None:
     """Raise TypeError or ValueError for facts that no export wrote."""
+    if facts.format not in ("kilosort", "phy"):
+        raise ValueError(f"format must be 'kilosort' or 'phy', got {facts.format!r}")
     validate.positive("fs_Hz", facts.fs_Hz)
     for name in ("start_time_ms", "length_ms"):
         validate.finite(name, getattr(facts, name))

@@ -217,37 +217,26 @@ class PhyWriter(ClusterFolderWriter[str]):
         known = templates.templates_of(table, n_channels)
         source = "placeholder" if raw is None else "raw_data"
         source = source if known.key is None else "neuron_attributes"
-        uses_raw = self.raw_data or source == "raw_data"
         amplitudes = spike_arrays.amplitudes_of(table, trains.counts)
         in_arrays = [] if known.key is None else [known.key]
         in_arrays += ["waveform_channels"] if known.listed else []
         in_arrays += [] if amplitudes is None else [spike_arrays.AMPLITUDES]
         columns = unit_columns(table, self.cluster_ids, in_arrays)
-        # Phy numbers a merged or split cluster from the highest that has spikes: it must
-        # not meet a silent unit.
-        clusters, last = list(range(sd.N)), int(np.flatnonzero(trains.counts)[-1])
-        clusters[last], clusters[-1] = clusters[-1], clusters[last]
-        if raw is not None and self.raw_data:
-            first_sample = raw.first_sample
-        else:
-            start = np.array([min(sd.start_time, 0.0)])
-            first_sample = int(time_units.from_ms(start, "samples", self.fs_Hz)[0])
-        facts = self._facts(
-            sd,
-            "samples",
-            clusters,
-            unit_ids=columns.unit_ids,
-            spike_order="time",
-            first_sample=first_sample,
-            columns=columns.columns,
-            templates=source,
-            waveform_channels=bool(known.listed or source == "raw_data"),
-        )
-        n_raw = n_channels if uses_raw else 0
+        n_raw = n_channels if self.raw_data or source == "raw_data" else 0
         return PhyPlan(
             sd=sd,
             table=table,
-            facts=facts,
+            facts=self._facts(
+                sd,
+                "samples",
+                _clusters(trains.counts),
+                unit_ids=columns.unit_ids,
+                spike_order="time",
+                first_sample=self._first_sample(sd, raw),
+                columns=columns.columns,
+                templates=source,
+                waveform_channels=bool(known.listed or source == "raw_data"),
+            ),
             elsewhere={**columns.left_out, **dict.fromkeys(in_arrays, "")},
             raw=raw,
             writes_raw=self.raw_data,
@@ -256,6 +245,13 @@ class PhyWriter(ClusterFolderWriter[str]):
             amplitudes=amplitudes,
             columns=columns,
         )
+
+    def _first_sample(self, sd: SpikeData, raw: Raw | None) -> int:
+        """Return the sample number that becomes 0."""
+        if raw is not None and self.raw_data:
+            return raw.first_sample
+        start = np.array([min(sd.start_time, 0.0)])
+        return int(time_units.from_ms(start, "samples", self.fs_Hz)[0])
 
     def _read(self, staged: Path) -> DataObject:
         read = super()._read(staged)
@@ -272,6 +268,16 @@ class PhyWriter(ClusterFolderWriter[str]):
     def _written(self, obj: DataObject, target: StrPath) -> str:
         is_stack = isinstance(obj, SpikeSliceStack)
         return joined(target, stacks.WINDOWS_FILE if is_stack else PARAMS_FILE)
+
+
+def _clusters(counts: NDArray[np.int64]) -> list[int]:
+    """Return the cluster of each unit, the highest that of a unit with spikes.
+
+    Phy numbers a merged or split cluster from there: it must not meet a silent unit.
+    """
+    clusters, last = list(range(len(counts))), int(np.flatnonzero(counts)[-1])
+    clusters[last], clusters[-1] = clusters[-1], clusters[last]
+    return clusters
 
 
 export_spikedata_to_phy = export_function(

@@ -8,7 +8,7 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 
-from spikelab.errors import FormatError
+from spikelab.errors import FormatError, warn
 from spikelab.formats.phy import npy
 from spikelab.formats.phy.channels import Channels, positions_in
 from spikelab.formats.phy.params import PARAMS_FILE
@@ -270,17 +270,7 @@ def add_templates(
         tells = not (folder / PARAMS_FILE).exists()
         return [i if tells else -1 for i in units.ids]
     placeholders = facts.placeholders if facts.format else None
-    # How many spikes of each unit have which template: without spikes, or without
-    # ``spike_templates.npy``, that of the number of the cluster.
-    n_templates = len(templates.data)
-    mixtures = [{i: 1} if 0 <= i < n_templates else {} for i in units.ids]
-    used = npy.optional(_read_used, folder, len(units.clusters), n_templates)
-    if used is not None and not np.array_equal(used, units.clusters):
-        fires = units.trains.counts > 0
-        mixtures = [{} if fires[unit] else m for unit, m in enumerate(mixtures)]
-        pairs = units.rows.astype(np.int64) * n_templates + used
-        for pair, count in npy.counted(pairs).items():
-            mixtures[pair // n_templates][pair % n_templates] = count
+    mixtures = _mixtures(units, len(templates.data))
     peaks = []
     for row, mixture in zip(rows, mixtures, strict=True):
         known: list[tuple[int, Placed]] = []
@@ -316,10 +306,22 @@ def _mean(known: list[tuple[int, Placed]]) -> Placed:
     return mean.astype(np.float32), channels
 
 
-def _read_used(folder: Path, n_spikes: int, n_templates: int) -> NDArray[Any]:
-    """Return the template of each spike."""
-    path = folder / "spike_templates.npy"
-    used = npy.read_whole(path, n_spikes)
+def _mixtures(units: Units, n_templates: int) -> list[dict[int, int]]:
+    """Return how many spikes of each unit have which template.
+
+    Without spikes, or ``spike_templates.npy``, that is the one of the cluster's number.
+    """
+    path = units.folder / "spike_templates.npy"
+    mixtures = [{i: 1} if 0 <= i < n_templates else {} for i in units.ids]
+    used = npy.optional(npy.read_whole, path, len(units.clusters))
+    if used is None or np.array_equal(used, units.clusters):
+        return mixtures
     if used.size and not 0 <= used.min() <= used.max() < n_templates:
-        raise FormatError(f"{path} must hold templates from 0 to {n_templates - 1}")
-    return used
+        warn(f"left out: {path} must hold templates from 0 to {n_templates - 1}")
+        return mixtures
+    for unit in np.flatnonzero(units.trains.counts):
+        mixtures[unit] = {}
+    pairs = units.rows.astype(np.int64) * n_templates + used
+    for pair, count in npy.counted(pairs).items():
+        mixtures[pair // n_templates][pair % n_templates] = count
+    return mixtures

@@ -86,8 +86,8 @@ def unit_columns(
     """
     label_key, labels, bad_labels = label_column(table)
     unit_ids, si_unit_ids, id_problem = _ids(table, cluster_ids)
-    si_cells = list(map(str, si_unit_ids))
-    columns = [labels, TableColumn(SI_UNIT_ID, "unit_id", "id", si_cells)]
+    ids = TableColumn(SI_UNIT_ID, "unit_id", "id", list(map(str, si_unit_ids)))
+    columns = [labels, ids]
     left_out, renamed, several = [], [], []
     names = {*map(str, table.columns), "group", SI_UNIT_ID}
     elsewhere = {*taken, label_key, "unit_id"} - {None}
@@ -104,27 +104,15 @@ def unit_columns(
             several += [f"{key} of unit {u}" for u, v in known if isinstance(v, _LIST)]
         if not made and column.known:
             left_out.append(key)
-    known_ids = table.columns["unit_id"].known if id_problem else {}
-    names_of = (
-        [id_problem] if known_ids else [],
-        left_out,
-        several,
-        bad_labels,
-        renamed,
-    )
-    return UnitColumns(
-        columns,
-        unit_ids,
-        {
-            **dict.fromkeys(left_out, "no table of Phy can hold it"),
-            "unit_id": id_problem,
-        },
-        [
-            f"to_phy: {text.format(', '.join(map(str, found)))}"
-            for text, found in zip(_CAUTIONS, names_of, strict=True)
-            if found
-        ],
-    )
+    is_problem = id_problem and table.columns["unit_id"].known
+    found = [id_problem] * bool(is_problem), left_out, several, bad_labels, renamed
+    cautions = [
+        f"to_phy: {text.format(', '.join(map(str, names)))}"
+        for text, names in zip(_CAUTIONS, found, strict=True)
+        if names
+    ]
+    lost = dict.fromkeys(left_out, "no table of Phy can hold it")
+    return UnitColumns(columns, unit_ids, {**lost, "unit_id": id_problem}, cautions)
 
 
 def label_column(table: UnitTable) -> tuple[str | None, TableColumn, list[str]]:
