@@ -4,7 +4,6 @@ None of these packages is imported: their values are recognised by their methods
 """
 
 import datetime
-import functools
 from collections.abc import Callable
 from functools import cache
 from typing import Any, Literal
@@ -14,9 +13,6 @@ import numpy as np
 from spikelab import validate
 
 Unit = Literal["ms", "Hz", "kHz"]
-
-_BARE = (float, int, str, type(None), np.float64)
-"""The most frequent types, whose values have no unit."""
 
 _FACTORS: dict[tuple[str, Unit], float] = {}
 """Factors between units of quantities, each of which takes 0.1 ms to find."""
@@ -57,10 +53,6 @@ def _number(value: Any) -> Any:
     return getattr(value, "magnitude", getattr(value, "value", value))
 
 
-def _unit(value: Any) -> str:
-    return str(getattr(value, "units", getattr(value, "unit", "")))
-
-
 _Library = tuple[
     Callable[[type], bool], Callable[[Any], tuple[Any, str]], Callable[[Any, Unit], Any]
 ]
@@ -92,7 +84,10 @@ _LIBRARIES: tuple[_Library, ...] = (
         lambda cls: (
             hasattr(cls, "to") and (hasattr(cls, "units") or hasattr(cls, "unit"))
         ),
-        lambda value: (_number(value), _unit(value)),
+        lambda value: (
+            _number(value),
+            str(getattr(value, "units", getattr(value, "unit", ""))),
+        ),
         lambda value, unit: _number(value.to(unit)),
     ),
 )
@@ -132,7 +127,7 @@ def in_unit(name: str, value: Any, unit: Unit) -> Any:
         if any(map(has_unit, set(map(type, value)))):
             return [in_unit(name, item, unit) for item in value]
         return value
-    if type(value) in _BARE or (library := _library_of(value)) is None:
+    if (library := _library_of(value)) is None:
         return value
     try:
         converted = np.asarray(library[2](value, unit), dtype=np.float64)
@@ -144,12 +139,9 @@ def in_unit(name: str, value: Any, unit: Unit) -> Any:
     return converted if converted.ndim else converted.item()
 
 
-def _has_unit(cls: type) -> bool:
+def has_unit(cls: type) -> bool:
     """Return whether values of a class have a unit, or are differences of time."""
     return _library_of_class(cls) is not None
-
-
-has_unit: Callable[[type], bool] = functools.cache(_has_unit)
 
 
 def split_unit(value: Any) -> tuple[Any, str]:
