@@ -669,6 +669,15 @@ def test_vectors_of_matlab_are_read(shape, tmp_path):
     assert [known["unit_id"] for known in sd.neuron_attributes] == [4, 7]
 
 
+def test_no_two_units_have_one_id(tmp_path):
+    """The tables of two probes were joined."""
+    spikes = {"spike_times": [0.1, 0.2, 0.3], "spike_times_index": [1, 2, 3]}
+    path = foreign(tmp_path / "a.nwb", **spikes, id=[5, 7, 5])
+    with pytest.warns(UserWarning, match="unit_id 5 stands for several units"):
+        sd = load_spikedata_from_nwb(path)
+    assert [known["unit_id"] for known in sd.neuron_attributes] == [8, 7, 9]
+
+
 def test_observations_that_are_no_pairs_are_named(tmp_path):
     """The recording is then as long as its spikes."""
     times = {"spike_times": [0.1], "spike_times_index": [1]}

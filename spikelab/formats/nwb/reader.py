@@ -1,5 +1,6 @@
 """The reader of NWB files, of spikelab and of other programs."""
 
+import itertools
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -330,7 +331,16 @@ def _attributes(
     `times` is the name of the spike times; `own` says whether spikelab wrote the table,
     so that its notes can be trusted.
     """
-    units: list[dict[str, Any]] = [{"unit_id": unit} for unit in ids.tolist()]
+    numbers, counts = np.unique(ids, return_counts=True)
+    if twice := numbers[counts > 1].tolist():  # as of several probes
+        warn(
+            f"unit_id {', '.join(map(str, twice[:10]))} stands for several units in the "
+            "column id; they get new ids"
+        )
+    free = itertools.count(max(numbers.tolist(), default=0) + 1)
+    units: list[dict[str, Any]] = [
+        {"unit_id": next(free) if unit in twice else unit} for unit in ids.tolist()
+    ]
     skipped = schema.STRUCTURE | {times}
     found = {
         name: read_column(table, name, len(units), own=own)
