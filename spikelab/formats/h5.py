@@ -152,6 +152,8 @@ def has_member(group: h5py.Group, name: str) -> bool:
 
 def _found(group: h5py.Group, name: str, links: int = _MOST_LINKS) -> Any:
     """Follow `name`, through no more than `links` soft links; None if it ends."""
+    if not isinstance(name, str):  # h5py's name of a link that is not UTF-8
+        return None
     found: Any = group.file["/"] if name.startswith("/") else group
     for part in filter(lambda part: part not in ("", "."), name.split("/")):
         is_known = isinstance(found, h5py.Group) and is_text(part)

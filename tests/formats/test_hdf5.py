@@ -846,6 +846,15 @@ def test_arrays_of_variable_length(tmp_path):
             load_spikedata_from_hdf5(tmp_path / "a.h5", group_per_unit=name)
 
 
+def test_a_name_that_is_not_utf_8_is_a_format_error(tmp_path):
+    """As a C program in a Latin-1 locale writes it."""
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["g/a"] = [0.1]
+        h5py.h5o.link(file["g/a"].id, file["g"].id, b"Zelle \xe4")
+    with pytest.raises(FormatError, match="has no"):
+        load_spikedata_from_hdf5(tmp_path / "a.h5", group_per_unit="g")
+
+
 def test_raw_voltages_that_are_stored_transposed(tmp_path):
     """The number of their times says which axis is which."""
     raw = np.arange(12, dtype=np.int16).reshape(4, 3)

@@ -214,8 +214,8 @@ def _occupied(raster: h5py.Dataset) -> Iterator[tuple[NDArray[Any], NDArray[Any]
     for first in range(0, n_units, height):
         empty = np.zeros((3, 0), np.int64)
         found = [
-            _spikes(raster[row : row + height, column : column + width], row, column)
-            for row, column in in_stripe.get(first, ())
+            _spikes(raster, corner, (height, width))
+            for corner in in_stripe.get(first, ())
         ]
         rows, bins, counts = map(np.concatenate, zip(empty, *found, strict=True))
         order = np.argsort(rows, kind="stable")
@@ -225,9 +225,11 @@ def _occupied(raster: h5py.Dataset) -> Iterator[tuple[NDArray[Any], NDArray[Any]
 
 
 def _spikes(
-    region: NDArray[Any], row: int, column: int
+    raster: h5py.Dataset, corner: tuple[int, ...], size: tuple[int, ...]
 ) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
     """Return the rows, bins and counts of the spikes in a region of the raster."""
+    row, column = corner
+    region = raster[row : row + size[0], column : column + size[1]]
     rows, bins = np.nonzero(region)
     counts = region[rows, bins]
     if counts.dtype.kind == "f":
@@ -235,7 +237,7 @@ def _spikes(
     wrong = ~((counts > 0) & (counts < _MOST_IN_BIN) & (np.floor(counts) == counts))
     if wrong.any():
         raise FormatError(
-            f"a raster must hold numbers of spikes, got {counts[wrong][0]} "
+            f"{raster.name!r} must hold numbers of spikes, got {counts[wrong][0]} "
             f"in row {row + rows[wrong][0]}, bin {column + bins[wrong][0]}"
         )
     return row + rows, column + bins, counts

@@ -136,6 +136,8 @@ class GroupWriter(HDF5Writer):
             return {
                 unit: h5.vector(found, unit) for unit in sorted(found, key=_natural)
             }
+        if h5.is_empty(found):
+            return {}
         is_cell = h5py.check_ref_dtype(found.dtype) is h5py.Reference
         numbers = h5py.check_vlen_dtype(found.dtype)
         if not is_cell and getattr(numbers, "kind", "O") not in "iuf":
@@ -151,7 +153,7 @@ class GroupWriter(HDF5Writer):
 
 
 def _natural(name: str) -> list[str | int]:
-    parts = re.split(r"(\d+)", name)  # the numbers are at the odd places
+    parts = re.split(r"(\d+)", str(name))  # the numbers are at the odd places
     return [int(part) if i % 2 else part for i, part in enumerate(parts)]
 
 

@@ -22,7 +22,7 @@ from spikelab.formats.hdf5.values import check_storable, write_json
 from spikelab.formats.reading import READS_RAW, build
 from spikelab.spikedata import time_units
 from spikelab.spikedata.data_object import DataObject, data_class
-from spikelab.spikedata.differences import NOT_LOST
+from spikelab.spikedata.differences import NOT_LOST, equal
 from spikelab.spikedata.spike_trains import BLOCK, SpikeTrains, converted
 from spikelab.spikedata.spikedata import SpikeData
 from spikelab.spikedata.spikeslicestack import SpikeSliceStack
@@ -144,7 +144,7 @@ class HDF5Writer(FileWriter[DataObject]):
         recordings, lost = recordings_of(obj), []
         if isinstance(obj, SpikeData):
             known = dict(obj.metadata or {})
-            if self.fs_Hz is not None and known.get("fs_Hz") == self.fs_Hz:
+            if self.fs_Hz is not None and equal(known.get("fs_Hz"), self.fs_Hz):
                 del known["fs_Hz"]  # the file has it as an attribute
             if obj.neuron_attributes:
                 lost.append("neuron_attributes (HDF5 styles hold spike trains only)")
@@ -198,8 +198,9 @@ class HDF5Writer(FileWriter[DataObject]):
         for sd in recordings_of(obj):
             slack.append(self._slack_ms(sd.spike_trains))
             if self._writes_raw(sd):
-                largest = max(abs(float(sd.raw_time.min())), float(sd.raw_time.max()))
-                unit = self.raw_time_unit
+                # Unlike min and max, these pass over NaN.
+                edges = np.fmin.reduce(sd.raw_time), np.fmax.reduce(sd.raw_time)
+                unit, largest = self.raw_time_unit, float(max(map(abs, edges)))
                 slack.append(time_units.rounding_ms(unit, self.fs_Hz, largest))
         return max(slack)
 
