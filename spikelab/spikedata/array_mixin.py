@@ -150,7 +150,7 @@ class ArrayMixin(UnitObject):
 
     @property
     def spike_trains(self) -> SpikeTrains:
-        """The spike times in flat form: `train`, or a copy if that is a list.
+        """The spike times in flat form: `train`, or a sorted copy if that is a list.
 
         Examples
         --------
@@ -160,7 +160,9 @@ class ArrayMixin(UnitObject):
         """
         if isinstance(self.train, SpikeTrains):
             return self.train
-        return SpikeTrains.from_arrays(self.train)
+        trains = SpikeTrains.from_arrays(self.train)
+        trains.sort()
+        return trains
 
     @property
     def times(self) -> Iterator[float]:
@@ -233,7 +235,7 @@ class ArrayMixin(UnitObject):
         >>> SpikeData([[1.0, 1.5, 4.0]]).raster(bin_size=2.0)
         array([[2, 1]])
         """
-        return binning.counts(self.train, *self._bins(bin_size, time_offset))
+        return binning.counts(self.spike_trains, *self._bins(bin_size, time_offset))
 
     def channel_raster(
         self, bin_size: float = 1.0, channel_attr: str | None = None
@@ -358,7 +360,7 @@ class ArrayMixin(UnitObject):
         >>> SpikeData([[12.5, 15.0, 430.0]]).interspike_intervals()
         [array([  2.5, 415. ])]
         """
-        return [np.diff(times) for times in self.train]
+        return [np.diff(times) for times in self.spike_trains]
 
     def resampled_isi(self, times: ArrayLike, sigma_ms: float = 10.0) -> RateData:
         """Return the rate of each unit, in Hz, as the inverse of its interspike interval.
@@ -392,7 +394,7 @@ class ArrayMixin(UnitObject):
         array([[100.,  50.,  50.]])
         """
         return RateData(
-            *isi_rates(self.train, times, sigma_ms),
+            *isi_rates(self.spike_trains, times, sigma_ms),
             neuron_attributes=self.neuron_attributes,
             rate_unit="Hz",
         )

@@ -242,12 +242,13 @@ def _from_spikes(
     first, last = found.times[0]
     count = binning.n_bins(last - first, step_ms, first)
     reach = smoothing_reach(sigma_ms, step_ms)
-    stack = np.empty((recording.N, count, len(found.times)))
+    train = recording.spike_trains
+    stack = np.empty((len(train), count, len(found.times)))
     for i, (start, _) in enumerate(found.times):
         # Spikes beside the window count too, as far as they reach into it.
         before = min(reach, int((start - recording.start_time) / step_ms))
         after = min(reach, int((stop - start) / step_ms) - count)
         grid = start + np.arange(-before, count + max(after, 0)) * step_ms
-        rates, _ = isi_rates(recording.train, grid, sigma_ms)
+        rates, _ = isi_rates(train, grid, sigma_ms)
         stack[..., i] = rates[:, before : before + count]
     return stack

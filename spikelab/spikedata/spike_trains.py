@@ -21,8 +21,8 @@ class SpikeTrains(Sequence[NDArray[np.float64]]):
     """Spike times of N units, a sequence of one array per unit.
 
     The arrays are views of one flat array. Assigning to an item replaces the spike
-    times of that unit. Pickled or copied, the trains become a list of arrays, as
-    spikelab 0.1.2 has it.
+    times of that unit, sorted. Pickled, copied or added to a list, the trains become a
+    list of arrays, as spikelab 0.1.2 has it.
 
     Parameters
     ----------
@@ -118,12 +118,19 @@ class SpikeTrains(Sequence[NDArray[np.float64]]):
         arrays[unit] = times
         replaced = type(self).from_arrays(arrays)
         self.flat, self.ends = replaced.flat, replaced.ends
+        self.sort()
 
     def __iter__(self) -> Iterator[NDArray[np.float64]]:
         flat, start = self.flat, 0
         for end in self.ends.tolist():
             yield flat[start:end]
             start = end
+
+    def __add__(self, other: Iterable[Any]) -> list[Any]:
+        return [*self, *other]
+
+    def __radd__(self, other: Iterable[Any]) -> list[Any]:
+        return [*other, *self]
 
     def __repr__(self) -> str:
         return f"SpikeTrains({list(self)!r})"

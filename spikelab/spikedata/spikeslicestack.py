@@ -232,7 +232,9 @@ class SpikeSliceStack(SliceStack):
             )
         raster = np.empty((self.N, bins.pop(), len(self)), dtype=np.int64)
         for i, (sd, origin) in enumerate(zip(self, origins, strict=True)):
-            raster[..., i] = binning.counts(sd.train, origin, size, raster.shape[1])
+            raster[..., i] = binning.counts(
+                sd.spike_trains, origin, size, raster.shape[1]
+            )
         return raster
 
 

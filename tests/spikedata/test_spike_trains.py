@@ -189,3 +189,24 @@ def test_a_list_of_trains_is_taken_and_sorted():
     sd.check()
     assert isinstance(sd.train, SpikeTrains)
     assert [times.tolist() for times in sd.train] == [[2, 3], [4]]
+
+
+def test_unsorted_times_that_were_assigned_are_sorted():
+    """Whatever is done with the recording next."""
+    sd = SpikeData([[1.0], [2.0]], length=9.0)
+    sd.train[0] = [8.0, 3.0, 5.0]
+    assert sd.train[0].tolist() == [3.0, 5.0, 8.0]
+    sd.train = [[8.0, 3.0, 5.0], [2.0]]
+    assert sd.subtime(3, 6).train[0].tolist() == [0.0, 2.0]
+    assert sd.raster(3.0).tolist() == [[1, 1, 1], [1, 0, 0]]
+    assert sd.interspike_intervals()[0].tolist() == [2.0, 3.0]
+    rates = sd.resampled_isi([4.0, 6.0], sigma_ms=0).inst_Frate_data[0]
+    assert rates.tolist() == [500.0, 1000 / 3]
+
+
+def test_trains_are_added_as_lists():
+    """As those of 0.1.2 are."""
+    sd, more = SpikeData([[1.0], [2.0]]), [[3.0]]
+    for train in (sd.train + more, sd.train + SpikeData([[3.0]]).train):
+        assert SpikeData(train).train.flat.tolist() == [1.0, 2.0, 3.0]
+    assert SpikeData(more + sd.train).train.flat.tolist() == [3.0, 1.0, 2.0]
