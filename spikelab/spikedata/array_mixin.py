@@ -12,7 +12,7 @@ from spikelab.spikedata import binning
 from spikelab.spikedata.data_object import UnitObject
 from spikelab.spikedata.quantity import finite_ms, in_ms
 from spikelab.spikedata.ratedata import RateData, isi_rates
-from spikelab.spikedata.spike_trains import SpikeTrains
+from spikelab.spikedata.spike_trains import SpikeTrains, checked_trains
 from spikelab.spikedata.unit_table import is_nan
 from spikelab.spikedata.windows import finite_times
 
@@ -160,7 +160,7 @@ class ArrayMixin(UnitObject):
         """
         if isinstance(self.train, SpikeTrains):
             return self.train
-        trains = SpikeTrains.from_arrays(self.train)
+        trains = checked_trains(self.train)
         trains.sort()
         return trains
 

@@ -219,6 +219,8 @@ class UnitObject(DataObject):
     def _check_attributes(self, n_units: int) -> None:
         """Raise if attributes are not one dictionary per unit."""
         rows = self.neuron_attributes
+        if not isinstance(rows, list):
+            self.neuron_attributes = rows = attribute_rows(rows)
         if rows is not None and len(rows) != n_units:
             raise ValueError(
                 f"neuron_attributes must hold one dictionary per unit, "

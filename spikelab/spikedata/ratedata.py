@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -13,7 +14,6 @@ from spikelab.spikedata import windows
 from spikelab.spikedata.data_object import (
     UnitObject,
     attribute_rows,
-    check_array,
     fields,
 )
 from spikelab.spikedata.foreign import AS_ARRAYS, instead_of
@@ -89,37 +89,33 @@ class RateData(UnitObject):
             raise TypeError("times must be numbers, in ms for each column, got None")
         validate.unmasked("inst_Frate_data", rates)
         validate.unmasked("times", times)
-        converted = in_unit(
-            "inst_Frate_data", rates, "kHz" if rate_unit == "kHz" else "Hz"
-        )
-        if converted is not rates:
-            rates, rate_unit = converted, rate_unit or "Hz"
-            if rate_unit not in ("Hz", "kHz"):
-                raise ValueError(
-                    f"rate_unit must be 'Hz' or 'kHz' for rates with a unit, "
-                    f"got {rate_unit!r}"
-                )
-        if np.iscomplexobj(rates):
-            raise TypeError("inst_Frate_data must hold real numbers, got complex ones")
         is_on_disk = isinstance(rates, np.memmap) or isinstance(
             getattr(rates, "base", None), np.memmap
         )
-        try:
-            copied = np.asarray if is_on_disk else np.array
-            self.inst_Frate_data = copied(rates, dtype=np.float64)
-        except (TypeError, ValueError) as error:
-            raise TypeError(f"inst_Frate_data must hold numbers: {error}") from error
-        self.times = np.asarray(in_ms("times", given))
+        self.inst_Frate_data: NDArray[Any] = rates if is_on_disk else copy.copy(rates)
+        self.times: NDArray[Any] = given
         self.rate_unit = rate_unit
         self.neuron_attributes = attribute_rows(neuron_attributes)
         self.check()
 
     def _check(self) -> None:
-        rates, times = self.inst_Frate_data, self.times
-        check_array("inst_Frate_data", rates)
-        check_array("times", times)
-        if rates.dtype != np.float64:
-            raise TypeError(f"inst_Frate_data must be float64, got {rates.dtype}")
+        unit: Literal["Hz", "kHz"] = "kHz" if self.rate_unit == "kHz" else "Hz"
+        rates = in_unit("inst_Frate_data", self.inst_Frate_data, unit)
+        if rates is not self.inst_Frate_data:
+            self.rate_unit = self.rate_unit or "Hz"
+            if self.rate_unit not in ("Hz", "kHz"):
+                raise ValueError(
+                    f"rate_unit must be 'Hz' or 'kHz' for rates with a unit, "
+                    f"got {self.rate_unit!r}"
+                )
+        if np.iscomplexobj(rates):
+            raise TypeError("inst_Frate_data must hold real numbers, got complex ones")
+        try:
+            rates = np.asarray(rates, dtype=np.float64)
+        except (TypeError, ValueError) as error:
+            raise TypeError(f"inst_Frate_data must hold numbers: {error}") from error
+        times = np.asarray(in_ms("times", self.times))
+        self.inst_Frate_data, self.times = rates, times
         if times.size and times.dtype.kind not in "iuf":
             raise TypeError(f"times must be numbers, got dtype {times.dtype}")
         if rates.ndim != 2:

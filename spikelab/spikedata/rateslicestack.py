@@ -129,7 +129,8 @@ class RateSliceStack(SliceStack):
         self.check()
 
     def _check(self) -> None:
-        self.step_size = validate.positive("step_size", self.step_size)
+        step_ms = in_ms("step_size", self.step_size)
+        self.step_size = validate.positive("step_size", step_ms)
         self._arrange(self.event_stack, windows.chosen_windows(self.times, None, None))
         self._check_attributes(self.N)
 

@@ -123,6 +123,8 @@ class SpikeData(BridgeMixin, ArrayMixin):
         trains.owned = True
         _dictionary(self.metadata)
         self._check_attributes(self.N)
+        raw_time = None if self.raw_data is None else self.raw_time
+        self.raw_data, self.raw_time = _raw(self.raw_data, raw_time)
         data, time = np.shape(self.raw_data), np.shape(self.raw_time)
         if 0 in data:
             return

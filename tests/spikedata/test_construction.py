@@ -296,3 +296,28 @@ def test_a_table_of_windows():
     """Its columns may have any order and names."""
     with pytest.raises(TypeError, match="got a DataFrame: to_numpy"):
         SpikeSliceStack(SpikeData([[1.0]]), DataFrame())
+
+
+def test_what_is_assigned_is_taken_as_the_constructor_takes_it():
+    """Lists, values with a unit, and nothing in the place of raw data."""
+    pq = pytest.importorskip("quantities")
+    sd = SpikeData([[1.0]], length=5.0, raw_data=np.ones((1, 2)), raw_time=[0.0, 1.0])
+    sd.raw_data, sd.raw_time = [[3, 4]], [0, 1] * pq.s
+    sd.neuron_attributes = ({"area": "CA1"},)
+    sd.check()
+    assert (sd.raw_data.tolist(), sd.raw_time.tolist()) == ([[3, 4]], [0.0, 1000.0])
+    assert sd.neuron_attributes == [{"area": "CA1"}]
+    sd.raw_data = None
+    sd.check()
+    assert sd == SpikeData([[1.0]], length=5.0, neuron_attributes=[{"area": "CA1"}])
+    rates = RateData([[1.0, 2.0]], [0.0, 1.0])
+    rates.inst_Frate_data, rates.times = [[3, 4]] * pq.kHz, [1, 2] * pq.s
+    rates.check()
+    assert rates == RateData([[3000, 4000]], np.array([1000.0, 2000.0]), rate_unit="Hz")
+    stack = RateSliceStack(event_matrix=np.ones((1, 2, 1)))
+    stack.step_size = 0.5 * pq.s
+    stack.check()
+    assert stack.step_size == 500.0
+    sd.train = {0: [1.0]}
+    with pytest.raises(TypeError, match="got a dict: list"):
+        sd.check()
