@@ -5,8 +5,6 @@ from typing import Any
 
 from spikelab.errors import MissingExtraError
 
-__all__ = ["library"]
-
 
 def library(name: str, feature: str, extra: str) -> Any:
     """Import and return a package, such as ``spikeinterface.core``, of an extra.

@@ -47,7 +47,7 @@ class LookMixin:
 
     def _repr_html_(self) -> str:
         """Return the summary as HTML, which notebooks show."""
-        from spikelab.look.html import fragment
+        from spikelab.look.pages import fragment
 
         return fragment(cast("DataObject", self))
 

@@ -11,7 +11,7 @@ from s3_server import S3Server
 
 from spikelab import Conversion, SpikeData, convert_many, load
 from spikelab.look import index_page, show
-from spikelab.look.report import object_page
+from spikelab.look.pages import object_page
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""What ``spikelab show`` prints and writes, and the index of a batch."""
+"""HTML for notebooks, and the pages of ``spikelab show``: self-contained, no scripts."""
 
 import base64
 import contextvars
@@ -7,18 +7,20 @@ import io
 import os
 import sys
 import warnings
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import numpy as np
 
 from spikelab.errors import MissingExtraError
 from spikelab.formats.reading import READS_RAW
-from spikelab.look import html as pages
-from spikelab.look.facts import clean, summary
+from spikelab.look.facts import Row, clean, facts, summary
 from spikelab.look.plots import OKABE_ITO
-from spikelab.spikedata.data_object import DataObject, data_class
+from spikelab.spikedata.data_object import DataObject
 from spikelab.spikedata.spikedata import SpikeData
 from spikelab.storage.local import resolved
 from spikelab.storage.publish import publish
@@ -40,6 +42,28 @@ _TITLES = {
     "PairwiseCompMatrixStack": "Values of the pairs by window",
 }
 """What the picture of an object of each data class shows."""
+
+CELLS_IN_NOTEBOOK, CELLS_ON_PAGE = 100, 3000
+"""About how many cells the table of units has."""
+
+_TABLES = """
+.spikelab table{border-collapse:collapse;margin:.4em 0;font-size:.9em}
+.spikelab th,.spikelab td{text-align:left;padding:.2em .8em .2em 0;vertical-align:top;
+border-bottom:1px solid rgba(128,128,128,.35);background:none;color:inherit}
+.spikelab th{white-space:nowrap}
+.spikelab .wide{overflow-x:auto}
+.spikelab summary{cursor:pointer;margin-top:.4em}
+"""
+
+_PAGE = """
+:root{color-scheme:light dark;--text:#1a1a1a;--ground:#fff;--link:#0b5cad}
+@media(prefers-color-scheme:dark){:root{--text:#e4e4e4;--ground:#17191c;--link:#7db7f0}}
+body{font:16px/1.5 system-ui,sans-serif;color:var(--text);background:var(--ground);
+max-width:64rem;margin:0 auto;padding:1rem}
+h1{font-size:1.5rem;overflow-wrap:anywhere}h2{font-size:1.15rem;margin-top:1.6em}
+a{color:var(--link)}
+img{max-width:100%;height:auto;background:#fff;border-radius:4px}
+"""
 
 
 def show(
@@ -107,7 +131,7 @@ def show(
             rows = [conversion(row) for row in last.values()]
             text = "\n".join([name, *map(_line, rows)])
             if html is not None:
-                page = pages.conversions_page(rows, Path(html).expanduser().parent)
+                page = _conversions_page(rows, Path(html).expanduser().parent)
         else:
             without_raw = contextvars.copy_context()
             without_raw.run(READS_RAW.set, False)
@@ -160,7 +184,7 @@ def index_page(rows: "Iterable[Conversion]", path: StrPath) -> str:
     'index.html'
     """
     folder = Path(path).expanduser().parent
-    _write(pages.conversions_page(rows, folder), path, None)
+    _write(_conversions_page(rows, folder), path, None)
     return os.fspath(path)
 
 
@@ -169,6 +193,24 @@ def _write(
 ) -> None:
     with publish(target, storage_options) as staged:
         staged.write_text(page, encoding="utf-8")
+
+
+class _Html(str):
+    """A text that is HTML already."""
+
+
+def fragment(obj: DataObject) -> str:
+    """Return an object as the HTML that notebooks show in place of its repr."""
+    title, sizes, tables = facts(obj, CELLS_IN_NOTEBOOK)
+    parts = [
+        f"<details{' open' if i == 0 else ''}><summary>{escape(table.heading)}</summary>"
+        f"{_table(table.rows, table.header)}</details>"
+        for i, table in enumerate(tables)
+    ]
+    return (
+        f'<div class="spikelab"><style>{_TABLES}</style><strong>{title}</strong>'
+        f"{_table(sizes)}{''.join(parts)}</div>"
+    )
 
 
 def object_page(obj: DataObject, name: str) -> str:
@@ -183,13 +225,22 @@ def object_page(obj: DataObject, name: str) -> str:
         ax.set(xlabel="Unit", ylabel="Mean rate (Hz)", xlim=(edges[0], edges[-1]))
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))
 
+    title, sizes, tables = facts(obj, CELLS_ON_PAGE)
+    parts = [f"<p>{title}</p>{_table(sizes)}"]
+    drawn: list[tuple[str, Callable[[Axes], Any]]] = [(_TITLES[title], obj.plot)]
+    if isinstance(obj, SpikeData) and obj.N:
+        drawn.append(("Mean rates", bars))
     try:
-        pictures = {_TITLES[data_class(obj).__name__]: _picture(obj.plot)}
-        if isinstance(obj, SpikeData) and obj.N:
-            pictures["Mean rates"] = _picture(bars)
+        for text, draw in drawn:
+            source = f"data:image/webp;base64,{_picture(draw)}"
+            image = f'<img alt="{escape(text)}" src="{source}">'
+            parts.append(f"<h2>{escape(text)}</h2>{image}")
     except MissingExtraError as error:
-        pictures = {f"No pictures: {error}": ""}
-    return pages.object_page(name, obj, pictures)
+        parts.append(f"<h2>{escape(f'No pictures: {error}')}</h2>")
+    for table in tables:
+        heading = f"<h2>{escape(table.heading)}</h2>"
+        parts.append(heading + _table(table.rows, table.header))
+    return _page(name, "".join(parts))
 
 
 def _picture(draw: Callable[["Axes"], Any]) -> str:
@@ -209,3 +260,52 @@ def _picture(draw: Callable[["Axes"], Any]) -> str:
         # A PNG of a million spikes would be five times as large.
         figure.savefig(buffer, dpi=100, format="webp", pil_kwargs={"quality": 70})
     return base64.b64encode(buffer.getvalue()).decode("ascii")
+
+
+def _conversions_page(rows: "Iterable[Conversion]", folder: Path) -> str:
+    """Return a page in `folder` with a line for each recording of a batch."""
+    header = ["source", "target", "status", "units", "spikes", "bytes", "seconds"]
+    counted: Counter[str] = Counter()
+    lines = []
+    for row in rows:
+        counted[row.status] += 1
+        target = clean(row.target)
+        if "://" not in row.target and Path(row.target).exists():
+            relative = Path(os.path.relpath(row.target, folder)).as_posix()
+            address = quote(relative, errors="surrogateescape")
+            target = _Html(f'<a href="{address}">{escape(target)}</a>')
+        status = row.status if row.error is None else _Html(f"<b>{row.status}</b>")
+        numbers = (row.n_units, row.n_spikes, row.n_bytes, round(row.seconds, 2))
+        shown = ["" if number is None else str(number) for number in numbers]
+        notes = "; ".join(map(clean, filter(None, [*row.losses, row.error])))
+        lines.append((clean(row.source), target, status, *shown, notes))
+    counts = [f"{counted[status]} {status}" for status in ("written", "kept", "failed")]
+    # On a phone, texts would be narrower than a word.
+    style = "<style>.spikelab td:last-child{min-width:20em}</style>"
+    table = _table(lines, (*header, "losses and errors"))
+    text = f"{style}<p>{', '.join(counts)}</p>{table}"
+    return _page(f"{len(lines)} recordings", text)
+
+
+def _page(title: str, body: str) -> str:
+    name = escape(clean(title))
+    return (
+        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; '
+        "style-src 'unsafe-inline'; img-src data:\">"
+        f"<title>{name}</title><style>{_PAGE}{_TABLES}</style></head>"
+        f'<body class="spikelab"><h1>{name}</h1>{body}</body></html>\n'
+    )
+
+
+def _table(rows: Iterable[Row], header: Row = ()) -> str:
+    """Return a table that scrolls sideways where the screen is narrow."""
+    lines = []
+    for tag, cells in [
+        *([("th", header)] if header else []),
+        *(("td", r) for r in rows),
+    ]:
+        texts = [cell if isinstance(cell, _Html) else escape(cell) for cell in cells]
+        lines.append(f"<tr>{''.join(f'<{tag}>{text}</{tag}>' for text in texts)}</tr>")
+    return f'<div class="wide"><table>{"".join(lines)}</table></div>'
