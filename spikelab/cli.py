@@ -86,8 +86,11 @@ class _Parser(argparse.ArgumentParser):
             is_flag = name.startswith("--")
             dashed.append(_flag(name[2:]) + equals + value if is_flag else text)
         found, unknown = super().parse_known_args(dashed, namespace)
-        if unknown:
-            flags = [text.split("=")[0] for text in unknown if text.startswith("-")]
+        flags = [text.split("=")[0] for text in unknown if text.startswith("-")]
+        if not flags and hasattr(found, "places"):
+            # What stands after an option.
+            found.places, unknown = [*found.places, *unknown], []
+        elif unknown:
             hints = [suggestion(flag, self._option_string_actions) for flag in flags]
             self.error(f"unrecognized arguments: {' '.join(unknown)}{''.join(hints)}")
         return found, unknown

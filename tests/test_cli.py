@@ -370,6 +370,21 @@ def test_rates_and_times_may_have_a_unit(rate, tmp_path):
             raster.parsed(text)
 
 
+@pytest.mark.parametrize(
+    "order",
+    [
+        ["x.pkl", "--to", "hdf5", "out/"],
+        ["--to", "hdf5", "x.pkl", "out/"],
+        ["x.pkl", "--no-verify", "out/", "--to=hdf5"],
+    ],
+)
+def test_options_may_stand_anywhere(order, tmp_path):
+    """Also between SOURCE and TARGET."""
+    SpikeData([[1.0]], length=5.0).to_pickle(tmp_path / "x.pkl")
+    done = run("convert", *order, cwd=tmp_path)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "out/x.h5\n", "")
+
+
 def test_braces_of_a_target_may_be_meant(tmp_path):
     """The error says how they are written."""
     simulated().to_pickle(tmp_path / "x{1}.pkl")
