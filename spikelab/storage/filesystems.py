@@ -124,14 +124,19 @@ class FsspecStore:
         with self._errors("read"):
             return bytes(self.fs.cat_file(self.path, start=start, end=stop))
 
-    def download(self, path: Path, moved: Moved | None = None) -> None:
-        """Read the file to a local one."""
+    def download(
+        self, path: Path, moved: Moved | None = None, tag: Any = None
+    ) -> str | None:
+        """Read the file to a local one; it has no mark."""
         with self._errors("read"):
             self.fs.get_file(self.path, str(path))
         if moved is not None:
             moved(path.stat().st_size)
+        return None
 
-    def upload(self, path: Path, moved: Moved | None = None) -> None:
+    def upload(
+        self, path: Path, moved: Moved | None = None, mark: str | None = None
+    ) -> Any:
         """Write a local file under a temporary name, and rename it."""
         folder, _, last = self.path.rpartition("/")
         staged = f"{folder}/.{last[:40]}.{secrets.token_hex(6)}{STAGED_SUFFIX}"

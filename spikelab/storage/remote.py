@@ -3,11 +3,14 @@
 import contextlib
 import errno
 import functools
+import hashlib
+import secrets
+import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, Self
 
 import attrs
 
@@ -21,7 +24,14 @@ from spikelab.storage.manifest import (
     write_incomplete,
 )
 from spikelab.storage.remote_file import RemoteFile
-from spikelab.storage.store import LARGE, Entry, ForbiddenError, Store, progress_bar
+from spikelab.storage.store import (
+    LARGE,
+    Entry,
+    ForbiddenError,
+    ReplacedError,
+    Store,
+    progress_bar,
+)
 
 _FIRST = 2**20
 """Bytes that are read to see what a file is."""
@@ -34,11 +44,28 @@ _AT_ONCE = 8
 
 @attrs.frozen
 class RemoteFolder:
-    """A folder in a store: its files by name, and what its manifest lists, if any."""
+    """A folder in a store, as it was when it was looked at."""
 
     store: Store
-    entries: dict[str, Entry]
-    in_manifest: set[str] | None = None
+    entries: dict[str, Entry]  # its files by name
+    in_manifest: set[str] | None = None  # what its manifest lists, if it has one
+    mark: str | None = None  # of its manifest: that of all files, and their digest
+
+    @classmethod
+    def of(cls, store: Store, entries: dict[str, Entry], copy: Path) -> Self:
+        """Return a folder, after a download of its manifest to the folder `copy`."""
+        if MANIFEST not in entries:
+            return cls(store, entries)
+        tag = entries[MANIFEST].tag
+        mark = store.inside(MANIFEST).download(copy / MANIFEST, tag=tag)
+        manifest = load_manifest(copy) or {"files": []}
+        return cls(store, entries, set(manifest["files"]), mark)
+
+    @property
+    def is_untouched(self) -> bool:
+        """Whether the folder is known to be as its export left it."""
+        tags = {name: entry.tag for name, entry in self.entries.items()}
+        return self.mark is not None and self.mark.partition("-")[2] == _digest(tags)
 
 
 Existing = Path | RemoteFile | RemoteFolder
@@ -80,10 +107,11 @@ def uploaded_folder(
     with _temporary(store.url) as staged:
         staged.mkdir()
         entries = store.entries()
-        in_manifest = _in_manifest(store, entries, staged.parent)
+        existing = RemoteFolder.of(store, entries, staged.parent)
         if lost is not None:
-            refuse_loss(store.url, lost(RemoteFolder(store, entries, in_manifest)))
+            refuse_loss(store.url, lost(existing))
         yield staged
+        in_manifest = existing.in_manifest
         files = [path for path in sorted(staged.rglob("*")) if path.is_file()]
         new = {path.relative_to(staged).as_posix(): path for path in files}
         old = replaced_entries(
@@ -96,17 +124,24 @@ def uploaded_folder(
         )
         sizes = {name: path.stat().st_size for name, path in new.items()}
         n_bytes, manifest = sum(sizes.values()), store.inside(MANIFEST)
+        # Two exports at once may leave files of both: their marks show it.
+        mark, tags = secrets.token_hex(8), {n: e.tag for n, e in entries.items()}
         with progress_bar(progress, "upload", store.url, n_bytes) as moved:
             if in_manifest is not None:
                 incomplete = staged.parent / MANIFEST
                 write_incomplete(incomplete, in_manifest | set(map(_top_of, new)))
                 manifest.upload(incomplete)
+
+            def upload(name: str) -> None:
+                tags[name] = store.inside(name).upload(new[name], moved, mark)
+
             del sizes[MANIFEST]
-            _side_by_side(sizes, lambda n: store.inside(n).upload(new[n], moved))
+            _side_by_side(sizes, upload)
             for name in entries.keys() - new.keys():
                 if _top_of(name) in old:
                     store.inside(name).remove()
-            manifest.upload(new[MANIFEST], moved)
+                    del tags[name]
+            manifest.upload(new[MANIFEST], moved, f"{mark}-{_digest(tags)}")
 
 
 @contextlib.contextmanager
@@ -164,49 +199,63 @@ def _copy_folder(
     """Copy the manifest of a folder, what it lists, and tables added since."""
     copy.mkdir()
     try:
-        listed = _in_manifest(store, entries, copy)
+        folder = RemoteFolder.of(store, entries, copy)
+        listed = folder.in_manifest
         if listed is None:
             raise IncompleteExportError(
                 f"{copy} is incomplete: it has no {MANIFEST}, which an export uploads "
                 "last; a folder of another program must be downloaded to be loaded"
             )
-        sizes = {
-            name: entry.size
-            for name, entry in entries.items()
+        names = [
+            name
+            for name in entries
             if (_top_of(name) in listed or name.endswith(".tsv"))
+            and name != MANIFEST
             and ".." not in name.split("/")
+        ]
+        # Files with one tag hold the same bytes, as two arrays of a Phy folder do.
+        first = {entries[name].tag: name for name in names}
+        origins = {
+            n: first[entries[n].tag] if folder.is_untouched else n for n in names
         }
+        sizes = {name: entries[name].size for name in origins.values()}
+        marks: set[str | None] = set()
         n_bytes = sum(sizes.values())
         with progress_bar(progress, "download", store.url, n_bytes) as moved:
 
             def download(name: str) -> None:
-                path = copy.joinpath(*name.split("/"))
+                path, tag = copy.joinpath(*name.split("/")), entries[name].tag
                 path.parent.mkdir(parents=True, exist_ok=True)
-                store.inside(name).download(path, moved)
+                marks.add(store.inside(name).download(path, moved, tag))
 
             _side_by_side(sizes, download)
-        if store.entries() != entries:
+        for name, origin in origins.items():
+            if origin != name:
+                shutil.copyfile(copy / origin, copy / name)
+        # The others were read only if they were those that are listed.
+        if max(sizes.values(), default=0) > LARGE and store.entries() != entries:
             raise FileNotFoundError
-    except FileNotFoundError:
+    except (FileNotFoundError, ReplacedError):
         raise IncompleteExportError(
             f"{copy} was exported again while it was read; load it again"
         ) from None
     read_manifest(copy)
-
-
-def _in_manifest(
-    store: Store, entries: Mapping[str, Entry], copy: Path
-) -> set[str] | None:
-    """Return what the manifest of a folder lists, and leave it in the folder `copy`."""
-    if MANIFEST not in entries:
-        return None
-    store.inside(MANIFEST).download(copy / MANIFEST)
-    return set((load_manifest(copy) or {"files": []})["files"])
+    # What another program has changed since has no mark.
+    if folder.mark and marks - {folder.mark.partition("-")[0], None}:
+        raise IncompleteExportError(
+            f"{copy} holds files of two exports at once; export again"
+        )
 
 
 def _file_object(store: Store, beginning: bytes, entry: Entry) -> RemoteFile:
     fetch = functools.partial(store.read, tag=entry.tag)
     return RemoteFile(store.url, entry.size, fetch, beginning)
+
+
+def _digest(tags: Mapping[str, Any]) -> str:
+    """Return a digest of the tags of all files of a folder but its manifest."""
+    known = sorted((n, str(tag)) for n, tag in tags.items() if n != MANIFEST)
+    return hashlib.sha256(repr(known).encode()).hexdigest()[:32]
 
 
 def _top_of(name: str) -> str:

@@ -11,7 +11,7 @@ from typing import Any, Self
 import attrs
 
 from spikelab.errors import S3Error
-from spikelab.storage.store import LARGE, Entry, ForbiddenError, Moved
+from spikelab.storage.store import LARGE, Entry, ForbiddenError, Moved, ReplacedError
 from spikelab.storage.urls import Location, located, scrubbed
 
 CREDENTIALS = (
@@ -30,6 +30,10 @@ def with_credentials(
     pairs = zip(CREDENTIALS, credentials, strict=True)
     given = {name: value for name, value in pairs if value is not None}
     return {**(storage_options or {}), **given}
+
+
+_MARK = "spikelab-export"
+"""The name of the mark among the metadata of an object."""
 
 
 @attrs.frozen
@@ -133,31 +137,51 @@ class S3Store:
             with contextlib.closing(answer["Body"]) as body:
                 return bytes(body.read())
 
-    def download(self, path: Path, moved: Moved | None = None) -> None:
-        """Read the object to a file; a small one takes one request."""
+    def download(
+        self, path: Path, moved: Moved | None = None, tag: Any = None
+    ) -> str | None:
+        """Read the object to a file, if it still has this ETag, and return its mark."""
         from botocore.exceptions import BotoCoreError
 
         with self._errors("read"):
-            answer = self._get()
+            answer = self._get(**({} if tag is None else {"IfMatch": tag}))
+            mark: str | None = answer.get("Metadata", {}).get(_MARK)
             with contextlib.closing(answer["Body"]) as body:
                 if answer["ContentLength"] <= LARGE:
                     with contextlib.suppress(BotoCoreError):  # it is tried again below
                         path.write_bytes(body.read())
                         if moved is not None:
                             moved(answer["ContentLength"])
-                        return
+                        return mark
             bucket, key = self.location.bucket, self.location.key
             self.client.download_file(bucket, key, str(path), Callback=moved)
+            return mark
 
     def _get(self, **options: Any) -> Any:
         place = {"Bucket": self.location.bucket, "Key": self.location.key}
         return self.client.get_object(**place, **options)
 
-    def upload(self, path: Path, moved: Moved | None = None) -> None:
-        """Write a local file; the object appears when all its bytes have arrived."""
-        bucket, key = self.location.bucket, self.location.key
+    def upload(
+        self, path: Path, moved: Moved | None = None, mark: str | None = None
+    ) -> Any:
+        """Write a local file with a mark, and return its ETag.
+
+        The object appears when all its bytes have arrived.
+        """
+        about = {"Metadata": {_MARK: mark}} if mark else {}
+        place = {"Bucket": self.location.bucket, "Key": self.location.key}
+        size = path.stat().st_size
         with self._errors("write"):
-            self.client.upload_file(str(path), bucket, key, Callback=moved)
+            if size > LARGE:
+                self.client.upload_file(
+                    str(path), *place.values(), ExtraArgs=about, Callback=moved
+                )
+                return self.client.head_object(**place)["ETag"]
+            with path.open("rb") as file:
+                answer = self.client.put_object(**place, Body=file, **about)
+            if moved is not None:
+                moved(size)
+            return answer["ETag"]
 
     def remove(self) -> None:
         """Remove the object."""
@@ -184,17 +208,21 @@ class S3Store:
                 ) from None
             if code == "NoSuchBucket":
                 verb, cause = "reach", f"there is no bucket {self.location.bucket!r}"
-            elif code in ("412", "PreconditionFailed"):
+            elif _FAILURES.get(code) is ReplacedError:
                 cause = "it was replaced while it was read"
             elif isinstance(error, NoCredentialsError):
                 cause += "; storage_options={'anon': True} reads public buckets"
             # Credentials may have run out, and be renewed: a new client reads them.
             client_for.cache_clear()
             self.client.close()  # of its connections; those in use stay open
-            is_forbidden = code in ("403", "AccessDenied")
-            raise (ForbiddenError if is_forbidden else S3Error)(
-                f"cannot {verb} {self.url}: {scrubbed(self.secrets, cause)}"
-            ) from None
+            text = f"cannot {verb} {self.url}: {scrubbed(self.secrets, cause)}"
+            raise _FAILURES.get(code, S3Error)(text) from None
+
+
+_FAILURES = {
+    **dict.fromkeys(("403", "AccessDenied"), ForbiddenError),
+    **dict.fromkeys(("412", "PreconditionFailed"), ReplacedError),
+}
 
 
 def _answer(error: BaseException) -> tuple[str, str]:

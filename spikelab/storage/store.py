@@ -32,6 +32,10 @@ class ForbiddenError(S3Error):
     """The store does not let this user do that."""
 
 
+class ReplacedError(S3Error):
+    """A file was replaced since its size and tag were read."""
+
+
 @attrs.frozen
 class Entry:
     """A remote file: its size in bytes, what changes when it is replaced, and when."""

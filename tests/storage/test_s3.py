@@ -803,6 +803,25 @@ def test_the_key_of_a_folder_is_taken_as_it_is_written(key, server, bucket):
     assert_same_recording(load(url, storage_options=options), simulated())
 
 
+def test_two_exports_that_met_in_a_folder_are_noticed(server, bucket):
+    """Files of both lie there; what Phy or a user changed since does no harm."""
+    options, client = server.storage_options, server.client()
+    for name, seed in (("ks", 1), ("other", 2)):
+        simulated(seed).to_kilosort(
+            f"s3://{bucket}/{name}", fs_Hz=30_000.0, storage_options=options
+        )
+    url = f"s3://{bucket}/ks"
+    array = client.get_object(Bucket=bucket, Key="ks/spike_times.npy")["Body"].read()
+    client.put_object(Bucket=bucket, Key="ks/spike_times.npy", Body=array)
+    assert_same_recording(load(url, storage_options=options), simulated(1))
+    source = {"Bucket": bucket, "Key": "other/spike_times.npy"}
+    client.copy_object(Bucket=bucket, Key="ks/spike_times.npy", CopySource=source)
+    with pytest.raises(
+        IncompleteExportError, match=f"{url} holds files of two exports"
+    ):
+        load(url, storage_options=options)
+
+
 def test_markers_of_folders_are_no_files(server, bucket):
     """Some programs leave an empty object with a slash at its end."""
     options, url = server.storage_options, f"s3://{bucket}/st"
@@ -821,10 +840,11 @@ def test_a_folder_that_is_exported_again_while_it_is_read_is_incomplete(server, 
     download, calls = S3Store.download, []
 
     def download_and_export(self, *arguments, **options):
-        download(self, *arguments, **options)
+        mark = download(self, *arguments, **options)
         calls.append(arguments)
         if len(calls) == 1:  # of the manifest
             export(time_unit="ms")
+        return mark
 
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(S3Store, "download", download_and_export)

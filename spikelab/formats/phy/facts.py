@@ -165,7 +165,7 @@ def changes(existing: Existing, conflicting: Sequence[str]) -> list[str]:
 
 def _remote_changes(remote: RemoteFolder, conflicting: Sequence[str]) -> list[str]:
     """Of large files only the clusters are downloaded: of the others the size counts."""
-    if remote.in_manifest is None:
+    if remote.in_manifest is None or remote.is_untouched:
         return []
     with tempfile.TemporaryDirectory(prefix="spikelab-") as name:
         folder = Path(name).resolve()
