@@ -43,8 +43,9 @@ def warn(message: str, category: type[Warning] = UserWarning) -> None:
             return
     level, frame = 1, sys._getframe()
     # Validators are called by attrs, whose constructors have no name of a module.
-    while frame.f_back and frame.f_globals.get("__name__", "attr.").startswith(
-        ("spikelab.", "attr.")
+    inside = ("spikelab.", "attr.")
+    while frame.f_back and f"{frame.f_globals.get('__name__', inside[1])}".startswith(
+        inside
     ):
         level, frame = level + 1, frame.f_back
     warnings.warn(message, category, stacklevel=level)

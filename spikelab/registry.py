@@ -105,17 +105,14 @@ def recognised(path: Path | io.RawIOBase) -> Format:
     if isinstance(path, io.RawIOBase):
         is_nwb = FORMATS["nwb"].module.recognises(path, b"\x89HDF\r\n\x1a\n")
         return FORMATS["nwb" if is_nwb else "hdf5"]
-    head = b""
-    if path.is_file():
-        with path.open("rb") as file:
-            head = file.read(8)
-    if SPIKEINTERFACE.module.recognises(path, head):
+    is_folder = path.is_dir()
+    if is_folder and SPIKEINTERFACE.module.recognises(path, b""):
         return SPIKEINTERFACE
-    refuse_foreign(path)
+    head = refuse_foreign(path)
     for entry in FORMATS.values():
         if entry.module.recognises(path, head):
             return entry
-    if path.is_dir():
+    if is_folder:
         raise FormatError(
             f"{path} is a folder, but is no KiloSort or Phy folder: it holds neither "
             ".npy files, params.py nor spikelab.json"
@@ -125,8 +122,11 @@ def recognised(path: Path | io.RawIOBase) -> Format:
     )
 
 
-def refuse_foreign(path: Path) -> None:
-    """Raise FormatError for a file or folder that is known not to be read; say what helps."""
+def refuse_foreign(path: Path) -> bytes:
+    """Return the first bytes of a file, b"" of a folder, or raise FormatError.
+
+    What is known not to be read is called by its name.
+    """
     if path.is_file():
         with path.open("rb") as file:
             head = file.read(8)
@@ -135,8 +135,10 @@ def refuse_foreign(path: Path) -> None:
                 raise FormatError(f"{path} is {what}")
         if not head:
             raise FormatError(f"{path} is empty")
+        return head
     if any((path / name).is_file() for name in _OF_ZARR):
         raise FormatError(
             f"{path} is a Zarr store, which is not read; hdmf_zarr.NWBZarrIO reads one "
             "of NWB and exports it to HDF5"
         )
+    return b""

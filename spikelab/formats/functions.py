@@ -98,20 +98,10 @@ def show_options(
 ) -> None:
     """Show what a function takes as ``**options`` in its signature and its docstring.
 
-    It is no decorator, so that type checkers see the function itself.
-
-    Parameters
-    ----------
-    function : callable
-        Its last parameter is ``**options: Unpack[...]``.
-    options : type
-        The TypedDict that ``Unpack`` holds; it says names and order.
-    writers : sequence of type
-        attrs classes, such as writers, that have these options: types, defaults, and
-        descriptions, which replace ``{options}`` in the docstring of the function, are
-        theirs.
-    only_none : bool
-        Let the default of each option be None, but of those that all functions have.
+    The TypedDict `options`, which ``Unpack`` holds, says names and order. Types,
+    defaults and descriptions, which replace ``{options}`` in the docstring, are those of
+    attrs classes (`writers`); with `only_none`, the default is None, but of options that
+    all functions have. It is no decorator, so that type checkers see the function itself.
     """
     names = sorted(options.__annotations__, key=_COMMON.__contains__)
     fields = {f.name: f for cls in writers for f in attrs.fields(cls)}

@@ -548,6 +548,21 @@ class TestPaths:
         with local_copy(Path("~/lab/a.h5")) as path:
             assert path == tmp_path / "home/lab/a.h5"
 
+    @pytest.mark.parametrize(
+        "name",
+        ["a b/x y ", "µ 日本/🧠", "a\nb", "a%20b?c#d*[e]", "-x", "~a/~"],
+    )
+    def test_any_name(self, name, tmp_path, monkeypatch):
+        """Files and folders go where the user says, and are found there."""
+        monkeypatch.chdir(tmp_path)
+        with publish(f"{name}.h5") as staged:
+            staged.write_text("cells")
+        with local_copy(f"{name}.h5") as path:
+            assert path.read_text() == Path(f"{name}.h5").read_text() == "cells"
+        for text in "12":
+            export(name, {"a.npy": text})
+            assert texts(Path(name)) == {"a.npy": text}
+
     def test_colons_and_slashes_in_local_names(self, tmp_path, monkeypatch):
         """A folder may be called like the drive of another system."""
         monkeypatch.chdir(tmp_path)
