@@ -326,7 +326,10 @@ def _parsed_matrix(columns: list[str], file: IO[str]) -> PairwiseCompMatrix:
     if edge != [name.strip() for name in columns[1:]] or any(
         len(row) != len(columns) for row in rows
     ):
-        raise FormatError("it must have the same labels at both edges")
+        raise FormatError(
+            "it must have the same labels at both edges; a table of rates must begin "
+            "with a column time_ms, time_s or time_samples"
+        )
     values = csv_text.values([cell for row in rows for cell in row[1:]])
     return build(
         PairwiseCompMatrix,

@@ -180,7 +180,9 @@ def numbers(
         try:
             table = np.loadtxt(file, dtype=fields, **options)  # type: ignore[call-overload]
         except (ValueError, OverflowError) as error:
-            cause = str(error)
+            cause = f"{error!s:.200}"
+            if re.search("'[+-]?[0-9]+,[0-9]+'", cause):
+                cause += " Decimal numbers must have points, not commas."
         else:
             return [np.ascontiguousarray(table[str(place)]) for place in places]
     file.seek(start)
@@ -197,7 +199,7 @@ def numbers(
             for place, dtype in wanted.items()
         ]
     except (LookupError, FormatError) as error:
-        raise FormatError(f"it does not hold numbers: {cause:.200}") from error
+        raise FormatError(f"it does not hold numbers: {cause}") from error
 
 
 def _with_gaps(cells: list[Any], dtype: type) -> NDArray[Any]:

@@ -745,6 +745,8 @@ def test_a_label_is_quoted_as_the_standard_says(tmp_path):
         ("unit,time_ms\n0\n", "does not hold numbers"),
         ("unit,time_ms\n0,1,5\n0,2,75\n", "row 1 below .* 3 cells, .* points"),
         ("unit,time_ms\n0,1\n0,2,75\n0,3\n", "row 2 below .* 3 cells"),
+        ('unit,time_ms\n0,"1,5"\n', "not hold numbers: .*'1,5'.* must have points"),
+        (",unit_0,unit_1\n0.0,1,2\n", "rates must begin with a column time_ms"),
         ("time_ms,unit,area\n1,0,CA1\n2,5,0,CA1\n", "row 2 below .* 4 cells"),
         ("unit,time_ms\n-1,1.0\n", "must lie in 0"),
         ("unit,time_ms\n99999999999,1.0\n", "must lie in 0"),
