@@ -105,11 +105,13 @@ class TestTables:
             cluster_group__tsv="cluster_id\tGroup\n0\tgood\n",
             cluster_info__tsv="ID\tgroup\tGROUP\tCh\tSNR\n1\t\tmua\t0\t\n2\tnoise\t\t0\t2\n",
             cluster_snr__tsv="cluster_id\tsnr\n1\t3\n",
+            cluster_quality__csv="Cluster_Id,Quality\n2,bad\n",
         )
         sd, told = warned(lambda: load(folder))
         assert (known(sd, "group"), told) == (["good", "mua", "noise"], [])
         assert known(sd, "electrode") == [1, 0, 0]
         assert known(sd, "snr") == [None, 3, 2]
+        assert known(sd, "quality") == [None, None, "bad"]
         keys = {key.lower() for row in sd.neuron_attributes for key in row}
         assert len(keys) == len({key for row in sd.neuron_attributes for key in row})
         kept = load(folder, cluster_info_tsv="cluster_info.tsv")

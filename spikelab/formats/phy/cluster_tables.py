@@ -15,7 +15,7 @@ import numpy as np
 from spikelab import validate
 from spikelab.errors import FormatError, warn
 from spikelab.formats.phy import npy
-from spikelab.spikedata.unit_table import is_nan
+from spikelab.spikedata.unit_table import ELECTRODE_KEYS, LABEL_KEYS, is_nan
 
 Table = dict[str, dict[int, str]]
 """The cells that are not empty, by column and cluster."""
@@ -23,7 +23,7 @@ Table = dict[str, dict[int, str]]
 UNSORTED = "unsorted"  # Phy's label for a cluster that has none
 
 # Columns with a meaning, whose names are known in any case.
-_NAMES = ("group", "KSLabel", "ch", "channel", "si_unit_id", "unit_id")
+_NAMES = (*LABEL_KEYS, "KSLabel", *ELECTRODE_KEYS, "si_unit_id", "unit_id")
 
 _NUMBER = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*")
 _NOT_FINITE = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}

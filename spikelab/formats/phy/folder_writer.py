@@ -3,7 +3,6 @@
 import abc
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
@@ -41,23 +40,28 @@ class Plan(abc.ABC):
     def write(self, folder: Path) -> None:
         """Write all files, ``spikelab.json`` last."""
 
+    @property
     @abc.abstractmethod
     def rows(self) -> list[dict[str, Any]]:
-        """Return the attributes of each unit as they will be read."""
+        """The attributes of each unit as they will be read."""
 
-    @cached_property
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """The metadata as they will be read."""
+        return metadata_of(self.facts.cluster_ids, self.facts.fs_Hz)
+
     def carried(self) -> SpikeData:
-        """The recording as a reader makes it."""
+        """Return the recording as a reader makes it."""
         return SpikeData(
             self.sd.spike_trains,
             length=self.sd.length,
             start_time=self.sd.start_time,
-            neuron_attributes=self.rows(),
-            metadata=metadata_of(self.facts.cluster_ids, self.facts.fs_Hz),
+            neuron_attributes=self.rows,
+            metadata=self.metadata,
         )
 
-    def waveform_losses(self, rows: list[dict[str, Any]]) -> Iterable[str]:
-        """Return in words what is lost of the waveforms; `rows` are read back."""
+    def waveform_losses(self) -> Iterable[str]:
+        """Return in words what is lost of the waveforms."""
         return ()
 
     def raw_losses(self) -> Iterator[str]:
@@ -77,7 +81,7 @@ class Plan(abc.ABC):
     def losses(self) -> Iterator[str]:
         """Yield in words what is lost of the recording."""
         start, unit, fs_Hz = self.sd.start_time, self.facts.time_unit, self.facts.fs_Hz
-        trains, rows = self.sd.spike_trains, self.carried.neuron_attributes or []
+        trains = self.sd.spike_trains
         moved = trains.rounding(lambda t: time_units.there_and_back(t, unit, fs_Hz))
         if moved > 4 * np.spacing(trains.largest_ms()):
             yield f"spike times are rounded to {unit}, by up to {moved:.3g} ms"
@@ -85,10 +89,10 @@ class Plan(abc.ABC):
             yield f"{together} spikes fall on the same sample as the spike before them"
         if start != 0:
             yield f"start_time {start} ms (kept in spikelab.json, for spikelab only)"
-        yield from self.waveform_losses(rows)
+        yield from self.waveform_losses()
         for key, column in self.table.columns.items():
             lost: dict[str, None] = {}
-            for value, row in zip(column.values, rows, strict=True):
+            for value, row in zip(column.values, self.rows, strict=True):
                 if value is MISSING or equal(value, row.get(key, MISSING)):
                     continue
                 is_blank = isinstance(value, str) and value.isspace()
@@ -100,9 +104,8 @@ class Plan(abc.ABC):
                     lost[f" {value!r:.40} (Phy and neo cannot read it)"] = None
             if self.elsewhere.get(key) != "":
                 yield from [f"neuron_attributes[{str(key)!r}]{text}" for text in lost]
-        metadata = self.carried.metadata
         for key, value in (self.sd.metadata or {}).items():
-            if key not in NOT_LOST and not equal(value, metadata.get(key)):
+            if key not in NOT_LOST and not equal(value, self.metadata.get(key)):
                 yield "metadata"
                 break
         yield from self.raw_losses()
@@ -227,7 +230,7 @@ class ClusterFolderWriter(Writer[R, Folders]):
         return FolderReader().read(staged)
 
     def _carried(self, folders: Folders) -> DataObject:
-        carried = [plan.carried for plan in folders.plans.values()]
+        carried = [plan.carried() for plan in folders.plans.values()]
         return stacks.made_of(carried, folders.obj)
 
     def _atol_ms(self, folders: Folders) -> float:

@@ -1,6 +1,7 @@
 """The writer of KiloSort folders."""
 
 import os
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Literal, get_args
 
@@ -57,8 +58,9 @@ class KiloSortPlan(Plan):
             labels.write(folder / GROUP_FILE, facts.cluster_ids)
         facts.write(folder)
 
+    @cached_property
     def rows(self) -> list[dict[str, Any]]:
-        """Return the attributes of each unit as they will be read."""
+        """The attributes of each unit as they will be read."""
         rows: list[dict[str, Any]] = [{"unit_id": i} for i in self.facts.cluster_ids]
         add_cells(rows, [(labels, labels.cells) for labels in self.facts.columns])
         electrodes = self.table.electrode_numbers or ()

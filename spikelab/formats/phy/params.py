@@ -12,15 +12,14 @@ from spikelab.spikedata.time_units import rate_Hz
 
 PARAMS_FILE = "params.py"
 
-_LARGEST = 2**16
-"""A file of more bytes is not read."""
+_LARGEST = 2**16  # a file of more bytes is not read
 
+# Python's and NumPy's functions that make a number of another.
 _FUNCTIONS: dict[str, Any] = {
     **dict.fromkeys(("float", "float32", "float64"), float),
     **dict.fromkeys(("int", "int32", "int64", "uint32", "uint64"), int),
     "round": round,
 }
-"""Python's and NumPy's functions that make a number of another."""
 
 _OPERATORS: dict[type[ast.AST], Any] = {
     ast.Add: operator.add,
@@ -43,15 +42,10 @@ def write_params(
 
     neo finds ``name = value`` by a pattern: no comments, no spaces in values.
     """
-    values: dict[str, Any] = {
-        "dat_path": dat_path or [],
-        "n_channels_dat": n_channels,
-        "dtype": dtype,
-        "offset": 0,
-        "sample_rate": fs_Hz,
-        "hp_filtered": False,
-    }
-    text = "".join([f"{name} = {value!r}\n" for name, value in values.items()])
+    text = (
+        f"dat_path = {dat_path or []!r}\nn_channels_dat = {n_channels}\n"
+        f"dtype = {dtype!r}\noffset = 0\nsample_rate = {fs_Hz!r}\nhp_filtered = False\n"
+    )
     (folder / PARAMS_FILE).write_text(text, encoding="utf-8")
 
 

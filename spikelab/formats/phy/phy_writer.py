@@ -68,8 +68,9 @@ class PhyPlan(Plan):
         pairs = zip(clusters, self.waveforms, strict=True)
         facts.write(folder, placeholders=[i for i, found in pairs if found is None])
 
+    @cached_property
     def rows(self) -> list[dict[str, Any]]:
-        """Return the attributes of each unit as they will be read."""
+        """The attributes of each unit as they will be read."""
         rows: list[dict[str, Any]] = [{"unit_id": i} for i in self.facts.unit_ids]
         add_cells(rows, [(column, column.cells) for column in self.facts.columns])
         for row, found in zip(rows, self.waveforms, strict=True):
@@ -82,10 +83,9 @@ class PhyPlan(Plan):
             row[spike_arrays.AMPLITUDES] = values
         return rows
 
-    @cached_property
     def carried(self) -> SpikeData:
-        """The recording as a reader makes it, with raw data that are written."""
-        carried = super().carried
+        """Return the recording as a reader makes it, with raw data that are written."""
+        carried = super().carried()
         if self.writes_raw and self.raw is not None:
             carried.raw_data = np.asarray(self.raw.data, dtype=self.raw.dtype)
             carried.raw_time = np.asarray(self.sd.raw_time, dtype=np.float64)
@@ -96,9 +96,10 @@ class PhyPlan(Plan):
         yield from super().cautions()
         yield from self.columns.cautions
 
-    def waveform_losses(self, rows: list[dict[str, Any]]) -> Iterable[str]:
-        """Return in words what is lost of the waveforms; `rows` are read back."""
-        return self.templates.losses(self.channels, self.facts.templates, rows)
+    def waveform_losses(self) -> Iterable[str]:
+        """Return in words what is lost of the waveforms."""
+        source = self.facts.templates
+        return self.templates.losses(self.channels, source, self.rows)
 
     def raw_losses(self) -> Iterator[str]:
         """Yield in words what is lost of the raw data."""
