@@ -195,7 +195,10 @@ def dataset(
     """
     found = member(group, name)
     if not isinstance(found, h5py.Dataset):
-        raise FormatError(f"{name!r} must be a dataset, got a group; {listed(found)}")
+        inside = (
+            f"a group; {listed(found)}" if isinstance(found, h5py.Group) else "a type"
+        )
+        raise FormatError(f"{name!r} must be a dataset, got {inside}")
     if found.external or found.is_virtual:
         raise FormatError(f"{name!r} must keep its data in this file")
     shape, dtype = found.shape, found.dtype
