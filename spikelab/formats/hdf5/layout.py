@@ -158,25 +158,24 @@ def of_units(key: Any, values: list[Any]) -> Column | None:
     an attribute lists the units without.
     """
     known = [value for value in values if value is not None]
+    kinds = set(map(type, known))  # few, whatever the number of units
     if not is_link_name(key) or not known:
         return None
-    if all(isinstance(value, str) for value in known):
+    if all(issubclass(kind, str) for kind in kinds):
         return _of_texts(["" if value is None else value for value in values])
-    if all(isinstance(value, np.ndarray | list | tuple) for value in known):
+    if all(issubclass(kind, np.ndarray | list | tuple) for kind in kinds):
         return _stacked(values)
-    if not all(
-        isinstance(v, int | float | np.bool_ | np.integer | np.floating)
-        and not isinstance(v, np.timedelta64)
-        for v in known
-    ):
+    numbers = int | float | np.bool_ | np.integer | np.floating
+    if np.timedelta64 in kinds or not all(issubclass(kind, numbers) for kind in kinds):
         return None
-    are_bool = {isinstance(value, bool | np.bool_) for value in known}
-    whole = [v for v in known if isinstance(v, int | np.bool_ | np.integer)]
-    if len(are_bool) > 1 or any(abs(int(v)) > _EXACT for v in whole):
+    are_bool = {issubclass(kind, bool | np.bool_) for kind in kinds}
+    are_whole = [issubclass(kind, int | np.bool_ | np.integer) for kind in kinds]
+    whole = [v for v in known if isinstance(v, int | np.integer)]
+    if len(are_bool) > 1 or any(abs(int(value)) > _EXACT for value in whole):
         return None
-    kind = {"__scalar_kind__": "bool" if True in are_bool else "int"}
+    described = {"__scalar_kind__": "bool" if True in are_bool else "int"}
     floats = np.array([math.nan if v is None else float(v) for v in values])
-    return Column(floats, kind if len(whole) == len(known) else {})
+    return Column(floats, described if all(are_whole) else {})
 
 
 def _stacked(values: list[Any]) -> Column | None:
