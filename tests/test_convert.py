@@ -12,7 +12,7 @@ import spikelab
 from spikelab import SpikeData, convert, convert_many, load
 from spikelab.batch.options import options_of
 from spikelab.batch.table import read_table
-from spikelab.errors import LossError, OptionError
+from spikelab.errors import FormatError, LossError, OptionError
 from spikelab.formats import NWBSession
 from spikelab.formats.base import Writer
 from spikelab.registry import FORMATS
@@ -283,6 +283,13 @@ def test_wrong_arguments_are_named(source, options, problem, tmp_path, monkeypat
     with pytest.raises(TypeError, match=problem):
         convert_many([source], "out/{stem}.nwb", **options, on_error="raise")
     assert not (tmp_path / "a.nwb").exists()
+
+
+def test_a_folder_of_files_is_a_pattern(tmp_path):
+    """The error says which; each file in it is a recording."""
+    plain().to_pickle(tmp_path / "in" / "a.pkl")
+    with pytest.raises(FormatError, match=r"in/\* names the files in it"):
+        convert(tmp_path / "in", tmp_path / "a.nwb")
 
 
 def test_options_may_have_a_unit(tmp_path):

@@ -7,6 +7,7 @@ import pickle
 import re
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import attrs
@@ -17,6 +18,7 @@ from spikelab.batch.options import PRIVATE, check_options, options_of
 from spikelab.batch.places import StrPath, is_same, resolved, size_of
 from spikelab.data_loaders.data_loaders import load
 from spikelab.errors import (
+    FormatError,
     LossError,
     OptionError,
     SpikelabError,
@@ -291,6 +293,15 @@ def _loaded(job: Job) -> Any:
                 f"must hold options of the loader of {job.source}, got {unknown[1]}"
             )
             raise OptionError("source_options", problem) from error
+        raise
+    except FormatError as error:
+        folder = Path(job.source).expanduser()
+        if (
+            not is_url(job.source)
+            and folder.is_dir()
+            and any(map(named_by, folder.glob("*")))
+        ):
+            error.args = (f"{error}; {folder / '*'} names the files in it",)
         raise
 
 

@@ -251,13 +251,12 @@ def _planned(
     else:
         rows = checked_rows(table, entry, pattern.options, fields - {*_FIELDS})
         if found:
-            by_source = {identity(row.source): row for row in rows}
-            for source in found:
-                if identity(source) not in by_source:
-                    raise ValueError(
-                        f"table must have a row for each source, none for {source}"
-                    )
-            wanted = set(map(identity, found))
+            wanted = {identity(source): source for source in found}
+            by_source = {identity(row.source) for row in rows}
+            if missing := [wanted[key] for key in wanted if key not in by_source]:
+                raise ValueError(
+                    f"table must have a row for each source, none for {missing[0]}"
+                )
             rows = [row for row in rows if identity(row.source) in wanted]
     known = [*_FIELDS, *sorted({name for row in rows for name in row.names})]
     for name in fields:
@@ -347,12 +346,15 @@ def _filled(names: dict[str, Any], row: Row, template: str) -> str:
 def _without_clashes(jobs: list[Job]) -> dict[str, Job]:
     """Return the jobs by target; raise if two have one, or one is another's source."""
     owners: dict[str, Job] = {}
+    found = {}
     for job in jobs:
-        if len(set(map(identity, job.targets))) < len(job.targets):
+        keys = [identity(target) for target in job.targets]
+        found[keys[0]] = job
+        if len(set(keys)) < len(keys):
             problem = f"must be another file than the target, got {job.target}"
             raise OptionError(UNITS_TABLE, problem)
-        for target in job.targets:
-            if (other := owners.setdefault(identity(target), job)) is not job:
+        for key, target in zip(keys, job.targets, strict=True):
+            if (other := owners.setdefault(key, job)) is not job:
                 raise OptionError(
                     "target",
                     f"must differ for each recording, got {target} for {other.source} "
@@ -365,4 +367,4 @@ def _without_clashes(jobs: list[Job]) -> dict[str, Job]:
                 "target",
                 f"must not be the source of another recording, got {job.source}",
             )
-    return {identity(job.target): job for job in jobs}
+    return found
