@@ -253,13 +253,25 @@ def _replace_entries(
     incomplete = staged / f"incomplete-{MANIFEST}"
     write_incomplete(incomplete, (listed or set()) | new)
     _flush(incomplete)
-    manifest, backup = path / MANIFEST, _staging_path(path)
+    backup = _staging_path(path)
     moves = [(path / name, backup / name) for name in sorted(old)]
     moves += [(staged / name, path / name) for name in sorted(new)]
+    _exchange(path, staged, incomplete, backup, moves)
+
+
+def _exchange(
+    path: Path,
+    staged: Path,
+    incomplete: Path,
+    backup: Path,
+    moves: list[tuple[Path, Path]],
+) -> None:
+    """Make the moves between an incomplete and a complete manifest, or undo them."""
+    manifest = path / MANIFEST
     backup.mkdir()
     is_whole = False
     try:
-        if old_manifest is not None:
+        with contextlib.suppress(FileNotFoundError):
             shutil.copy2(manifest, backup)
         os.replace(incomplete, manifest)
         _flush(path)
@@ -274,10 +286,11 @@ def _replace_entries(
             for source, target in reversed(moves):
                 if os.path.lexists(target) and not os.path.lexists(source):
                     os.replace(target, source)
-            if old_manifest is None:
-                manifest.unlink(missing_ok=True)
-            elif (backup / MANIFEST).exists():
-                os.replace(backup / MANIFEST, manifest)
+            if not incomplete.exists():  # it is in the place of the manifest
+                if (backup / MANIFEST).exists():
+                    os.replace(backup / MANIFEST, manifest)
+                else:
+                    manifest.unlink(missing_ok=True)
         is_whole = True
         raise
     finally:

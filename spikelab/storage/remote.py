@@ -200,8 +200,7 @@ def _copy_folder(
     copy.mkdir()
     try:
         folder = RemoteFolder.of(store, entries, copy)
-        listed = folder.in_manifest
-        if listed is None:
+        if (listed := folder.in_manifest) is None:
             raise IncompleteExportError(
                 f"{copy} is incomplete: it has no {MANIFEST}, which an export uploads "
                 "last; a folder of another program must be downloaded to be loaded"
@@ -213,27 +212,10 @@ def _copy_folder(
             and name != MANIFEST
             and ".." not in name.split("/")
         ]
-        # Files with one tag hold the same bytes, as two arrays of a Phy folder do.
-        first = {entries[name].tag: name for name in names}
-        origins = {
-            n: first[entries[n].tag] if folder.is_untouched else n for n in names
-        }
-        sizes = {name: entries[name].size for name in origins.values()}
-        marks: set[str | None] = set()
-        n_bytes = sum(sizes.values())
-        with progress_bar(progress, "download", store.url, n_bytes) as moved:
-
-            def download(name: str) -> None:
-                path, tag = copy.joinpath(*name.split("/")), entries[name].tag
-                path.parent.mkdir(parents=True, exist_ok=True)
-                marks.add(store.inside(name).download(path, moved, tag))
-
-            _side_by_side(sizes, download)
-        for name, origin in origins.items():
-            if origin != name:
-                shutil.copyfile(copy / origin, copy / name)
+        marks = _download(folder, names, copy, progress)
         # The others were read only if they were those that are listed.
-        if max(sizes.values(), default=0) > LARGE and store.entries() != entries:
+        is_large = any(entries[name].size > LARGE for name in names)
+        if is_large and store.entries() != entries:
             raise FileNotFoundError
     except (FileNotFoundError, ReplacedError):
         raise IncompleteExportError(
@@ -245,6 +227,33 @@ def _copy_folder(
         raise IncompleteExportError(
             f"{copy} holds files of two exports at once; export again"
         )
+
+
+def _download(
+    folder: RemoteFolder, names: list[str], copy: Path, progress: bool
+) -> set[str | None]:
+    """Download files of a folder, and return their marks."""
+    entries, marks = folder.entries, set()
+    paths = {name: copy.joinpath(*name.split("/")) for name in names}
+    for path in paths.values():
+        path.parent.mkdir(parents=True, exist_ok=True)
+    # Files with one tag hold the same bytes, as two arrays of a Phy folder do.
+    first = {entries[name].tag: name for name in names}
+    is_sure = folder.is_untouched
+    origins = {n: first[entries[n].tag] if is_sure else n for n in names}
+    sizes = {name: entries[name].size for name in origins.values()}
+    total = sum(sizes.values())
+    with progress_bar(progress, "download", folder.store.url, total) as moved:
+
+        def download(name: str) -> None:
+            file, tag = folder.store.inside(name), entries[name].tag
+            marks.add(file.download(paths[name], moved, tag))
+
+        _side_by_side(sizes, download)
+    for name, origin in origins.items():
+        if origin != name:
+            shutil.copyfile(paths[origin], paths[name])
+    return marks
 
 
 def _file_object(store: Store, beginning: bytes, entry: Entry) -> RemoteFile:

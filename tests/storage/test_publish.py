@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import shutil
 import signal
 import stat
 import subprocess
@@ -319,6 +320,23 @@ class TestFolder:
                 break
         assert failing == 6
         assert texts(folder) == {"a.npy": "2", "b.npy": "2", "notes.txt": "mine"}
+
+    @pytest.mark.parametrize("error", [OSError, KeyboardInterrupt])
+    def test_half_a_copy_of_the_manifest_is_not_put_back(
+        self, error, tmp_path, monkeypatch
+    ):
+        """If the disk is full, or the user stops, just then."""
+        export(tmp_path / "ks", {"a.npy": "old"})
+        before = snapshot(tmp_path)
+
+        def half(source, folder):
+            (folder / source.name).write_text("{")
+            raise error
+
+        monkeypatch.setattr(shutil, "copy2", half)
+        with pytest.raises(error):
+            export(tmp_path / "ks", {"a.npy": "new"})
+        assert snapshot(tmp_path) == before
 
     @pytest.mark.parametrize("step", ["replace", "fsync"])
     def test_ctrl_c_at_each_step(self, step, tmp_path, monkeypatch):

@@ -822,6 +822,15 @@ def test_two_exports_that_met_in_a_folder_are_noticed(server, bucket):
         load(url, storage_options=options)
 
 
+def test_slices_of_equal_arrays_come_back(server, bucket):
+    """They are downloaded once, and copied into the other folders."""
+    options, url = server.storage_options, f"s3://{bucket}/st"
+    stack = SpikeData([[1.0, 2.0, 11.0, 12.0]], length=20.0).frames(10.0)
+    stack.to_kilosort(url, fs_Hz=1000.0, storage_options=options)
+    found = load(url, storage_options=options)
+    assert [sd.train[0].tolist() for sd in found] == [[1.0, 2.0], [1.0, 2.0]]
+
+
 def test_markers_of_folders_are_no_files(server, bucket):
     """Some programs leave an empty object with a slash at its end."""
     options, url = server.storage_options, f"s3://{bucket}/st"
