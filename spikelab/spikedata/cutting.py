@@ -117,12 +117,7 @@ def joined(
     rows, more = recording.neuron_attributes, following.neuron_attributes
     keys = set(_keys_of_spikes(recording)).intersection(_keys_of_spikes(following))
     if rows and more and keys:
-        pairs = list(zip(rows, more, strict=True))
-        rows = [dict(row) for row in rows]
-        for joined_row, (row, other) in zip(rows, pairs, strict=True):
-            for key in keys:
-                if row.get(key) is not None and other.get(key) is not None:
-                    joined_row[key] = np.concatenate((row[key], other[key]))
+        rows = [_joined_row(*pair, keys) for pair in zip(rows, more, strict=True)]
     metadata = {k: v for k, v in following.metadata.items() if k != TIME_ZERO}
     return {
         "train": trains.moved_into(recording.start_time, length, slack),
@@ -133,6 +128,18 @@ def joined(
         "raw_data": data,
         "raw_time": time,
     }
+
+
+def _joined_row(
+    row: dict[str, Any], other: dict[str, Any], keys: set[Any]
+) -> dict[str, Any]:
+    """Return the attributes of a unit, with the values of single spikes of both."""
+    joined_values: dict[str, Any] = {
+        key: np.concatenate((row[key], other[key]))
+        for key in keys
+        if row.get(key) is not None and other.get(key) is not None
+    }
+    return {**row, **joined_values}
 
 
 def knows_time(metadata: Mapping[str, Any]) -> bool:

@@ -8,6 +8,7 @@ import attrs
 import numpy as np
 
 from spikelab.spikedata.data_object import DataObject, data_class
+from spikelab.spikedata.quantity import split_unit
 from spikelab.spikedata.spike_trains import CACHED, SpikeTrains
 from spikelab.spikedata.unit_table import MISSING, Column, UnitTable
 
@@ -178,14 +179,14 @@ def _close(a: Any, b: Any, atol_ms: float) -> bool:
 def equal(a: Any, b: Any) -> bool:
     """Return whether two values of attributes or metadata are equal.
 
-    Arrays must agree in dtype, shape and values, sequences in their type. Numbers of
+    Arrays must agree in dtype, shape, values and unit, sequences in their type. Numbers of
     Python and of NumPy are compared by value, but a bool is not a number. NaN equals
     NaN.
     """
     if a is b:
         return True
     if isinstance(a, np.ndarray) or isinstance(b, np.ndarray):
-        return _equal_arrays(a, b)
+        return split_unit(a)[1] == split_unit(b)[1] and _equal_arrays(a, b)
     if isinstance(a, str | bytes) or isinstance(b, str | bytes):
         return isinstance(a, str) == isinstance(b, str) and bool(a == b)
     if _is_number(a) and _is_number(b):

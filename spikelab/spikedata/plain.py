@@ -1,8 +1,6 @@
 """Data objects with plain numbers only: no file format has units of measurement."""
 
 import operator
-from collections.abc import Callable
-from functools import cache
 from typing import Any, TypeVar
 
 from spikelab.spikedata.data_object import DataObject, data_class
@@ -32,11 +30,8 @@ def without_units(obj: D) -> tuple[D, list[str]]:
     ]
 
 
-def _may_have(cls: type) -> bool:
-    return issubclass(cls, dict | list | tuple | DataObject) or has_unit(cls)
-
-
-_may_have_unit: Callable[[Any], bool] = cache(_may_have)
+def _may_have_unit(cls: type) -> bool:
+    return has_unit(cls) or issubclass(cls, dict | list | tuple | DataObject)
 
 
 def _plain(name: str, value: Any, found: dict[str, set[str]]) -> Any:

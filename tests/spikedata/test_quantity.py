@@ -5,7 +5,7 @@ import datetime
 import numpy as np
 import pytest
 
-from spikelab import RateData, SpikeData, SpikeSliceStack, load
+from spikelab import RateData, SpikeData, SpikeSliceStack, differences, load
 from spikelab.spikedata.quantity import in_ms, in_unit
 
 SECOND, HALF = np.timedelta64(1, "s"), np.timedelta64(500, "ms")
@@ -208,3 +208,16 @@ def test_an_option_of_another_unit_is_refused(tmp_path):
     ):
         sd.to_hdf5(tmp_path / "a", style="raster", raster_bin_size_ms=3 * pq.Hz)
     assert not any(tmp_path.iterdir())
+
+
+def test_values_of_different_units_are_not_equal():
+    """Whatever the unit; a number without one is another value too."""
+    pq = pytest.importorskip("quantities")
+    first, *others = (
+        SpikeData([[1.0]], metadata={"threshold": value})
+        for value in (5.0 * pq.mV, 5.0 * pq.uV, 5.0)
+    )
+    assert first == SpikeData([[1.0]], metadata={"threshold": 5.0 * pq.mV})
+    for other in others:
+        assert first != other
+        assert len(differences(first, other)) == 1
