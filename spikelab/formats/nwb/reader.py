@@ -2,7 +2,7 @@
 
 import itertools
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Unpack
 
@@ -19,7 +19,7 @@ from spikelab.formats.nwb import schema
 from spikelab.formats.nwb.columns import read_column
 from spikelab.formats.nwb.derived import DERIVED
 from spikelab.formats.nwb.electrodes import read_electrodes
-from spikelab.formats.nwb.header import read_header
+from spikelab.formats.nwb.header import Header, read_header
 from spikelab.formats.nwb.schema import SPIKE_TIMES, SPIKE_TIMES_INDEX, WAVEFORMS
 from spikelab.formats.reading import (
     RecordingKeywords,
@@ -139,15 +139,28 @@ def _object(
         notes = {}  # those of other programs mean something else
     header = read_header(file, notes)
     plan = DERIVED.get(str(notes.get("kind"))) if own and group is None else None
-    if plan is not None:
-        known = None
-        if h5.has_member(file, schema.UNIT_ATTRIBUTES):
-            facts = h5.member(file, schema.UNIT_ATTRIBUTES)
-            ids = h5.dataset(facts, "id", kinds="iu")[()]
-            known = _attributes(facts, ids, "", own=True)
-        obj = plan.read(file, known, header.metadata())
-        options.refuse_unless_recording(obj)
-        return obj
+    if plan is None:
+        return _recording(file, group, options, header, notes, source)
+    known = None
+    if h5.has_member(file, schema.UNIT_ATTRIBUTES):
+        facts = h5.member(file, schema.UNIT_ATTRIBUTES)
+        ids = h5.dataset(facts, "id", kinds="iu")[()]
+        known = _attributes(facts, ids, "", own=True)
+    obj = plan.read(file, known, header.metadata())
+    options.refuse_unless_recording(obj)
+    return obj
+
+
+def _recording(
+    file: h5py.File,
+    group: str | None,
+    options: RecordingOptions,
+    header: Header,
+    notes: Mapping[str, Any],
+    source: str,
+) -> SpikeData:
+    """Return the units of a table as a recording; `notes` are those of our own files."""
+    own = notes.get("creator") == schema.CREATOR
     table = _units_table(file, group or str(notes.get("group", schema.UNITS)))
     times = str(notes.get("spike_times_dataset", SPIKE_TIMES))
     index = str(notes.get("spike_times_index_dataset", SPIKE_TIMES_INDEX))
