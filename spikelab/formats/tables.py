@@ -187,15 +187,12 @@ class TableWriter(FileWriter[DataObject]):
                     slices = np.full(len(columns[0][1]), i, dtype=np.int32)
                     yield [("slice", slices), *columns]
         elif isinstance(obj, RateData):
-            for part in _parts(len(obj.times), self.values // (obj.N + 1)):
-                rates = enumerate(obj.inst_Frate_data[:, part])
-                times = self._in_unit(obj.times[part])
-                yield [(time, times), *((f"unit_{unit}", row) for unit, row in rates)]
+            edge = (time, self._in_unit(obj.times))
+            header = [f"unit_{unit}" for unit in range(obj.N)]
+            yield from self._wide(edge, header, obj.inst_Frate_data.T)
         elif isinstance(obj, PairwiseCompMatrix):
-            edge, names = self._names(obj)
-            for part in _parts(len(names), self.values // (len(names) + 1)):
-                values = zip(names.tolist(), obj.matrix[part].T, strict=True)
-                yield [(edge, names[part]), *values]
+            edge = self._names(obj)
+            yield from self._wide(edge, edge[1].tolist(), obj.matrix)
         elif isinstance(obj, RateSliceStack):
             units = np.arange(obj.event_stack.shape[0], dtype=np.int32)
             times = self._in_unit(_bin_starts(obj))
@@ -203,8 +200,17 @@ class TableWriter(FileWriter[DataObject]):
         elif isinstance(obj, PairwiseCompMatrixStack):
             _, names = self._names(obj)
             rows = np.broadcast_to(names, (len(obj), len(names)))
-            header = ("window", "row", "column", "value")
-            yield from self._stack(obj, header, rows, names)
+            of_pairs = ("window", "row", "column", "value")
+            yield from self._stack(obj, of_pairs, rows, names)
+
+    def _wide(
+        self, edge: tuple[str, NDArray[Any]], names: list[Any], values: NDArray[Any]
+    ) -> Iterator[Columns]:
+        """Yield a column of what the rows are, and one for each column of an array."""
+        step = max(self.values // (len(names) + 1), 1)
+        for first in range(0, max(len(values), 1), step):
+            part = slice(first, first + step)
+            yield [(edge[0], edge[1][part]), *zip(names, values[part].T, strict=True)]
 
     def _stack(
         self,
@@ -223,7 +229,9 @@ class TableWriter(FileWriter[DataObject]):
             names = [np.empty(0, np.int32), rows.ravel(), columns[:0], array.ravel()]
             yield list(zip(header, names, strict=True))
         for i, values in enumerate(array):
-            for part in _parts(len(values), self.rows // max(len(columns), 1)):
+            step = max(self.rows // max(len(columns), 1), 1)
+            for first in range(0, max(len(values), 1), step):
+                part = slice(first, first + step)
                 cells = (
                     np.full(values[part].size, i, dtype=np.int32),
                     np.repeat(rows[i, part], len(columns)),
@@ -330,12 +338,6 @@ def values_of(obj: DataObject) -> NDArray[Any]:
 def window_of(sd: SpikeData) -> dict[str, Any]:
     """Return what of a recording is in no row of its spikes."""
     return {"n_units": sd.N, "start_time_ms": sd.start_time, "length_ms": sd.length}
-
-
-def _parts(n_rows: int, step: int) -> Iterator[slice]:
-    """Yield the slices of rows that make a block each, at least one."""
-    for first in range(0, max(n_rows, 1), max(step, 1)):
-        yield slice(first, first + max(step, 1))
 
 
 def _times_of(obj: DataObject) -> list[SpikeTrains]:
