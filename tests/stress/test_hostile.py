@@ -454,7 +454,7 @@ def test_a_slice_that_is_listed_often_is_read_never(tmp_path):
     header, row = (tmp_path / "ks" / "windows.tsv").read_text().splitlines()
     text = "\n".join([header, *[row] * 5000])
     (tmp_path / "ks" / "windows.tsv").write_text(text)
-    with pytest.raises(FormatError, match=r"windows\.tsv must name each folder once"):
+    with pytest.raises(FormatError, match=r"windows\.tsv must name 1 slices"):
         load(tmp_path / "ks")
 
 
