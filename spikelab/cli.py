@@ -46,6 +46,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # As Ctrl-C does, so that nothing is left behind.
         signal.signal(signal.SIGTERM, signal.default_int_handler)
     with warnings.catch_warnings():
+        warnings.simplefilter(
+            "always", UserWarning
+        )  # losses, whatever Python's filters
         warnings.showwarning = lambda message, *_, **__: _say(f"warning: {message}")
         try:
             status: int = options.run(options)

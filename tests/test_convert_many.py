@@ -3,7 +3,6 @@
 import csv
 import json
 import os
-import warnings
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -336,10 +335,8 @@ def test_recordings_in_s3(sources, tmp_path, monkeypatch):
         (row,) = convert_many(odd, "{stem}.h5", storage_options=options)
         assert (row.status, row.target) == ("written", "a b[1].h5")
         monkeypatch.setattr("os.environ", os.environ | server.environment())
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            command = ["convert", odd, "s3://lab/odd", "--to=phy", "--fs-Hz=2e4"]
-            assert main(command) == 0
+        command = ["convert", odd, "s3://lab/odd", "--to=phy", "--fs-Hz=2e4"]
+        assert main(command) == 0
         assert "odd/params.py" in server.objects(bucket)
     assert files(tmp_path)[-1] == "spikelab-conversions.jsonl"
 
