@@ -676,6 +676,10 @@ def test_no_two_units_have_one_id(tmp_path):
     with pytest.warns(UserWarning, match="unit_id 5 stands for several units"):
         sd = load_spikedata_from_nwb(path)
     assert [known["unit_id"] for known in sd.neuron_attributes] == [8, 7, 9]
+    with h5py.File(path, "r+") as file:
+        file["units/unit_id"] = ["a5", "a7", "b5"]
+    sd = load_spikedata_from_nwb(path)
+    assert [known["unit_id"] for known in sd.neuron_attributes] == ["a5", "a7", "b5"]
 
 
 def test_observations_that_are_no_pairs_are_named(tmp_path):

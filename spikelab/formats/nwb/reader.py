@@ -344,20 +344,13 @@ def _attributes(
     `times` is the name of the spike times; `own` says whether spikelab wrote the table,
     so that its notes can be trusted.
     """
-    numbers, counts = np.unique(ids, return_counts=True)
-    if twice := numbers[counts > 1].tolist():  # as of several probes
-        warn(
-            f"unit_id {', '.join(map(str, twice[:10]))} stands for several units in the "
-            "column id; they get new ids"
-        )
-    free = itertools.count(max(numbers.tolist(), default=0) + 1)
-    units: list[dict[str, Any]] = [
-        {"unit_id": next(free) if unit in twice else unit} for unit in ids.tolist()
-    ]
+    listed = _listed(table)
+    numbers = ids.tolist() if "unit_id" in listed else _distinct(ids)
+    units: list[dict[str, Any]] = [{"unit_id": number} for number in numbers]
     skipped = schema.STRUCTURE | {times}
     found = {
         name: read_column(table, name, len(units), own=own)
-        for name in _listed(table)
+        for name in listed
         if name not in skipped and not schema.is_part_of_column(table, name)
     }
     left_out = [name for name, column in found.items() if column is None]
@@ -383,6 +376,21 @@ def _attributes(
             "nothing that lies outside of the file)"
         )
     return units
+
+
+def _distinct(ids: NDArray[np.int64]) -> list[int]:
+    """Return the ids of the units; those that stand for several units get new ones."""
+    numbers, counts = np.unique(ids, return_counts=True)
+    several = numbers[counts > 1].tolist()  # as of the joined tables of several probes
+    given: list[int] = ids.tolist()
+    if not several:
+        return given
+    warn(
+        f"unit_id {', '.join(map(str, several[:10]))} stands for several units in the "
+        "column id; they get new ids"
+    )
+    free, again = itertools.count(int(numbers[-1]) + 1), set(several)
+    return [next(free) if number in again else number for number in given]
 
 
 def _listed(table: h5py.Group) -> list[str]:
