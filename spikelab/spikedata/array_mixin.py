@@ -14,7 +14,7 @@ from spikelab.spikedata.quantity import finite_ms, in_ms
 from spikelab.spikedata.ratedata import RateData, isi_rates
 from spikelab.spikedata.spike_trains import SpikeTrains, checked_trains
 from spikelab.spikedata.unit_table import is_nan
-from spikelab.spikedata.windows import finite_times
+from spikelab.spikedata.windows import times_of
 
 if TYPE_CHECKING:
     from spikelab.spikedata.spikedata import SpikeData
@@ -59,7 +59,8 @@ class ArrayMixin(UnitObject):
         from spikelab.spikedata.spikedata import SpikeData
 
         validate.unmasked("idces", idces)
-        units, flat = np.asarray(idces), finite_times("times", times)
+        # The constructor names the unit of a time that is not finite.
+        units, flat = np.asarray(idces), times_of("times", times)
         if units.ndim != 1 or units.shape != flat.shape:
             raise ValueError(
                 f"idces and times must be 1-D and of equal length, "

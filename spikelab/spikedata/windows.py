@@ -129,16 +129,21 @@ def _given_windows(given: Any, equal_lengths: bool) -> NDArray[np.float64]:
 
 
 def finite_times(name: str, given: Any) -> NDArray[np.float64]:
+    """Return finite times in ms in the shape in which they are given."""
+    times = times_of(name, given)
+    if not (finite := np.isfinite(times)).all():
+        raise ValueError(f"{name} must be finite, got {times[~finite][0]}")
+    return times
+
+
+def times_of(name: str, given: Any) -> NDArray[np.float64]:
     """Return times in ms in the shape in which they are given."""
     validate.unmasked(name, given)
     given = in_ms(name, given)
     try:
-        times = np.asarray(given, dtype=np.float64)
+        return np.asarray(given, dtype=np.float64)
     except (TypeError, ValueError) as error:
         raise TypeError(f"{name} must be numbers: {error}") from error
-    if not (finite := np.isfinite(times)).all():
-        raise ValueError(f"{name} must be finite, got {times[~finite][0]}")
-    return times
 
 
 def of_slices(

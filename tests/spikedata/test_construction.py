@@ -59,6 +59,15 @@ def test_values_that_are_refused(train, arguments, message):
         SpikeData(train, **arguments)
 
 
+def test_the_unit_of_a_time_that_is_not_finite_is_named():
+    """Whatever the spikes are made of."""
+    for time in (np.nan, np.inf):
+        with pytest.raises(ValueError, match=r"unit 1: spike times must be finite"):
+            SpikeData.from_idces_times([0, 1, 1], [1.0, 2.0, time])
+        with pytest.raises(ValueError, match=r"unit 1: spike times must be finite"):
+            SpikeData.from_events([(0, 1.0), (1, time)])
+
+
 @pytest.mark.parametrize(
     ("train", "arguments", "message"),
     [
