@@ -131,11 +131,12 @@ class GroupWriter(HDF5Writer):
         They are members of a group, or the cells of an array of MATLAB or Julia.
         """
         name = self.group_per_unit
-        found = h5.member(group, name)
-        if isinstance(found, h5py.Group):
+        units = h5.member(group, name)
+        if isinstance(units, h5py.Group):
             return {
-                unit: h5.vector(found, unit) for unit in sorted(found, key=_natural)
+                unit: h5.vector(units, unit) for unit in sorted(units, key=_natural)
             }
+        found = h5.dataset(group, name, ndim=range(33), kinds="OSVbcfiu", empty=True)
         if h5.is_empty(found):
             return {}
         is_cell = h5py.check_ref_dtype(found.dtype) is h5py.Reference
@@ -144,7 +145,7 @@ class GroupWriter(HDF5Writer):
             raise FormatError(
                 f"{name} must be a group of datasets, or an array of arrays"
             )
-        cells = np.ravel(h5.dataset(group, name, ndim=range(33), kinds="O")[()])
+        cells = np.ravel(found[()])
         file = group.file
         return {
             str(i): h5.vector(file, file[cell].name) if is_cell else cell
