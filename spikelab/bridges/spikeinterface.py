@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spikelab import validate
+from spikelab import registry, validate
 from spikelab.bridges import library
 from spikelab.bridges.columns import as_array, as_attributes, stacked, warn_of
 from spikelab.errors import FormatError, warn
@@ -317,6 +317,11 @@ def read(
         start_time_ms=start_time_ms, length_ms=length_ms, metadata=metadata
     )
     folder = Path(path)
+    if (named := registry.named_by(folder)) is not None:
+        raise FormatError(
+            f"{folder} is named as a file of {named.name}, but is a folder that "
+            f"SpikeInterface saved: rename it, or call SpikeData.from_spikeinterface"
+        )
     feature = "a folder that SpikeInterface saved"
     core = library("spikeinterface.core", feature, "spikeinterface")
     try:

@@ -272,12 +272,13 @@ def test_the_command_line(tmp_path):
 # SpikeInterface 0.102 leaves the file of a recording open.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_folders_that_are_refused(tmp_path, monkeypatch):
-    """A recording, a damaged folder; without the package."""
+    """A recording, a damaged folder, a name that promises NWB; without the package."""
     quietly(recording().save, folder=tmp_path / "raw", verbose=False)
     with pytest.raises(FormatError, match="must hold a sorting or a sorting analyzer"):
         load(tmp_path / "raw")
     quietly(sorting().save, folder=tmp_path / "cells.nwb")
-    assert load(tmp_path / "cells.nwb").N == 3  # a folder, whatever its name
+    with pytest.raises(FormatError, match=r"named as a file of nwb.* SpikeInterface"):
+        load(tmp_path / "cells.nwb")
     folder = (tmp_path / "cells.nwb").rename(tmp_path / "cells")
     (folder / "spikes.npy").unlink()
     with pytest.raises(FormatError, match="SpikeInterface cannot open it"):
