@@ -229,20 +229,8 @@ def read(filepath: StrPath, **options: Unpack[ReadOptions]) -> DataObject:
     SpikeData(N=2, spikes=2, window=0.0 to 1000.0 ms)
     """
     given = cast(dict[str, Any], options)
-    layout = {n: given.pop(n) for n in _FIELDS.keys() & given.keys()}
-    layout = {n: value for n, value in layout.items() if value is not None}
+    layout = _layout({n: given.pop(n) for n in _FIELDS.keys() & given.keys()})
     recording = RecordingOptions(**given)
-    for name, value in layout.items():
-        if name in _NAMES and isinstance(value, str):
-            value = value.lstrip("/")  # others name it from the root
-        layout[name] = _checked(name, value)
-    named = [s for s, w in STYLES.items() if layout.keys() & w.names]
-    if len(named) > 1:
-        raise ValueError(f"the datasets of one style must be named, got {named}")
-    for style in named:
-        for name in STYLES[style].names:
-            if name not in layout:
-                raise ValueError(f"{name} must be given too for style {style!r}")
     with (
         readable(
             filepath, recording.storage_options, progress=recording.progress
@@ -255,20 +243,7 @@ def read(filepath: StrPath, **options: Unpack[ReadOptions]) -> DataObject:
             recorded = {n: recorded[n] for n in _OTHER_FILES & recorded.keys()}
         kind = recorded.get("__type__")
         if kind in DATA_CLASSES.keys() - {"SpikeData"}:
-            exact = read_json(h5.member(file, "exact"), "value")
-            if not isinstance(exact, dict) or exact.get("class") != kind:
-                raise FormatError(
-                    f"{file.filename} says that it holds a {kind}, but its JSON is of "
-                    "another class"
-                )
-            found = ObjectReader(file["exact"]).read_object(
-                file,
-                str(kind),
-                exact.get("parts"),
-                lambda group, said, **known: _style_of(group, said, layout).read_group(
-                    group, said, **known
-                ),
-            )
+            found = _read_object(file, str(kind), layout)
             recording.refuse_unless_recording(found)
             return found
         writer = _style_of(file, recorded, layout)
@@ -280,6 +255,43 @@ def read(filepath: StrPath, **options: Unpack[ReadOptions]) -> DataObject:
             length_ms=recording.length_ms,
             metadata=recording.metadata_with(rate, source_file=os.fspath(filepath)),
         )
+
+
+def _layout(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options that say where a style has its datasets, checked."""
+    layout = {n: value for n, value in given.items() if value is not None}
+    for name, value in layout.items():
+        if name in _NAMES and isinstance(value, str):
+            value = value.lstrip("/")  # others name it from the root
+        layout[name] = _checked(name, value)
+    named = [s for s, w in STYLES.items() if layout.keys() & w.names]
+    if len(named) > 1:
+        raise ValueError(f"the datasets of one style must be named, got {named}")
+    for style in named:
+        for name in STYLES[style].names:
+            if name not in layout:
+                raise ValueError(f"{name} must be given too for style {style!r}")
+    return layout
+
+
+def _read_object(
+    file: h5py.File, class_name: str, layout: Mapping[str, Any]
+) -> DataObject:
+    """Return the object without spikes, or the slices, that a file holds."""
+    exact = read_json(h5.member(file, "exact"), "value")
+    if not isinstance(exact, dict) or exact.get("class") != class_name:
+        raise FormatError(
+            f"{file.filename} says that it holds a {class_name}, but its JSON is of "
+            "another class"
+        )
+    return ObjectReader(file["exact"]).read_object(
+        file,
+        class_name,
+        exact.get("parts"),
+        lambda group, said, **known: _style_of(group, said, layout).read_group(
+            group, said, **known
+        ),
+    )
 
 
 def _writer_class(style: Any) -> type[HDF5Writer]:

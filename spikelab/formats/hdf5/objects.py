@@ -151,26 +151,32 @@ class ObjectWriter(Encoder):
             group.attrs["N"] = obj.N
             Column(obj.spike_trains.flat).write(group, "spike_times")
             Column(obj.spike_trains.ends).write(group, "spike_times_index")
-        elif isinstance(obj, SpikeSliceStack) and is_plain:
-            exact[SLICES] = [
+        elif isinstance(obj, SpikeSliceStack):
+            exact[SLICES] = self._write_slices(group, obj, name, is_plain=is_plain)
+        if isinstance(obj, UnitObject) and obj.neuron_attributes is not None:
+            exact[_UNITS] = self._write_units(group, obj.neuron_attributes, name)
+        return exact or None
+
+    def _write_slices(
+        self, group: h5py.Group, stack: SpikeSliceStack, name: str, *, is_plain: bool
+    ) -> Tree:
+        """Write each slice as an object of its own; if plain, only what spikes lack."""
+        if is_plain:
+            return [
                 [
                     self.encode(part, name)
                     for part in (sd.neuron_attributes, sd.metadata)
                 ]
-                for sd in obj
+                for sd in stack
             ]
-        elif isinstance(obj, SpikeSliceStack):
-            group.attrs["N"] = obj.N
-            inner = group.create_group("spike_stack")
-            exact[SLICES] = [
-                self.write_object(
-                    inner.create_group(str(i)), sd, f"{name}.spike_stack[{i}]"
-                )
-                for i, sd in enumerate(obj)
-            ]
-        if isinstance(obj, UnitObject) and obj.neuron_attributes is not None:
-            exact[_UNITS] = self._write_units(group, obj.neuron_attributes, name)
-        return exact or None
+        group.attrs["N"] = stack.N
+        inner = group.create_group("spike_stack")
+        return [
+            self.write_object(
+                inner.create_group(str(i)), sd, f"{name}.spike_stack[{i}]"
+            )
+            for i, sd in enumerate(stack)
+        ]
 
     def _write_units(
         self, group: h5py.Group, rows: Sequence[Mapping[Any, Any]], name: str
