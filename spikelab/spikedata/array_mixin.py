@@ -384,8 +384,7 @@ class ArrayMixin(UnitObject):
         Raises
         ------
         ValueError
-            If the times are not finite, ascending and evenly spaced, or
-            `sigma_ms` is not finite.
+            If `times` are not finite, ascending and even, or `sigma_ms` not finite.
 
         Examples
         --------

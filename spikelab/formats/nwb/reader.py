@@ -35,12 +35,10 @@ from spikelab.spikedata.unit_table import MISSING
 from spikelab.storage.publish import readable
 from spikelab.storage.remote_file import RemoteFile
 
-_HDF5 = b"\x89HDF\r\n\x1a\n"
-
 
 def recognises(path: Path | RemoteFile, head: bytes) -> bool:
     """Return whether a file is an NWB file, or one as spikelab 0.1 wrote it."""
-    if head != _HDF5 and not h5py.is_hdf5(path):
+    if head != b"\x89HDF\r\n\x1a\n" and not h5py.is_hdf5(path):
         return False
     if h5.has_attribute(path, "nwb_version"):
         return True
