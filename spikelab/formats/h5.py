@@ -4,6 +4,7 @@ import contextlib
 import functools
 import math
 import os
+import posixpath
 import traceback
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -161,7 +162,8 @@ def _found(group: h5py.Group, name: str, links: int = _MOST_LINKS) -> Any:
         if link is None:
             return None
         if isinstance(link, h5py.ExternalLink) or links == 0:
-            raise FormatError(f"{name!r} must not lead out of the file, nor in a ring")
+            where = posixpath.join(str(group.name), name)
+            raise FormatError(f"{where!r} must not lead out of the file, nor in a ring")
         is_soft = isinstance(link, h5py.SoftLink)
         found = _found(found, link.path, links - 1) if is_soft else found[part]
     return found

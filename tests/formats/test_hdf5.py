@@ -287,7 +287,13 @@ def test_links_that_lead_nowhere_are_not_followed(link, tmp_path):
     with h5py.File(path, "r+") as file:
         del file["times"]
         file["times"] = link
-    with pytest.raises(FormatError, match="must not lead out of the file"):
+    with pytest.raises(FormatError, match="'/times' must not lead out of the file"):
+        load_spikedata_from_hdf5(path)
+    SD.to_hdf5(path, style="group")
+    with h5py.File(path, "r+") as file:
+        del file["units/1"]
+        file["units/1"] = link
+    with pytest.raises(FormatError, match=r"/units/1' must not|no '1' in /units"):
         load_spikedata_from_hdf5(path)
 
 
