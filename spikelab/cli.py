@@ -26,7 +26,7 @@ from spikelab.batch.options import Option, json_object, options_of, suggestion
 from spikelab.batch.places import Places, is_pattern, resolved
 from spikelab.errors import OptionError
 from spikelab.registry import FORMATS
-from spikelab.storage.urls import is_url
+from spikelab.storage.urls import expanded, is_url
 
 _EXAMPLES = """\
 examples:
@@ -311,7 +311,7 @@ def _demo(options: argparse.Namespace) -> int:
     if is_url(options.folder):
         raise ValueError(f"DIR must be a folder of this machine, got {options.folder}")
     print(row.format("format", "file", "bytes", "time", "read back"))
-    status, folder = 0, Path(options.folder).expanduser()
+    status, folder = 0, Path(expanded(options.folder))
     for case, n_bytes, seconds, result, passed in demo.run(folder):
         shown = result if passed else f"FAILED: {result}"
         time = f"{seconds * 1000:.0f} ms"

@@ -15,7 +15,7 @@ import numpy as np
 
 from spikelab import validate
 from spikelab.batch.options import PRIVATE, check_options, options_of
-from spikelab.batch.places import StrPath, is_same, resolved, size_of
+from spikelab.batch.places import is_same, resolved, size_of
 from spikelab.data_loaders.data_loaders import load
 from spikelab.errors import (
     FormatError,
@@ -29,7 +29,7 @@ from spikelab.formats.base import recordings_of
 from spikelab.registry import FORMATS, Format, named_by
 from spikelab.spikedata.pairwise import PairwiseCompMatrix, PairwiseCompMatrixStack
 from spikelab.spikedata.quantity import in_unit
-from spikelab.storage.urls import is_url
+from spikelab.storage.urls import StrPath, expanded, is_url
 
 UNITS_TABLE = "units_table"
 """The option, of exporter and loader, that names a second file of a recording."""
@@ -295,7 +295,7 @@ def _loaded(job: Job) -> Any:
             raise OptionError("source_options", problem) from error
         raise
     except FormatError as error:
-        folder = Path(job.source).expanduser()
+        folder = Path(expanded(job.source))
         if (
             not is_url(job.source)
             and folder.is_dir()

@@ -18,13 +18,13 @@ import attrs
 from spikelab.batch.conversion import UNITS_TABLE, Conversion, Job, Outcome, format_of
 from spikelab.batch.executors import run_jobs
 from spikelab.batch.options import check_options, suggestion
-from spikelab.batch.places import Places, State, StrPath, identity, resolved
+from spikelab.batch.places import Places, State, identity, resolved
 from spikelab.batch.report import NAME, Report, conversion
 from spikelab.batch.table import Row, checked_rows
 from spikelab.errors import OptionError
 from spikelab.registry import FORMATS, Format, named_by
 from spikelab.storage.store import check_progress
-from spikelab.storage.urls import is_url
+from spikelab.storage.urls import StrPath, is_url
 
 _FIELDS = ("stem", "parent", "index")
 """Those that every template of targets can have."""

@@ -17,6 +17,7 @@ from spikelab import validate
 from spikelab.errors import OptionError
 from spikelab.formats.nwb.session import NWBSession, NWBSubject
 from spikelab.registry import FORMATS, Format
+from spikelab.storage.urls import expanded
 
 PRIVATE = ("s3_upload", "aws_", "region_name")
 """How options begin that a URL and the environment make superfluous."""
@@ -78,7 +79,7 @@ class Option:
         if self.kind is dict:
             return json_object(text)
         if self.kind in (NWBSession, NWBSubject):
-            return self.kind(**json_object(Path(text).expanduser().read_bytes()))
+            return self.kind(**json_object(Path(expanded(text)).read_bytes()))
         return self.kind(text)
 
 

@@ -9,9 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from spikelab.storage.store import store_at
-from spikelab.storage.urls import is_s3_url, is_url, located
-
-StrPath = str | os.PathLike[str]
+from spikelab.storage.urls import StrPath, expanded, is_s3_url, is_url, located
 
 State = tuple[int, float]
 """Size in bytes and modification time of a file, or of all files of a folder."""
@@ -27,7 +25,7 @@ def resolved(place: StrPath) -> str:
     if not isinstance(place, str | os.PathLike):
         raise TypeError(f"source and target must be a path or URL, got {place!r:.80}")
     text = os.fspath(place)
-    return text if is_url(text) else os.path.expanduser(text)  # noqa: PTH111 # keeps "./"
+    return text if is_url(text) else expanded(text)
 
 
 def is_pattern(text: str) -> bool:

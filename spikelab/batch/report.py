@@ -12,6 +12,7 @@ import attrs
 
 from spikelab.batch.conversion import Conversion, Job
 from spikelab.batch.places import State
+from spikelab.storage.urls import expanded
 
 NAME = "spikelab-conversions.jsonl"
 """Name of a report that the caller gives none."""
@@ -47,7 +48,7 @@ class Report:
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = Path(path).expanduser()
+        self.path = Path(expanded(path))
         self._is_csv = self.path.suffix.lower() == ".csv"
         if not self._is_csv and self.path.suffix.lower() != ".jsonl":
             raise ValueError(

@@ -14,7 +14,7 @@ from spikelab.bridges.columns import is_missing
 from spikelab.errors import warn
 from spikelab.formats.nwb.session import NWBSession, NWBSubject
 from spikelab.registry import Format
-from spikelab.storage.urls import is_url
+from spikelab.storage.urls import expanded, is_url
 
 _CLASSES: dict[str, Any] = {"session": NWBSession, "subject": NWBSubject}
 """The options that several columns describe."""
@@ -36,7 +36,7 @@ class Row:
 def read_table(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
     """Read the rows of a CSV file, separated by commas, semicolons or tabs."""
     try:
-        text = Path(path).expanduser().read_text(encoding="utf-8-sig")
+        text = Path(expanded(path)).read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise ValueError(f"{path} must be a CSV file in UTF-8: {error}") from None
     header = text.split("\n", 1)[0]

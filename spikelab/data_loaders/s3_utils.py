@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from spikelab.storage.local import StrPath, resolved
+from spikelab.storage.local import resolved
 from spikelab.storage.publish import publish
 from spikelab.storage.s3 import S3Store, with_credentials
 from spikelab.storage.store import check_progress, progress_bar
-from spikelab.storage.urls import is_s3_url, parse_s3_url
+from spikelab.storage.urls import StrPath, expanded, is_s3_url, parse_s3_url
 
 __all__ = [
     "download_from_s3",
@@ -190,4 +190,4 @@ def ensure_local_file(
         return download_from_s3(url, None, *keys, storage_options=options), True
     if not resolved("file_path_or_url", file_path_or_url).exists():
         raise FileNotFoundError(errno.ENOENT, "no such file", str(file_path_or_url))
-    return os.path.expanduser(os.fspath(file_path_or_url)), False  # noqa: PTH111 # str
+    return expanded(file_path_or_url), False

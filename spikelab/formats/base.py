@@ -20,11 +20,10 @@ from spikelab.spikedata.spikedata import SpikeData
 from spikelab.spikedata.spikeslicestack import SpikeSliceStack
 from spikelab.storage.publish import publish
 from spikelab.storage.remote import Existing, RemoteFolder
+from spikelab.storage.urls import StrPath, expanded
 
 R = TypeVar("R")
 P = TypeVar("P")
-
-StrPath = str | os.PathLike[str]
 
 OnLosses = Callable[[list[str]], None]
 
@@ -120,7 +119,7 @@ class Writer(abc.ABC, Generic[R, P]):
         plan, left_out = self._checked(obj)
         losses = self._checked_losses(obj, plan, left_out, on_losses)
         self._publish(plan, target, losses)
-        return self._written(obj, os.path.expanduser(target))  # noqa: PTH111 # str
+        return self._written(obj, expanded(target))
 
     def check(self, obj: DataObject) -> None:
         """Raise if `obj` cannot be written with these options; touch no file.

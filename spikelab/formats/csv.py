@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from spikelab.errors import FormatError, VerificationError, collected_warnings
 from spikelab.formats import csv_text
-from spikelab.formats.base import Loss, StrPath, recordings_of
+from spikelab.formats.base import Loss, recordings_of
 from spikelab.formats.csv_text import cell, fits, line
 from spikelab.formats.functions import export_function, show_options, spikedata_loader
 from spikelab.formats.reading import build, errors_naming
@@ -49,6 +49,7 @@ from spikelab.spikedata.rateslicestack import RateSliceStack
 from spikelab.spikedata.spikedata import SpikeData
 from spikelab.spikedata.spikeslicestack import SpikeSliceStack
 from spikelab.spikedata.unit_table import UnitTable
+from spikelab.storage.urls import StrPath
 
 __all__ = ["CSVWriter", "export_spikedata_to_csv", "load_spikedata_from_csv"]
 

@@ -11,10 +11,11 @@ from typing import Any, Concatenate, ParamSpec, TypeVar, get_type_hints
 import attrs
 
 from spikelab.errors import FormatError
-from spikelab.formats.base import StrPath, Writer
+from spikelab.formats.base import Writer
 from spikelab.registry import recognised, refuse_foreign
 from spikelab.spikedata.data_object import DataObject
 from spikelab.spikedata.spikedata import SpikeData
+from spikelab.storage.urls import StrPath, expanded
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -193,7 +194,7 @@ def _other_format(path: Any, read: Callable[..., DataObject]) -> str | None:
     """Return the format of a local path, None if it is unknown or the one of `read`."""
     if not isinstance(path, str | os.PathLike):
         return None
-    local = Path(os.path.expanduser(path))  # noqa: PTH111 # "~nobody"
+    local = Path(expanded(path))
     try:
         entry = recognised(local)
     except (OSError, ValueError):

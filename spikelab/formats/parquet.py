@@ -18,7 +18,6 @@ from spikelab.formats.arrow import (
     pyarrow_modules,
     write_file,
 )
-from spikelab.formats.base import StrPath
 from spikelab.formats.functions import export_function, show_options, spikedata_loader
 from spikelab.formats.reading import build, errors_naming
 from spikelab.formats.table_reading import (
@@ -47,6 +46,7 @@ from spikelab.spikedata.spike_trains import SpikeTrains
 from spikelab.spikedata.spikedata import SpikeData
 from spikelab.spikedata.spikeslicestack import SpikeSliceStack
 from spikelab.spikedata.unit_table import Column
+from spikelab.storage.urls import StrPath
 
 __all__ = [
     "ParquetWriter",

@@ -13,7 +13,7 @@ import numpy as np
 
 from spikelab import validate
 from spikelab.errors import FormatError, UnsafePickleError, warn
-from spikelab.formats.base import FileWriter, Loss, StrPath
+from spikelab.formats.base import FileWriter, Loss
 from spikelab.formats.functions import show_options, spikedata_loader
 from spikelab.formats.reading import ReaderKeywords, ReaderOptions
 from spikelab.formats.unpickler import CONTAINERS, PLAIN, TIMES, Unpickler
@@ -21,7 +21,7 @@ from spikelab.spikedata.data_object import DATA_CLASSES, DataObject
 from spikelab.spikedata.spike_trains import SpikeTrains
 from spikelab.storage.publish import local_copy
 from spikelab.storage.s3 import CREDENTIALS, with_credentials
-from spikelab.storage.urls import is_s3_url, shown
+from spikelab.storage.urls import StrPath, is_s3_url, shown
 
 __all__ = [
     "PickleWriter",

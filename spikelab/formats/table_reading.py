@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikelab.errors import FormatError, warn
-from spikelab.formats.base import StrPath
 from spikelab.formats.csv_text import inferred
 from spikelab.formats.reading import (
     RecordingKeywords,
@@ -30,6 +29,7 @@ from spikelab.spikedata.spike_trains import SpikeTrains
 from spikelab.spikedata.spikedata import SpikeData
 from spikelab.spikedata.time_units import TimeUnit
 from spikelab.storage.publish import local_copy
+from spikelab.storage.urls import StrPath
 
 Numbers = Callable[[Sequence[int], Sequence[type]], Sequence[NDArray[Any]]]
 """Returns the columns at some places of a table, as int64, float64, or what is there."""

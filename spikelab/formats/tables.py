@@ -11,7 +11,7 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 
-from spikelab.formats.base import FileWriter, Loss, StrPath, recordings_of
+from spikelab.formats.base import FileWriter, Loss, recordings_of
 from spikelab.formats.csv_text import fits
 from spikelab.formats.reading import build
 from spikelab.formats.units_table import OWN, UnitsTable
@@ -27,7 +27,7 @@ from spikelab.spikedata.spikedata import SpikeData
 from spikelab.spikedata.spikeslicestack import SpikeSliceStack
 from spikelab.spikedata.time_units import TimeUnit
 from spikelab.spikedata.unit_table import UnitTable
-from spikelab.storage.urls import is_s3_url, located
+from spikelab.storage.urls import StrPath, expanded, is_s3_url, located
 
 Columns = list[tuple[str, NDArray[Any]]]
 """Names of columns and their values."""
@@ -366,4 +366,4 @@ def _place(target: StrPath) -> str:
     """Return the one spelling of a target."""
     if is_s3_url(target):
         return located(target).url
-    return os.path.realpath(os.path.expanduser(target))  # noqa: PTH111 # "~nobody"
+    return os.path.realpath(expanded(target))

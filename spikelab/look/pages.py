@@ -24,14 +24,13 @@ from spikelab.spikedata.data_object import DataObject
 from spikelab.spikedata.spikedata import SpikeData
 from spikelab.storage.local import resolved
 from spikelab.storage.publish import publish
-from spikelab.storage.urls import is_url
+from spikelab.storage.urls import StrPath, expanded, is_url
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from spikelab.batch import Conversion
 
-StrPath = str | os.PathLike[str]
 
 _TITLES = {
     "SpikeData": "Spikes",
@@ -124,14 +123,14 @@ def show(
                 wanted = "another file than SOURCE" if same else "a file"
                 return _fail(f"--html must be {wanted}, got {html}", 2)
         if is_report(name):
-            if not Path(name).expanduser().exists():
+            if not Path(expanded(name)).exists():
                 raise FileNotFoundError(errno.ENOENT, "no such report", name)
             # The last row of each target counts.
             last = {row["target"]: row for row in Report(name).rows()}
             rows = [conversion(row) for row in last.values()]
             text = "\n".join([name, *map(_line, rows)])
             if html is not None:
-                page = _conversions_page(rows, Path(html).expanduser().parent)
+                page = _conversions_page(rows, Path(expanded(html)).parent)
         else:
             without_raw = contextvars.copy_context()
             without_raw.run(READS_RAW.set, False)
@@ -183,7 +182,7 @@ def index_page(rows: "Iterable[Conversion]", path: StrPath) -> str:
     >>> index_page(convert_many([source], "{stem}.h5"), "index.html")
     'index.html'
     """
-    folder = Path(path).expanduser().parent
+    folder = Path(expanded(path)).parent
     _write(_conversions_page(rows, folder), path, None)
     return os.fspath(path)
 

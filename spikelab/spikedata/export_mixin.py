@@ -8,9 +8,9 @@ if TYPE_CHECKING:
     from typing import Unpack
 
     from spikelab import formats
-    from spikelab.formats.base import StrPath
     from spikelab.formats.functions import export_function
     from spikelab.formats.hdf5.export import ExportOptions, Style
+    from spikelab.storage.urls import StrPath
 
 
 class _ExportMethod:

@@ -22,6 +22,7 @@ from spikelab.storage.manifest import (
     replaced_entries,
     write_incomplete,
 )
+from spikelab.storage.urls import StrPath, expanded
 
 try:
     import fcntl
@@ -33,8 +34,6 @@ STAGED_SUFFIX = ".spikelab-tmp"
 
 _SHOWN = 8
 """Number of names in an error."""
-
-StrPath = str | os.PathLike[str]
 
 Check = Callable[[Path], Iterable[str]] | None
 """Returns what an export onto a path would destroy."""
@@ -51,7 +50,7 @@ def resolved(name: str, target: StrPath) -> Path:
     text = os.fspath(target)
     if not text:
         raise ValueError(f"{name} must not be empty")
-    return Path(os.path.realpath(os.path.expanduser(text)))  # noqa: PTH111 # "~nobody"
+    return Path(os.path.realpath(expanded(text)))
 
 
 def refuse_loss(target: StrPath, names: Iterable[str]) -> None:

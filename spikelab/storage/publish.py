@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from spikelab.storage import local, remote
-from spikelab.storage.local import StrPath
 from spikelab.storage.remote import Lost
 from spikelab.storage.remote_file import RemoteFile
 from spikelab.storage.store import check_progress, store_at
-from spikelab.storage.urls import is_url
+from spikelab.storage.urls import StrPath, is_url
 
 
 @contextlib.contextmanager

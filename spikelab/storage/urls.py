@@ -1,10 +1,13 @@
-"""The URLs of files and folders that are not on the local disk."""
+"""The names of files and folders: local paths, and URLs of what lies elsewhere."""
 
+import os
 import re
 from typing import Any
 from urllib.parse import unquote
 
 import attrs
+
+StrPath = str | os.PathLike[str]
 
 _BUCKET = r"[A-Za-z0-9][A-Za-z0-9._-]{1,62}"
 
@@ -23,6 +26,11 @@ _ANY_SCHEME = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]+):/")
 
 _NO_FOLDERS = ("s3", "http", "https", "gs", "gcs", "az", "abfs", "memory")
 """Schemes that a ``Path`` shows to have been a URL, though it holds one slash only."""
+
+
+def expanded(path: StrPath) -> str:
+    """Return a path with the home folder for ``~``; ``~nobody`` is a plain name."""
+    return os.path.expanduser(os.fspath(path))  # noqa: PTH111 # Path raises, drops "./"
 
 
 @attrs.frozen

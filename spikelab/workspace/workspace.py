@@ -10,7 +10,7 @@ from typing import Any
 from spikelab import validate
 from spikelab.formats import h5
 from spikelab.storage.publish import local_copy, publish, readable
-from spikelab.storage.urls import is_url
+from spikelab.storage.urls import expanded, is_url
 from spikelab.workspace import file
 from spikelab.workspace.items import NamedObjects
 
@@ -132,7 +132,7 @@ class AnalysisWorkspace(NamedObjects):
             file.write(staged, about, items)
             if verify:
                 file.verify(staged, about, items)
-        return os.path.expanduser(target)  # noqa: PTH111 # str
+        return expanded(target)
 
     @classmethod
     def load(
@@ -233,7 +233,8 @@ def _with_suffix(path: str | os.PathLike[str]) -> str:
 def _found(path: str | os.PathLike[str]) -> str:
     """Return the file that `path` names, with or without its suffix."""
     target = _with_suffix(path)
-    candidates = [target, os.fspath(path) + _SUFFIX, os.fspath(path)]
     if is_url(target):
         return target
+    named = expanded(path)
+    candidates = [expanded(target), named + _SUFFIX, named]
     return next((name for name in candidates if Path(name).is_file()), target)

@@ -6,7 +6,7 @@ import pytest
 from recordings import simulated
 
 import spikelab
-from spikelab import RateData, SpikeData, load, load_spikedata_from_hdf5
+from spikelab import RateData, SpikeData, convert_many, load, load_spikedata_from_hdf5
 from spikelab.errors import FormatError
 
 TARGETS = {
@@ -117,3 +117,6 @@ def test_a_home_folder_of_nobody_is_a_name(name, tmp_path, monkeypatch):
     path = SpikeData([[1.0]]).to_hdf5("~nobody-of-this-name/a.h5")
     assert load(path).N == 1
     assert load("./~nobody-of-this-name/a.h5").N == 1
+    report = "~nobody-of-this-name/report.csv"
+    (row,) = convert_many([path], "~nobody-of-this-name/{stem}.nwb", report=report)
+    assert load(row.target).N == len(Path(report).read_text().splitlines()[1:]) == 1

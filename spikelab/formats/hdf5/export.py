@@ -9,7 +9,6 @@ import h5py
 
 from spikelab.errors import FormatError, warn
 from spikelab.formats import h5
-from spikelab.formats.base import StrPath
 from spikelab.formats.functions import show_options
 from spikelab.formats.hdf5.objects import ObjectReader
 from spikelab.formats.hdf5.raster import RasterWriter
@@ -21,6 +20,7 @@ from spikelab.formats.reading import RecordingKeywords, RecordingOptions
 from spikelab.spikedata.data_object import DATA_CLASSES, DataObject
 from spikelab.spikedata.time_units import TimeUnit
 from spikelab.storage.publish import readable
+from spikelab.storage.urls import StrPath
 
 Style = Literal["raster", "ragged", "group", "paired"]
 

@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikelab.errors import MissingExtraError, warn
-from spikelab.formats.base import StrPath
 from spikelab.formats.nwb import schema
 from spikelab.formats.nwb.electrodes import (
     DEVICE,
@@ -25,6 +24,7 @@ from spikelab.formats.nwb.header import header_of
 from spikelab.formats.nwb.units import UnitFacts, observed_ms, unit_facts
 from spikelab.spikedata.spikedata import SpikeData
 from spikelab.storage.publish import publish
+from spikelab.storage.urls import StrPath, expanded
 
 if TYPE_CHECKING:
     from pynwb import NWBFile
@@ -115,7 +115,7 @@ def append_to_file(sd: SpikeData, path: StrPath) -> str:
         from pynwb import NWBHDF5IO
     except ImportError as error:
         raise MissingExtraError("append_to_file", "pynwb", "nwb") from error
-    source = Path(path).expanduser()
+    source = Path(expanded(path))
     if not source.is_file():
         raise FileNotFoundError(errno.ENOENT, "there is no such file", os.fspath(path))
     with publish(path) as staged:

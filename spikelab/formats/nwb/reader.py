@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from spikelab.errors import FormatError, warn
 from spikelab.formats import h5
-from spikelab.formats.base import StrPath
 from spikelab.formats.functions import show_options, spikedata_loader
 from spikelab.formats.hdf5.writer import read_indices
 from spikelab.formats.nwb import schema
@@ -34,6 +33,7 @@ from spikelab.spikedata.spikedata import SpikeData
 from spikelab.spikedata.unit_table import MISSING
 from spikelab.storage.publish import readable
 from spikelab.storage.remote_file import RemoteFile
+from spikelab.storage.urls import StrPath
 
 
 def recognises(path: Path | RemoteFile, head: bytes) -> bool:

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from spikelab import validate
 from spikelab.errors import FormatError, warn
-from spikelab.formats.base import StrPath
 from spikelab.formats.functions import show_options, spikedata_loader
 from spikelab.formats.phy import (
     channels,
@@ -39,6 +38,7 @@ from spikelab.spikedata.time_units import TimeUnit
 from spikelab.spikedata.unit_table import UnitTable
 from spikelab.storage.manifest import MANIFEST
 from spikelab.storage.publish import local_copy
+from spikelab.storage.urls import StrPath, expanded
 
 
 def recognises(path: Path, head: bytes) -> bool:
@@ -67,7 +67,7 @@ def folder_of(path: Any) -> Any:
         return path  # for the next check to refuse
     text = os.fspath(path)
     is_url = "://" in text
-    local = os.path.expanduser(text)  # noqa: PTH111 # "~nobody"
+    local = expanded(text)
     if _stands_for_folder(Path(text)) and (is_url or Path(local).is_file()):
         return text.rpartition("/")[0] if is_url else Path(text).parent
     return path

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, TypeVar
 import attrs
 import numpy as np
 
-from spikelab.formats.base import Loss, StrPath, Writer
+from spikelab.formats.base import Loss, Writer
 from spikelab.formats.phy import facts, stacks
 from spikelab.formats.phy.cluster_tables import as_text
 from spikelab.formats.phy.facts import Facts
@@ -23,6 +23,7 @@ from spikelab.spikedata.spikeslicestack import SpikeSliceStack
 from spikelab.spikedata.unit_selection import is_one_value
 from spikelab.spikedata.unit_table import MISSING, UnitTable
 from spikelab.storage.remote import Existing
+from spikelab.storage.urls import StrPath
 
 R = TypeVar("R")
 

@@ -9,7 +9,6 @@ import attrs
 import numpy as np
 
 from spikelab import validate
-from spikelab.formats.base import StrPath
 from spikelab.formats.functions import export_function
 from spikelab.formats.phy import spike_arrays, stacks
 from spikelab.formats.phy.folder_writer import ClusterFolderWriter, Plan, joined
@@ -27,6 +26,7 @@ from spikelab.spikedata.spikeslicestack import SpikeSliceStack
 from spikelab.spikedata.time_units import TimeUnit
 from spikelab.spikedata.unit_table import ELECTRODE_KEYS
 from spikelab.storage.manifest import MANIFEST
+from spikelab.storage.urls import StrPath
 
 SpikeOrder = Literal["unit", "time"]
 

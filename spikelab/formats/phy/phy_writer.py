@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikelab import validate
-from spikelab.formats.base import StrPath
 from spikelab.formats.functions import export_function
 from spikelab.formats.phy import raw as raw_data
 from spikelab.formats.phy import spike_arrays, stacks, templates
@@ -30,6 +29,7 @@ from spikelab.spikedata import time_units
 from spikelab.spikedata.data_object import DataObject
 from spikelab.spikedata.spikedata import SpikeData
 from spikelab.spikedata.spikeslicestack import SpikeSliceStack
+from spikelab.storage.urls import StrPath
 
 
 @attrs.frozen(eq=False, kw_only=True, slots=False)
