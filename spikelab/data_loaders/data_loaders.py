@@ -1,5 +1,6 @@
 """The loaders of all formats, and :func:`load`, which recognises the format."""
 
+import inspect
 import os
 from collections.abc import Mapping
 from typing import Any
@@ -61,9 +62,13 @@ def load(
     source = folder_of(path)
     with readable(source, storage_options, name="path", progress=progress) as found:
         # A second file that an option names may be remote too.
-        loaded: DataObject = recognised(found).read(
-            found, storage_options=storage_options, **options
-        )
+        options["storage_options"] = storage_options
+        entry = recognised(found)
+        try:
+            inspect.signature(entry.read).bind(found, **options)
+        except TypeError as error:
+            raise TypeError(f"load of {entry.name!r}: {error}") from None
+        loaded: DataObject = entry.read(found, **options)
     metadata = getattr(loaded, "metadata", None) or {}
     for key in ("source_file", "source_folder"):
         # Readers know the temporary copy of a remote file only.

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from spikelab.spikedata.spikedata import SpikeData
 
 
+MOST_UNITS = 1_000_000
+"""What is above are ids, not the numbers of units from 0."""
+
+
 class ArrayMixin(UnitObject):
     """Base of :class:`.SpikeData`: made from arrays, flat forms, counts and rates."""
 
@@ -48,7 +52,7 @@ class ArrayMixin(UnitObject):
         ------
         ValueError
             If the arrays differ in length, an index is no whole number or not
-            below `N`, or :class:`SpikeData` refuses the times.
+            below `N` (without it, a million), or :class:`SpikeData` refuses the times.
 
         Examples
         --------
@@ -78,6 +82,11 @@ class ArrayMixin(UnitObject):
             raise ValueError(
                 f"idces must not be negative and be below N ({n_units}), "
                 f"got {smallest if smallest < 0 else largest}"
+            )
+        if N is None and n_units > MOST_UNITS:
+            raise ValueError(
+                f"idces must be below {MOST_UNITS} without N, got {largest}; "
+                f"np.unique(idces, return_inverse=True)[1] numbers ids from 0"
             )
         train = SpikeTrains.from_pairs(units, flat, n_units)
         # Times that came sorted by unit are the caller's own.
@@ -139,6 +148,8 @@ class ArrayMixin(UnitObject):
         if counts.ndim != 2:
             shape = counts.shape
             raise ValueError(f"raster must be 2-D (units, bins), got shape {shape}")
+        if counts.size and counts.dtype.kind not in "biuf":
+            raise TypeError(f"raster must hold numbers, got dtype {counts.dtype}")
         if (wrong := (counts < 0) | (counts % 1 != 0)).any():
             raise ValueError(
                 f"raster must hold numbers of spikes, not negative and whole, "

@@ -61,7 +61,7 @@ def cut(
     flat = np.concatenate([np.empty(0), *parts]) - zero
     trains = SpikeTrains(flat, np.cumsum(list(map(len, parts)), dtype=np.int64))
     rows = recording.neuron_attributes
-    if rows and (keys := _keys_of_spikes(recording)):
+    if rows and (keys := keys_of_spikes(recording)):
         rows = [
             {**row, **{k: row[k][part] for k in keys if row.get(k) is not None}}
             for row, part in zip(rows, spikes, strict=True)
@@ -115,7 +115,7 @@ def joined(
     elif more_data.size:
         data, time = more_data, more_time
     rows, more = recording.neuron_attributes, following.neuron_attributes
-    keys = set(_keys_of_spikes(recording)).intersection(_keys_of_spikes(following))
+    keys = set(keys_of_spikes(recording)).intersection(keys_of_spikes(following))
     if rows and more and keys:
         rows = [_joined_row(*pair, keys) for pair in zip(rows, more, strict=True)]
     metadata = {k: v for k, v in following.metadata.items() if k != TIME_ZERO}
@@ -162,7 +162,7 @@ def _with_time_zero(metadata: Mapping[str, Any], zero: float) -> dict[str, Any]:
     return {**others, TIME_ZERO: time_zero} if time_zero else others
 
 
-def _keys_of_spikes(recording: "SpikeData") -> list[Any]:
+def keys_of_spikes(recording: "SpikeData") -> list[Any]:
     """Return the keys of attributes that are arrays with one value for each spike.
 
     All units that have such an attribute hold as many values as spikes. Where these are

@@ -90,8 +90,8 @@ class SpikeTrains(Sequence[NDArray[np.float64]]):
         dtype = np.min_scalar_type(max(n_units - 1, 0))
         indices = np.asarray(units).astype(dtype, copy=False)
         if np.any(indices[1:] < indices[:-1]):
-            order = np.argsort(indices, kind="stable")
-            times, indices = times[order], indices[order]
+            times = times[np.argsort(indices, kind="stable")]
+            indices = np.sort(indices, kind="stable")
         ends = np.searchsorted(indices, np.arange(n_units, dtype=dtype), side="right")
         return cls(times, ends.astype(np.int64))
 
@@ -181,8 +181,8 @@ class SpikeTrains(Sequence[NDArray[np.float64]]):
         edges = np.minimum(self.ends[first : last + 1], stop)
         return np.repeat(values[first : last + 1], np.diff(edges, prepend=start))
 
-    def sort(self) -> None:
-        """Sort the spike times of each unit in place."""
+    def sort(self) -> bool:
+        """Sort the spike times of each unit in place; return whether any moved."""
         unsorted: set[int] = set()
         for start in range(0, self.n_spikes, CACHED):
             block = self.flat[start : start + CACHED + 1]
@@ -192,6 +192,7 @@ class SpikeTrains(Sequence[NDArray[np.float64]]):
             unsorted.update(units[falls + 1 < self.ends[units]].tolist())
         for unit in unsorted:
             self[unit].sort()
+        return bool(unsorted)
 
     def extremes(self) -> tuple[float, float]:
         """Return the smallest and the largest spike time, (0.0, 0.0) without spikes.

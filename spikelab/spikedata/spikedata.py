@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -118,11 +118,16 @@ class SpikeData(BridgeMixin, ArrayMixin):
             raise ValueError(
                 f"train must hold one array per unit, got {len(trains)} for N={self.N}"
             )
-        trains.sort()
+        moved = trains.sort()
         trains.check_window(self.start_time, self.length)
         trains.owned = True
         _dictionary(self.metadata)
         self._check_attributes(self.N)
+        if moved and (keys := cutting.keys_of_spikes(self)):
+            warn(
+                f"train was not in the order of time and is sorted: {keys} of "
+                f"neuron_attributes, with a value for each spike, stay as they are",
+            )
         raw_time = None if self.raw_data is None else self.raw_time
         self.raw_data, self.raw_time = _raw(self.raw_data, raw_time)
         data, time = np.shape(self.raw_data), np.shape(self.raw_time)
@@ -183,6 +188,10 @@ class SpikeData(BridgeMixin, ArrayMixin):
                 raise ValueError(f"a slice of time must have no step, got {key.step}")
             return self.subtime(key.start, key.stop)
         return self.subset(key)
+
+    def __iter__(self) -> Iterator[SpikeData]:
+        """Yield a recording of each unit."""
+        return (self.subset(unit) for unit in range(self.N))
 
     def append(
         self,

@@ -21,6 +21,9 @@ _SECRET = ("key", "secret", "token", "password", "credential", "connection_strin
 
 _TIMES = ("mtime", "LastModified", "last_modified", "updated", "created")
 
+_TAGS = ("ETag", "etag", "md5Hash", "content_md5", *_TIMES)
+"""What a change of a file changes; the time of the last access is none of them."""
+
 
 @attrs.frozen
 class FsspecStore:
@@ -101,9 +104,9 @@ class FsspecStore:
             if path.startswith(folder)
         }
 
-    def beginning(self, count: int) -> tuple[bytes, Entry]:
+    def beginning(self, count: int, verb: str = "read") -> tuple[bytes, Entry]:
         """Return the first bytes of the file; none if the store cannot send ranges."""
-        with self._errors("read"):
+        with self._errors(verb):
             self.fs.invalidate_cache()
             info = self.fs.info(self.path)
             is_folder = self.url.endswith("/") and not self.is_web
@@ -187,4 +190,5 @@ def _entry(info: Mapping[str, Any]) -> Entry:
         elif isinstance(modified, int | float):
             modified = datetime.fromtimestamp(modified, UTC)
     known = modified if isinstance(modified, datetime) else None
-    return Entry(int(info.get("size") or 0), repr(info), known)
+    tag = repr([info.get(key) for key in _TAGS])
+    return Entry(int(info.get("size") or 0), tag, known)

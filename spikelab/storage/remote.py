@@ -82,7 +82,7 @@ def uploaded_file(store: Store, lost: Lost | None, progress: bool) -> Iterator[P
         if lost is not None:
             # Who may write and not read cannot be told what is there.
             with contextlib.suppress(FileNotFoundError, ForbiddenError):
-                beginning, entry = store.beginning(_FIRST)
+                beginning, entry = store.beginning(_FIRST, "write")
                 if beginning.startswith(_HDF5):
                     with _file_object(store, beginning, entry) as file:
                         refuse_loss(store.url, lost(file))

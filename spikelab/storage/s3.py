@@ -111,13 +111,13 @@ class S3Store:
             if not item["Key"].endswith("/")
         }
 
-    def beginning(self, count: int) -> tuple[bytes, Entry]:
+    def beginning(self, count: int, verb: str = "read") -> tuple[bytes, Entry]:
         """Return the first bytes of the object."""
         from botocore.exceptions import ClientError
 
         if not self.location.key:
             raise FileNotFoundError(errno.ENOENT, "a bucket is no object", self.url)
-        with self._errors("read"):
+        with self._errors(verb):
             try:
                 answer = self._get(Range=f"bytes=0-{count - 1}")
             except ClientError as error:

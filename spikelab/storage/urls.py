@@ -25,7 +25,7 @@ _AMAZON = re.compile(
 _ANY_SCHEME = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]+):/")
 
 _NO_FOLDERS = ("s3", "http", "https", "gs", "gcs", "az", "abfs", "memory")
-"""Schemes that a ``Path`` shows to have been a URL, though it holds one slash only."""
+"""Schemes that show what holds one slash only, as a ``Path`` does, to be meant as a URL."""
 
 
 def expanded(path: StrPath) -> str:
@@ -145,9 +145,9 @@ def scheme_of(target: Any, name: str = "filepath") -> str | None:
         return None
     scheme = found["scheme"].lower()
     if "://" not in text:
-        if isinstance(target, str) or scheme not in _NO_FOLDERS:
+        if scheme not in _NO_FOLDERS:
             return None
-        problem = "be an S3 URL, or any other, as a string, not as a Path"
+        problem = "be an S3 URL, or any other, as a string with ://, not as a Path"
     elif is_s3_url(text):
         return "s3"
     elif scheme == "s3":

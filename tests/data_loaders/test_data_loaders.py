@@ -91,3 +91,12 @@ def test_files_that_are_not_read_are_called_by_their_name(content, what, tmp_pat
     for loader in (spikelab.load, spikelab.load_spikedata_from_hdf5):
         with pytest.raises(FormatError, match=what):
             loader(tmp_path / "a.h5")
+
+
+@pytest.mark.parametrize("suffix", ["pickle", "hdf5", "nwb", "csv"])
+def test_unknown_options_are_named(suffix, tmp_path):
+    """With the format that does not know them."""
+    path = tmp_path / f"a.{suffix}"
+    getattr(spikelab.SpikeData([[1.0]]), f"to_{suffix}")(path)
+    with pytest.raises(TypeError, match=f"load of '{suffix}': .* 'wings'"):
+        spikelab.load(path, wings=2)

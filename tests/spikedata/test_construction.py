@@ -330,3 +330,17 @@ def test_what_is_assigned_is_taken_as_the_constructor_takes_it():
     sd.train = {0: [1.0]}
     with pytest.raises(TypeError, match="got a dict: list"):
         sd.check()
+
+
+def test_ids_are_no_numbers_of_units():
+    """They would take gigabytes."""
+    with pytest.raises(ValueError, match=r"idces must be below .*, got 1000000000; np"):
+        SpikeData.from_idces_times([10**9], [1.0])
+
+
+def test_values_of_spikes_that_were_not_in_order_cost_a_warning():
+    """Only the times are sorted."""
+    known = [{"amplitudes": np.array([30.0, 10.0, 20.0])}]
+    with pytest.warns(UserWarning, match=r"not in the order of time .*'amplitudes'"):
+        sd = SpikeData([[3.0, 1.0, 2.0]], neuron_attributes=known)
+    assert sd.train[0].tolist() == [1.0, 2.0, 3.0]

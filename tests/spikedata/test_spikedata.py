@@ -161,6 +161,7 @@ def test_channels_may_have_names():
             ValueError,
             "raster must hold numbers of spikes.* got nan",
         ),
+        ([["a"]], 1.0, TypeError, "raster must hold numbers"),
         ([[1]], 0.0, ValueError, "bin_size_ms must be positive and finite, got 0.0"),
         ([[1]], None, TypeError, "bin_size_ms must be a number, got None"),
     ],
@@ -402,3 +403,9 @@ def test_help_begins_with_a_signature_that_one_can_read():
         "metadata=None, raw_data=None, raw_time=None)"
     )
     assert str(inspect.signature(Tagged)) == "(tag, train)"
+
+
+def test_units_one_after_the_other():
+    """Each is a recording."""
+    sd = SpikeData([[1.0, 2.0], [3.0]], length=5.0)
+    assert list(sd) == [sd[0], sd[1]]

@@ -20,6 +20,7 @@ from spikelab.errors import (
     MissingExtraError,
     TransferError,
 )
+from spikelab.storage.filesystems import _entry
 
 fsspec = pytest.importorskip("fsspec")
 
@@ -311,3 +312,10 @@ def test_failures_of_the_web_are_clear(web):
     (folder / "a.nwb").write_bytes(b"<html>sign in</html>")
     with pytest.raises(FormatError, match=f"{address}/a.nwb"):
         load(f"{address}/a.nwb")
+
+
+def test_a_file_that_was_read_is_the_same_file():
+    """SFTP tells when it was read last, as ``time``."""
+    known = {"size": 5, "mtime": 1.0, "type": "file"}
+    assert _entry({**known, "time": 1.0}) == _entry({**known, "time": 2.0})
+    assert _entry(known) != _entry({**known, "mtime": 2.0})

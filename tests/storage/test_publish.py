@@ -588,6 +588,16 @@ class TestPaths:
             staged.write_text("cells")
         assert snapshot(tmp_path) == {"data:/a.h5": b"cells"}
 
+    def test_a_url_that_lacks_a_slash(self, tmp_path, monkeypatch):
+        """It names no folder called s3:."""
+        monkeypatch.chdir(tmp_path)
+        with (
+            pytest.raises(ValueError, match=r"with ://.* got 's3:/lab/a\.h5'"),
+            publish("s3:/lab/a.h5"),
+        ):
+            pass
+        assert not snapshot(tmp_path)
+
 
 class TestCleaningUp:
     """What fails after the new bytes are in place."""

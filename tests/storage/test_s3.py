@@ -756,6 +756,14 @@ def test_a_line_cut_in_a_download_is_an_error(server, bucket):
     assert_clear(caught, server, url)
 
 
+def test_an_export_that_reaches_no_server_is_not_written():
+    """Though what is there is read first."""
+    options = {"endpoint_url": "http://127.0.0.1:9", "region_name": "us-east-1"}
+    options |= {"aws_access_key_id": "x", "aws_secret_access_key": "y"}
+    with pytest.raises(S3Error, match=r"cannot write s3://lab/a\.h5: Could not"):
+        SpikeData([[1.0]]).to_hdf5("s3://lab/a.h5", storage_options=options)
+
+
 def test_a_server_that_dies_in_an_upload(tmp_path):
     """A clear error; after the restart the old object is there, whole."""
     with S3Server() as server:
