@@ -35,6 +35,8 @@ _PLAIN = {type(None), *PLAIN, SpikeTrains}
 
 def _protocol(value: Any) -> Any:
     """Return the highest protocol for -1, as Python's own pickle does."""
+    if isinstance(value, np.integer):
+        value = int(value)
     return pickle.HIGHEST_PROTOCOL if value == -1 and type(value) is int else value
 
 

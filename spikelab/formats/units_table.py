@@ -161,8 +161,7 @@ class UnitsTable:
         """
         start = self.start_time_ms
         if start is None:
-            first, _ = trains.extremes()
-            start = first if first < 0 else 0.0  # also if it is NaN
+            start = trains.assumed_start()
         if self.length_ms is not None:
             trains = trains.moved_into(start, self.length_ms, slack_ms)
         return build(

@@ -203,6 +203,14 @@ class SpikeTrains(Sequence[NDArray[np.float64]]):
             return 0.0, 0.0
         return float(self.flat.min()), float(self.flat.max())
 
+    def assumed_start(self) -> float:
+        """Return the start of a recording that tells none: 0, or its first spike before 0.
+
+        A time that is not finite is left to `check_window`, which names its unit.
+        """
+        first, _ = self.extremes()
+        return first if -np.inf < first < 0 else 0.0
+
     def largest_ms(self) -> float:
         """Return the largest magnitude among the spike times."""
         return max(map(abs, self.extremes()))

@@ -751,6 +751,7 @@ def test_a_label_is_quoted_as_the_standard_says(tmp_path):
         ("unit,time_ms\n-1,1.0\n", "must lie in 0"),
         ("unit,time_ms\n99999999999,1.0\n", "must lie in 0"),
         ("unit,time_ms\n0,nan\n", "unit 0: spike times must be finite"),
+        ("unit,time_ms\n0,1.0\n1,-inf\n", "unit 1: spike times must be finite"),
         ("neurons,time_ms\n0,1.0\n", "must have a column 'unit'"),
         ("neuron,time_ms\n0.5,1.0\n", "must have a column 'unit'"),
         ("time_ms,unit,rate\n0.0,0,2.5\n0.0,1,5.0\n", "a rate for each time and unit"),

@@ -888,7 +888,7 @@ def test_verify_compares_arrays(name, is_stack, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["whole"]
 
 
-@pytest.mark.parametrize("odd", [3, True, b"mua", ["mua"], 0.5])
+@pytest.mark.parametrize("odd", [3, True, b"mua", ["mua"], 0.5, "m\ud800"])
 def test_an_odd_label_costs_that_label(odd, tmp_path):
     """The others stay; a warning and the losses name it."""
     sd = with_attribute("group", ["good", odd])

@@ -162,7 +162,8 @@ def test_any_object_comes_back_whole(obj, protocol, tmp_path):
 def test_the_highest_protocol_is_the_default(tmp_path):
     """None means the highest that this Python knows."""
     simulated().to_pickle(tmp_path / "a.pkl")
-    simulated().to_pickle(tmp_path / "b.pkl", protocol=pickle.HIGHEST_PROTOCOL)
+    highest = np.int64(pickle.HIGHEST_PROTOCOL)
+    simulated().to_pickle(tmp_path / "b.pkl", protocol=highest)
     assert (tmp_path / "a.pkl").read_bytes() == (tmp_path / "b.pkl").read_bytes()
     assert (tmp_path / "a.pkl").read_bytes()[1] == pickle.HIGHEST_PROTOCOL
 

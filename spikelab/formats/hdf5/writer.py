@@ -303,9 +303,7 @@ class HDF5Writer(FileWriter[DataObject]):
                 f"got {len(trains)}"
             )
         if start is None:
-            first, _ = trains.extremes()
-            # NaN is refused later, with its unit.
-            start = first if -math.inf < first < 0 else 0.0
+            start = trains.assumed_start()
         if length is None:
             length = noted.get("length")
         if length is not None:

@@ -29,7 +29,7 @@ _NUMBER = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*")
 _NOT_FINITE = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
 
 # A text that neo can read, and that stays one line.
-_READABLE = re.compile(r"([a-zA-Z][^\0\r\n]*|-?\d+(\.\d*)?)?")
+_READABLE = re.compile(r"([a-zA-Z][^\0\r\n\ud800-\udfff]*|-?\d+(\.\d*)?)?")
 
 _SHOWN = 10  # rows that a warning names
 
