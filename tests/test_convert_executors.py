@@ -18,7 +18,7 @@ from types import SimpleNamespace
 
 import pytest
 from recordings import simulated
-from slow_recording import Slow
+from slow_recording import Deaf, Slow
 
 from spikelab import convert_many, load
 from spikelab.batch.conversion import Job
@@ -249,6 +249,17 @@ def test_a_killed_driver_costs_no_work(slow):
     targets = [row["target"] for row in rows_of(slow)]
     assert len(targets) == len(set(targets)) == 20
     assert not list(slow.rglob("*.spikelab-tmp"))
+
+
+def test_workers_of_a_killed_driver_end_although_an_error_is_dropped(tmp_path):
+    """A finalizer swallows the error that ends a job; no process may stay behind."""
+    for i in range(20):
+        (tmp_path / f"{i:02}.pkl").write_bytes(pickle.dumps(Deaf()))
+    process = started(tmp_path)
+    wait_for_rows(process, tmp_path, 2)
+    os.kill(process.pid, signal.SIGKILL)
+    process.communicate(timeout=10)  # its workers hold these pipes, too
+    assert not list(tmp_path.rglob("*.spikelab-tmp"))
 
 
 @pytest.mark.parametrize("is_wrapped", [True, False])

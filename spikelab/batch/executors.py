@@ -22,6 +22,9 @@ WINDOW = 1000
 _at_work = threading.Lock()
 """Held by a worker process while it does a job."""
 
+_must_end = False
+"""Whether a worker process was told to end."""
+
 
 def run_jobs(
     jobs: Iterable[Job],
@@ -206,6 +209,8 @@ def _begin_work() -> None:
     """Prepare a worker process: Ctrl-C is for the driver, and without it work ends."""
 
     def end(*_: Any) -> None:
+        global _must_end
+        _must_end = True
         if _at_work.locked():
             raise KeyboardInterrupt  # what is half written is removed first
         os._exit(1)
@@ -224,5 +229,8 @@ def _work(fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     try:
         with _at_work:
             return fn(*args, **kwargs)
-    except KeyboardInterrupt:
-        os._exit(1)  # or the process would wait for another job
+    finally:
+        # Python drops an error that is raised in a finalizer: then the job is done, and
+        # the process would wait for another one.
+        if _must_end:
+            os._exit(1)
