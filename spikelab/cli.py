@@ -117,7 +117,7 @@ def _parser() -> argparse.ArgumentParser:
     showing.add_argument("source", metavar="SOURCE", help=text)
     text = "write a page with tables and pictures, of a report one line per recording"
     showing.add_argument("--html", metavar="FILE", help=text)
-    _add_storage_options(showing)
+    _add_options_of_sources(showing)
     showing.set_defaults(run=_show)
     text = "try every format on a simulated recording"
     trying = commands.add_parser("demo", help=text)
@@ -141,9 +141,7 @@ def _add_convert(parser: argparse.ArgumentParser) -> None:
     )
     text = f"one of {', '.join(FORMATS)}; by default what the name TARGET says"
     parser.add_argument("--to", choices=FORMATS, metavar="FORMAT", help=text)
-    text = "arguments of the loader, for a SOURCE that does not say all itself"
-    _add(parser, "--source-options", "JSON", text, json_object)
-    _add_storage_options(parser)
+    _add_options_of_sources(parser)
     many = parser.add_argument_group("many recordings")
     where = many.add_mutually_exclusive_group()
     _add(where, "--jobs", "N", "convert N at a time", _count)
@@ -192,7 +190,9 @@ def _add_format_options(parser: argparse.ArgumentParser) -> None:
         groups[title].add_argument(_flag(option.name), **how)
 
 
-def _add_storage_options(parser: Any) -> None:
+def _add_options_of_sources(parser: Any) -> None:
+    text = "arguments of the loader, for a SOURCE that does not say all itself"
+    _add(parser, "--source-options", "JSON", text, json_object)
     text = "how to reach S3 or another store, such as '{\"anon\": true}'"
     _add(parser, "--storage-options", "JSON", text, json_object)
 
@@ -302,7 +302,9 @@ def _has_bar() -> bool:
 def _show(options: argparse.Namespace) -> int:
     from spikelab.look import show
 
-    status: int = show(options.source, options.html, options.storage_options)
+    status: int = show(
+        options.source, options.html, options.storage_options, options.source_options
+    )
     return status
 
 

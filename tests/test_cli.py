@@ -242,6 +242,17 @@ def test_show_prints_what_a_file_holds(tmp_path):
     assert run("show", cwd=tmp_path).returncode == 2
 
 
+def test_show_takes_arguments_of_the_loader(tmp_path):
+    """A silent unit is only in the table of units."""
+    sd = SpikeData([[1.0], []], length=5.0)
+    sd.to_csv(tmp_path / "x.csv", units_table=tmp_path / "u.csv")
+    options = ["--source-options", '{"units_table": "u.csv"}']
+    assert "Units       2, 1 of" in run("show", "x.csv", *options, cwd=tmp_path).stdout
+    done = run("show", "x.csv", "--source-options", '{"unit": 1}', cwd=tmp_path)
+    assert done.returncode == 1
+    assert done.stderr.startswith("spikelab: error: ")
+
+
 @pytest.mark.parametrize("suffix", ["jsonl", "csv"])
 def test_show_makes_the_index_of_a_batch(suffix, tmp_path):
     """From a report of either kind; another CSV file is shown as what it is."""

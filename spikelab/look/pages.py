@@ -69,6 +69,7 @@ def show(
     source: StrPath,
     html: StrPath | None = None,
     storage_options: Mapping[str, Any] | None = None,
+    source_options: Mapping[str, Any] | None = None,
 ) -> int:
     """Print what a file or folder holds, and write a page about it.
 
@@ -83,6 +84,9 @@ def show(
         is installed, pictures; replaced if it exists.
     storage_options : mapping, optional
         Arguments of ``boto3.client("s3", ...)`` for S3 URLs.
+    source_options : mapping, optional
+        Arguments of the loader, for a source that does not say all itself, such as
+        ``{"units_table": "units.csv"}``.
 
     Returns
     -------
@@ -134,7 +138,8 @@ def show(
         else:
             without_raw = contextvars.copy_context()
             without_raw.run(READS_RAW.set, False)
-            obj = without_raw.run(load, source, storage_options=storage_options)
+            options = {**(source_options or {}), "storage_options": storage_options}
+            obj = without_raw.run(load, source, **options)
             text = f"{name}\n{summary(obj)}"
             if html is not None:
                 page = object_page(obj, Path(name).name or name)
