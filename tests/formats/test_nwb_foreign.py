@@ -270,11 +270,18 @@ def test_enumerations_are_read_as_their_names(path):
     assert known(path, "side") == ["right", "left", "right"]
     with h5py.File(path, "r+") as file:
         file["units/cell"][1] = 2
-    with pytest.raises(FormatError, match="codes of its names, got 2"):
-        load_spikedata_from_nwb(path)
+    with pytest.warns(UserWarning, match=r"left out: cell \[.*of its names, got 2\] "):
+        assert load_spikedata_from_nwb(path).N == 3
+    add(path, "units/depth", [1.0, 2.0])
+    with h5py.File(path, "r+") as file:
+        file["units"].attrs["colnames"] = ["spike_times", "cell", "side", "depth"]
+    with pytest.warns(
+        UserWarning, match=r"depth \[/units/depth must have 3 rows, got 2"
+    ):
+        assert "depth" not in load_spikedata_from_nwb(path).neuron_attributes[0]
     with h5py.File(path, "r+") as file:
         file["units/cell"].attrs["elements"] = h5py.Reference()
-    with pytest.warns(UserWarning, match="left out: cell "):
+    with pytest.warns(UserWarning, match="left out: cell, depth"):
         assert known(path, "side") == ["right", "left", "right"]
 
 

@@ -242,7 +242,7 @@ def _ids_and_trains(
     if not has_times:
         if not has_ids:
             raise FormatError(f"the units have no {name!r} and no 'id'")
-        if has_index or name in _listed(table):
+        if has_index or name in schema.listed(table):
             raise FormatError(f"the units must have the {name!r} that they list")
         if len(ids):
             warn(f"the units have no {name!r}: they are read as units without spikes")
@@ -342,22 +342,30 @@ def _attributes(
     `times` is the name of the spike times; `own` says whether spikelab wrote the table,
     so that its notes can be trusted.
     """
-    listed = _listed(table)
+    listed = schema.listed(table)
     numbers = ids.tolist() if "unit_id" in listed else _distinct(ids)
     units: list[dict[str, Any]] = [{"unit_id": number} for number in numbers]
     skipped = schema.STRUCTURE | {times}
-    found = {
-        name: read_column(table, name, len(units), own=own)
-        for name in listed
-        if name not in skipped and not schema.is_part_of_column(table, name)
-    }
-    left_out = [name for name, column in found.items() if column is None]
+    found, left_out = {}, []
+    for name in listed:
+        if name in skipped or schema.is_part_of_column(table, name):
+            continue
+        try:
+            column = read_column(table, name, len(units), own=own)
+        except FormatError as error:
+            if own:
+                raise
+            column, name = None, f"{name} [{error}]"
+        if column is None:
+            left_out.append(name)
+        else:
+            found[name] = column
     if not own:  # in our own files the columns say all that the electrodes do
         electrodes = read_electrodes(table, len(units))
         left_out += ["electrodes"] * (electrodes is None)
         for unit, known in zip(units, electrodes or [], strict=False):
             unit.update(known)
-    for column in filter(None, found.values()):
+    for column in found.values():
         for unit, value in zip(units, column.values(), strict=True):
             if value is not MISSING:
                 unit[column.key] = value
@@ -389,12 +397,3 @@ def _distinct(ids: NDArray[np.int64]) -> list[int]:
     )
     free, again = itertools.count(int(numbers[-1]) + 1), set(several)
     return [next(free) if number in again else number for number in given]
-
-
-def _listed(table: h5py.Group) -> list[str]:
-    """Return the names of the columns: those that the table lists, or its members."""
-    listed = table.attrs.get("colnames")
-    return [
-        name.decode("utf-8", "replace") if isinstance(name, bytes) else str(name)
-        for name in (table if listed is None else np.ravel(listed))
-    ]
