@@ -645,11 +645,6 @@ def test_units_without_spike_times_are_silent(tmp_path):
         ({"spike_times": [NAN], "spike_times_index": [1]}, "finite"),
         ({"spike_times": [1.0], "spike_times_index": [1], "id": [1, 2]}, "2 ids"),
         ({"spike_times": [1.0], "spike_times_index": [1], "id": [1.5]}, "whole"),
-        ({"spike_times": [1.0], "spike_times_index": [1], "snr": [1, 2]}, "1 rows"),
-        (
-            {"spike_times": [1.0], "spike_times_index": [1], "electrodes": [1, 2]},
-            "1 rows",
-        ),
     ],
     ids=str,
 )
@@ -657,6 +652,16 @@ def test_a_table_that_contradicts_itself_is_refused(datasets, why, tmp_path):
     """With an error of our own."""
     with pytest.raises(FormatError, match=why):
         load_spikedata_from_nwb(foreign(tmp_path / "a.nwb", **datasets))
+
+
+@pytest.mark.parametrize("name", ["snr", "electrodes"])
+def test_a_column_with_other_rows_costs_that_column(name, tmp_path):
+    """The spikes are read, and a warning says what is wrong."""
+    given = {"spike_times": [1.0], "spike_times_index": [1], name: [1, 2]}
+    with pytest.warns(UserWarning, match=rf"{name}.* must have 1 rows, got 2"):
+        sd = load_spikedata_from_nwb(foreign(tmp_path / "a.nwb", **given))
+    assert [t.tolist() for t in sd.train] == [[1000.0]]
+    assert sd.neuron_attributes == [{"unit_id": 0}]
 
 
 @pytest.mark.parametrize("shape", [(1, -1), (-1, 1)])

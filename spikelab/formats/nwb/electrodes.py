@@ -152,15 +152,15 @@ def read_electrodes(units: h5py.Group, n_units: int) -> list[dict[str, Any]] | N
     A warning says if their table cannot be read, or which columns of it are not.
     """
     names = [name for name in ("electrodes", PEAK) if schema.has_link(units, name)]
-    column = read_column(units, names[0], n_units, own=False) if names else None
-    if column is None or column.data.ndim > 1 or column.data.dtype.kind not in "iu":
-        return None if names[:1] == ["electrodes"] else []
-    numbers = column.data.astype(np.int64).tolist()
-    region = h5.member(units, column.name)
-    is_region = "table" in region.attrs
     known: dict[int, dict[str, Any]] = {}
     unread: list[str] = []
     try:
+        column = read_column(units, names[0], n_units, own=False) if names else None
+        if column is None or column.data.ndim > 1 or column.data.dtype.kind not in "iu":
+            return None if names[:1] == ["electrodes"] else []
+        numbers = column.data.astype(np.int64).tolist()
+        region = h5.member(units, column.name)
+        is_region = "table" in region.attrs
         if is_region:
             rows, unread = _rows(_table(region))
             known = dict(enumerate(rows))

@@ -200,8 +200,8 @@ def read_trials(file: h5py.File, count: int | None = None) -> list[tuple[float, 
 
 def listed(table: h5py.Group) -> list[str]:
     """Return the names of the columns: those that the table lists, or its members."""
-    listed = table.attrs.get("colnames")
+    names = table.attrs.get("colnames")
     return [
         name.decode("utf-8", "replace") if isinstance(name, bytes) else str(name)
-        for name in (table if listed is None else np.ravel(listed))
+        for name in (table if names is None else np.ravel(names))
     ]
