@@ -122,6 +122,7 @@ def test_the_suffix_of_a_format_is_no_part_of_the_stem(tmp_path):
         ("out/{stem}.h5", {"fsHz": 1}, "fsHz is no option of hdf5, did you mean fs_Hz"),
         ("out/{stem}.h5", {"style": "round"}, "style must be one of"),
         ("out/{stem}.h5", {"report": "out/rows.txt"}, "report must end with .jsonl"),
+        ("out/{stem}.h5", {"report": "s3://lab/r.csv"}, "report must be a local path"),
         ("out/{stem}.h5", {"on_error": "ignore"}, "on_error must be"),
         ("in/rat1.pkl", {}, "target must differ"),
         ("out/{stem}.csv", {"units_table": "out/u.csv"}, "target must differ"),

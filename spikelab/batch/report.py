@@ -12,7 +12,7 @@ import attrs
 
 from spikelab.batch.conversion import Conversion, Job
 from spikelab.batch.places import State
-from spikelab.storage.urls import expanded
+from spikelab.storage.urls import expanded, is_url, shown
 
 NAME = "spikelab-conversions.jsonl"
 """Name of a report that the caller gives none."""
@@ -48,6 +48,8 @@ class Report:
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
+        if is_url(path, "report"):
+            raise ValueError(f"report must be a local path, got {shown(path)}")
         self.path = Path(expanded(path))
         self._is_csv = self.path.suffix.lower() == ".csv"
         if not self._is_csv and self.path.suffix.lower() != ".jsonl":

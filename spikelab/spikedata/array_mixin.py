@@ -73,7 +73,7 @@ class ArrayMixin(UnitObject):
         if units.dtype.kind not in "iu":
             if units.size and units.dtype.kind != "f":
                 raise TypeError(f"idces must be integers, got dtype {units.dtype}")
-            if (wrong := units != np.rint(units)).any():
+            if (wrong := ~(np.isfinite(units) & (units == np.rint(units)))).any():
                 raise ValueError(f"idces must be whole numbers, got {units[wrong][0]}")
             units = units.astype(np.int64)
         smallest, largest = (units.min(), units.max()) if units.size else (0, -1)

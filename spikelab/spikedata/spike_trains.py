@@ -186,10 +186,16 @@ class SpikeTrains(Sequence[NDArray[np.float64]]):
         unsorted: set[int] = set()
         for start in range(0, self.n_spikes, CACHED):
             block = self.flat[start : start + CACHED + 1]
-            falls = np.flatnonzero(~(block[:-1] <= block[1:])) + start
-            units = np.searchsorted(self.ends, falls, side="right")
+            ascends = block[:-1] <= block[1:]
+            last = start + len(ascends)
+            here = slice(*np.searchsorted(self.ends, (start, last), side="right"))
             # From the last spike of a unit to the first of the next a time may fall.
-            unsorted.update(units[falls + 1 < self.ends[units]].tolist())
+            edges = self.ends[here] - start
+            ascends[edges - 1] = True
+            falls = np.flatnonzero(~ascends)
+            before = np.append(np.searchsorted(falls, edges), len(falls))
+            units = here.start + np.flatnonzero(np.diff(before, prepend=0))
+            unsorted.update(units.tolist())
         for unit in unsorted:
             self[unit].sort()
         return bool(unsorted)

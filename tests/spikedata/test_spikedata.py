@@ -111,6 +111,7 @@ def test_from_idces_times_against_a_loop(spikes, unit_major):
         ([3], [1.0], 3, ValueError, r"below N \(3\), got 3"),
         ([0.5], [1.0], None, ValueError, "whole numbers, got 0.5"),
         ([np.nan], [1.0], None, ValueError, "whole numbers, got nan"),
+        ([np.inf], [1.0], None, ValueError, "whole numbers, got inf"),
         (["a"], [1.0], None, TypeError, "idces must be integers"),
         ([0], [1.0], 1.5, TypeError, "N must be an integer, got 1.5"),
     ],
