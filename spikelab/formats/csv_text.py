@@ -30,10 +30,10 @@ _FLOAT = re.compile(
 )
 
 _WORDS: dict[str, bool | None] = {"": None, "NA": None} | dict.fromkeys(
-    ("True", "TRUE"), True
+    ("True", "TRUE", "true"), True
 )
-_WORDS |= dict.fromkeys(("False", "FALSE"), False)
-"""Cells without quotes that are no numbers; NA, TRUE and FALSE as R writes them."""
+_WORDS |= dict.fromkeys(("False", "FALSE", "false"), False)
+"""Cells without quotes that are no numbers; NA and TRUE of R, true of polars and DuckDB."""
 
 _OTHER_DELIMITERS = {";": "semicolons", "\t": "tabs", "|": "vertical bars"}
 

@@ -916,13 +916,18 @@ def test_columns_of_units_may_stand_anywhere(tmp_path):
     assert found == [{}, {"quality": "NA"}]
 
 
-def test_truth_values_of_r_are_truth_values(tmp_path):
-    """It writes them in capital letters; text of this kind is quoted."""
+@pytest.mark.parametrize(("yes", "no"), [("TRUE", "FALSE"), ("true", "false")])
+def test_truth_values_of_other_programs_are_truth_values(yes, no, tmp_path):
+    """R, or polars and DuckDB, write them so; text of this kind is quoted."""
     files = tmp_path / "s.csv", tmp_path / "u.csv"
     files[0].write_text("unit,time_ms\n0,1.5\n1,2\n")
-    files[1].write_text('"unit","good","name"\n0,TRUE,"TRUE"\n1,FALSE,x\n')
-    found = load(files[0], units_table=files[1]).neuron_attributes
-    assert found == [{"good": True, "name": "TRUE"}, {"good": False, "name": "x"}]
+    files[1].write_text(f'"unit","good","name"\n0,{yes},"{yes}"\n1,{no},x\n')
+    sd = load(files[0], units_table=files[1])
+    expected = [{"good": True, "name": yes}, {"good": False, "name": "x"}]
+    assert sd.neuron_attributes == expected
+    sd.to_csv(tmp_path / "again.csv", units_table=files[1])
+    again = load(tmp_path / "again.csv", units_table=files[1])
+    assert again.neuron_attributes == expected
 
 
 def test_blank_lines_are_no_rows(tmp_path):
