@@ -6,7 +6,7 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from spikelab import AnalysisWorkspace, RateData, SpikeData
+from spikelab import AnalysisWorkspace, RateData, SpikeData, load
 
 UNITS, SPIKES = 1_000, 10_000
 MB = 1_000_000
@@ -54,6 +54,12 @@ def test_chronological_order_takes_24_bytes_a_spike(large, tmp_path):
     """Phy wants all spikes sorted by time, which one array of keys is enough for."""
     taken = extra_bytes(lambda: large.to_phy(tmp_path / "phy", fs_Hz=30_000))
     assert taken <= 24 * UNITS * SPIKES
+
+
+def test_reading_nwb_takes_the_spikes_once(large, tmp_path):
+    """They become ms in place."""
+    path = large.to_nwb(tmp_path / "x.nwb")
+    assert extra_bytes(lambda: load(path)) <= large.spike_trains.flat.nbytes + 16 * MB
 
 
 @pytest.mark.parametrize("verify", [False, True])

@@ -151,6 +151,7 @@ class _Level(enum.IntEnum):
         np.zeros(2, dtype=[("a", object)]),
         np.rec.array([(1, 2.0)], dtype=[("a", "i4"), ("b", "f8")])[0],
         datetime.datetime(2024, 1, 1, tzinfo=zoneinfo.ZoneInfo("UTC")),
+        datetime.datetime(2024, 1, 1, fold=1),
         type("RateData", (RateData,), {})(np.eye(2), [0, 1]),
     ],
     ids=lambda value: type(value).__name__,

@@ -4,7 +4,7 @@ import warnings
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from sorted_folders import (
     CLUSTERS,
@@ -125,6 +125,12 @@ class TestTables:
         assert known(sd, "group") == ["good", "mua", None]
         assert len(told) == 1
         assert "cluster_group.tsv: left out the Group of cluster 0" in told[0]
+
+    def test_names_of_digits_and_underscores_are_no_numbers(self, tmp_path):
+        """As Python's int takes them: 0_12 is unit 12 of probe 0."""
+        table = "cluster_id\tunit_id\n0\t0_12\n1\t1_12\n2\t1_13\n"
+        folder = sorted_folder(tmp_path / "ks", cluster_names__tsv=table)
+        assert known(load(folder), "unit_id") == ["0_12", "1_12", "1_13"]
 
     def test_a_folder_in_the_place_of_a_table(self, tmp_path):
         """It is left out, too."""
@@ -554,6 +560,7 @@ def test_a_unit_whose_spikes_are_not_in_order(tmp_path):
 
 
 @given(content=st.binary(max_size=200))
+@example(content=b"\x1c0\t1\n")
 def test_no_table_keeps_the_spikes_from_being_read(content, tmp_path):
     """Whatever bytes are in it."""
     folder = tmp_path / "ks"

@@ -110,11 +110,12 @@ class Encoder:
             return {"$scalar": self._array(np.asarray(value), name)}
         if kind in DATA_CLASSES.values():
             return self.encode_object(value, name)
-        if kind is datetime.datetime and not isinstance(
-            value.tzinfo, datetime.timezone | None
+        if kind is datetime.datetime and (
+            value.fold or not isinstance(value.tzinfo, datetime.timezone | None)
         ):
             raise TypeError(
-                f"{name} must have no timezone or a fixed offset, got {value!r}"
+                f"{name} must have no timezone or a fixed offset, and no fold, "
+                f"got {value!r}"
             )
         if kind in _TAGS:
             write, _ = _FORMS[_TAGS[kind]]

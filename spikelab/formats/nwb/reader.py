@@ -251,9 +251,10 @@ def _ids_and_trains(
     times: NDArray[np.float64] = found.astype(np.float64, copy=False)
     # In place: nobody else holds these seconds, and there may be gigabytes of them.
     times *= 1000.0
-    ends = np.arange(1, len(times) + 1)  # one spike each, as NWB defines a column
     if has_index:
         ends = _needed(table, index, read_indices)
+    else:  # one spike each, as NWB defines a column
+        ends = np.arange(1, len(times) + 1)
     trains = SpikeTrains.from_flat(times, ends, f"{table.name}/{index}")
     if has_ids and len(ids) != len(trains):
         raise FormatError(

@@ -87,6 +87,7 @@ def number(text: str) -> float | int | None:
     """Return the number that `text` is, None if it is none."""
     if not _NUMBER.fullmatch(text):
         return None
+    text = text.strip()
     try:
         return int(text)
     except ValueError:
@@ -95,10 +96,7 @@ def number(text: str) -> float | int | None:
 
 def whole_number(text: str) -> int | None:
     """Return the whole number that `text` is, also as "3.0", None if it is none."""
-    try:
-        return int(text)
-    except ValueError:
-        found = number(text)
+    found = number(text)
     return int(found) if found is not None and float(found).is_integer() else None
 
 
