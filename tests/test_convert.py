@@ -307,3 +307,12 @@ def test_options_may_have_a_unit(tmp_path):
     table = [{"source": source, "fs_Hz": 16 * pq.kHz}]
     (row,) = convert_many(None, tmp_path / "{stem}", to="kilosort", table=table)
     assert load(row.target).metadata["fs_Hz"] == 16_000
+
+
+def test_a_rate_that_may_be_in_khz_is_asked_about_once(tmp_path):
+    """Although options are checked before the source is loaded."""
+    source = SpikeData([[100.0, 200.0]], length=300.0).to_pickle(tmp_path / "a.pkl")
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        convert(source, tmp_path / "phy", to="phy", fs_Hz=30)
+    assert sum("kHz?" in str(warning.message) for warning in said) == 1

@@ -14,7 +14,7 @@ from typing import Any
 import attrs
 
 from spikelab import validate
-from spikelab.errors import OptionError
+from spikelab.errors import OptionError, collected_warnings
 from spikelab.formats.nwb.session import NWBSession, NWBSubject
 from spikelab.registry import FORMATS, Format
 from spikelab.storage.urls import expanded
@@ -139,7 +139,8 @@ def check_options(entry: Format, options: Mapping[str, Any]) -> None:
             if name not in ("verify", "progress"):
                 raise OptionError(name, "has no effect together with append")
     rate = {"fs_Hz": _TYPICAL_HZ} if "fs_Hz" in known else {}
-    entry.writer(**{**rate, **others})
+    with collected_warnings(shown=False):  # the export gives them again
+        entry.writer(**{**rate, **others})
 
 
 def suggestion(name: str, known: Iterable[str]) -> str:
