@@ -17,7 +17,7 @@ from spikelab.spikedata.data_object import (
     fields,
 )
 from spikelab.spikedata.foreign import AS_ARRAYS, instead_of
-from spikelab.spikedata.quantity import finite_ms, in_ms, in_unit
+from spikelab.spikedata.quantity import finite_ms, has_unit, in_ms, in_unit
 
 if TYPE_CHECKING:
     from spikelab.spikedata.rateslicestack import RateSliceStack
@@ -89,10 +89,11 @@ class RateData(UnitObject):
             raise TypeError("times must be numbers, in ms for each column, got None")
         validate.unmasked("inst_Frate_data", rates)
         validate.unmasked("times", times)
-        is_on_disk = isinstance(rates, np.memmap) or isinstance(
+        stays = isinstance(rates, np.memmap | list | tuple) or isinstance(
             getattr(rates, "base", None), np.memmap
         )
-        self.inst_Frate_data: NDArray[Any] = rates if is_on_disk else copy.copy(rates)
+        copied: Any = copy.copy if has_unit(type(rates)) else np.array
+        self.inst_Frate_data: NDArray[Any] = rates if stays else copied(rates)
         self.times: NDArray[Any] = given
         self.rate_unit = rate_unit
         self.neuron_attributes = attribute_rows(neuron_attributes)

@@ -1,7 +1,9 @@
 """What a recording is made of, and what it refuses."""
 
 import functools
+import io
 
+import h5py
 import numpy as np
 import pytest
 
@@ -344,3 +346,15 @@ def test_values_of_spikes_that_were_not_in_order_cost_a_warning():
     with pytest.warns(UserWarning, match=r"not in the order of time .*'amplitudes'"):
         sd = SpikeData([[3.0, 1.0, 2.0]], neuron_attributes=known)
     assert sd.train[0].tolist() == [1.0, 2.0, 3.0]
+
+
+def test_rates_are_copied_whatever_holds_them():
+    """Datasets of HDF5, and what shares its memory."""
+    given = np.ones((2, 3))
+    with h5py.File(io.BytesIO(), "w") as file:
+        file["rates"], file["times"] = given, [0.0, 1.0, 2.0]
+        made = [RateData(file["rates"], file["times"])]
+    made += [RateData(rates, [0.0, 1.0, 2.0]) for rates in (given, memoryview(given))]
+    given[0, 0] = 9.0
+    for rates in made:
+        assert rates.inst_Frate_data.tolist() == [[1.0] * 3] * 2
