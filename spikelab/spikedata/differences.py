@@ -77,12 +77,17 @@ def differences(a: DataObject, b: DataObject, *, atol_ms: float = 0.0) -> list[s
     """
     found = compare(a, b, atol_ms=atol_ms)
     texts = []
-    # One line per attribute, not one per unit.
-    for _, group in groupby(found, key=lambda d: (d.path[:2], len(d.path))):
+    # One line per attribute, not one per unit or slice.
+    for path, group in groupby(found, key=_without_unit):
         first, *more = group
-        others = f" (and in {len(more)} more units)" if more else ""
+        of = "units" if "neuron_attributes" in path[:2] else "slices"
+        others = f" (and in {len(more)} more {of})" if more else ""
         texts.append(first.text + others)
     return texts
+
+
+def _without_unit(found: Difference) -> tuple[Any, ...]:
+    return found.path[:-1] if "neuron_attributes" in found.path[:2] else found.path
 
 
 def compare(

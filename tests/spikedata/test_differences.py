@@ -147,6 +147,26 @@ def test_slices_are_compared_one_by_one():
     )
 
 
+def test_slices_that_differ_alike_are_one_line():
+    """The line counts slices, and another key of the metadata is another line."""
+    stacks = [
+        SpikeSliceStack(
+            spike_stack=[SpikeData([[]], metadata=known) for _ in range(3)],
+            times_start_to_end=[(0.0, 1.0)] * 3,
+        )
+        for known in ({"a": 1}, {"a": 2})
+    ]
+    expected = ["slice 0: metadata['a'] differs: 1 and 2 (and in 2 more slices)"]
+    assert differences(*stacks) == expected
+    for stack in stacks:
+        del stack.spike_stack[1:], stack.times[1:]
+    stacks[0].spike_stack[0].metadata["b"] = 3
+    assert differences(*stacks) == [
+        "slice 0: metadata['a'] differs: 1 and 2",
+        "slice 0: metadata['b'] differs: 3 and nothing",
+    ]
+
+
 def test_objects_of_two_classes():
     """A difference, not an error; anything else is a TypeError."""
     rates = RateData([[1.0]], [0.0])
