@@ -83,16 +83,15 @@ class TableWriter(FileWriter[DataObject]):
     fs_Hz: float | None = attrs.field(
         default=None, converter=attrs.converters.optional(time_units.fs_in_hz)
     )
-    units_table: StrPath | None = attrs.field(
-        default=None,
-        validator=attrs.validators.optional(
-            attrs.validators.instance_of((str, os.PathLike))
-        ),
-    )
+    units_table: StrPath | None = None
 
     def __attrs_post_init__(self) -> None:
-        """Check what concerns several options together."""
+        """Check what concerns several options together, and the table of units."""
         time_units.sampling_rate(self.fs_Hz, self.time_unit)
+        if not isinstance(self.units_table, str | os.PathLike | None):
+            raise TypeError(
+                f"units_table must be a path or None, got {self.units_table!r:.80}"
+            )
 
     @abc.abstractmethod
     def _write_units(self, sd: SpikeData, staged: Path) -> None:
@@ -289,8 +288,10 @@ class TableWriter(FileWriter[DataObject]):
             if isinstance(obj, SpikeSliceStack | RateSliceStack):
                 return f"{name} (a stack has no table of units)"
             return f"{name} (the table holds values only)"
-        if name == "metadata" and keys[0] in NOT_LOST:
-            return ""
+        if name == "metadata" and (
+            keys[0] in NOT_LOST or keys[0] not in (getattr(obj, name) or ())
+        ):
+            return ""  # the reader adds it
         if name in REASONS:
             return REASONS[name]
         value = getattr(obj, name)

@@ -844,6 +844,22 @@ def test_labels_may_be_names_of_columns(labels, tmp_path):
     assert load(tmp_path / "m.csv") == matrix
 
 
+def test_the_rate_of_samples_is_no_loss(tmp_path):
+    """The reader adds it; one that the metadata hold otherwise is lost."""
+    options = {"time_unit": "samples", "fs_Hz": 1000.0}
+    writer = CSVWriter(strict=True, verify=True, **options)
+    writer.write(SpikeData([[1.0, 2.0]]), tmp_path / "s.csv")
+    assert load(tmp_path / "s.csv", fs_Hz=1000.0).metadata["fs_Hz"] == 1000.0
+    lost = SpikeData([[1.0, 2.0]], metadata={"fs_Hz": 2000.0})
+    assert writer.losses(lost) == ["metadata"]
+
+
+def test_a_table_of_units_that_is_no_path_is_said_in_one_line():
+    """In words of our own."""
+    with pytest.raises(TypeError, match=r"^units_table must be a path or None, got 3$"):
+        CSVWriter(units_table=3)
+
+
 @pytest.mark.parametrize(
     ("obj", "n_units"),
     [(RateData([[1.0, 2.0]], [0.0, 10.0]), 1), (RateData([[1.0], [3.0]], [2.0]), 2)],

@@ -5,6 +5,7 @@ import inspect
 import os
 import subprocess
 import sys
+import tracemalloc
 from fractions import Fraction
 
 import attrs
@@ -184,6 +185,21 @@ def test_attributes_of_other_programs_mean_nothing(note, tmp_path):
     names = {"idces_dataset": "n", "times_dataset": "t"}
     found = load_spikedata_from_hdf5(tmp_path / "x.h5", **names)
     assert_same_recording(found, SpikeData([[1.0], [2.0]], length=2.0), 1e-12)
+
+
+def test_a_raster_of_times_since_1970_takes_little_memory(tmp_path):
+    """Of a trillion bins, those with spikes are looked at."""
+    sd = SpikeData([[1.7e12, 1.7e12 + 5.0], [1.7e12 + 2.0]])
+    bins = {"style": "raster", "raster_bin_size_ms": 1.0}
+    tracemalloc.start()
+    try:
+        path = sd.to_hdf5(tmp_path / "a.h5", **bins)
+        assert tracemalloc.get_traced_memory()[1] < 20_000_000
+    finally:
+        tracemalloc.stop()
+    with h5py.File(path) as file:
+        assert file["raster"].shape[1] >= 1.7e12
+        assert file["raster"].id.get_num_chunks() == 1
 
 
 def test_a_raster_from_elsewhere_is_as_long_as_its_bins(tmp_path):

@@ -144,16 +144,17 @@ class RasterWriter(HDF5Writer):
         self, sd: SpikeData, n_bins: int, height: int, width: int
     ) -> Iterator[tuple[tuple[int, int], NDArray[np.int32]]]:
         """Yield the corner of each chunk that holds spikes, and where in it they lie."""
-        edges = np.arange(1, -(-n_bins // width))
         for row in range(0, sd.N, height):
-            stripe = []
+            stripe: dict[int, list[NDArray[np.int32]]] = {}
             for i, times in enumerate(sd.spike_trains[row : row + height]):
                 columns, inside = np.divmod(self._bins(sd, times, n_bins), width)
                 places = (inside + i * width).astype(np.int32)
-                stripe.append(np.split(places, np.searchsorted(columns, edges)))
-            for column, parts in enumerate(zip(*stripe, strict=True)):
-                if any(map(len, parts)):
-                    yield (row, column * width), np.concatenate(parts)
+                begins = np.flatnonzero(np.diff(columns, prepend=-1))
+                parts = np.split(places, begins[1:])
+                for column, part in zip(columns[begins].tolist(), parts, strict=False):
+                    stripe.setdefault(column, []).append(part)
+            for column in sorted(stripe):
+                yield (row, column * width), np.concatenate(stripe[column])
 
     def _read_train(
         self, group: h5py.Group, recorded: Mapping[str, Any]
