@@ -163,7 +163,7 @@ def test_who_may_write_and_not_read_may_export(server, bucket, options, monkeypa
     """What is there cannot be looked at then."""
     real = S3Store.beginning
 
-    def forbidden(self, count):
+    def forbidden(self, count, verb):
         raise ForbiddenError("cannot read")
 
     monkeypatch.setattr(S3Store, "beginning", forbidden)
