@@ -194,6 +194,13 @@ def test_another_start_of_the_session_is_said():
     with pytest.warns(UserWarning, match="started at 2024-05-17T16:03:30"):
         file = add_to_nwbfile(sd, new_session())
     assert file.units.get_unit_spike_times(0).tolist() == [3.0]
+    sd.neuron_attributes = [{"electrode": 4}]
+    file = new_session()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(UserWarning, match="started at 2024-05-17T16:03:30"):
+            add_to_nwbfile(sd, file)
+    assert file.electrodes is file.units is None
 
 
 def test_attributes_that_make_no_column_are_named():

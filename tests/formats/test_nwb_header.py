@@ -228,6 +228,9 @@ def test_an_age_that_counts_from_conception_is_named(loaded, tmp_path):
         file["general/subject/age"] = "P15D"
         file["general/subject/age"].attrs["reference"] = "birth"
     assert load(path).metadata["nwb_subject"]["age"] == "P15D"
+    with h5py.File(path, "r+") as file:  # of fixed length, as in C
+        file["general/subject/age"].attrs["reference"] = np.bytes_(b"birth")
+    assert load(path).metadata["nwb_subject"]["age"] == "P15D"
     with h5py.File(path, "r+") as file:
         file["general/subject/age"].attrs["reference"] = "gestational"
     with pytest.warns(UserWarning, match="age, which counts from 'gestational'"):

@@ -46,8 +46,6 @@ def add_to_nwbfile(sd: SpikeData, nwbfile: "NWBFile") -> "NWBFile":
     rows = None if electrodes is None else _rows(electrodes, table)
     if said := facts.cautions():
         warn(f"neuron_attributes in NWB: {said}")
-    if electrodes is not None and table is None:
-        _add_electrodes(electrodes, nwbfile)
     start, theirs = header.session.get("session_start_time"), nwbfile.session_start_time
     if start and datetime.fromisoformat(start) != theirs:
         warn(
@@ -56,6 +54,8 @@ def add_to_nwbfile(sd: SpikeData, nwbfile: "NWBFile") -> "NWBFile":
         )
     later = nwbfile.timestamps_reference_time - nwbfile.session_start_time
     zero_ms = header.time_zero_ms - later / timedelta(milliseconds=1)
+    if electrodes is not None and table is None:
+        _add_electrodes(electrodes, nwbfile)
     columns = _columns(sd, facts, rows, nwbfile.electrodes, zero_ms)
     has_waveforms = any(column.name in schema.WAVEFORMS for column in facts.columns)
     nwbfile.units = Units(

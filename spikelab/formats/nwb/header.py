@@ -256,8 +256,9 @@ def _texts(
             value = value[0]
         elif isinstance(value, str) and value.strip() and name in _LISTS:
             value = [value]
-        if name == "age" and data.attrs.get("reference", "birth") != "birth":
-            unread.append(f"age, which counts from {data.attrs['reference']!r}")
+        origin = h5.scalar_attributes(data).get("reference", "birth")
+        if name == "age" and origin != "birth":
+            unread.append(f"age, which counts from {origin!r}")
         elif value and not (isinstance(value, str) and not value.strip()):
             found[name] = value
     return found, unread
