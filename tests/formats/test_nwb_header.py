@@ -196,7 +196,7 @@ def test_fields_of_another_program_that_are_not_valid(tmp_path):
             file.pop(f"general/{name}", None)
             file[f"general/{name}"] = value
         file["general/surgery"] = h5py.ExternalLink("gone.nwb", "/general/surgery")
-    named = r"read without: .*experimenter.*species.*'surgery' must not lead"
+    named = r"read without: .*experimenter.*species.*surgery' must not lead"
     with pytest.warns(UserWarning, match=named) as w:
         sd = load(path)
     assert len(w) == 1
