@@ -23,7 +23,10 @@ def without_units(obj: D) -> tuple[D, list[str]]:
         In words, which units were left out, and of what.
     """
     found: dict[str, set[str]] = {}
-    plain: D = _plain("", obj, found)
+    try:
+        plain: D = _plain("", obj, found)
+    except RecursionError:  # a value holds itself: it is for the format to refuse
+        return obj, []
     return plain, [
         f"the unit of {name} ({', '.join(sorted(units))}), whose numbers are plain ones"
         for name, units in found.items()

@@ -170,6 +170,15 @@ def test_the_number_of_units_follows_from_the_rates(change, method, tmp_path):
     assert load(path).N == obj.N == len(obj.inst_Frate_data)
 
 
+@pytest.mark.parametrize("method", ["to_hdf5", "to_nwb", "to_csv"])
+def test_metadata_that_hold_themselves_are_lost_as_others_are(method, tmp_path):
+    """A format without a place for metadata does not look into them."""
+    ring = {}
+    ring["ring"] = ring
+    sd = SpikeData([[1.0, 2.0]], metadata={"ring": ring})
+    assert load(getattr(sd, method)(tmp_path / "x.csv")).N == 1
+
+
 class MyRates(RateData):
     """A class of a user's own."""
 
