@@ -15,6 +15,7 @@ from spikelab.formats.reading import build
 from spikelab.spikedata.spike_trains import SpikeTrains
 from spikelab.spikedata.spikedata import SpikeData
 from spikelab.spikedata.time_units import TIME_UNITS
+from spikelab.spikedata.unit_selection import MOST_UNITS
 from spikelab.spikedata.unit_table import ELECTRODE_KEYS
 
 WINDOW = ("start_time_ms", "length_ms")
@@ -29,9 +30,6 @@ TIME_COLUMNS = ("time", *(f"time_{unit}" for unit in TIME_UNITS))
 
 INDEX = re.compile(r"(?:unnamed: \d+|__index_level_\d+__)?", re.IGNORECASE)
 """Names of the column that pandas and R make of their index, and of an empty column."""
-
-_MOST_UNITS = 1_000_000
-"""Larger numbers in the column of units are times, ids, or other values."""
 
 _APART = "spikes and table of units do not belong together"
 
@@ -129,9 +127,9 @@ class UnitsTable:
     ) -> SpikeTrains:
         """Return the spike trains of parallel arrays of units and times, in any order."""
         lowest, largest = (units.min(), units.max()) if units.size else (0, -1)
-        if lowest < 0 or largest >= _MOST_UNITS:
+        if lowest < 0 or largest >= MOST_UNITS:
             raise FormatError(
-                f"column 'unit' must lie in 0..{_MOST_UNITS - 1}, "
+                f"column 'unit' must lie in 0..{MOST_UNITS - 1}, "
                 f"got {lowest} to {largest}"
             )
         if self.n_units is not None and largest >= self.n_units:

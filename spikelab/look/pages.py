@@ -116,16 +116,8 @@ def show(
 
     name, page = os.fspath(source), ""
     try:
-        if html is not None:
-            if is_url(html, "--html"):
-                same, is_folder = os.fspath(html) == name, False
-            else:
-                path = resolved("--html", html)
-                same = not is_url(source) and path == resolved("SOURCE", source)
-                is_folder = path.is_dir()
-            if same or is_folder:
-                wanted = "another file than SOURCE" if same else "a file"
-                return _fail(f"--html must be {wanted}, got {html}", 2)
+        if html is not None and (wanted := _wanted_instead(html, source)):
+            return _fail(f"--html must be {wanted}, got {html}", 2)
         if is_report(name):
             if not Path(expanded(name)).exists():
                 raise FileNotFoundError(errno.ENOENT, "no such report", name)
@@ -152,6 +144,19 @@ def show(
     except (OSError, ImportError, LookupError, TypeError, ValueError) as error:
         return _fail(str(error) or type(error).__name__, 1)
     return 0
+
+
+def _wanted_instead(html: StrPath, source: StrPath) -> str:
+    """Return in words what the page must be written to, "" if that is all right."""
+    if is_url(html, "--html"):
+        same, is_folder = os.fspath(html) == os.fspath(source), False
+    else:
+        path = resolved("--html", html)
+        same = not is_url(source) and path == resolved("SOURCE", source)
+        is_folder = path.is_dir()
+    if same:
+        return "another file than SOURCE"
+    return "a file" if is_folder else ""
 
 
 def _line(row: "Conversion") -> str:

@@ -13,15 +13,12 @@ from spikelab.spikedata.data_object import UnitObject
 from spikelab.spikedata.quantity import finite_ms, in_ms
 from spikelab.spikedata.ratedata import RateData, isi_rates
 from spikelab.spikedata.spike_trains import SpikeTrains, checked_trains
+from spikelab.spikedata.unit_selection import numbered_units
 from spikelab.spikedata.unit_table import is_nan
 from spikelab.spikedata.windows import times_of
 
 if TYPE_CHECKING:
     from spikelab.spikedata.spikedata import SpikeData
-
-
-MOST_UNITS = 1_000_000
-"""What is above are ids, not the numbers of units from 0."""
 
 
 class ArrayMixin(UnitObject):
@@ -70,24 +67,7 @@ class ArrayMixin(UnitObject):
                 f"idces and times must be 1-D and of equal length, "
                 f"got shapes {units.shape} and {flat.shape}"
             )
-        if units.dtype.kind not in "iu":
-            if units.size and units.dtype.kind != "f":
-                raise TypeError(f"idces must be integers, got dtype {units.dtype}")
-            if (wrong := ~(np.isfinite(units) & (units == np.rint(units)))).any():
-                raise ValueError(f"idces must be whole numbers, got {units[wrong][0]}")
-            units = units.astype(np.int64)
-        smallest, largest = (units.min(), units.max()) if units.size else (0, -1)
-        n_units = int(largest) + 1 if N is None else validate.index("N", N)
-        if smallest < 0 or largest >= n_units:
-            raise ValueError(
-                f"idces must not be negative and be below N ({n_units}), "
-                f"got {smallest if smallest < 0 else largest}"
-            )
-        if N is None and n_units > MOST_UNITS:
-            raise ValueError(
-                f"idces must be below {MOST_UNITS} without N, got {largest}; "
-                f"np.unique(idces, return_inverse=True)[1] numbers ids from 0"
-            )
+        units, n_units = numbered_units(units, N)
         train = SpikeTrains.from_pairs(units, flat, n_units)
         # Times that came sorted by unit are the caller's own.
         train.owned = train.flat is flat

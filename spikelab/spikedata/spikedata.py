@@ -14,17 +14,13 @@ from spikelab.spikedata import cutting, windows
 from spikelab.spikedata.array_mixin import ArrayMixin
 from spikelab.spikedata.bridge_mixin import BridgeMixin
 from spikelab.spikedata.data_object import attribute_rows, fields
-from spikelab.spikedata.foreign import AS_ARRAYS, instead_of
-from spikelab.spikedata.quantity import finite_ms, in_ms, in_unit
+from spikelab.spikedata.quantity import finite_ms, in_ms
 from spikelab.spikedata.spike_trains import checked_trains
+from spikelab.spikedata.voltages import raw_arrays
 
 if TYPE_CHECKING:
     from spikelab.spikedata.rateslicestack import RateSliceStack
     from spikelab.spikedata.spikeslicestack import SpikeSliceStack
-
-
-_HIGH_RATE_KHZ = 1000.0
-"""Sampling rates above may have been given in Hz."""
 
 
 class SpikeData(BridgeMixin, ArrayMixin):
@@ -105,7 +101,7 @@ class SpikeData(BridgeMixin, ArrayMixin):
             finite = np.isfinite(trains.flat)
             length = float(np.max(trains.flat, initial=start, where=finite)) - start
         self.length = length
-        self.raw_data, self.raw_time = _raw(raw_data, raw_time)
+        self.raw_data, self.raw_time = raw_arrays(raw_data, raw_time)
         self.metadata = _dictionary({} if metadata is None else metadata)
         self.neuron_attributes = attribute_rows(neuron_attributes)
         self.check()
@@ -129,7 +125,7 @@ class SpikeData(BridgeMixin, ArrayMixin):
                 f"neuron_attributes, with a value for each spike, stay as they are",
             )
         raw_time = None if self.raw_data is None else self.raw_time
-        self.raw_data, self.raw_time = _raw(self.raw_data, raw_time)
+        self.raw_data, self.raw_time = raw_arrays(self.raw_data, raw_time)
         data, time = np.shape(self.raw_data), np.shape(self.raw_time)
         if 0 in data:
             return
@@ -384,24 +380,3 @@ def _dictionary(metadata: Any) -> dict[str, Any]:
     if not isinstance(metadata, Mapping):
         raise TypeError(f"metadata must be a dictionary, got {metadata!r:.80}")
     return dict(metadata)
-
-
-def _raw(raw_data: Any, raw_time: Any) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Return raw data and the time of each sample, of size 0 if there are none."""
-    if (raw_data is None) != (raw_time is None):
-        missing = "raw_time" if raw_time is None else "raw_data"
-        raise ValueError(
-            f"raw_data and raw_time must be given together, {missing} is None"
-        )
-    if raw_data is None:
-        return np.zeros((0, 0)), np.zeros(0)
-    instead = instead_of(raw_data)
-    if instead and type(raw_data).__name__ not in AS_ARRAYS:
-        raise TypeError(f"raw_data must be an array, got {instead}")
-    data = np.asanyarray(raw_data)
-    if np.ndim(raw_time) == 0:
-        rate = np.asarray(in_unit("raw_time", raw_time, "kHz")).item()
-        if validate.positive("raw_time", rate) > _HIGH_RATE_KHZ:
-            warn(f"raw_time is {rate} kHz; is that a rate in Hz?")
-        return data, np.arange(data.shape[-1] if data.ndim else 0) / rate
-    return data, np.asanyarray(in_ms("raw_time", raw_time))

@@ -1,12 +1,42 @@
-"""The choice of units and slices."""
+"""The choice of units and slices, by their indices."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from spikelab import validate
 from spikelab.errors import warn
 from spikelab.spikedata.unit_table import Attributes
+
+MOST_UNITS = 1_000_000
+"""Larger numbers of units, from 0, are rather ids, or times."""
+
+
+def numbered_units(
+    units: NDArray[Any], N: int | None
+) -> tuple[NDArray[np.integer[Any]], int]:
+    """Return the unit of each spike as integers, and how many units there are."""
+    if units.dtype.kind not in "iu":
+        if units.size and units.dtype.kind != "f":
+            raise TypeError(f"idces must be integers, got dtype {units.dtype}")
+        if (wrong := ~(np.isfinite(units) & (units == np.rint(units)))).any():
+            raise ValueError(f"idces must be whole numbers, got {units[wrong][0]}")
+        units = units.astype(np.int64)
+    smallest, largest = (units.min(), units.max()) if units.size else (0, -1)
+    n_units = int(largest) + 1 if N is None else validate.index("N", N)
+    if smallest < 0 or largest >= n_units:
+        raise ValueError(
+            f"idces must not be negative and be below N ({n_units}), "
+            f"got {smallest if smallest < 0 else largest}"
+        )
+    if N is None and n_units > MOST_UNITS:
+        raise ValueError(
+            f"idces must be below {MOST_UNITS} without N, got {largest}; "
+            f"np.unique(idces, return_inverse=True)[1] numbers ids from 0"
+        )
+    return units, n_units
 
 
 def as_indices(
