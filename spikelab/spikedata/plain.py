@@ -1,6 +1,8 @@
 """Data objects with plain numbers only: no file format has units of measurement."""
 
 import operator
+from collections.abc import Callable
+from functools import cache
 from typing import Any, TypeVar
 
 from spikelab.spikedata.data_object import DataObject, data_class
@@ -33,8 +35,9 @@ def without_units(obj: D) -> tuple[D, list[str]]:
     ]
 
 
-def _may_have_unit(cls: type) -> bool:
-    return has_unit(cls) or issubclass(cls, dict | list | tuple | DataObject)
+_may_have_unit: Callable[[type], bool] = cache(
+    lambda cls: has_unit(cls) or issubclass(cls, dict | list | tuple | DataObject)
+)
 
 
 def _plain(name: str, value: Any, found: dict[str, set[str]]) -> Any:
