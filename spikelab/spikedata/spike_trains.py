@@ -86,14 +86,21 @@ class SpikeTrains(Sequence[NDArray[np.float64]]):
         `units` are 0 to ``n_units - 1``, in any order; the times of a unit keep theirs,
         and are not copied if they are sorted by unit.
         """
-        # A stable sort of the smallest integers that hold the units is a radix sort.
-        dtype = np.min_scalar_type(max(n_units - 1, 0))
-        indices = np.asarray(units).astype(dtype, copy=False)
-        if np.any(indices[1:] < indices[:-1]):
+        indices = np.asarray(units)
+        parts = (indices[i : i + CACHED + 1] for i in range(0, len(indices), CACHED))
+        if any(np.any(part[1:] < part[:-1]) for part in parts):
+            # A stable sort of the smallest integers that hold them is a radix sort.
+            indices = indices.astype(
+                np.min_scalar_type(max(n_units - 1, 0)), copy=False
+            )
             times = times[np.argsort(indices, kind="stable")]
             indices = np.sort(indices, kind="stable")
-        ends = np.searchsorted(indices, np.arange(n_units, dtype=dtype), side="right")
-        return cls(times, ends.astype(np.int64))
+        ends = np.full(n_units, len(indices), dtype=np.int64)
+        known = np.arange(int(indices[-1]) + 1 if len(indices) else 0)
+        # Of the dtype of the indices, or NumPy would convert them all.
+        needles = known.astype(indices.dtype)
+        ends[: len(known)] = np.searchsorted(indices, needles, side="right")
+        return cls(times, ends)
 
     def __len__(self) -> int:
         return len(self.ends)
@@ -192,6 +199,8 @@ class SpikeTrains(Sequence[NDArray[np.float64]]):
             # From the last spike of a unit to the first of the next a time may fall.
             edges = self.ends[here] - start
             ascends[edges - 1] = True
+            if ascends.all():
+                continue
             falls = np.flatnonzero(~ascends)
             before = np.append(np.searchsorted(falls, edges), len(falls))
             units = here.start + np.flatnonzero(np.diff(before, prepend=0))
@@ -207,7 +216,10 @@ class SpikeTrains(Sequence[NDArray[np.float64]]):
         """
         if not self.n_spikes:
             return 0.0, 0.0
-        return float(self.flat.min()), float(self.flat.max())
+        # Both of a block while it is in the cache. Unlike Python's, NumPy's keep a NaN.
+        blocks = [(block.min(), block.max()) for block in self.blocks(CACHED)]
+        lows, highs = zip(*blocks, strict=True)
+        return float(np.min(lows)), float(np.max(highs))
 
     def assumed_start(self) -> float:
         """Return the start of a recording that tells none: 0, or its first spike before 0.

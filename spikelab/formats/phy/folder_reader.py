@@ -188,7 +188,8 @@ class FolderReader(ReaderOptions):
         rows = [{"unit_id": i} for i in unit_columns.read_ids(table, units)]
         unit_columns.add_cells(rows, unit_columns.read_cells(table, units))
         _add_arrays(rows, units, *places)
-        trains.sort()  # as their amplitudes are
+        if any(spike_arrays.AMPLITUDES in row for row in rows):
+            trains.sort()  # as the amplitudes are
         return build(
             SpikeData,
             train=trains if len(kept) == len(rows) else trains.of_units(kept),
