@@ -86,6 +86,9 @@ _FOREIGN = {
 }
 """How files of other programs begin, and what they are."""
 
+HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
+"""How HDF5 files begin."""
+
 _OF_ZARR = ("zarr.json", ".zgroup", ".zarray", ".zattrs", ".zmetadata")
 """Files in the folder of a Zarr store."""
 
@@ -103,7 +106,7 @@ def recognised(path: Path | io.RawIOBase) -> Format:
     A file object is of an HDF5 file.
     """
     if isinstance(path, io.RawIOBase):
-        is_nwb = FORMATS["nwb"].module.recognises(path, b"\x89HDF\r\n\x1a\n")
+        is_nwb = FORMATS["nwb"].module.recognises(path, HDF5_SIGNATURE)
         return FORMATS["nwb" if is_nwb else "hdf5"]
     is_folder = path.is_dir()
     if is_folder and SPIKEINTERFACE.module.recognises(path, b""):

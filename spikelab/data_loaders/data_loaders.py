@@ -1,6 +1,5 @@
 """The loaders of all formats, and :func:`load`, which recognises the format."""
 
-import inspect
 import os
 from collections.abc import Mapping
 from typing import Any
@@ -9,6 +8,7 @@ from spikelab.bridges.published import (
     load_spikedata_from_spikeinterface as load_spikedata_from_spikeinterface,
 )
 from spikelab.formats import *
+from spikelab.formats.functions import bound
 from spikelab.formats.phy.folder_reader import folder_of
 from spikelab.registry import recognised
 from spikelab.spikedata.data_object import DataObject
@@ -64,10 +64,7 @@ def load(
         # A second file that an option names may be remote too.
         options["storage_options"] = storage_options
         entry = recognised(found)
-        try:
-            inspect.signature(entry.read).bind(found, **options)
-        except TypeError as error:
-            raise TypeError(f"load of {entry.name!r}: {error}") from None
+        bound(f"load of {entry.name!r}", entry.read, found, **options)
         loaded: DataObject = entry.read(found, **options)
     metadata = getattr(loaded, "metadata", None) or {}
     for key in ("source_file", "source_folder"):

@@ -165,10 +165,7 @@ def spikedata_loader(
 
     @functools.wraps(read)
     def loader(*args: P.args, **options: P.kwargs) -> SpikeData:
-        try:
-            given = signature.bind(*args, **options)
-        except TypeError as error:
-            raise TypeError(f"{name}: {error}") from None
+        given = bound(name, read, *args, **options)
         path = next(iter(given.arguments.values()))
         try:
             found = read(*args, **options)
@@ -188,6 +185,16 @@ def spikedata_loader(
     made.__name__ = made.__qualname__ = name
     _show(made, list(signature.parameters.values()), SpikeData)
     return loader
+
+
+def bound(
+    what: str, read: Callable[..., Any], /, *args: Any, **options: Any
+) -> inspect.BoundArguments:
+    """Return the arguments of a call; a TypeError for wrong ones begins with `what`."""
+    try:
+        return inspect.signature(read).bind(*args, **options)
+    except TypeError as error:
+        raise TypeError(f"{what}: {error}") from None
 
 
 def _other_format(path: Any, read: Callable[..., DataObject]) -> str | None:

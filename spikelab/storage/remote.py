@@ -15,6 +15,7 @@ from typing import Any, Self
 import attrs
 
 from spikelab.errors import IncompleteExportError, SpikelabError
+from spikelab.registry import HDF5_SIGNATURE
 from spikelab.storage.local import STAGED_SUFFIX, naming, refuse_loss
 from spikelab.storage.manifest import (
     MANIFEST,
@@ -35,8 +36,6 @@ from spikelab.storage.store import (
 
 _FIRST = 2**20
 """Bytes that are read to see what a file is."""
-
-_HDF5 = b"\x89HDF\r\n\x1a\n"
 
 _AT_ONCE = 8
 """How many small files are transferred at a time."""
@@ -83,7 +82,7 @@ def uploaded_file(store: Store, lost: Lost | None, progress: bool) -> Iterator[P
             # Who may write and not read cannot be told what is there.
             with contextlib.suppress(FileNotFoundError, ForbiddenError):
                 beginning, entry = store.beginning(_FIRST, "write")
-                if beginning.startswith(_HDF5):
+                if beginning.startswith(HDF5_SIGNATURE):
                     with _file_object(store, beginning, entry) as file:
                         refuse_loss(store.url, lost(file))
         yield staged
@@ -159,7 +158,7 @@ def readable(
             yield copy
             return
         beginning, entry = found
-        if beginning.startswith(_HDF5) and not whole:
+        if beginning.startswith(HDF5_SIGNATURE) and not whole:
             with _file_object(store, beginning, entry) as file:
                 yield file
             return
@@ -184,7 +183,7 @@ def _found(store: Store) -> dict[str, Entry] | tuple[bytes, Entry]:
     if may_be_file and not entries:
         with contextlib.suppress(FileNotFoundError):
             found = store.beginning(_FIRST)
-            if not store.url.endswith("/") or found[0].startswith(_HDF5):
+            if not store.url.endswith("/") or found[0].startswith(HDF5_SIGNATURE):
                 return found
         if not is_likely_folder:
             entries = store.entries()

@@ -26,6 +26,7 @@ from spikelab.formats.reading import (
     build,
     errors_naming,
 )
+from spikelab.registry import HDF5_SIGNATURE
 from spikelab.spikedata import time_units
 from spikelab.spikedata.data_object import DataObject
 from spikelab.spikedata.spike_trains import SpikeTrains
@@ -38,7 +39,7 @@ from spikelab.storage.urls import StrPath
 
 def recognises(path: Path | RemoteFile, head: bytes) -> bool:
     """Return whether a file is an NWB file, or one as spikelab 0.1 wrote it."""
-    if head != b"\x89HDF\r\n\x1a\n" and not h5py.is_hdf5(path):
+    if head != HDF5_SIGNATURE and not h5py.is_hdf5(path):
         return False
     if h5.has_attribute(path, "nwb_version"):
         return True
@@ -47,9 +48,9 @@ def recognises(path: Path | RemoteFile, head: bytes) -> bool:
     with h5.opened(path) as file:
         if "nwb_version" in file:
             return True
-        names = ("id", schema.SPIKE_TIMES, schema.SPIKE_TIMES_INDEX)
         table = file.get(schema.UNITS)
-        return isinstance(table, h5py.Group) and all(name in table for name in names)
+        names = {"id", SPIKE_TIMES, SPIKE_TIMES_INDEX}
+        return isinstance(table, h5py.Group) and names <= table.keys()
 
 
 def read(
@@ -236,9 +237,8 @@ def _ids_and_trains(
     has_times, has_index, has_ids = (
         schema.has_link(table, n.split("/")[0]) for n in (name, index, "id")
     )
-    ids = np.empty(0, dtype=np.int64)
-    if has_ids:
-        ids = _needed(table, "id", read_indices).astype(np.int64)
+    given: Any = _needed(table, "id", read_indices) if has_ids else []
+    ids = np.array(given, dtype=np.int64)
     if not has_times:
         if not has_ids:
             raise FormatError(f"the units have no {name!r} and no 'id'")

@@ -158,10 +158,10 @@ class FolderReader(ReaderOptions):
 
     def _read_recording(self, folder: Path) -> SpikeData:
         units = spike_arrays.read(folder, self._facts(folder))
-        known, trains = units.facts, units.trains
+        known = units.facts
         start, length = known.start_time_ms or 0.0, known.length_ms
         has_start = known.format is not None or known.start_time_ms is not None
-        if not has_start and (first := trains.extremes()[0]) < 0:
+        if not has_start and (first := units.trains.extremes()[0]) < 0:
             raise FormatError(
                 f"{folder} holds a spike at {first} ms, before 0; "
                 "give start_time_ms, the start of the recording"
@@ -169,7 +169,7 @@ class FolderReader(ReaderOptions):
         if length is not None:
             edge = max(abs(start), abs(start + length))
             slack = time_units.rounding_ms(known.time_unit, known.fs_Hz, edge)
-            trains = trains.moved_into(start, length, slack)
+            units = units.moved_into(start, length, slack)
         places = channels.read(
             folder, self.channel_map_file, self.channel_positions_file
         )
@@ -188,11 +188,10 @@ class FolderReader(ReaderOptions):
         rows = [{"unit_id": i} for i in unit_columns.read_ids(table, units)]
         unit_columns.add_cells(rows, unit_columns.read_cells(table, units))
         _add_arrays(rows, units, *places)
-        if any(spike_arrays.AMPLITUDES in row for row in rows):
-            trains.sort()  # as the amplitudes are
+        is_whole = len(kept) == len(rows)
         return build(
             SpikeData,
-            train=trains if len(kept) == len(rows) else trains.of_units(kept),
+            train=units.trains if is_whole else units.trains.of_units(kept),
             start_time=start,
             length=length,
             neuron_attributes=[rows[unit] for unit in kept],

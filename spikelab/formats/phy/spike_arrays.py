@@ -168,8 +168,13 @@ class Units:
     rows: NDArray[Any]  # the unit of each spike, a position in `ids`
     trains: SpikeTrains  # the spike times in ms
 
+    def moved_into(self, start_ms: float, length_ms: float, slack_ms: float) -> "Units":
+        """Return the units with times that rounding carried out of the window inside."""
+        trains = self.trains.moved_into(start_ms, length_ms, slack_ms)
+        return attrs.evolve(self, trains=trains)
+
     def add_amplitudes(self, rows: list[dict[str, Any]]) -> None:
-        """Add to the attributes of each unit the amplitude of each of its spikes."""
+        """Add the amplitude of each spike of a unit, and sort both by time."""
         path, n_spikes = self.folder / "amplitudes.npy", len(self.clusters)
         found = npy.optional(npy.read_column, path, n_spikes)
         if found is None:
@@ -179,6 +184,7 @@ class Units:
             is_sorted = not np.any(times[1:] < times[:-1])
             order = slice(None) if is_sorted else np.argsort(times, kind="stable")
             row[AMPLITUDES] = values[order]
+        self.trains.sort()
 
 
 def read(folder: Path, facts: Facts) -> Units:
