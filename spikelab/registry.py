@@ -31,25 +31,29 @@ class Format:
     spikes_only: bool = False
     """Whether only objects with spikes can be written."""
 
-    module_name: str = ""
+    module_name: str = attrs.field()
     """The module, by default that of the same name in :mod:`spikelab.formats`."""
 
-    export_name: str = ""
+    export_name: str = attrs.field()
     """The export function, by default ``export_spikedata_to_<name>``."""
+
+    @module_name.default
+    def _module_of_this_name(self) -> str:
+        return f"spikelab.formats.{self.name}"
+
+    @export_name.default
+    def _export_of_this_name(self) -> str:
+        return f"export_spikedata_to_{self.name}"
 
     @property
     def module(self) -> ModuleType:
         """The module of the format."""
-        return importlib.import_module(
-            self.module_name or f"spikelab.formats.{self.name}"
-        )
+        return importlib.import_module(self.module_name)
 
     @property
     def export(self) -> Any:
         """The export function; its attribute ``writer`` makes the writer."""
-        return getattr(
-            self.module, self.export_name or f"export_spikedata_to_{self.name}"
-        )
+        return getattr(self.module, self.export_name)
 
     def writer(self, **options: Any) -> Any:
         """Return a writer with the options of the export function."""
@@ -76,7 +80,9 @@ FORMATS = {
 }
 """The formats by name, in the order in which :func:`recognised` asks them."""
 
-SPIKEINTERFACE = Format("spikeinterface", module_name="spikelab.bridges.spikeinterface")
+SPIKEINTERFACE = Format(
+    "spikeinterface", module_name="spikelab.bridges.spikeinterface_folder"
+)
 """Folders that SpikeInterface saved, which are read by it and not written."""
 
 _FOREIGN = {

@@ -1,7 +1,7 @@
 """From and to the objects of neo."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -9,6 +9,9 @@ from spikelab.bridges import library
 from spikelab.bridges.columns import warn_of
 from spikelab.spikedata.quantity import has_unit, in_ms, in_unit, split_unit
 from spikelab.spikedata.spikedata import SpikeData
+
+if TYPE_CHECKING:
+    import neo
 
 TEXTS = ("name", "description", "file_origin")
 """What every object of neo may say beside its annotations."""
@@ -20,9 +23,46 @@ OTHER_DATA = (
 """What a segment can hold beside spike trains."""
 
 
-def from_neo(given: Any) -> SpikeData:
-    """Return the recording in an object of neo; see ``SpikeData.from_neo``."""
-    neo = library("neo", "from_neo", "neo")
+def from_neo(
+    block_or_segment_or_list: "neo.Block | neo.Segment | Iterable[neo.SpikeTrain]",
+) -> SpikeData:
+    """Make a recording from spike trains of neo.
+
+    Times are converted by their unit. The window goes from the first ``t_start`` to
+    the last ``t_stop``. Names, annotations and array annotations of a spike train
+    become attributes; annotations of block and segment become metadata.
+
+    Parameters
+    ----------
+    block_or_segment_or_list : Block, Segment, or iterable of SpikeTrain
+        A Block must have one segment.
+
+    Raises
+    ------
+    MissingExtraError
+        Without neo, of the extra ``neo``.
+    TypeError
+        If it is none of these.
+    ValueError
+        If the Block has no segment, or several.
+
+    Warns
+    -----
+    UserWarning
+        Names what is left out: signals, events, epochs, waveforms of single spikes,
+        and units of annotations.
+
+    Examples
+    --------
+    >>> from spikelab import SpikeData
+    >>> import neo
+    >>> train = neo.SpikeTrain([0.5, 1.5], units="s", t_stop=2.0, depth=3)
+    >>> sd = SpikeData.from_neo([train])
+    >>> sd.train[0].tolist(), sd.length, sd.neuron_attributes
+    ([500.0, 1500.0], 2000.0, [{'depth': 3}])
+    """
+    neo: Any = library("neo", "from_neo", "neo")
+    given: Any = block_or_segment_or_list
     holders = _holders(neo, given)
     trains = list(holders[-1].spiketrains if holders else given)
     trains = [train.load() if hasattr(train, "load") else train for train in trains]
@@ -101,8 +141,22 @@ def _texts(obj: Any) -> dict[str, Any]:
     return {k: str(getattr(obj, k)) for k in TEXTS if getattr(obj, k) is not None}
 
 
-def from_neo_spiketrains(spiketrains: Iterable[Any], **kwargs: Any) -> SpikeData:
-    """Return the times only; see ``SpikeData.from_neo_spiketrains``."""
+def from_neo_spiketrains(
+    spiketrains: "Iterable[neo.SpikeTrain]", **kwargs: Any
+) -> SpikeData:
+    """Make a recording of the times of spike trains of neo, as spikelab 0.1.2 does.
+
+    Times are converted by their unit; `kwargs` are further arguments of
+    :class:`.SpikeData`. :meth:`from_neo` takes windows and annotations too.
+
+    Examples
+    --------
+    >>> from spikelab import SpikeData
+    >>> import neo
+    >>> trains = [neo.SpikeTrain([0.5], units="s", t_stop=2.0)]
+    >>> SpikeData.from_neo_spiketrains(trains, length=900.0).train[0].tolist()
+    [500.0]
+    """
     trains = list(spiketrains)
     for unit, train in enumerate(trains):
         if not has_unit(type(train)):
@@ -112,8 +166,29 @@ def from_neo_spiketrains(spiketrains: Iterable[Any], **kwargs: Any) -> SpikeData
     return SpikeData(trains, **kwargs)
 
 
-def to_neo(sd: SpikeData) -> Any:
-    """Return a ``neo.Block`` with one Segment; see ``SpikeData.to_neo``."""
+def to_neo(sd: SpikeData) -> "neo.Block":
+    """Return a ``neo.Block`` with one Segment: a SpikeTrain in ms for each unit.
+
+    ``t_start`` and ``t_stop`` are the window, attributes the annotations of each
+    spike train, metadata those of the block.
+
+    Raises
+    ------
+    MissingExtraError
+        Without neo, of the extra ``neo``.
+
+    Warns
+    -----
+    UserWarning
+        Names what is left out: raw data, and values that are no annotations.
+
+    Examples
+    --------
+    >>> from spikelab import SpikeData
+    >>> sd = SpikeData([[500.0], []], length=2000.0)
+    >>> sd.to_neo().segments[0].spiketrains[0]
+    <SpikeTrain(array([500.]) * ms, [0.0 ms, 2000.0 ms])>
+    """
     neo = library("neo", "to_neo", "neo")
     units = library("quantities", "to_neo", "neo")
     sd.check()

@@ -1,25 +1,64 @@
 """Spikes and units as tables of pandas."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from spikelab.bridges import library
 from spikelab.spikedata.spikedata import SpikeData
 
+if TYPE_CHECKING:
+    import pandas
+
 _DTYPES = {"float": "float64", "int": "Int64", "bool": "boolean", "str": "string"}
 """Those of attributes that some units lack, which can say what is missing."""
 
 
-def to_dataframe(sd: SpikeData) -> Any:
-    """Return a DataFrame with one row per spike; see ``SpikeData.to_dataframe``."""
+def to_dataframe(sd: SpikeData) -> "pandas.DataFrame":
+    """Return a DataFrame of pandas with one row per spike, unit after unit.
+
+    Columns are ``unit`` (int64, from 0) and ``time_ms`` (float64).
+
+    Raises
+    ------
+    MissingExtraError
+        Without pandas, of the extra ``pandas``.
+
+    Examples
+    --------
+    >>> from spikelab import SpikeData
+    >>> SpikeData([[1.5, 2.0], [0.5]]).to_dataframe()
+       unit  time_ms
+    0     0      1.5
+    1     0      2.0
+    2     1      0.5
+    """
     pandas = library("pandas", "to_dataframe", "pandas")
     units, times = sd.idces_times()
     return pandas.DataFrame({"unit": units, "time_ms": times}, copy=False)
 
 
-def units_dataframe(sd: SpikeData) -> Any:
-    """Return a DataFrame with one row per unit; see ``SpikeData.units_dataframe``."""
+def units_dataframe(sd: SpikeData) -> "pandas.DataFrame":
+    """Return a DataFrame of pandas with one row per unit.
+
+    Columns are ``unit`` (from 0), ``n_spikes``, ``mean_rate_Hz`` (0 if the length
+    is 0), and the attributes; one that has the name of these gets ``_attribute``
+    behind it. Missing values are pandas' own.
+
+    Raises
+    ------
+    MissingExtraError
+        Without pandas, of the extra ``pandas``.
+
+    Examples
+    --------
+    >>> from spikelab import SpikeData
+    >>> sd = SpikeData([[1.5], []], length=500.0, neuron_attributes=[{"snr": 4.5}, {}])
+    >>> sd.units_dataframe()
+       unit  n_spikes  mean_rate_Hz  snr
+    0     0         1           2.0  4.5
+    1     1         0           0.0  NaN
+    """
     pandas = library("pandas", "units_dataframe", "pandas")
     counted = {
         "unit": np.arange(sd.N),

@@ -1,7 +1,7 @@
 """From and to the groups of spike trains of pynapple."""
 
 import warnings
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -10,6 +10,9 @@ from spikelab.bridges.columns import as_array, as_attributes, warn_of
 from spikelab.spikedata.plain import without_units
 from spikelab.spikedata.spike_trains import SpikeTrains
 from spikelab.spikedata.spikedata import SpikeData
+
+if TYPE_CHECKING:
+    import pynapple
 
 SHORTEST_MS = 1e-3
 """Length in ms of the time support of a recording that has none."""
@@ -21,8 +24,34 @@ _NO_IDS = "_keys_are_positions"
 """Mark of a group whose units had no ids, so that its keys are none."""
 
 
-def from_pynapple(tsgroup: Any) -> SpikeData:
-    """Return the recording in a TsGroup; see ``SpikeData.from_pynapple``."""
+def from_pynapple(tsgroup: "pynapple.TsGroup") -> SpikeData:
+    """Make a recording from a ``TsGroup`` of pynapple.
+
+    The window goes from the start of the time support to its end. Columns of the
+    metadata become attributes, and the keys the attribute ``unit_id``.
+
+    Raises
+    ------
+    MissingExtraError
+        Without pynapple, of the extra ``pynapple``.
+    TypeError
+        If it is no TsGroup.
+
+    Warns
+    -----
+    UserWarning
+        If the time support has gaps, which a recording does not hold.
+
+    Examples
+    --------
+    >>> from spikelab import SpikeData
+    >>> import numpy as np, pynapple as nap
+    >>> support = nap.IntervalSet(0, 2)
+    >>> group = nap.TsGroup({4: nap.Ts(np.array([0.5, 1.5]))}, time_support=support)
+    >>> sd = SpikeData.from_pynapple(group)
+    >>> sd.train[0].tolist(), sd.length, sd.neuron_attributes
+    ([500.0, 1500.0], 2000.0, [{'unit_id': 4}])
+    """
     nap = library("pynapple", "from_pynapple", "pynapple")
     if not isinstance(tsgroup, nap.TsGroup):
         raise TypeError(f"from_pynapple takes a TsGroup, got {tsgroup!r:.80}")
@@ -48,8 +77,31 @@ def from_pynapple(tsgroup: Any) -> SpikeData:
     )
 
 
-def to_pynapple(sd: SpikeData) -> Any:
-    """Return a TsGroup; see ``SpikeData.to_pynapple``."""
+def to_pynapple(sd: SpikeData) -> "pynapple.TsGroup":
+    """Return a ``TsGroup`` of pynapple, whose time support is the window.
+
+    Keys are the ``unit_id`` of the units if these are integers in ascending order,
+    else 0 to N - 1. Attributes become columns of its metadata. pynapple rounds
+    times to nanoseconds.
+
+    Raises
+    ------
+    MissingExtraError
+        Without pynapple, of the extra ``pynapple``.
+
+    Warns
+    -----
+    UserWarning
+        Names what a TsGroup does not hold: metadata of the recording, raw data, and
+        an attribute called ``rate``.
+
+    Examples
+    --------
+    >>> from spikelab import SpikeData
+    >>> sd = SpikeData([[500.0], []], length=2000.0)
+    >>> sd.to_pynapple()[0].times().tolist()
+    [0.5]
+    """
     nap = library("pynapple", "to_pynapple", "pynapple")
     sd.check()
     sd, dropped = without_units(sd)

@@ -1,25 +1,24 @@
 """From and to the sortings of SpikeInterface, from its sorting analyzers and folders."""
 
 import json
-import os
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from spikelab import registry, validate
+from spikelab import validate
 from spikelab.bridges import library
 from spikelab.bridges.columns import as_array, as_attributes, stacked, warn_of
-from spikelab.errors import FormatError, warn
-from spikelab.formats.reading import RecordingOptions
+from spikelab.errors import warn
 from spikelab.spikedata import time_units
 from spikelab.spikedata.plain import without_units
 from spikelab.spikedata.quantity import finite_ms, in_ms
 from spikelab.spikedata.spike_trains import SpikeTrains
 from spikelab.spikedata.spikedata import SpikeData
 from spikelab.spikedata.unit_table import UnitTable
+
+if TYPE_CHECKING:
+    from spikeinterface.core import BaseSorting, NumpySorting, SortingAnalyzer
 
 NO_IDS = "unit_ids_are_positions"
 """Annotation of a sorting of units without ids: its unit ids are not taken."""
@@ -30,26 +29,68 @@ SLACK_MS = 1e-6
 SPIKES = [("sample_index", "i8"), ("unit_index", "i8"), ("segment_index", "i8")]
 """Fields of SpikeInterface's vector of spikes, which is in the order of samples."""
 
-MARKS = (
-    "si_folder.json",  # a sorting
-    "numpysorting_info.json",
-    "spikeinterface_info.json",  # an analyzer
-    "spikeinterface_log.json",  # what run_sorter leaves
-    "unit_ids/.zarray",  # a sorting as Zarr
-)
-"""Files by which a folder of SpikeInterface is known."""
-
 
 def from_spikeinterface(
-    sorting_or_analyzer: Any,
+    sorting_or_analyzer: "BaseSorting | SortingAnalyzer",
     *,
     segment_index: int = 0,
     start_time: float | None = None,
     length: float | None = None,
 ) -> SpikeData:
-    """Return the recording in a sorting; see ``SpikeData.from_spikeinterface``."""
+    """Make a recording from a sorting or a sorting analyzer of SpikeInterface.
+
+    Unit ids become the attribute ``unit_id``, properties attributes, annotations
+    metadata. Of an analyzer, what was computed is taken too: ``quality_metrics``
+    and ``template_metrics`` as attributes, ``templates`` as ``waveform_mean`` and
+    ``waveform_sd`` (float32, samples x channels) with ``waveform_channels``, the
+    ``electrode`` with the largest template, and ``unit_locations`` as ``location``.
+
+    Parameters
+    ----------
+    sorting_or_analyzer : BaseSorting or SortingAnalyzer
+        What to convert; every reader of SpikeInterface gives a sorting.
+    segment_index : int
+        The segment; there is a warning if there are more and the first is taken.
+    start_time : float, optional
+        Time of sample 0 in ms; by default what SpikeInterface says.
+    length : float, optional
+        Length of the recording in ms; by default that of the analyzer's or the
+        registered recording, else up to the last spike.
+
+    Returns
+    -------
+    SpikeData
+        Missing values (NaN, None, "") are attributes that a unit does not have.
+        ``metadata["fs_Hz"]`` is the sampling rate, ``metadata["waveform_unit"]``
+        the unit of the waveforms, if SpikeInterface scaled them.
+
+    Raises
+    ------
+    MissingExtraError
+        Without SpikeInterface, of the extra ``spikeinterface``.
+    TypeError
+        If it is neither a sorting nor an analyzer.
+    ValueError
+        If there is no such segment, or a spike lies outside of a given window.
+
+    Warns
+    -----
+    UserWarning
+        If spikes lie outside of the recording, which is then extended.
+
+    Examples
+    --------
+    >>> from spikelab import SpikeData
+    >>> import numpy as np
+    >>> from spikeinterface.core import NumpySorting
+    >>> sorting = NumpySorting.from_unit_dict([{7: np.array([30, 60])}], 30_000.0)
+    >>> sd = SpikeData.from_spikeinterface(sorting, length=100.0)
+    >>> sd.train[0].tolist(), sd.neuron_attributes
+    ([1.0, 2.0], [{'unit_id': 7}])
+    """
     core = library("spikeinterface.core", "from_spikeinterface", "spikeinterface")
-    analyzer, sorting = None, sorting_or_analyzer
+    analyzer: Any = None
+    sorting: Any = sorting_or_analyzer
     if isinstance(sorting, core.SortingAnalyzer):
         analyzer, sorting = sorting, sorting.sorting
     if not isinstance(sorting, core.BaseSorting):
@@ -207,8 +248,40 @@ def _described(analyzer: Any, attributes: list[dict[str, Any]]) -> dict[str, Any
     return metadata
 
 
-def to_spikeinterface(sd: SpikeData, fs_Hz: float | None = None) -> Any:
-    """Return a NumpySorting; see ``SpikeData.to_spikeinterface``."""
+def to_spikeinterface(sd: SpikeData, fs_Hz: float | None = None) -> "NumpySorting":
+    """Return the spikes as a ``NumpySorting`` of SpikeInterface, with one segment.
+
+    Unit ids are the distinct ``unit_id`` (str or int) of the units, else 0 to
+    N - 1. Attributes become properties, metadata that JSON can hold annotations.
+    Each spike goes to the nearest sample. The start of the segment is set, so that
+    SpikeInterface shows the same seconds.
+
+    Parameters
+    ----------
+    fs_Hz : float, optional
+        Sampling rate, by default ``metadata["fs_Hz"]``.
+
+    Raises
+    ------
+    MissingExtraError
+        Without SpikeInterface, of the extra ``spikeinterface``.
+    ValueError
+        If no sampling rate is known.
+
+    Warns
+    -----
+    UserWarning
+        Names what a sorting does not hold: the length of the recording, times
+        between samples, raw data, and metadata of other types.
+
+    Examples
+    --------
+    >>> from spikelab import SpikeData
+    >>> sd = SpikeData([[1.0, 2.0]], neuron_attributes=[{"unit_id": "a", "snr": 5.0}])
+    >>> sorting = sd.to_spikeinterface(fs_Hz=30_000)
+    >>> sorting.get_unit_spike_train("a").tolist(), sorting.get_property("snr").tolist()
+    ([30, 60], [5.0])
+    """
     core = library("spikeinterface.core", "to_spikeinterface", "spikeinterface")
     sd.check()
     sd, lost = without_units(sd)
@@ -223,7 +296,9 @@ def to_spikeinterface(sd: SpikeData, fs_Hz: float | None = None) -> Any:
     ids = np.array(table.unit_ids if table.unit_ids is not None else [], dtype=None)
     if not ids.size or ids.dtype.kind not in "iuU":
         ids = np.arange(sd.N)
-    sorting = core.NumpySorting(_spike_vector(trains, origin_ms, rate), rate, ids)
+    sorting: NumpySorting = core.NumpySorting(
+        _spike_vector(trains, origin_ms, rate), rate, ids
+    )
     if origin_ms:
         segment = sorting._sorting_segments[0]
         segment._t_start = segment._native_t_start = origin_ms / 1000.0
@@ -290,56 +365,3 @@ def _spike_vector(trains: SpikeTrains, origin_ms: float, fs_Hz: float) -> NDArra
     order = np.argsort(samples, kind="stable")
     spikes["sample_index"], spikes["unit_index"] = samples[order], units[order]
     return spikes
-
-
-def recognises(path: Path, head: bytes) -> bool:
-    """Return whether SpikeInterface saved this folder."""
-    attributes = path / ".zattrs"  # an analyzer as Zarr
-    return any((path / mark).is_file() for mark in MARKS) or (
-        attributes.is_file() and b"spikeinterface_info" in attributes.read_bytes()
-    )
-
-
-def read(
-    path: str | os.PathLike[str],
-    *,
-    segment_index: int = 0,
-    start_time_ms: float | None = None,
-    length_ms: float | None = None,
-    metadata: Mapping[str, Any] | None = None,
-    storage_options: Mapping[str, Any] | None = None,
-) -> SpikeData:
-    """Read a folder that SpikeInterface saved: a sorting, an analyzer, or of a sorter.
-
-    SpikeInterface unpickles some of the files: open no folder that you do not trust.
-    """
-    options = RecordingOptions(
-        start_time_ms=start_time_ms, length_ms=length_ms, metadata=metadata
-    )
-    folder = Path(path)
-    if (named := registry.named_by(folder)) is not None:
-        raise FormatError(
-            f"{folder} is named as a file of {named.name}, but is a folder that "
-            f"SpikeInterface saved: rename it, or call SpikeData.from_spikeinterface"
-        )
-    feature = "a folder that SpikeInterface saved"
-    core = library("spikeinterface.core", feature, "spikeinterface")
-    try:
-        loaded = core.load(folder)
-    except Exception as error:  # of any type: SpikeInterface has none of its own
-        raise FormatError(
-            f"{folder}: SpikeInterface cannot open it: {error}"
-        ) from error
-    if not isinstance(loaded, core.BaseSorting | core.SortingAnalyzer):
-        raise FormatError(
-            f"{folder} must hold a sorting or a sorting analyzer, "
-            f"got a {type(loaded).__name__} of SpikeInterface"
-        )
-    sd = from_spikeinterface(
-        loaded,
-        segment_index=segment_index,
-        start_time=start_time_ms,
-        length=length_ms,
-    )
-    sd.metadata = options.metadata_with(sd.metadata, source_folder=os.fspath(folder))
-    return sd

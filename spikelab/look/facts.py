@@ -52,7 +52,26 @@ def facts(obj: DataObject, cells: int) -> tuple[str, list[Row], list[Table]]:
 
 
 def summary(obj: DataObject) -> str:
-    """Return what there is to know about an object, in lines of up to 80 columns."""
+    """Return what the object holds, as text for a terminal of 80 columns.
+
+    Numbers of units and spikes, the window, rates, attributes with the number of
+    units that have them, the first units, and metadata.
+
+    Examples
+    --------
+    >>> from spikelab import SpikeData
+    >>> print(SpikeData([[12.5, 430.0], []], length=1000.0).summary())
+    SpikeData
+      Units       2, 1 of them silent
+      Spikes      2
+      Window      0.0 to 1000.0 ms (1 s)
+      Mean rates  0 to 2 Hz, median 1
+    <BLANKLINE>
+    Units (2)
+      unit  spikes  rate (Hz)
+      0     2       2
+      1     0       0
+    """
     title, sizes, tables = facts(obj, cells=60)
     lines = [title, *_aligned(sizes)]
     for table in tables:

@@ -6,7 +6,7 @@ it, so that ten million spikes take no longer than ten thousand.
 """
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import attrs
 import numpy as np
@@ -44,9 +44,53 @@ Window = tuple[float, float]
 
 
 def plot(
-    obj: DataObject, ax: "Axes | None", time_unit: str | None, **style: Any
+    obj: DataObject,
+    ax: "Axes | None" = None,
+    *,
+    time_unit: Literal["ms", "s"] | None = None,
+    **kw: Any,
 ) -> "Axes":
-    """Draw an object; see :meth:`.LookMixin.plot`."""
+    """Draw the object with matplotlib.
+
+    - Spikes are a raster: a mark for each spike, or from 50,000 on an image of
+      the rate of each unit.
+    - Slices of spikes are rasters with a row for each slice of each unit, or,
+      if these are too many, an image of the mean rate over the slices. The event,
+      if the slices have one, is a dashed line at 0.
+    - Rates of up to six units are lines, of more an image. Those of slices are the
+      mean over the slices.
+    - A comparison is an image with the labels of the units. A stack of
+      comparisons has a row for each pair of units, a column for each window.
+
+    Parameters
+    ----------
+    ax : matplotlib.axes.Axes, optional
+        Where to draw; by default in a new figure.
+    time_unit : {"ms", "s"}, optional
+        Unit of the time axis; by default s for 10 s and more.
+    **kw
+        Further arguments of what draws: :meth:`matplotlib.axes.Axes.plot` for
+        marks and lines, :meth:`matplotlib.axes.Axes.pcolorfast` for images.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        Where it was drawn.
+
+    Raises
+    ------
+    MissingExtraError
+        If matplotlib, of the extra ``plot``, is not installed.
+    ValueError
+        If `time_unit` is neither.
+
+    Examples
+    --------
+    >>> from spikelab import SpikeData
+    >>> ax = SpikeData([[12.5, 430.0], [77.0]], length=1000.0).plot(color="black")
+    >>> ax.get_xlabel()
+    'Time (ms)'
+    """
     if time_unit not in (None, "ms", "s"):
         raise ValueError(f"time_unit must be 'ms', 's' or None, got {time_unit!r}")
     if ax is None:
@@ -55,7 +99,7 @@ def plot(
         except ImportError as error:
             raise MissingExtraError("plot", "matplotlib", "plot") from error
         ax = plt.subplots(layout="constrained")[1]
-    picture = Picture(ax, time_unit, style)
+    picture = Picture(ax, time_unit, kw)
     match obj:
         case SpikeData():
             window = (obj.start_time, obj.start_time + obj.length)

@@ -1,8 +1,9 @@
 """The exports as methods of the data classes."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from spikelab.registry import FORMATS, Format
+from spikelab.registry import FORMATS
+from spikelab.spikedata.lazy_method import LazyMethod
 
 if TYPE_CHECKING:
     from typing import Unpack
@@ -11,20 +12,6 @@ if TYPE_CHECKING:
     from spikelab.formats.functions import export_function
     from spikelab.formats.hdf5.export import ExportOptions, Style
     from spikelab.storage.urls import StrPath
-
-
-class _ExportMethod:
-    """The export function of a format, imported when it is first used.
-
-    Formats import the data classes, so the data classes cannot import formats.
-    """
-
-    def __init__(self, exported: Format) -> None:
-        self.format = exported
-
-    def __get__(self, obj: Any, owner: type | None = None) -> Any:
-        export = self.format.export
-        return export if obj is None else export.__get__(obj, owner)
 
 
 class ExportMixin:
@@ -58,4 +45,5 @@ class ExportMixin:
 
 
 for _format in FORMATS.values():
-    setattr(ExportMixin, f"to_{_format.name}", _ExportMethod(_format))
+    _method = LazyMethod(_format.module_name, _format.export_name)
+    setattr(ExportMixin, f"to_{_format.name}", _method)

@@ -31,7 +31,43 @@ if TYPE_CHECKING:
 
 
 def add_to_nwbfile(sd: SpikeData, nwbfile: "NWBFile") -> "NWBFile":
-    """Add units to an open file as whole columns; see ``SpikeData.add_to_nwbfile``."""
+    """Add the units to an NWB file that is open in pynwb, and return the file.
+
+    Attributes become columns of its units table, waveforms the standard's own ones.
+    Write the file afterwards with the object that it was opened with, such as
+    ``NWBHDF5IO("session.nwb", "a")`` or ``NWBZarrIO``.
+
+    Parameters
+    ----------
+    nwbfile : pynwb.NWBFile
+        The open file. Electrodes that are there are matched by id; if there is no
+        table of electrodes, one is added. Its times count from the start of the
+        session, where time 0 of the recording lies, or later by
+        ``metadata["time_zero_ms"]``.
+
+    Raises
+    ------
+    MissingExtraError
+        Without pynwb, of the extra ``nwb``.
+    ValueError
+        If the file has units, or a table of electrodes that lacks one of ours;
+        nothing is then added.
+
+    Warns
+    -----
+    UserWarning
+        If an attribute of the units is left out or gets another name, or if the
+        session that ``metadata["nwb_session"]`` describes began at another time.
+
+    Examples
+    --------
+    >>> from datetime import UTC, datetime
+    >>> from pynwb import NWBFile
+    >>> from spikelab import SpikeData
+    >>> session = NWBFile("open field", "s1", datetime(2024, 5, 17, tzinfo=UTC))
+    >>> len(SpikeData([[12.5, 430.0], [77.0]]).add_to_nwbfile(session).units)
+    2
+    """
     try:
         from pynwb.misc import Units
     except ImportError as error:
