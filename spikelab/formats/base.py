@@ -28,18 +28,6 @@ P = TypeVar("P")
 OnLosses = Callable[[list[str]], None]
 
 
-@attrs.frozen
-class Loss:
-    """What a format changes about an object, declared before it is written.
-
-    It explains the differences whose :attr:`.Difference.path` begins with `path`. What
-    is lost stands in `text`, in words for the user; it is empty if a reader only adds.
-    """
-
-    path: tuple[Any, ...]
-    text: str = ""
-
-
 @attrs.frozen(kw_only=True)
 class Writer(abc.ABC, Generic[R, P]):
     """One way to write a data object: configured once, used many times.
@@ -68,10 +56,7 @@ class Writer(abc.ABC, Generic[R, P]):
     method: ClassVar[str]  # the export method, ``to_<format>``
     is_folder: ClassVar[bool] = False
     conflicting: ClassVar[tuple[str, ...]] = ()  # globs of what readers would look for
-    keeps_types: ClassVar[bool] = (
-        False  # writes masked arrays, and units of measurement
-    )
-    is_exact: ClassVar[bool] = False  # readers give `_carried`: no loss explains more
+    keeps_all: ClassVar[bool] = False  # masks, units of measurement, any attribute
 
     verify: bool = attrs.field(default=False, validator=validate.is_flag)
     strict: bool = attrs.field(default=False, validator=validate.is_flag)
@@ -116,9 +101,8 @@ class Writer(abc.ABC, Generic[R, P]):
         >>> PickleWriter(verify=True).write(sd, "cells.pkl")
         'cells.pkl'
         """
-        plan, left_out = self._checked(obj)
-        losses = self._checked_losses(obj, plan, left_out, on_losses)
-        self._publish(plan, target, losses)
+        plan = self._accepted(obj, on_losses)
+        self._publish(plan, target)
         return self._written(obj, expanded(target))
 
     def check(self, obj: DataObject) -> None:
@@ -140,7 +124,7 @@ class Writer(abc.ABC, Generic[R, P]):
         >>> sd = SpikeData([[12.5, 430.0], []], length=1000.0)
         >>> PhyWriter(fs_Hz=30_000).check(sd)
         """
-        self._checked_losses(obj, *self._checked(obj), None)
+        self._accepted(obj, None)
 
     def losses(self, obj: DataObject) -> list[str]:
         """Return, in words, what the format will not carry for this object.
@@ -161,11 +145,28 @@ class Writer(abc.ABC, Generic[R, P]):
         >>> RasterWriter(bin_size_ms=5).losses(sd)
         ['spike times are rounded by up to 5 ms']
         """
-        losses = self._all_losses(obj, *self._checked(obj))
-        return [loss.text for loss in losses if loss.text]
+        plan, units = self._checked(obj)
+        return self._all_losses(obj, plan, units)
+
+    def _accepted(self, obj: DataObject, on_losses: OnLosses | None) -> P:
+        """Return the plan of an object; warn of oddities, refuse what is wrong."""
+        plan, units = self._checked(obj)
+        for caution in self._cautions(plan):
+            warn(caution)
+        if units:
+            warn(f"{self.method} leaves out {'; '.join(units)}")
+        if self.strict or on_losses is not None:
+            losses = self._all_losses(obj, plan, units)
+            if on_losses is not None:
+                on_losses(losses)
+            if self.strict and losses:
+                raise LossError(
+                    f"{self.method} would lose part of the object: {'; '.join(losses)}"
+                )
+        return plan
 
     def _checked(self, obj: DataObject) -> tuple[P, list[str]]:
-        """Return the plan for a valid object, and which units of measurement it lacks."""
+        """Return the plan of an object, and in words the units of measurement it lacks."""
         cls = data_class(obj)
         has_spikes = issubclass(cls, SpikeData | SpikeSliceStack)
         if not has_spikes and FORMATS[self.method.removeprefix("to_")].spikes_only:
@@ -175,57 +176,39 @@ class Writer(abc.ABC, Generic[R, P]):
                 f"a {cls.__name__} can be exported with {', '.join(methods)}"
             )
         obj.check()
-        left_out: list[str] = []
-        if not self.keeps_types:
+        units: list[str] = []
+        if not self.keeps_all:
             slices = recordings_of(obj) if isinstance(obj, SpikeSliceStack) else []
             for part in (obj, *slices):
                 for name, value in part.arguments().items():
                     validate.unmasked(name, value)
-            obj, left_out = without_units(obj)
+            obj, units = without_units(obj)
         self._check_format(obj)
-        return self._prepared(obj), left_out
+        return self._prepared(obj), units
 
-    def _checked_losses(
-        self, obj: DataObject, plan: P, left_out: list[str], on_losses: OnLosses | None
-    ) -> list[Loss]:
-        """Warn of oddities, and return the losses that may explain differences."""
-        for caution in self._cautions(plan):
-            warn(caution)
-        if left_out:
-            warn(f"{self.method} leaves out {'; '.join(left_out)}")
-        if not (self.strict or on_losses or (self.verify and not self.is_exact)):
-            return []
-        losses = self._all_losses(obj, plan, left_out)
-        texts = [loss.text for loss in losses if loss.text]
-        if on_losses is not None:
-            on_losses(texts)
-        if self.strict and texts:
-            raise LossError(
-                f"{self.method} would lose part of the object: {'; '.join(texts)}"
-            )
-        return [] if self.is_exact else losses
-
-    def _all_losses(self, obj: DataObject, plan: P, left_out: list[str]) -> list[Loss]:
-        """Return what of the plan, of the class and of the units is lost."""
+    def _all_losses(self, obj: DataObject, plan: P, units: list[str]) -> list[str]:
+        """Return in words what of the plan, of the class and of the units is lost."""
+        losses = list(self._losses(plan))
+        if self.keeps_all:
+            return losses
         cls = data_class(obj)
-        about = f"of the object (a {cls.__name__} has none of this name)"
-        added = vars(obj).keys() - {*cls.FIELDS.values(), "N"}
-        names = sorted(map(str, added))
-        lost = [Loss((name,), f"attribute {name!r} {about}") for name in names]
+        for name in sorted(map(str, vars(obj).keys() - {*cls.FIELDS.values(), "N"})):
+            losses.append(
+                f"attribute {name!r} of the object (a {cls.__name__} has none of this "
+                "name)"
+            )
         if type(obj) is not cls:
-            text = (
+            losses.append(
                 f"that it is a {type(obj).__name__} (it comes back as a {cls.__name__})"
             )
-            lost.append(Loss(("class",), text))
-        units = [Loss(("unit",), text) for text in left_out]
-        return self._losses(plan) + lost + units
+        return losses + units
 
-    def _publish(self, plan: P, target: StrPath, losses: list[Loss]) -> None:
+    def _publish(self, plan: P, target: StrPath) -> None:
         """Write the file or folder, verify it, and put it in place."""
         with self._published(target) as staged:
             self._write(plan, staged)
             if self.verify:
-                self._verify(plan, losses, lambda: self._read(staged))
+                self._verify(plan, lambda: self._read(staged))
 
     def _published(self, target: StrPath) -> AbstractContextManager[Path]:
         """Return a context that gives a path to write to and puts it in place."""
@@ -239,18 +222,17 @@ class Writer(abc.ABC, Generic[R, P]):
             progress=self.progress,
         )
 
-    def _verify(
-        self, plan: P, losses: list[Loss], read: Callable[[], DataObject]
-    ) -> None:
+    def _verify(self, plan: P, read: Callable[[], DataObject]) -> None:
         """Raise VerificationError if what is read back differs beyond the losses."""
-        paths = [loss.path for loss in losses]
         try:
+            found = list(
+                compare(self._carried(plan), read(), atol_ms=self._atol_ms(plan))
+            )
+            places = self._changed(plan) if found else []
             wrong = [
                 difference.text
-                for difference in compare(
-                    self._carried(plan), read(), atol_ms=self._atol_ms(plan)
-                )
-                if not any(difference.path[: len(path)] == path for path in paths)
+                for difference in found
+                if not any(difference.path[: len(place)] == place for place in places)
             ]
         except FormatError as error:
             wrong = [f"it cannot be read: {error}"]
@@ -274,8 +256,16 @@ class Writer(abc.ABC, Generic[R, P]):
         return ()
 
     def _carried(self, plan: P) -> DataObject:
-        """Return the object that a reader makes, losses aside."""
+        """Return the object that a reader makes, but for what has `_changed`."""
         return cast(DataObject, plan)
+
+    def _changed(self, plan: P) -> Iterable[tuple[Any, ...]]:
+        """Return where a reader finds something else than `_carried` holds.
+
+        Each is the beginning of the :attr:`.Difference.path` of differences that are no
+        fault of the file.
+        """
+        return ()
 
     def _atol_ms(self, plan: P) -> float:
         """Return how far the format may move a time, in ms."""
@@ -286,8 +276,8 @@ class Writer(abc.ABC, Generic[R, P]):
         return [] if isinstance(existing, RemoteFolder) else would_be_lost(existing)
 
     @abc.abstractmethod
-    def _losses(self, plan: P) -> list[Loss]:
-        """Declare what the format changes about the object."""
+    def _losses(self, plan: P) -> list[str]:
+        """Return in words what the format does not carry of the object."""
 
     @abc.abstractmethod
     def _write(self, plan: P, staged: Path) -> None:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from spikelab.errors import FormatError, VerificationError, collected_warnings
 from spikelab.formats import csv_text
-from spikelab.formats.base import Loss, recordings_of
+from spikelab.formats.base import recordings_of
 from spikelab.formats.csv_text import cell, fits, line
 from spikelab.formats.functions import export_function, show_options, spikedata_loader
 from spikelab.formats.reading import build, errors_naming
@@ -185,11 +185,11 @@ class CSVWriter(TableWriter):
             return values.astype(np.float64, copy=False)
         return csv_text.values(values.ravel().tolist()).reshape(values.shape)
 
-    def _losses(self, obj: DataObject) -> list[Loss]:
+    def _losses(self, obj: DataObject) -> list[str]:
         losses = super()._losses(obj)
         if isinstance(obj, _STACKS):
             why = "its windows are not in the table, so it is not loaded"
-            losses.insert(0, Loss((), f"that it is a stack: {why}"))
+            losses.insert(0, f"that it is a stack: {why}")
         return losses
 
     def _reason_of_unit(self, table: UnitTable, key: Any, unit: int) -> str:

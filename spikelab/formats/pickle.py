@@ -13,7 +13,7 @@ import numpy as np
 
 from spikelab import validate
 from spikelab.errors import FormatError, UnsafePickleError, warn
-from spikelab.formats.base import FileWriter, Loss
+from spikelab.formats.base import FileWriter
 from spikelab.formats.functions import show_options, spikedata_loader
 from spikelab.formats.reading import ReaderKeywords, ReaderOptions
 from spikelab.formats.unpickler import CONTAINERS, PLAIN, TIMES, Unpickler
@@ -75,8 +75,7 @@ class PickleWriter(FileWriter[DataObject]):
     """
 
     method: ClassVar[str] = "to_pickle"
-    keeps_types: ClassVar[bool] = True
-    is_exact: ClassVar[bool] = True  # nothing is lost where a file is trusted
+    keeps_all: ClassVar[bool] = True
 
     protocol: int | None = attrs.field(
         default=None,
@@ -84,13 +83,8 @@ class PickleWriter(FileWriter[DataObject]):
         validator=validate.validator(_check_protocol),
     )
 
-    def _all_losses(
-        self, obj: DataObject, plan: DataObject, left_out: list[str]
-    ) -> list[Loss]:
-        return self._losses(obj)
-
-    def _losses(self, obj: DataObject) -> list[Loss]:
-        return [Loss((), text) for text in _untrusted(obj)]
+    def _losses(self, obj: DataObject) -> list[str]:
+        return _untrusted(obj)
 
     def _write(self, obj: DataObject, staged: Path) -> None:
         if lost := _untrusted(obj):

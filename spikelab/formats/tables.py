@@ -11,7 +11,7 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 
-from spikelab.formats.base import FileWriter, Loss, recordings_of
+from spikelab.formats.base import FileWriter, recordings_of
 from spikelab.formats.csv_text import fits
 from spikelab.formats.reading import build
 from spikelab.formats.units_table import OWN, UnitsTable
@@ -70,7 +70,6 @@ class TableWriter(FileWriter[DataObject]):
         refuses two files whose spikes per unit, or window, do not agree.
     """
 
-    is_exact: ClassVar[bool] = True
     title: ClassVar[str]  # what errors call the format
     rows: ClassVar[int]  # number of rows in a block, of spikes and of stacks
     values: ClassVar[int]  # number of values in a block of a column per unit
@@ -120,7 +119,7 @@ class TableWriter(FileWriter[DataObject]):
     def _finish(self, staged: Path, target: StrPath) -> None:
         """Make the staged file what the name of its target asks for."""
 
-    def _publish(self, plan: DataObject, target: StrPath, losses: list[Loss]) -> None:
+    def _publish(self, plan: DataObject, target: StrPath) -> None:
         targets = [target]
         if self.units_table is not None:
             targets.append(self.units_table)
@@ -139,7 +138,7 @@ class TableWriter(FileWriter[DataObject]):
             for path, name in zip(staged, targets, strict=True):
                 self._finish(path, name)
             if self.verify:
-                self._verify(plan, losses, lambda: self._read_back(plan, *staged))
+                self._verify(plan, lambda: self._read_back(plan, *staged))
 
     def _read(self, staged: Path) -> DataObject:
         raise NotImplementedError  # there may be two files: _read_back takes both
@@ -262,16 +261,19 @@ class TableWriter(FileWriter[DataObject]):
                 made[argument] = self._held(value)
         return build(data_class(obj), **made)
 
-    def _losses(self, obj: DataObject) -> list[Loss]:
+    def _losses(self, obj: DataObject) -> list[str]:
         def there_and_back(times_ms: NDArray[Any]) -> NDArray[Any]:
             return time_units.there_and_back(times_ms, self.time_unit, self.fs_Hz)
 
         shift = max((t.rounding(there_and_back) for t in _times_of(obj)), default=0)
-        is_moved = shift >= time_units.NEGLIGIBLE_MS
-        rounded = [f"times are rounded by up to {shift:.3g} ms"] * is_moved
-        found = compare(obj, self._carried(obj))
-        texts = dict.fromkeys(self._reason(obj, *d.path) for d in found)
-        return [Loss((), text) for text in (*rounded, *texts)]
+        losses = []
+        if shift >= time_units.NEGLIGIBLE_MS:
+            losses.append(f"times are rounded by up to {shift:.3g} ms")
+        for difference in compare(obj, self._carried(obj)):
+            reason = self._reason(obj, *difference.path)
+            if reason and reason not in losses:
+                losses.append(reason)
+        return losses
 
     def _reason(self, obj: DataObject, name: str, *keys: Any) -> str:
         """Return in words what the table does not carry at a place of an object."""

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from spikelab import validate
 from spikelab.errors import FormatError
 from spikelab.formats import h5
-from spikelab.formats.base import FileWriter, Loss, recordings_of
+from spikelab.formats.base import FileWriter, recordings_of
 from spikelab.formats.hdf5.objects import SLICES, ObjectWriter
 from spikelab.formats.hdf5.on_disk import arrays_on_disk, blank, values
 from spikelab.formats.hdf5.values import check_storable, write_json
@@ -58,7 +58,6 @@ class HDF5Writer(FileWriter[DataObject]):
     """
 
     method: ClassVar[str] = "to_hdf5"
-    is_exact: ClassVar[bool] = True
     style: ClassVar[str]
     names: ClassVar[tuple[str, ...]]
     """The options that name what the style writes, that of the times first."""
@@ -140,8 +139,8 @@ class HDF5Writer(FileWriter[DataObject]):
     def _writes_raw(self, sd: SpikeData) -> bool:
         return self.raw_dataset is not None and bool(sd.raw_data.size)
 
-    def _losses(self, obj: DataObject) -> list[Loss]:
-        recordings, lost = recordings_of(obj), []
+    def _losses(self, obj: DataObject) -> list[str]:
+        recordings, lost = recordings_of(obj), list[str]()
         if isinstance(obj, SpikeData):
             known = dict(obj.metadata or {})
             if self.fs_Hz is not None and equal(known.get("fs_Hz"), self.fs_Hz):
@@ -162,7 +161,7 @@ class HDF5Writer(FileWriter[DataObject]):
         moved = [self._moved_ms(times, self.raw_time_unit) for times in trains]
         if ms := max(moved, default=0.0):
             lost.append(f"raw_time is rounded by up to {ms:.3g} ms")
-        return [Loss((), text) for text in lost]
+        return lost
 
     def _rounding_ms(self, sd: SpikeData) -> float:
         """Return how far the style moves a spike at most."""

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from spikelab.errors import FormatError
 from spikelab.formats import h5
-from spikelab.formats.base import Loss
 from spikelab.formats.nwb import schema
 from spikelab.formats.nwb.columns import (
     StoredColumn,
@@ -18,6 +17,7 @@ from spikelab.formats.nwb.columns import (
     read_column,
     stored_column,
 )
+from spikelab.formats.nwb.losses import Loss
 from spikelab.formats.nwb.spikes import O, Plan, rounding_losses, windows_ms
 from spikelab.formats.reading import build
 from spikelab.spikedata.data_object import DataObject

@@ -17,8 +17,8 @@ import numpy as np
 
 from spikelab.errors import FormatError, warn
 from spikelab.formats import h5
-from spikelab.formats.base import Loss
 from spikelab.formats.nwb import schema
+from spikelab.formats.nwb.losses import Loss
 from spikelab.formats.nwb.session import NWBSession, NWBSubject, iso_time
 from spikelab.spikedata.cutting import TIME_ZERO
 from spikelab.spikedata.differences import LOADER_KEYS, NOT_LOST, equal

@@ -1,6 +1,7 @@
 """What NWB files hold of objects, computed once: recordings, and slices of them."""
 
 import abc
+import functools
 from collections.abc import Iterator, Mapping
 from typing import Any, Generic, TypeVar
 
@@ -8,9 +9,9 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from spikelab.formats.base import Loss
 from spikelab.formats.nwb import schema
 from spikelab.formats.nwb.header import Header
+from spikelab.formats.nwb.losses import Loss
 from spikelab.formats.nwb.units import UnitFacts
 from spikelab.spikedata import time_units
 from spikelab.spikedata.cutting import TIME_ZERO, recording_metadata
@@ -41,6 +42,14 @@ class Plan(abc.ABC, Generic[O]):
         self.obj, self.name = obj, data_class(obj).__name__
         # Of the recording that it is, or comes from.
         self.metadata: Mapping[Any, Any] = getattr(obj, "metadata", None) or {}
+
+    @functools.cached_property
+    def all_losses(self) -> list[Loss]:
+        """What a reader of the file does not find, or finds beside it."""
+        lost = [] if self.units is None else list(self.units.losses())
+        if "metadata" in data_class(self.obj).FIELDS:
+            lost += self.header.losses(self.metadata)
+        return [*lost, *self.losses()]
 
     @abc.abstractmethod
     def losses(self) -> Iterator[Loss]:

@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikelab.formats import h5
-from spikelab.formats.base import Loss
 from spikelab.formats.nwb import schema
 from spikelab.formats.nwb.columns import StoredColumn, gap_note, stored_columns
 from spikelab.formats.nwb.electrodes import Electrodes, electrodes_of
+from spikelab.formats.nwb.losses import Loss
 from spikelab.formats.nwb.schema import WAVEFORMS
 from spikelab.spikedata import time_units
 from spikelab.spikedata.differences import equal

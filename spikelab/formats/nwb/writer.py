@@ -1,6 +1,6 @@
 """The writer of NWB files."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from spikelab import validate
 from spikelab.formats import h5, protect
-from spikelab.formats.base import FileWriter, Loss
+from spikelab.formats.base import FileWriter
 from spikelab.formats.functions import export_function
 from spikelab.formats.nwb import schema
 from spikelab.formats.nwb.derived import DERIVED
@@ -218,11 +218,11 @@ class NWBWriter(FileWriter[Plan[Any]]):
                 f"(start_time is {recording.start_time} ms)"
             )
 
-    def _losses(self, plan: Plan[Any]) -> list[Loss]:
-        lost = [] if plan.units is None else list(plan.units.losses())
-        if "metadata" in data_class(plan.obj).FIELDS:
-            lost += plan.header.losses(plan.metadata)
-        return lost + list(plan.losses())
+    def _losses(self, plan: Plan[Any]) -> list[str]:
+        return [loss.text for loss in plan.all_losses if loss.text]
+
+    def _changed(self, plan: Plan[Any]) -> Iterable[tuple[Any, ...]]:
+        return [loss.path for loss in plan.all_losses]
 
     def _carried(self, plan: Plan[Any]) -> DataObject:
         carried: DataObject = plan.obj

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, TypeVar
 import attrs
 import numpy as np
 
-from spikelab.formats.base import Loss, Writer
+from spikelab.formats.base import Writer
 from spikelab.formats.phy import facts, stacks
 from spikelab.formats.phy.cluster_tables import as_text
 from spikelab.formats.phy.facts import Facts
@@ -152,7 +152,6 @@ class ClusterFolderWriter(Writer[R, Folders]):
     """
 
     is_folder: ClassVar[bool] = True
-    is_exact: ClassVar[bool] = True
     conflicting: ClassVar[tuple[str, ...]] = (
         *("amplitudes.npy", "channel_*.npy", "features.npy", "pc_feature*.npy"),
         *(
@@ -208,7 +207,7 @@ class ClusterFolderWriter(Writer[R, Folders]):
     def _cautions(self, folders: Folders) -> list[str]:
         return stacks.merged({n: plan.cautions() for n, plan in folders.plans.items()})
 
-    def _losses(self, folders: Folders) -> list[Loss]:
+    def _losses(self, folders: Folders) -> list[str]:
         obj = folders.obj
         texts = stacks.merged({n: plan.losses() for n, plan in folders.plans.items()})
         if isinstance(obj, SpikeSliceStack) and stacks.has_own_attributes(obj):
@@ -217,7 +216,7 @@ class ClusterFolderWriter(Writer[R, Folders]):
                 texts.append(
                     "neuron_attributes of the stack (those of its first slice come back)"
                 )
-        return [Loss((), text) for text in texts]
+        return texts
 
     def _write(self, folders: Folders, staged: Path) -> None:
         for name, plan in folders.plans.items():
