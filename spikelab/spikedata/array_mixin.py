@@ -10,12 +10,11 @@ from spikelab import validate
 from spikelab.errors import MissingExtraError
 from spikelab.spikedata import binning
 from spikelab.spikedata.data_object import UnitObject
-from spikelab.spikedata.quantity import finite_ms, in_ms
+from spikelab.spikedata.quantity import array_in_ms, finite_ms, in_ms
 from spikelab.spikedata.ratedata import RateData, isi_rates
 from spikelab.spikedata.spike_trains import SpikeTrains, checked_trains
 from spikelab.spikedata.unit_selection import numbered_units
 from spikelab.spikedata.unit_table import is_nan
-from spikelab.spikedata.windows import times_of
 
 if TYPE_CHECKING:
     from spikelab.spikedata.spikedata import SpikeData
@@ -61,7 +60,7 @@ class ArrayMixin(UnitObject):
 
         validate.unmasked("idces", idces)
         # The constructor names the unit of a time that is not finite.
-        units, flat = np.asarray(idces), times_of("times", times)
+        units, flat = np.asarray(idces), array_in_ms("times", times)
         if units.ndim != 1 or units.shape != flat.shape:
             raise ValueError(
                 f"idces and times must be 1-D and of equal length, "
@@ -69,8 +68,8 @@ class ArrayMixin(UnitObject):
             )
         units, n_units = numbered_units(units, N)
         train = SpikeTrains.from_pairs(units, flat, n_units)
-        # Times that came sorted by unit are the caller's own.
-        train.owned = train.flat is flat
+        if train.flat is flat:  # sorted by unit, and maybe the caller's own array
+            train = SpikeTrains(flat.copy(), train.ends)
         return SpikeData(train, **kwargs)
 
     @staticmethod

@@ -4,106 +4,22 @@ None of these packages is imported: their values are recognised by their methods
 """
 
 import datetime
-from collections.abc import Callable
 from functools import cache
 from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from spikelab import validate
 
 Unit = Literal["ms", "Hz", "kHz"]
 
+_Library = Literal["timedelta", "quantities", "brian2", "pynapple", "pint"]
+"""Where a value with a unit comes from: neo's values are those of quantities, and
+astropy's have the methods of pint's."""
+
 _FACTORS: dict[tuple[str, Unit], float] = {}
 """Factors between units of quantities, each of which takes 0.1 ms to find."""
-
-
-def _of_timedelta(value: Any, unit: Unit) -> Any:
-    """Return differences of time in ms, NaN for a missing one."""
-    if unit != "ms":
-        raise ValueError("got a timedelta")
-    if isinstance(value, datetime.timedelta):
-        return value / datetime.timedelta(milliseconds=1)
-    steps = np.asarray(value)
-    if np.datetime_data(steps.dtype)[0] == "generic":
-        raise ValueError("got a timedelta64 without unit")
-    return np.where(np.isnat(steps), np.nan, steps / np.timedelta64(1, "ms"))
-
-
-def _of_quantities(value: Any, unit: Unit) -> Any:
-    key = (value.dimensionality.string, unit)
-    if key not in _FACTORS:
-        _FACTORS[key] = float(value.units.rescale(unit).magnitude)
-    factor = _FACTORS[key]
-    # Dividing by 1000 is right to the last bit, multiplying by 0.001 is not.
-    inverse = round(1 / factor)
-    if inverse > 1 and np.isclose(inverse * factor, 1, rtol=1e-14, atol=0):
-        return value.magnitude / inverse
-    return value.magnitude * factor
-
-
-def _of_si(numbers: Any, si_unit: str, unit: Unit) -> Any:
-    needed, factor = {"ms": ("s", 1e3), "Hz": ("s^-1", 1), "kHz": ("s^-1", 1e-3)}[unit]
-    if si_unit != needed:
-        raise ValueError(f"got {si_unit}")
-    return numbers * factor
-
-
-def _number(value: Any) -> Any:
-    return getattr(value, "magnitude", getattr(value, "value", value))
-
-
-_Library = tuple[
-    Callable[[type], bool], Callable[[Any], tuple[Any, str]], Callable[[Any, Unit], Any]
-]
-
-_TIMEDELTA: _Library = (
-    lambda cls: issubclass(cls, datetime.timedelta | np.timedelta64),
-    lambda value: (value, ""),
-    _of_timedelta,
-)
-
-_LIBRARIES: tuple[_Library, ...] = (
-    _TIMEDELTA,
-    (  # quantities and neo
-        lambda cls: hasattr(cls, "rescale"),
-        lambda value: (value.magnitude, value.dimensionality.string),
-        _of_quantities,
-    ),
-    (  # brian2, whose arrays hold SI units
-        lambda cls: issubclass(cls, np.ndarray) and hasattr(cls, "dim"),
-        lambda value: (np.asarray(value), str(value.dim)),
-        lambda value, unit: _of_si(np.asarray(value), str(value.dim), unit),
-    ),
-    (  # pynapple, whose times are in s
-        lambda cls: hasattr(cls, "as_units") and hasattr(cls, "times"),
-        lambda value: (value, ""),
-        lambda value, unit: _of_si(value.times(), "s", unit),
-    ),
-    (  # pint and astropy; a tensor of torch has `to` too, but no unit
-        lambda cls: (
-            hasattr(cls, "to") and (hasattr(cls, "units") or hasattr(cls, "unit"))
-        ),
-        lambda value: (
-            _number(value),
-            str(getattr(value, "units", getattr(value, "unit", ""))),
-        ),
-        lambda value, unit: _number(value.to(unit)),
-    ),
-)
-"""Of each library: whether a class is one of its; the plain numbers in a value, and its
-unit; the numbers that a value has in a unit (ValueError or TypeError if it has none)."""
-
-
-_library_of_class: Callable[[type], _Library | None] = cache(
-    lambda cls: next((library for library in _LIBRARIES if library[0](cls)), None)
-)
-
-
-def _library_of(value: Any) -> _Library | None:
-    if getattr(getattr(value, "dtype", None), "kind", None) == "m":
-        return _TIMEDELTA
-    return _library_of_class(type(value))
 
 
 def in_ms(name: str, value: Any) -> Any:
@@ -117,7 +33,26 @@ def in_ms(name: str, value: Any) -> Any:
 
 def finite_ms(name: str, value: Any) -> float:
     """Return a time in ms as a float, or raise if it is not one finite time."""
-    return validate.finite(name, in_unit(name, value, "ms"))
+    return validate.finite(name, in_ms(name, value))
+
+
+def array_in_ms(name: str, times: Any) -> NDArray[np.float64]:
+    """Return times in ms as an array, or raise if they are not numbers."""
+    validate.unmasked(name, times)
+    times = in_ms(name, times)
+    try:
+        return np.asarray(times, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"{name} must be numbers: {error}") from error
+
+
+def finite_array_in_ms(name: str, times: Any) -> NDArray[np.float64]:
+    """Return times in ms as an array, or raise if they are not finite numbers."""
+    array = array_in_ms(name, times)
+    is_finite = np.isfinite(array)
+    if not is_finite.all():
+        raise ValueError(f"{name} must be finite, got {array[~is_finite][0]}")
+    return array
 
 
 def in_unit(name: str, value: Any, unit: Unit) -> Any:
@@ -127,10 +62,11 @@ def in_unit(name: str, value: Any, unit: Unit) -> Any:
         if any(map(has_unit, set(map(type, value)))):
             return [in_unit(name, item, unit) for item in value]
         return value
-    if (library := _library_of(value)) is None:
+    library = _library_of(value)
+    if library is None:
         return value
     try:
-        converted = np.asarray(library[2](value, unit), dtype=np.float64)
+        converted = np.asarray(_converted(value, library, unit), dtype=np.float64)
     except (TypeError, ValueError) as error:
         kind = "time" if unit == "ms" else "frequency"
         raise ValueError(
@@ -139,18 +75,105 @@ def in_unit(name: str, value: Any, unit: Unit) -> Any:
     return converted if converted.ndim else converted.item()
 
 
-def has_unit(cls: type) -> bool:
-    """Return whether values of a class have a unit, or are differences of time."""
-    return _library_of_class(cls) is not None
-
-
 def split_unit(value: Any) -> tuple[Any, str]:
     """Return the plain number or array in a value, and its unit of measurement.
 
     The unit is "" where there is none; a ``timedelta`` is returned as it is.
     """
-    library = _library_of(value)
-    number, unit = (value, "") if library is None else library[1](value)
-    if unit and isinstance(number, np.ndarray) and not number.ndim:
+    match _library_of(value):
+        case "quantities":
+            number, unit = value.magnitude, value.dimensionality.string
+        case "brian2":
+            number, unit = np.asarray(value), str(value.dim)
+        case "pint":
+            number, unit = _magnitude(value), str(_unit_of_pint(value))
+        case _:
+            return value, ""
+    if isinstance(number, np.ndarray) and not number.ndim:
         number = number.item()
     return number, "" if unit in ("dimensionless", "1") else unit
+
+
+def has_unit(cls: type) -> bool:
+    """Return whether values of a class have a unit, or are differences of time."""
+    return _library_of_class(cls) is not None
+
+
+def _library_of(value: Any) -> _Library | None:
+    if getattr(getattr(value, "dtype", None), "kind", None) == "m":
+        return "timedelta"
+    cls: type = type(value)
+    return _library_of_class(cls)
+
+
+@cache
+def _library_of_class(cls: type) -> _Library | None:
+    if issubclass(cls, datetime.timedelta | np.timedelta64):
+        return "timedelta"
+    if hasattr(cls, "rescale"):
+        return "quantities"
+    if hasattr(cls, "dim") and issubclass(cls, np.ndarray):
+        return "brian2"
+    if hasattr(cls, "as_units") and hasattr(cls, "times"):
+        return "pynapple"
+    # A tensor of torch has `to` too, but no unit.
+    if hasattr(cls, "to") and (hasattr(cls, "units") or hasattr(cls, "unit")):
+        return "pint"
+    return None
+
+
+def _converted(value: Any, library: _Library, unit: Unit) -> Any:
+    """Return the numbers that a value has in a unit; an error if it has none in it."""
+    match library:
+        case "timedelta":
+            return _from_timedelta(value, unit)
+        case "quantities":
+            return _from_quantities(value, unit)
+        case "brian2":
+            return _from_si(np.asarray(value), str(value.dim), unit)
+        case "pynapple":
+            return _from_si(value.times(), "s", unit)
+        case "pint":
+            return _magnitude(value.to(unit))
+
+
+def _from_timedelta(value: Any, unit: Unit) -> Any:
+    """Return differences of time in ms, NaN for a missing one."""
+    if unit != "ms":
+        raise ValueError("got a timedelta")
+    if isinstance(value, datetime.timedelta):
+        return value / datetime.timedelta(milliseconds=1)
+    steps = np.asarray(value)
+    if np.datetime_data(steps.dtype)[0] == "generic":
+        raise ValueError("got a timedelta64 without unit")
+    return np.where(np.isnat(steps), np.nan, steps / np.timedelta64(1, "ms"))
+
+
+def _from_quantities(value: Any, unit: Unit) -> Any:
+    key = (value.dimensionality.string, unit)
+    if key not in _FACTORS:
+        _FACTORS[key] = float(value.units.rescale(unit).magnitude)
+    factor = _FACTORS[key]
+    # Dividing by 1000 is right to the last bit, multiplying by 0.001 is not.
+    inverse = round(1 / factor)
+    if inverse > 1 and np.isclose(inverse * factor, 1, rtol=1e-14, atol=0):
+        return value.magnitude / inverse
+    return value.magnitude * factor
+
+
+def _from_si(numbers: Any, si_unit: str, unit: Unit) -> Any:
+    """Return numbers in s in ms, or those in 1/s in Hz or kHz."""
+    needed, factor = {"ms": ("s", 1e3), "Hz": ("s^-1", 1), "kHz": ("s^-1", 1e-3)}[unit]
+    if si_unit != needed:
+        raise ValueError(f"got {si_unit}")
+    return numbers * factor
+
+
+def _magnitude(value: Any) -> Any:
+    """Return the number of pint's ``magnitude`` or of astropy's ``value``."""
+    return value.magnitude if hasattr(value, "magnitude") else value.value
+
+
+def _unit_of_pint(value: Any) -> Any:
+    """Return the unit of pint's ``units`` or of astropy's ``unit``."""
+    return value.units if hasattr(value, "units") else value.unit

@@ -110,12 +110,14 @@ class RateSliceStack(SliceStack):
         if event_matrix is not None:
             self._arrange(event_matrix, windows.chosen_windows(*given))
         elif isinstance(data_obj, RateData):
-            found = windows.windows_inside(*windows.extent_of(data_obj.times), *given)
+            extent = windows.extent_of(data_obj.times)
+            found = windows.windows_inside(extent, *given)
             self.step_size = windows.step_of(data_obj.times)
-            self.event_stack, self.times = _from_rates(data_obj, found), found.times
+            self.event_stack = _from_rates(data_obj, found)
+            self.times = found.times
         elif isinstance(data_obj, SpikeData):
-            stop = data_obj.start_time + data_obj.length
-            found = windows.windows_inside(data_obj.start_time, stop, *given)
+            extent = (data_obj.start_time, data_obj.start_time + data_obj.length)
+            found = windows.windows_inside(extent, *given)
             self.event_stack = _from_spikes(data_obj, found, self.step_size, sigma_ms)
             self.times = found.times
         else:
@@ -144,7 +146,7 @@ class RateSliceStack(SliceStack):
             )
         _, bins, slices = event_matrix.shape
         lengths = [bins * self.step_size] * slices
-        order, self.times = windows.of_slices("event_matrix", found, lengths)
+        self.times, order = windows.windows_of_slices("event_matrix", found, lengths)
         is_sorted = order == list(range(slices))
         self.event_stack = event_matrix if is_sorted else event_matrix[..., order]
 

@@ -107,8 +107,8 @@ class SpikeSliceStack(SliceStack):
             if drop_slice_attributes:
                 self.spike_stack = list(map(_without_attributes, self.spike_stack))
         elif isinstance(data_obj, SpikeData):
-            stop = data_obj.start_time + data_obj.length
-            found = windows.windows_inside(data_obj.start_time, stop, *given)
+            extent = (data_obj.start_time, data_obj.start_time + data_obj.length)
+            found = windows.windows_inside(extent, *given)
             self.times, rows = found.times, data_obj.neuron_attributes
             whole = _without_attributes(data_obj) if drop_slice_attributes else data_obj
             self.spike_stack = _cut(whole, found)
@@ -133,17 +133,19 @@ class SpikeSliceStack(SliceStack):
         """Store the slices in the order of their windows."""
         is_list = isinstance(slices, list)
         if not is_list or not all(isinstance(sd, SpikeData) for sd in slices):
-            got = instead_of(slices[0] if is_list else slices) or f"{slices!r:.80}"
+            wrong = slices[0] if is_list else slices
+            got = instead_of(wrong) or f"{slices!r:.80}"
             raise TypeError(f"spike_stack must be a list of SpikeData, got {got}")
         if not slices:
             raise ValueError("spike_stack must hold at least one SpikeData, got []")
-        if len(counts := {sd.N for sd in slices}) > 1:
+        counts = {sd.N for sd in slices}
+        if len(counts) > 1:
             raise ValueError(
                 f"spike_stack must hold slices of the same number of units, "
                 f"got {sorted(counts)}"
             )
         lengths = [sd.length for sd in slices]
-        order, self.times = windows.of_slices("spike_stack", found, lengths)
+        self.times, order = windows.windows_of_slices("spike_stack", found, lengths)
         self.spike_stack = [slices[i] for i in order]
 
     def __iter__(self) -> Iterator[SpikeData]:
@@ -177,13 +179,14 @@ class SpikeSliceStack(SliceStack):
         if not float(length).is_integer():
             raise ValueError(f"slices must be whole ms long, got {length}")
         part = windows.index_range(start_idx, end_idx, int(length))
-        starts = [sd.start_time for sd in self]
+        first, last = part.start, part.stop
         return self._replaced(
             spike_stack=[
-                sd.subtime(start + part.start, start + part.stop)
-                for sd, start in zip(self, starts, strict=True)
+                sd.subtime(sd.start_time + first, sd.start_time + last) for sd in self
             ],
-            times_start_to_end=[(s + part.start, s + part.stop) for s, _ in self.times],
+            times_start_to_end=[
+                (start + first, start + last) for start, _ in self.times
+            ],
         )
 
     def _slices(self, chosen: list[int]) -> dict[str, Any]:
@@ -217,25 +220,28 @@ class SpikeSliceStack(SliceStack):
                 [1, 0]]])
         """
         size = validate.positive("bin_size", in_ms("bin_size", bin_size))
-        origins = [sd.start_time for sd in self]
-        bins = {binning.n_bins(sd.length, size, sd.start_time) for sd in self}
         if absolute_times:
-            # The first bin on the clock of each slice.
             first, last = self.times[0][0], max(end for _, end in self.times)
-            starts = [start for start, _ in self.times]
-            origins = [o - (s - first) for o, s in zip(origins, starts, strict=True)]
-            bins = {binning.n_bins(last - first, size, first)}
+            bins = binning.n_bins(last - first, size, first)
+        else:
+            first = None
+            bins = self._bins_of_slices(size)
+        raster = np.empty((self.N, bins, len(self)), dtype=np.int64)
+        for i, (sd, (start, _)) in enumerate(zip(self, self.times, strict=True)):
+            # Where the bins begin on the clock of the slice.
+            origin = sd.start_time if first is None else sd.start_time - (start - first)
+            raster[..., i] = binning.counts(sd.spike_trains, origin, size, bins)
+        return raster
+
+    def _bins_of_slices(self, size_ms: float) -> int:
+        """Return how many bins each slice has, or raise if slices differ in that."""
+        bins = {binning.n_bins(sd.length, size_ms, sd.start_time) for sd in self}
         if len(bins) > 1:
             raise ValueError(
-                f"slices must have the same number of bins of {size} ms, "
+                f"slices must have the same number of bins of {size_ms} ms, "
                 f"got {sorted(bins)}"
             )
-        raster = np.empty((self.N, bins.pop(), len(self)), dtype=np.int64)
-        for i, (sd, origin) in enumerate(zip(self, origins, strict=True)):
-            raster[..., i] = binning.counts(
-                sd.spike_trains, origin, size, raster.shape[1]
-            )
-        return raster
+        return bins.pop()
 
 
 def _cut(recording: SpikeData, found: Windows) -> list[SpikeData]:

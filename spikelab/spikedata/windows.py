@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from spikelab import validate
 from spikelab.errors import warn
 from spikelab.spikedata.foreign import instead_of
-from spikelab.spikedata.quantity import finite_ms, in_ms
+from spikelab.spikedata.quantity import finite_array_in_ms, finite_ms, in_ms
 
 Window = tuple[float, float]
 """Start and end in ms."""
@@ -18,9 +18,10 @@ Window = tuple[float, float]
 
 @attrs.frozen
 class Windows:
-    """Windows in the order of their start, in ms on the clock of the recording."""
+    """Windows of the same recording, in the order of their start."""
 
     times: list[Window]
+    """Start and end of each, on the clock of the recording."""
     zeros: list[float]
     """The time that is 0 on the clock of each slice: its start, or its event."""
     start_ms: float
@@ -42,49 +43,23 @@ def chosen_windows(
     ``times_start_to_end`` comes before peaks.
     """
     if times_start_to_end is not None:
-        edges = _given_windows(times_start_to_end, equal_lengths)
-        zeros, before, length = edges[:, 0], 0.0, edges[0, 1] - edges[0, 0]
-    elif time_peaks is None and time_bounds is None:
+        return _windows_from_edges(times_start_to_end, equal_lengths)
+    if time_peaks is None and time_bounds is None:
         return None
-    elif time_peaks is None or time_bounds is None:
+    if time_peaks is None or time_bounds is None:
         missing = "time_peaks" if time_peaks is None else "time_bounds"
         raise ValueError(
             f"time_peaks and time_bounds must be given together, {missing} is None"
         )
-    else:
-        zeros = finite_times("time_peaks", time_peaks)
-        if zeros.ndim != 1 or not zeros.size:
-            raise ValueError(
-                f"time_peaks must be 1-D and hold at least one time, got {time_peaks!r}"
-            )
-        bounds = finite_times("time_bounds", time_bounds)
-        if bounds.shape != (2,) or not bounds.sum() > 0:
-            raise ValueError(
-                f"time_bounds must be (before, after) and span some time, "
-                f"got {time_bounds}"
-            )
-        before, length = bounds[0], bounds.sum()
-        edges = np.stack((zeros - before, zeros + bounds[1]), axis=1)
-    order = np.argsort(zeros, kind="stable")
-    if times_start_to_end is not None and np.any(order[1:] < order[:-1]):
-        warn(
-            "times_start_to_end is not in the order of the starts: the slices are "
-            "put into that order, each with its own window",
-        )
-    return Windows(
-        times=list(map(tuple, edges[order].tolist())),
-        zeros=zeros[order].tolist(),
-        start_ms=float(0.0 - before),  # not -before, which is -0.0 for 0
-        length_ms=float(length),
-        order=order.tolist(),
-    )
+    return _windows_around_peaks(time_peaks, time_bounds)
 
 
-def windows_inside(first: float, last: float, *given: Any) -> Windows:
-    """Return the windows that a recording is cut into, from `first` to `last`, in ms.
+def windows_inside(recording: Window, *given: Any) -> Windows:
+    """Return the windows that a recording is cut into.
 
-    `given` are the arguments of :func:`chosen_windows`. Raises ValueError without any,
-    or for one that leaves the recording by more than a rounding.
+    `recording` is its start and end, `given` are the arguments of
+    :func:`chosen_windows`. Raises ValueError without any, or for one that leaves the
+    recording by more than a rounding.
     """
     found = chosen_windows(*given)
     if found is None:
@@ -92,6 +67,7 @@ def windows_inside(first: float, last: float, *given: Any) -> Windows:
             "times_start_to_end, or time_peaks and time_bounds, must be given "
             "with data_obj, got None"
         )
+    first, last = recording
     slack = _rounding(first, last)
     for i, (start, end) in enumerate(found.times):
         if start < first - slack or end > last + slack:
@@ -102,21 +78,61 @@ def windows_inside(first: float, last: float, *given: Any) -> Windows:
     return found
 
 
-def _given_windows(given: Any, equal_lengths: bool) -> NDArray[np.float64]:
+def windows_of_slices(
+    name: str, found: Windows | None, lengths: Sequence[float]
+) -> tuple[list[Window], list[int]]:
+    """Return the window of each of the given slices, and the order to put them into.
+
+    Without windows the slices follow one another from 0. `lengths` are theirs in ms,
+    `name` is what errors call them.
+    """
+    if found is None:
+        ends = np.cumsum(lengths, dtype=np.float64).tolist()
+        return list(zip([0.0, *ends[:-1]], ends, strict=True)), list(range(len(ends)))
+    if len(found.times) != len(lengths):
+        raise ValueError(
+            f"times_start_to_end must hold one window per slice of {name} "
+            f"({len(lengths)}), got {len(found.times)}"
+        )
+    return found.times, found.order
+
+
+def _windows_from_edges(given: Any, equal_lengths: bool) -> Windows:
+    edges = _checked_edges(given, equal_lengths)
+    length = edges[0, 1] - edges[0, 0]
+    order = np.argsort(edges[:, 0], kind="stable")
+    if np.any(order[1:] < order[:-1]):
+        warn(
+            "times_start_to_end is not in the order of the starts: the slices are "
+            "put into that order, each with its own window",
+        )
+    edges = edges[order]
+    return Windows(
+        times=[(start, end) for start, end in edges.tolist()],
+        zeros=edges[:, 0].tolist(),
+        start_ms=0.0,
+        length_ms=float(length),
+        order=order.tolist(),
+    )
+
+
+def _checked_edges(given: Any, equal_lengths: bool) -> NDArray[np.float64]:
     """Return start and end of each window, shape (S, 2)."""
     name = "times_start_to_end"
     if instead := instead_of(given):
         raise TypeError(f"{name} must be a list of (start, end) tuples, got {instead}")
     rows = [in_ms(name, row) for row in given] if np.iterable(given) else given
-    edges = finite_times(name, rows)
+    edges = finite_array_in_ms(name, rows)
     if edges.ndim != 2 or edges.shape[1] != 2 or not len(edges):
         raise ValueError(
             f"{name} must be a list of (start, end) tuples with at least one window, "
             f"got {given!r:.80}"
         )
     lengths = edges[:, 1] - edges[:, 0]
-    if (wrong := lengths <= 0 if equal_lengths else lengths < 0).any():
-        i = int(np.argmax(wrong))
+    # Slices that are given may be empty, those that are cut out may not.
+    is_wrong = lengths <= 0 if equal_lengths else lengths < 0
+    if is_wrong.any():
+        i = int(np.argmax(is_wrong))
         raise ValueError(f"{name}[{i}] must start before it ends, got {given[i]}")
     excess = np.abs(lengths - lengths[0])
     if equal_lengths and excess.max() > _rounding(edges.min(), edges.max()):
@@ -128,40 +144,27 @@ def _given_windows(given: Any, equal_lengths: bool) -> NDArray[np.float64]:
     return edges
 
 
-def finite_times(name: str, given: Any) -> NDArray[np.float64]:
-    """Return finite times in ms in the shape in which they are given."""
-    times = times_of(name, given)
-    if not (finite := np.isfinite(times)).all():
-        raise ValueError(f"{name} must be finite, got {times[~finite][0]}")
-    return times
-
-
-def times_of(name: str, given: Any) -> NDArray[np.float64]:
-    """Return times in ms in the shape in which they are given."""
-    validate.unmasked(name, given)
-    given = in_ms(name, given)
-    try:
-        return np.asarray(given, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise TypeError(f"{name} must be numbers: {error}") from error
-
-
-def of_slices(
-    name: str, found: Windows | None, lengths: Sequence[float]
-) -> tuple[list[int], list[Window]]:
-    """Return the order of slices of these lengths, and the window of each.
-
-    Without windows they follow one another from 0. `name` is what errors call them.
-    """
-    if found is None:
-        ends = np.cumsum(lengths, dtype=np.float64).tolist()
-        return list(range(len(ends))), list(zip([0.0, *ends], ends, strict=False))
-    if len(found.times) != len(lengths):
+def _windows_around_peaks(time_peaks: Any, time_bounds: Any) -> Windows:
+    peaks = finite_array_in_ms("time_peaks", time_peaks)
+    if peaks.ndim != 1 or not peaks.size:
         raise ValueError(
-            f"times_start_to_end must hold one window per slice of {name} "
-            f"({len(lengths)}), got {len(found.times)}"
+            f"time_peaks must be 1-D and hold at least one time, got {time_peaks!r}"
         )
-    return found.order, found.times
+    bounds = finite_array_in_ms("time_bounds", time_bounds)
+    if bounds.shape != (2,) or not bounds.sum() > 0:
+        raise ValueError(
+            f"time_bounds must be (before, after) and span some time, got {time_bounds}"
+        )
+    before, after = bounds.tolist()
+    order = np.argsort(peaks, kind="stable")
+    peaks_in_order = peaks[order].tolist()
+    return Windows(
+        times=[(peak - before, peak + after) for peak in peaks_in_order],
+        zeros=peaks_in_order,
+        start_ms=0.0 - before,  # not -before, which is -0.0 for 0
+        length_ms=before + after,
+        order=order.tolist(),
+    )
 
 
 def frame_windows(
@@ -213,7 +216,7 @@ def events_inside(
                 f"got {events!r}"
             )
         events = metadata[events]
-    times = np.sort(finite_times("events", events), axis=None)
+    times = np.sort(finite_array_in_ms("events", events), axis=None)
     inside = (times - before >= first) & (times + after <= last)
     if not inside.any():
         raise ValueError(

@@ -52,7 +52,7 @@ def test_no_windows():
     """Where windows are needed their absence is an error."""
     assert windows.chosen_windows(None, None, None) is None
     with pytest.raises(ValueError, match="must be given with data_obj, got None"):
-        windows.windows_inside(0.0, 9.0, None, None, None)
+        windows.windows_inside((0.0, 9.0), None, None, None)
 
 
 @pytest.mark.parametrize(
@@ -102,9 +102,9 @@ def test_peaks_that_are_refused(peaks, bounds, error, message):
 def test_windows_leave_the_recording():
     """By more than a rounding."""
     given = ([(0, 5), (6, 11)], None, None)
-    windows.windows_inside(0.0, 11.0 - 1e-15, *given)
+    windows.windows_inside((0.0, 11.0 - 1e-15), *given)
     with pytest.raises(ValueError, match=r"window 1 must lie .*\[0.0, 10.0\] ms, got"):
-        windows.windows_inside(0.0, 10.0, *given)
+        windows.windows_inside((0.0, 10.0), *given)
 
 
 @given(
@@ -127,8 +127,8 @@ def test_frames_against_whole_numbers(start, total, length, overlap, parts):
     assert len(found) == len(starts)
     expected = [(first / parts, (first + length) / parts) for first in starts]
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-9)
-    first, last = start / parts, start / parts + total / parts
-    windows.windows_inside(first, last, found, None, None)
+    recording = (start / parts, start / parts + total / parts)
+    windows.windows_inside(recording, found, None, None)
 
 
 @pytest.mark.parametrize(
@@ -149,8 +149,8 @@ def test_frames_that_are_refused(length, overlap, message):
 
 def test_consecutive_windows():
     """They follow one another from 0."""
-    found = windows.of_slices("spike_stack", None, [5, 7])
-    assert found == ([0, 1], [(0.0, 5.0), (5.0, 12.0)])
+    found = windows.windows_of_slices("spike_stack", None, [5, 7])
+    assert found == ([(0.0, 5.0), (5.0, 12.0)], [0, 1])
 
 
 def test_extent_of_times():
