@@ -32,11 +32,14 @@ except ImportError:  # not on Windows: there, two exports at once are not kept a
 STAGED_SUFFIX = ".spikelab-tmp"
 """How the names of staged files and folders end."""
 
+_INCOMPLETE = f"incomplete-{MANIFEST}"
+"""The staged manifest that is in place while entries are exchanged."""
+
 _SHOWN = 8
 """Number of names in an error."""
 
-Check = Callable[[Path], Iterable[str]] | None
-"""Returns what an export onto a path would destroy."""
+LostLocally = Callable[[Path], Iterable[str]]
+"""Returns the names of what an export onto a path would destroy."""
 
 
 def resolved(name: str, target: StrPath) -> Path:
@@ -55,12 +58,16 @@ def resolved(name: str, target: StrPath) -> Path:
 
 def refuse_loss(target: StrPath, names: Iterable[str]) -> None:
     """Raise FileExistsError that names what an export onto `target` would destroy."""
-    if found := list(names):
-        more = f" and {len(found) - _SHOWN} more" * (len(found) > _SHOWN)
-        raise FileExistsError(
-            f"{os.fspath(target)} holds what this export would not write again: "
-            f"{', '.join(found[:_SHOWN])}{more}; it is replaced with overwrite=True"
-        )
+    found = list(names)
+    if not found:
+        return
+    listed = ", ".join(found[:_SHOWN])
+    if len(found) > _SHOWN:
+        listed += f" and {len(found) - _SHOWN} more"
+    raise FileExistsError(
+        f"{os.fspath(target)} holds what this export would not write again: "
+        f"{listed}; it is replaced with overwrite=True"
+    )
 
 
 @contextlib.contextmanager
@@ -90,7 +97,8 @@ def unchanged(source: StrPath, name: str) -> Iterator[Path]:
         return
     if name == "filepath":
         raise IsADirectoryError(f"filepath must name a file, got a folder: {source}")
-    before, failed = _identity(path / MANIFEST), None
+    before = _identity(path / MANIFEST)
+    failed = None
     try:
         yield path
     except (OSError, ValueError) as error:
@@ -113,7 +121,7 @@ def _identity(file: Path) -> tuple[int, ...]:
 
 
 @contextlib.contextmanager
-def staged_file(target: StrPath, lost: Check) -> Iterator[Path]:
+def staged_file(target: StrPath, lost: LostLocally | None) -> Iterator[Path]:
     """Yield a staged file, and rename it to `target`, unless something would be lost."""
     path = resolved("filepath", target)
     if path.is_dir() or os.fspath(target).endswith(("/", os.sep)):
@@ -142,7 +150,10 @@ def staged_file(target: StrPath, lost: Check) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def staged_folder(
-    target: StrPath, lost: Check, conflicting: Sequence[str], overwrite: bool
+    target: StrPath,
+    lost: LostLocally | None,
+    conflicting: Sequence[str],
+    overwrite: bool,
 ) -> Iterator[Path]:
     """Yield a staged folder, and rename it, or its entries, to `target`.
 
@@ -206,8 +217,10 @@ def _new_folders(parent: Path) -> Iterator[None]:
 def _locked(folder: Path) -> Iterator[None]:
     """Refuse other exports into a folder that exists while the block runs."""
     descriptor = None
-    with contextlib.suppress(OSError):  # not there yet, or to be written but not read
-        descriptor = os.open(folder, os.O_RDONLY) if fcntl is not None else None
+    if fcntl is not None:
+        # It may not be there yet, or may be written but not read.
+        with contextlib.suppress(OSError):
+            descriptor = os.open(folder, os.O_RDONLY)
     if descriptor is None:
         yield
         return
@@ -215,86 +228,74 @@ def _locked(folder: Path) -> Iterator[None]:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise BlockingIOError(
-                error.errno, "another export into this folder is under way", str(folder)
-            ) from None
+            text = "another export into this folder is under way"
+            raise BlockingIOError(error.errno, text, str(folder)) from None
         except OSError:  # network file systems may not have locks of folders
             pass
         yield
     finally:
-        try:
-            # Closing is not enough: a process forked meanwhile has it open too.
+        # Closing is not enough: a process forked meanwhile has it open too.
+        with contextlib.suppress(OSError):
             fcntl.flock(descriptor, fcntl.LOCK_UN)
-        except OSError:
-            pass
-        finally:  # also at Ctrl-C
-            os.close(descriptor)
+        os.close(descriptor)
 
 
 def _replace_entries(
     staged: Path, path: Path, conflicting: Sequence[str], overwrite: bool
 ) -> None:
-    """Exchange the entries of the earlier export in `path` for the staged ones.
-
-    While that lasts, the manifest says that the folder is incomplete. If a rename
-    fails, all is put back.
-    """
-    old_manifest = load_manifest(path)
-    listed = set(old_manifest["files"]) if old_manifest else None
-    existing, new = ({entry.name for entry in f.iterdir()} for f in (path, staged))
-    old = replaced_entries(str(path), existing, new, listed, conflicting, overwrite)
+    """Exchange the entries of the earlier export in `path` for the staged ones."""
+    manifest = load_manifest(path)
+    in_manifest = None if manifest is None else set(manifest["files"])
+    existing = {entry.name for entry in path.iterdir()}
+    new = {entry.name for entry in staged.iterdir()} - {MANIFEST}
+    old = replaced_entries(
+        str(path), existing, new, in_manifest, conflicting, overwrite
+    )
     for name in (*old, MANIFEST):
         for entry in (path / name, *(path / name).rglob("*")):
             _check_writable(entry)
     for entry in staged.rglob("*"):
         _keep_permissions(path / entry.relative_to(staged), entry)
-    new.remove(MANIFEST)
-    incomplete = staged / f"incomplete-{MANIFEST}"
-    write_incomplete(incomplete, (listed or set()) | new)
-    _flush(incomplete)
+    write_incomplete(staged / _INCOMPLETE, new | (in_manifest or set()))
+    _flush(staged / _INCOMPLETE)
     backup = _staging_path(path)
     moves = [(path / name, backup / name) for name in sorted(old)]
     moves += [(staged / name, path / name) for name in sorted(new)]
-    _exchange(path, staged, incomplete, backup, moves)
+    _exchange(staged, path, backup, moves)
 
 
 def _exchange(
-    path: Path,
-    staged: Path,
-    incomplete: Path,
-    backup: Path,
-    moves: list[tuple[Path, Path]],
+    staged: Path, path: Path, backup: Path, moves: list[tuple[Path, Path]]
 ) -> None:
-    """Make the moves between an incomplete and a complete manifest, or undo them."""
-    manifest = path / MANIFEST
+    """Make the moves, and put the staged manifest in place; or undo everything.
+
+    While that lasts, the manifest says that the folder is incomplete. If undoing fails
+    too, that stays so, and the earlier export is in the backup.
+    """
+    manifest, old_manifest = path / MANIFEST, backup / MANIFEST
     backup.mkdir()
-    is_whole = False
     try:
-        with contextlib.suppress(FileNotFoundError):
+        if manifest.exists():
             shutil.copy2(manifest, backup)
-        os.replace(incomplete, manifest)
+        os.replace(staged / _INCOMPLETE, manifest)
         _flush(path)
         for source, target in moves:
             os.replace(source, target)
         _flush(path)
         os.replace(staged / MANIFEST, manifest)
-        is_whole = True
         _flush(path)
     except BaseException:
-        if not is_whole:
-            for source, target in reversed(moves):
-                if os.path.lexists(target) and not os.path.lexists(source):
-                    os.replace(target, source)
-            if not incomplete.exists():  # it is in the place of the manifest
-                if (backup / MANIFEST).exists():
-                    os.replace(backup / MANIFEST, manifest)
-                else:
-                    manifest.unlink(missing_ok=True)
-        is_whole = True
+        for source, target in reversed(moves):
+            if os.path.lexists(target) and not os.path.lexists(source):
+                os.replace(target, source)
+        if not (staged / _INCOMPLETE).exists():  # the manifest was replaced
+            if old_manifest.exists():
+                os.replace(old_manifest, manifest)
+            else:
+                manifest.unlink(missing_ok=True)
+        shutil.rmtree(backup, ignore_errors=True)
         raise
-    finally:
-        if is_whole:  # if it could not be put back, the earlier export is in the backup
-            shutil.rmtree(backup, ignore_errors=True)
+    shutil.rmtree(backup, ignore_errors=True)
 
 
 def _check_writable(path: Path) -> None:
@@ -313,11 +314,14 @@ def _flush(path: Path) -> None:
     """Make sure that a file, or the names in a folder, are on the disk."""
     is_folder = path.is_dir()
     flags = os.O_RDWR if os.name == "nt" and not is_folder else os.O_RDONLY
-    # Not every file system can do that for a folder, and not every folder that may
-    # be written may be read.
-    with contextlib.suppress(OSError) if is_folder else contextlib.nullcontext():
+    try:
         descriptor = os.open(path, flags)
         try:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+    except OSError:
+        # Not every file system can do that for a folder, and not every folder that may
+        # be written may be read.
+        if not is_folder:
+            raise

@@ -13,8 +13,8 @@ from spikelab.errors import FormatError, IncompleteExportError
 MANIFEST = "spikelab.json"
 """Its name."""
 
-_PLAIN = {"spike_times.npy", "spike_clusters.npy"}
-"""The arrays of a KiloSort export without a manifest, as spikelab 0.1.2 made it."""
+_PUBLISHED = {"spike_times.npy", "spike_clusters.npy"}
+"""What spikelab 0.1.2 exports to a folder, which has no manifest."""
 
 
 def replaced_entries(
@@ -33,17 +33,23 @@ def replaced_entries(
     program, FileExistsError is raised, unless `overwrite` is set.
     """
     names = existing - {MANIFEST}
-    conflicting = {n for pattern in patterns for n in fnmatch.filter(names, pattern)}
-    found = names & {*new, *conflicting, *(in_manifest or ())}
-    own = _PLAIN if in_manifest is None else in_manifest | conflicting
-    if (foreign := found - own) and not overwrite:
+    conflicting: set[str] = set()
+    for pattern in patterns:
+        conflicting.update(fnmatch.filter(names, pattern))
+    if in_manifest is None:
+        replaced = names & (new | conflicting)
+        foreign = replaced - _PUBLISHED
+    else:
+        replaced = names & (new | conflicting | in_manifest)
+        foreign = replaced - conflicting - in_manifest
+    if foreign and not overwrite:
         text = (
             "folder holds files of another program that would contradict or be "
             f"replaced by this export ({', '.join(sorted(foreign))}); "
             "name an empty folder, or replace them with overwrite=True"
         )
         raise FileExistsError(errno.EEXIST, text, folder)
-    return found
+    return replaced
 
 
 def write_manifest(folder: Path, about: dict[str, Any]) -> None:
@@ -88,10 +94,9 @@ def load_manifest(folder: Path) -> dict[str, Any] | None:
     validate.regular_file(folder / MANIFEST)
     try:
         manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-        complete, names = manifest["complete"], manifest["files"]
-        if not isinstance(complete, bool) or not isinstance(names, list):
-            raise TypeError("complete must be true or false, and files a list")
-        for name in names:
+        if not isinstance(manifest["complete"], bool):
+            raise TypeError("complete must be true or false")
+        for name in manifest["files"]:
             validate.file_name("files", name)
     except FileNotFoundError:
         return None

@@ -38,7 +38,9 @@ def publish(
     again, which is a FileExistsError too. It gets an `Existing`, or a path that may not
     exist.
     """
-    name, lost = "folder" if folder else "filepath", None if overwrite else lost
+    name = "folder" if folder else "filepath"
+    if overwrite:
+        lost = None
     if is_url(target, name):
         check_progress(progress)
         store = store_at(name, target, storage_options)
