@@ -2,6 +2,7 @@
 
 import json
 import warnings
+import zoneinfo
 from datetime import UTC, datetime
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 from recordings import assert_same_recording, simulated
 
 import spikelab
-from spikelab import SpikeData, convert, convert_many, load
+from spikelab import RateData, SpikeData, convert, convert_many, load
 from spikelab.batch.options import options_of
 from spikelab.batch.table import read_table
 from spikelab.errors import FormatError, LossError, OptionError
@@ -193,6 +194,34 @@ def test_units_are_added_to_a_session_that_is_there(tmp_path):
         convert(source, tmp_path / "b.nwb", append=True)
 
 
+def test_what_is_added_to_a_session_is_warned_of_once(tmp_path):
+    """An attribute that NWB cannot hold; objects that are no recordings are refused."""
+    pynwb = pytest.importorskip("pynwb")
+    session = pynwb.NWBFile("A session.", "a", datetime.now(UTC))
+    with pynwb.NWBHDF5IO(tmp_path / "a.nwb", "w") as io:
+        io.write(session)
+    rates = RateData([[0.5, 2.5]], [0.0, 10.0]).to_pickle(tmp_path / "rates.pkl")
+    with pytest.raises(TypeError, match="only recordings can be appended"):
+        convert(rates, tmp_path / "a.nwb", append=True)
+    known = [{"shape": {"a": 1}}, {}, {}]
+    source = plain(neuron_attributes=known).to_pickle(tmp_path / "a.pkl")
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        convert(source, tmp_path / "a.nwb", append=True)
+    assert len([w for w in caught if "'shape'" in str(w.message)]) == 1
+
+
+def test_a_pickle_that_needs_trust_is_warned_of_once(tmp_path):
+    """By the writer, which says so."""
+    zone = zoneinfo.ZoneInfo("Europe/Paris")
+    sd = plain(metadata={"day": datetime(2024, 5, 17, tzinfo=zone)})
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        source = sd.to_pickle(tmp_path / "a.pkl")
+        convert(source, tmp_path / "b.pkl", source_options={"trusted": True})
+    assert len([w for w in caught if "trusted=True only" in str(w.message)]) == 2
+
+
 def test_home_is_home(tmp_path, monkeypatch):
     """A tilde is the home folder, in source and target."""
     monkeypatch.setenv("HOME", str(tmp_path))
@@ -269,7 +298,7 @@ def test_long_arrays_among_the_options_are_told_apart(tmp_path):
         (plain(), {}, "source and target must be a path or URL, got SpikeData"),
         (b"a.pkl", {}, "source and target must be a path or URL, got b'a.pkl'"),
         ("a.pkl", {"source_options": [1]}, "source_options must be a mapping, got"),
-        ("a.pkl", {"source_options": {"wings": 2}}, "loader of a.pkl, got wings"),
+        ("a.pkl", {"source_options": {"wings": 2}}, "loader of a.pkl: .*wings"),
         ("a.pkl", {"storage_options": "anon"}, "storage_options must be a mapping"),
         ("a.pkl", {"append": "yes"}, "append must be True or False, got 'yes'"),
     ],

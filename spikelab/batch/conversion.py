@@ -4,11 +4,10 @@ import hashlib
 import json
 import os
 import pickle
-import re
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import attrs
 import numpy as np
@@ -27,8 +26,10 @@ from spikelab.errors import (
 )
 from spikelab.formats.base import recordings_of
 from spikelab.registry import FORMATS, Format, named_by
+from spikelab.spikedata.data_object import DataObject, UnitObject
 from spikelab.spikedata.pairwise import PairwiseCompMatrix, PairwiseCompMatrixStack
 from spikelab.spikedata.quantity import in_unit
+from spikelab.spikedata.spikedata import SpikeData
 from spikelab.storage.urls import StrPath, expanded, is_url
 
 UNITS_TABLE = "units_table"
@@ -188,59 +189,50 @@ def convert(
     >>> spikelab.convert(sd.to_pickle("cells.pkl"), "cells.h5")
     'cells.h5'
     """
-    entry, names = format_of(target, to), (resolved(source), resolved(target))
-    job = Job(*names, entry.name, options, source_options, storage_options)
+    entry = format_of(target, to)
+    job = Job(
+        resolved(source),
+        resolved(target),
+        entry.name,
+        options,
+        source_options,
+        storage_options,
+    )
     check_options(entry, job.options)
     with collected_warnings(shown=True) as warned:
-
-        def warn_of(lost: list[str]) -> None:
-            for text in lost:
-                if not _is_said(text, warned):
-                    warn(f"{os.fspath(target)}: {text}")
-
-        return _written(job, _loaded(job), warned, warn_of)
+        return _write(job, _loaded(job), warned, prefix=f"{os.fspath(target)}: ")
 
 
 def convert_job(job: Job, folder: str = "") -> Outcome:
     """Do a conversion in this process; `folder` is the working folder of the driver."""
     began = time.perf_counter()
     numbers: dict[str, int] = {}
-    lost: list[str] = []
     failure: Exception | None = None
 
-    def within(path: str) -> str:
+    def absolute(path: str) -> str:
         return path if is_url(path) else os.path.join(folder, path)  # noqa: PTH118
 
     with collected_warnings(shown=False) as warned:
         try:
-            here = job.renamed(within(job.source), within)
+            here = job.renamed(absolute(job.source), absolute)
             obj = _loaded(here)
+            numbers["n_units"] = _n_units(obj)
             trains = [recording.spike_trains for recording in recordings_of(obj)]
-            is_comparison = isinstance(
-                obj, PairwiseCompMatrix | PairwiseCompMatrixStack
-            )
-            first = next(iter(obj.arguments().values()))
-            numbers["n_units"] = len(first) if is_comparison else int(obj.N)
             numbers["n_spikes"] = sum(train.n_spikes for train in trains)
-            _written(here, obj, warned, lost.extend)
+            _write(here, obj, warned)
             is_folder = not FORMATS[job.to].suffixes
             numbers["n_bytes"] = size_of(here.target, job.storage_options, is_folder)
         except Exception as error:  # whatever went wrong is a row of the report
-            failure = error
-    texts = [*(text for text in lost if not _is_said(text, warned)), *warned]
+            failure = _sendable(error)
     row = Conversion(
         job.source,
         job.target,
         "failed" if failure else "written",
         seconds=round(time.perf_counter() - began, 6),
-        losses=list(dict.fromkeys(texts)),
+        losses=warned,
         error=described(failure) if failure else None,
         **numbers,
     )
-    try:
-        pickle.loads(pickle.dumps(failure))  # noqa: S301 # made one line above
-    except Exception:  # the error of another package, which cannot be sent back
-        failure = failure and SpikelabError(described(failure))
     return row, failure
 
 
@@ -264,70 +256,68 @@ def described(error: BaseException) -> str:
     return f"{type(error).__name__}: {' '.join(str(error).split())}".removesuffix(": ")
 
 
-def _is_said(loss: str, warned: list[str]) -> bool:
-    """Return whether a warning of the writer names a loss."""
-    key, _, why = loss.removeprefix("neuron_attributes[").partition("] ")
-    for text in warned:
-        listed = re.match(r"to_phy: neuron_attributes (.*) left out: ", text)
-        names = listed[1].split(", ") if listed else []
-        if (
-            loss in text
-            or f"{key} is left out {why}" in text
-            or key.strip("'") in names
-        ):
-            return True
-    return False
+def _sendable(error: Exception) -> Exception:
+    """Return an error that can be sent from a worker: not all of other packages can."""
+    try:
+        pickle.loads(pickle.dumps(error))  # noqa: S301 # made on the same line
+    except Exception:
+        return SpikelabError(described(error))
+    return error
 
 
 def _loaded(job: Job) -> Any:
+    options = job.source_options or {}
     try:
         return load(
             job.source,
             storage_options=job.storage_options,
             progress=bool(job.options.get("progress", False)),
-            **(job.source_options or {}),
+            **options,
         )
     except TypeError as error:
-        if unknown := re.search(r"unexpected keyword argument '(\w+)'", str(error)):
-            problem = (
-                f"must hold options of the loader of {job.source}, got {unknown[1]}"
-            )
-            raise OptionError("source_options", problem) from error
-        raise
+        if not options:
+            raise
+        problem = f"do not suit the loader of {job.source}: {error}"
+        raise OptionError("source_options", problem) from error
     except FormatError as error:
         folder = Path(expanded(job.source))
-        if (
-            not is_url(job.source)
-            and folder.is_dir()
-            and any(map(named_by, folder.glob("*")))
-        ):
+        if not is_url(job.source) and any(map(named_by, folder.glob("*"))):
             error.args = (f"{error}; {folder / '*'} names the files in it",)
         raise
 
 
-def _written(
-    job: Job, obj: Any, warned: list[str], say: Callable[[list[str]], None]
-) -> Any:
-    """Write an object, unless part of its only copy would be lost; `say` what is lost."""
+def _n_units(obj: DataObject) -> int:
+    if isinstance(obj, PairwiseCompMatrix):
+        return len(obj.matrix)
+    if isinstance(obj, PairwiseCompMatrixStack):
+        return len(obj.stack)
+    return cast(UnitObject, obj).N
+
+
+def _write(job: Job, obj: DataObject, warned: list[str], prefix: str = "") -> Any:
+    """Write an object, with a warning for each loss that the writer does not warn of.
+
+    Raises LossError if source and target are the same, and part of it would be lost, or
+    if there was a warning: `warned` are those until now.
+    """
 
     def on_losses(lost: list[str]) -> None:
-        texts = list(dict.fromkeys([*warned, *lost]))
-        say(lost)
-        if texts and any(is_same(job.source, target) for target in job.targets):
+        problems = [*warned, *lost]
+        for text in lost:
+            warn(f"{prefix}{text}")
+        if problems and any(is_same(job.source, target) for target in job.targets):
             raise LossError(
                 f"{job.source} is source and target, and part of it would be lost: "
-                f"{'; '.join(texts)}"
+                f"{'; '.join(problems)}"
             )
 
     options = {**job.options, "storage_options": job.storage_options}
     is_appended = options.pop("append", False)
     rate = options_of(FORMATS[job.to]).get("fs_Hz")
     if rate is not None and options.get("fs_Hz") is None:
-        parts = [obj, *recordings_of(obj)[:1]]
-        metadata = [getattr(part, "metadata", None) or {} for part in parts]
-        known = [m["fs_Hz"] for m in metadata if m.get("fs_Hz") is not None]
-        if known:
-            options["fs_Hz"] = float(in_unit("fs_Hz", known[0], "Hz"))
+        known = _known_rate(obj)
+        if known is not None:
+            options["fs_Hz"] = known
         elif rate.required:
             raise OptionError(
                 "fs_Hz", f"must be given for {job.to}: {job.source} does not say it"
@@ -336,6 +326,19 @@ def _written(
     if is_appended:
         from spikelab.formats.nwb.append import append_to_file
 
-        on_losses(writer.losses(obj))
+        if not isinstance(obj, SpikeData):
+            raise TypeError(
+                f"only recordings can be appended, got a {type(obj).__name__}"
+            )
+        writer.check(obj, on_losses=on_losses)
         return append_to_file(obj, job.target)
     return writer.write(obj, job.target, on_losses=on_losses)
+
+
+def _known_rate(obj: DataObject) -> float | None:
+    """Return the sampling rate in the metadata of an object, or of its first slice."""
+    for part in (obj, *recordings_of(obj)[:1]):
+        rate = (getattr(part, "metadata", None) or {}).get("fs_Hz")
+        if rate is not None:
+            return float(in_unit("fs_Hz", rate, "Hz"))
+    return None

@@ -80,7 +80,8 @@ class Writer(abc.ABC, Generic[R, P]):
         target : path or S3 URL
             File or folder; replaced if it exists. Parent folders are made.
         on_losses : callable, optional
-            Called with what :meth:`losses` returns, before the target is touched.
+            Called with those of :meth:`losses` that no warning names, before the target
+            is touched.
 
         Returns
         -------
@@ -105,8 +106,10 @@ class Writer(abc.ABC, Generic[R, P]):
         self._publish(plan, target)
         return self._written(obj, expanded(target))
 
-    def check(self, obj: DataObject) -> None:
+    def check(self, obj: DataObject, *, on_losses: OnLosses | None = None) -> None:
         """Raise if `obj` cannot be written with these options; touch no file.
+
+        `on_losses` is called as by :meth:`write`.
 
         Raises
         ------
@@ -124,7 +127,7 @@ class Writer(abc.ABC, Generic[R, P]):
         >>> sd = SpikeData([[12.5, 430.0], []], length=1000.0)
         >>> PhyWriter(fs_Hz=30_000).check(sd)
         """
-        self._accepted(obj, None)
+        self._accepted(obj, on_losses)
 
     def losses(self, obj: DataObject) -> list[str]:
         """Return, in words, what the format will not carry for this object.
@@ -158,7 +161,8 @@ class Writer(abc.ABC, Generic[R, P]):
         if self.strict or on_losses is not None:
             losses = self._all_losses(obj, plan, units)
             if on_losses is not None:
-                on_losses(losses)
+                warned = {*units, *self._warned_losses(plan)}
+                on_losses([loss for loss in losses if loss not in warned])
             if self.strict and losses:
                 raise LossError(
                     f"{self.method} would lose part of the object: {'; '.join(losses)}"
@@ -253,6 +257,10 @@ class Writer(abc.ABC, Generic[R, P]):
 
     def _cautions(self, plan: P) -> Iterable[str]:
         """Return what the user should know about the export, each for one warning."""
+        return ()
+
+    def _warned_losses(self, plan: P) -> Iterable[str]:
+        """Return those of the losses that the cautions name."""
         return ()
 
     def _carried(self, plan: P) -> DataObject:

@@ -114,6 +114,12 @@ class CSVWriter(TableWriter):
             if missing:
                 yield f"to_csv: {' and '.join(missing)} are not in the file"
 
+    def _warned_losses(self, obj: DataObject) -> list[str]:
+        warned = " ".join(self._cautions(obj))
+        return [
+            REASONS[key] for key in ("train", "start_time") if REASONS[key] in warned
+        ]
+
     def _write(self, obj: DataObject, staged: Path) -> None:
         with staged.open("wb") as file:
             file.writelines(text.encode() for text in self._text(obj))

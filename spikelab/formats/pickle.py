@@ -4,7 +4,7 @@ import copyreg
 import functools
 import pickle
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Unpack
 
@@ -12,7 +12,7 @@ import attrs
 import numpy as np
 
 from spikelab import validate
-from spikelab.errors import FormatError, UnsafePickleError, warn
+from spikelab.errors import FormatError, UnsafePickleError
 from spikelab.formats.base import FileWriter
 from spikelab.formats.functions import show_options, spikedata_loader
 from spikelab.formats.reading import ReaderKeywords, ReaderOptions
@@ -86,9 +86,14 @@ class PickleWriter(FileWriter[DataObject]):
     def _losses(self, obj: DataObject) -> list[str]:
         return _untrusted(obj)
 
+    def _cautions(self, obj: DataObject) -> Iterator[str]:
+        if not self.strict and (lost := _untrusted(obj)):  # strict: a LossError
+            yield f"to_pickle: {'; '.join(lost)}"
+
+    def _warned_losses(self, obj: DataObject) -> list[str]:
+        return self._losses(obj)
+
     def _write(self, obj: DataObject, staged: Path) -> None:
-        if lost := _untrusted(obj):
-            warn(f"to_pickle: {'; '.join(lost)}")
         protocol = pickle.HIGHEST_PROTOCOL if self.protocol is None else self.protocol
         reduced = functools.partial(_reduced, protocol=protocol, folder=staged.parent)
         arrays: Any = {np.ndarray: reduced, np.memmap: reduced}

@@ -51,6 +51,12 @@ class UnitFacts:
         ]
         return "; ".join(said)
 
+    def left_out_losses(self) -> dict[Any, str]:
+        """Return the losses that the cautions name, by attribute."""
+        return {
+            k: f"neuron_attributes[{k!r}] ({why})" for k, why in self.left_out.items()
+        }
+
     def losses(self) -> Iterator[Loss]:
         """Yield what of the attributes does not come back, or is added."""
         found = {column.key: column.values() for column in self.columns}
@@ -59,10 +65,8 @@ class UnitFacts:
             number if value is MISSING else value
             for number, value in zip(ids, known, strict=True)
         ]
-        for key, why in self.left_out.items():
-            yield Loss(
-                ("neuron_attributes", key), f"neuron_attributes[{key!r}] ({why})"
-            )
+        for key, text in self.left_out_losses().items():
+            yield Loss(("neuron_attributes", key), text)
         for key, values in found.items():
             column = self.table.columns.get(key)
             given = column.values if column else [MISSING] * len(values)

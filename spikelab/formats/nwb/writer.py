@@ -218,6 +218,9 @@ class NWBWriter(FileWriter[Plan[Any]]):
                 f"(start_time is {recording.start_time} ms)"
             )
 
+    def _warned_losses(self, plan: Plan[Any]) -> Iterable[str]:
+        return () if plan.units is None else plan.units.left_out_losses().values()
+
     def _losses(self, plan: Plan[Any]) -> list[str]:
         return [loss.text for loss in plan.all_losses if loss.text]
 

@@ -65,6 +65,10 @@ class Plan(abc.ABC):
         """Return in words what is lost of the waveforms."""
         return ()
 
+    def warned_losses(self) -> Iterable[str]:
+        """Return those of the losses that the cautions name."""
+        return ()
+
     def raw_losses(self) -> Iterator[str]:
         """Yield in words what is lost of the raw data."""
         if np.size(self.sd.raw_data):
@@ -206,6 +210,9 @@ class ClusterFolderWriter(Writer[R, Folders]):
 
     def _cautions(self, folders: Folders) -> list[str]:
         return stacks.merged({n: plan.cautions() for n, plan in folders.plans.items()})
+
+    def _warned_losses(self, folders: Folders) -> list[str]:
+        return stacks.merged({n: p.warned_losses() for n, p in folders.plans.items()})
 
     def _losses(self, folders: Folders) -> list[str]:
         obj = folders.obj

@@ -101,6 +101,11 @@ class PhyPlan(Plan):
         source = self.facts.templates
         return self.templates.losses(self.channels, source, self.rows)
 
+    def warned_losses(self) -> Iterable[str]:
+        """Return those of the losses that the cautions name."""
+        left_out = self.columns.left_out.items()
+        return [f"neuron_attributes[{str(key)!r}] ({why})" for key, why in left_out]
+
     def raw_losses(self) -> Iterator[str]:
         """Yield in words what is lost of the raw data."""
         if np.size(self.sd.raw_data) and not self.writes_raw:
