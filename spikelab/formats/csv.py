@@ -97,11 +97,11 @@ class CSVWriter(TableWriter):
 
     method: ClassVar[str] = "to_csv"
     title: ClassVar[str] = "CSV"
-    rows: ClassVar[int] = 2**15
-    values: ClassVar[int] = 2**15
-    missing: ClassVar[str] = "an empty cell"
-    cells: ClassVar[str] = "cells hold numbers, bool and str"
-    left_out: ClassVar[tuple[str, ...]] = (*TableWriter.left_out, "rate_unit")
+    rows_per_block: ClassVar[int] = 2**15
+    values_per_block: ClassVar[int] = 2**15
+    missing_is: ClassVar[str] = "an empty cell"
+    cells_hold: ClassVar[str] = "cells hold numbers, bool and str"
+    not_written: ClassVar[tuple[str, ...]] = (*TableWriter.not_written, "rate_unit")
 
     def _cautions(self, obj: DataObject) -> Iterator[str]:
         """Return what a reader of the spikes alone would not know of a recording."""
@@ -127,7 +127,7 @@ class CSVWriter(TableWriter):
     def _write_units(self, sd: SpikeData, staged: Path) -> None:
         staged.write_bytes(_units_text(sd, self.fs_Hz).encode())
 
-    def _finish(self, staged: Path, target: StrPath) -> None:
+    def _compress(self, staged: Path, target: StrPath) -> None:
         """Compress a staged file whose target has the name of a compressed one."""
         if os.fspath(target).lower().endswith(".gz"):
             with tempfile.TemporaryFile(dir=staged.parent) as plain:
@@ -141,7 +141,7 @@ class CSVWriter(TableWriter):
                     shutil.copyfileobj(plain, sink)
 
     def _read_back(
-        self, obj: DataObject, staged: Path, units: Path | None = None
+        self, obj: DataObject, staged: Path, units: Path | None
     ) -> DataObject:
         if not isinstance(obj, _STACKS):
             with collected_warnings(shown=False):  # they are for files of others
@@ -165,8 +165,10 @@ class CSVWriter(TableWriter):
             # Unit after unit, which is faster than by columns.
             for unit, times in enumerate(sd.spike_trains):
                 begin = f"{unit}," if sd is obj else f"{i},{unit},"
-                for start in range(0, len(times), self.rows):
-                    values = self._in_unit(times[start : start + self.rows]).tolist()
+                for start in range(0, len(times), self.rows_per_block):
+                    values = self._in_unit(
+                        times[start : start + self.rows_per_block]
+                    ).tolist()
                     yield begin + f"\n{begin}".join(map(repr, values)) + "\n"
         if not recordings:
             yield from map(_rows, itertools.chain([first], blocks))
@@ -198,10 +200,10 @@ class CSVWriter(TableWriter):
             losses.insert(0, f"that it is a stack: {why}")
         return losses
 
-    def _reason_of_unit(self, table: UnitTable, key: Any, unit: int) -> str:
+    def _reason_of_cell(self, table: UnitTable, key: Any, unit: int) -> str:
         row, place = table.rows[unit], table.locations[unit]
         if key not in PLACES or row.get(key) is None or place is None:
-            return super()._reason_of_unit(table, key, unit)
+            return super()._reason_of_cell(table, key, unit)
         if any(axis in table.columns for axis in AXES):
             return "x, y and z are attributes themselves"
         location = row.get("location")

@@ -92,10 +92,12 @@ class ParquetWriter(TableWriter):
 
     method: ClassVar[str] = "to_parquet"
     title: ClassVar[str] = "Parquet"
-    rows: ClassVar[int] = 2**17  # a unit is read from the few groups that hold it
-    values: ClassVar[int] = 2**22  # of columns that are not copied
-    missing: ClassVar[str] = "null"
-    cells: ClassVar[str] = "a column holds bool, int64, float64, str, or lists of one"
+    rows_per_block: ClassVar[int] = 2**17  # a row group; a unit is in few of them
+    values_per_block: ClassVar[int] = 2**22
+    missing_is: ClassVar[str] = "null"
+    cells_hold: ClassVar[str] = (
+        "a column holds bool, int64, float64, str, or lists of one"
+    )
 
     def _check_format(self, obj: DataObject) -> None:
         super()._check_format(obj)
@@ -122,7 +124,7 @@ class ParquetWriter(TableWriter):
         return "label", np.array(names if is_distinct else numbers, dtype=object)
 
     def _read_back(
-        self, obj: DataObject, staged: Path, units: Path | None = None
+        self, obj: DataObject, staged: Path, units: Path | None
     ) -> DataObject:
         return _read_files(staged, units, TableOptions())
 

@@ -71,12 +71,12 @@ class TableWriter(FileWriter[DataObject]):
     """
 
     title: ClassVar[str]  # what errors call the format
-    rows: ClassVar[int]  # number of rows in a block, of spikes and of stacks
-    values: ClassVar[int]  # number of values in a block of a column per unit
-    missing: ClassVar[str]  # what a cell without a value is
-    cells: ClassVar[str]  # what cells can hold, in words
-    # Arguments of classes without spikes that have no place.
-    left_out: ClassVar[tuple[str, ...]] = ("neuron_attributes", "metadata")
+    rows_per_block: ClassVar[int]  # of spikes and of stacks
+    values_per_block: ClassVar[int]  # of a table with a column per unit
+    missing_is: ClassVar[str]  # how a missing value is written, in words
+    cells_hold: ClassVar[str]  # what a cell can hold, in words
+    # Arguments of other classes than SpikeData that are not written.
+    not_written: ClassVar[tuple[str, ...]] = ("neuron_attributes", "metadata")
 
     time_unit: TimeUnit = attrs.field(default="ms", validator=time_units.is_time_unit)
     fs_Hz: float | None = attrs.field(
@@ -98,7 +98,7 @@ class TableWriter(FileWriter[DataObject]):
 
     @abc.abstractmethod
     def _read_back(
-        self, obj: DataObject, staged: Path, units: Path | None = None
+        self, obj: DataObject, staged: Path, units: Path | None
     ) -> DataObject:
         """Read staged files as the loader will; `obj` was written to them."""
 
@@ -116,29 +116,24 @@ class TableWriter(FileWriter[DataObject]):
     def _held(self, values: NDArray[Any]) -> NDArray[Any]:
         """Return an array as a reader makes it."""
 
-    def _finish(self, staged: Path, target: StrPath) -> None:
-        """Make the staged file what the name of its target asks for."""
+    def _compress(self, staged: Path, target: StrPath) -> None:
+        """Compress a staged file if the name of its target says so."""
 
     def _publish(self, plan: DataObject, target: StrPath) -> None:
-        targets = [target]
         if self.units_table is not None:
-            targets.append(self.units_table)
-            first, second = map(_place, targets)
-            if first == second or second.startswith(f"{first}{os.sep}"):
-                raise ValueError(
-                    "units_table must not be filepath itself, nor below it, "
-                    f"got {self.units_table}"
-                )
+            _refuse_same_place(target, self.units_table)
         with contextlib.ExitStack() as files:
-            # Published in the opposite order.
-            staged = [files.enter_context(self._published(path)) for path in targets]
-            self._write(plan, staged[0])
-            if isinstance(plan, SpikeData) and self.units_table is not None:
-                self._write_units(plan, staged[1])
-            for path, name in zip(staged, targets, strict=True):
-                self._finish(path, name)
+            spikes, units = files.enter_context(self._published(target)), None
+            if self.units_table is not None:
+                # The last of the stack is published first.
+                units = files.enter_context(self._published(self.units_table))
+            self._write(plan, spikes)
+            self._compress(spikes, target)
+            if isinstance(plan, SpikeData) and self.units_table and units:
+                self._write_units(plan, units)
+                self._compress(units, self.units_table)
             if self.verify:
-                self._verify(plan, lambda: self._read_back(plan, *staged))
+                self._verify(plan, lambda: self._read_back(plan, spikes, units))
 
     def _read(self, staged: Path) -> DataObject:
         raise NotImplementedError  # there may be two files: _read_back takes both
@@ -151,11 +146,12 @@ class TableWriter(FileWriter[DataObject]):
             )
         if self.time_unit == "samples":
             time_units.fits_int64("times", _largest_ms(obj), self.fs_Hz)
-        if (cls := data_class(obj).__name__) in ARRAYS:
+        name = data_class(obj).__name__
+        if name in ARRAYS:
             dtype = values_of(obj).dtype
             if dtype.kind not in "biuf" or dtype.itemsize > 8:
                 raise ValueError(
-                    f"{ARRAYS[cls][0]} must hold real numbers of at most 64 bits to fit "
+                    f"{ARRAYS[name][0]} must hold real numbers of at most 64 bits to fit "
                     f"into {self.title}, got {dtype}"
                 )
         for label in labels_of(obj) or ():
@@ -175,8 +171,8 @@ class TableWriter(FileWriter[DataObject]):
         time = f"time_{self.time_unit}"
         if isinstance(obj, SpikeData):
             trains = obj.spike_trains
-            for first in range(0, max(trains.n_spikes, 1), self.rows):
-                times = trains.flat[first : first + self.rows]
+            for first in range(0, max(trains.n_spikes, 1), self.rows_per_block):
+                times = trains.flat[first : first + self.rows_per_block]
                 units = trains.unit_indices(first, first + len(times), np.int32)
                 yield [("unit", units), (time, self._in_unit(times))]
         elif isinstance(obj, SpikeSliceStack):
@@ -185,30 +181,34 @@ class TableWriter(FileWriter[DataObject]):
                     slices = np.full(len(columns[0][1]), i, dtype=np.int32)
                     yield [("slice", slices), *columns]
         elif isinstance(obj, RateData):
-            edge = (time, self._in_unit(obj.times))
-            header = [f"unit_{unit}" for unit in range(obj.N)]
-            yield from self._wide(edge, header, obj.inst_Frate_data.T)
+            names = [f"unit_{unit}" for unit in range(obj.N)]
+            times = self._in_unit(obj.times)
+            yield from self._wide(time, times, names, obj.inst_Frate_data.T)
         elif isinstance(obj, PairwiseCompMatrix):
-            edge = self._names(obj)
-            yield from self._wide(edge, edge[1].tolist(), obj.matrix)
+            header, labels = self._names(obj)
+            yield from self._wide(header, labels, labels.tolist(), obj.matrix)
         elif isinstance(obj, RateSliceStack):
-            units = np.arange(obj.event_stack.shape[0], dtype=np.int32)
+            numbers = np.arange(obj.event_stack.shape[0], dtype=np.int32)
             times = self._in_unit(_bin_starts(obj))
-            yield from self._stack(obj, ("slice", time, "unit", "rate"), times, units)
+            yield from self._stack(obj, ("slice", time, "unit", "rate"), times, numbers)
         elif isinstance(obj, PairwiseCompMatrixStack):
-            _, names = self._names(obj)
-            rows = np.broadcast_to(names, (len(obj), len(names)))
+            _, labels = self._names(obj)
+            rows = np.broadcast_to(labels, (len(obj), len(labels)))
             of_pairs = ("window", "row", "column", "value")
-            yield from self._stack(obj, of_pairs, rows, names)
+            yield from self._stack(obj, of_pairs, rows, labels)
 
     def _wide(
-        self, edge: tuple[str, NDArray[Any]], names: list[Any], values: NDArray[Any]
+        self,
+        name: str,
+        edge: NDArray[Any],
+        names: Sequence[Any],
+        values: NDArray[Any],
     ) -> Iterator[Columns]:
-        """Yield a column of what the rows are, and one for each column of an array."""
-        step = max(self.values // (len(names) + 1), 1)
+        """Yield the column `name` of `edge`, and one for each column of an array."""
+        step = max(self.values_per_block // (len(names) + 1), 1)
         for first in range(0, max(len(values), 1), step):
             part = slice(first, first + step)
-            yield [(edge[0], edge[1][part]), *zip(names, values[part].T, strict=True)]
+            yield [(name, edge[part]), *zip(names, values[part].T, strict=True)]
 
     def _stack(
         self,
@@ -224,39 +224,35 @@ class TableWriter(FileWriter[DataObject]):
         """
         array = values_of(obj).transpose(ARRAYS[data_class(obj).__name__][1])
         if not len(array):
-            names = [np.empty(0, np.int32), rows.ravel(), columns[:0], array.ravel()]
-            yield list(zip(header, names, strict=True))
+            cells = [np.empty(0, np.int32), rows.ravel(), columns[:0], array.ravel()]
+            yield list(zip(header, cells, strict=True))
         for i, values in enumerate(array):
-            step = max(self.rows // max(len(columns), 1), 1)
+            step = max(self.rows_per_block // max(len(columns), 1), 1)
             for first in range(0, max(len(values), 1), step):
                 part = slice(first, first + step)
-                cells = (
+                cells = [
                     np.full(values[part].size, i, dtype=np.int32),
                     np.repeat(rows[i, part], len(columns)),
                     np.tile(columns, len(values[part])),
                     values[part].ravel(),
-                )
+                ]
                 yield list(zip(header, cells, strict=True))
 
     def _carried(self, obj: DataObject) -> DataObject:
         if isinstance(obj, SpikeData):
-            known, trains = self._known(obj), obj.spike_trains
-            known = attrs.evolve(known, fs_Hz=self.fs_Hz)
-            ends = trains.ends[: known.n_units]
-            return known.recording(SpikeTrains(trains.flat, ends))
+            known = attrs.evolve(self._known(obj), fs_Hz=self.fs_Hz)
+            trains = obj.spike_trains
+            return known.recording(
+                SpikeTrains(trains.flat, trains.ends[: known.n_units])
+            )
         made = obj.arguments()
         for argument, value in made.items():
-            if argument in self.left_out:
+            if argument in self.not_written:
                 made[argument] = {} if argument == "metadata" else None
             elif argument == "labels":
                 made[argument] = labels_of(obj)
             elif argument == "spike_stack":
-                made[argument] = [
-                    UnitsTable(**window_of(sd)).recording(
-                        SpikeTrains(sd.spike_trains.flat, sd.spike_trains.ends)
-                    )
-                    for sd in value
-                ]
+                made[argument] = list(map(_spikes_of, value))
             elif isinstance(value, np.ndarray):
                 made[argument] = self._held(value)
         return build(data_class(obj), **made)
@@ -270,40 +266,45 @@ class TableWriter(FileWriter[DataObject]):
         if shift >= time_units.NEGLIGIBLE_MS:
             losses.append(f"times are rounded by up to {shift:.3g} ms")
         for difference in compare(obj, self._carried(obj)):
-            reason = self._reason(obj, *difference.path)
+            name, *keys = difference.path
+            if name == "neuron_attributes":
+                reason = self._reason_of_attribute(obj, *keys)
+            else:
+                reason = self._reason(obj, name, *keys)
             if reason and reason not in losses:
                 losses.append(reason)
         return losses
 
     def _reason(self, obj: DataObject, name: str, *keys: Any) -> str:
-        """Return in words what the table does not carry at a place of an object."""
+        """Return in words what does not come back, "" if a reader only adds it."""
+        value = getattr(obj, name)
         if name == "spike_stack":
             if keys[:2] == ("metadata", TIME_ZERO):
                 return ""  # the windows say it
             return f"{REASONS.get(keys[0], keys[0])} of slices"
-        if name == "neuron_attributes":
-            if isinstance(obj, SpikeData):
-                if self.units_table is None:
-                    return f"{name} (no units_table)"
-                reason = self._reason_of_unit(obj.unit_table, *keys)
-                return reason and f"{name}[{keys[0]!r}] ({reason})"
-            if isinstance(obj, SpikeSliceStack | RateSliceStack):
-                return f"{name} (a stack has no table of units)"
-            return f"{name} (the table holds values only)"
-        if name == "metadata" and (
-            keys[0] in NOT_LOST or keys[0] not in (getattr(obj, name) or ())
-        ):
-            return ""  # the reader adds it
+        if name == "metadata" and (keys[0] in NOT_LOST or keys[0] not in (value or ())):
+            return ""
         if name in REASONS:
             return REASONS[name]
-        value = getattr(obj, name)
         if name == "labels":
             return f"labels as {type(value).__name__} (they come back as a list)"
         what = "times" if name == "times" else "values"
         return f"{what} as {value.dtype} (they come back as {self._held(value).dtype})"
 
-    def _reason_of_unit(self, table: UnitTable, key: Any, unit: int) -> str:
+    def _reason_of_attribute(self, obj: DataObject, key: Any, unit: int) -> str:
         """Return in words why an attribute of a unit does not come back."""
+        name = "neuron_attributes"
+        if isinstance(obj, SpikeData):
+            if self.units_table is None:
+                return f"{name} (no units_table)"
+            reason = self._reason_of_cell(obj.unit_table, key, unit)
+            return f"{name}[{key!r}] ({reason})" if reason else ""
+        if isinstance(obj, SpikeSliceStack | RateSliceStack):
+            return f"{name} (a stack has no table of units)"
+        return f"{name} (the table holds values only)"
+
+    def _reason_of_cell(self, table: UnitTable, key: Any, unit: int) -> str:
+        """Return in words why a cell of the table of units is not the attribute."""
         row = table.rows[unit]
         if key not in row:  # it is there instead of another one
             return ""
@@ -312,8 +313,8 @@ class TableWriter(FileWriter[DataObject]):
         if key in OWN:
             return "the table has a column of this name for itself"
         if row[key] is None:
-            return f"None is {self.missing}, as if the attribute were missing"
-        return self.cells
+            return f"None is {self.missing_is}, as if the attribute were missing"
+        return self.cells_hold
 
     def _atol_ms(self, obj: DataObject) -> float:
         return time_units.rounding_ms(self.time_unit, self.fs_Hz, _largest_ms(obj))
@@ -365,8 +366,23 @@ def _bin_starts(stack: RateSliceStack) -> NDArray[np.float64]:
     return times
 
 
-def _place(target: StrPath) -> str:
-    """Return the one spelling of a target."""
+def _spikes_of(sd: SpikeData) -> SpikeData:
+    """Return a recording with its spikes and its window only."""
+    trains = SpikeTrains(sd.spike_trains.flat, sd.spike_trains.ends)
+    return SpikeData(trains, start_time=sd.start_time, length=sd.length)
+
+
+def _refuse_same_place(filepath: StrPath, units_table: StrPath) -> None:
+    """Raise ValueError if the table of units is the file of the spikes, or in it."""
+    first, second = _resolved(filepath), _resolved(units_table)
+    if first == second or second.startswith(f"{first}{os.sep}"):
+        raise ValueError(
+            f"units_table must not be filepath itself, nor below it, got {units_table}"
+        )
+
+
+def _resolved(target: StrPath) -> str:
+    """Return the URL or real path of a target, however it is spelled."""
     if is_s3_url(target):
         return located(target).url
     return os.path.realpath(expanded(target))

@@ -521,7 +521,7 @@ def test_without_pyarrow_the_extra_is_named(tmp_path, monkeypatch):
 class SmallGroups(ParquetWriter):
     """A writer of groups of seven rows."""
 
-    rows = 7
+    rows_per_block = 7
 
 
 @given(n_units=st.integers(1, 40), n_spikes=st.integers(0, 400))
