@@ -56,8 +56,8 @@ def export_function(
     under Returns.
     """
     cls: Any = writer
-    export: Any
 
+    # They differ in the name of the target only, which callers may use.
     def export_file(
         sd: DataObject, filepath: StrPath, *args: P.args, **options: P.kwargs
     ) -> R:
@@ -68,24 +68,26 @@ def export_function(
     ) -> R:
         return writer(*args, **options).write(sd, folder)
 
-    export = export_folder if cls.is_folder else export_file
+    export: Any = export_folder if cls.is_folder else export_file
     export.__name__ = export.__qualname__ = name
     export.__module__, export.writer = cls.__module__, writer
-    first = list(inspect.signature(export).parameters.values())[:2]
+    positional = list(inspect.signature(export).parameters.values())[:2]
     options = inspect.signature(cls).parameters
     own_first = sorted(options.values(), key=lambda p: p.name in _COMMON)
     result = inspect.signature(cls._written).return_annotation
-    _show(export, [*first, *own_first], result)
-    own = _sections(cls)
+    _set_signature(export, [*positional, *own_first], result)
     target = _FOLDER if cls.is_folder else _FILE
-    described = "\n".join(
-        [_OBJECT, target, *_described([cls], [p.name for p in own_first])]
-    )
-    known = {"Parameters": described, "Returns": returns, "Raises": _RAISES}
-    parts = [own.pop("")]
-    for title, text in {**known, **own, **known}.items():
-        parts.append(f"{title}\n{'-' * len(title)}\n{text}")
-    export.__doc__ = "\n\n".join(parts) + "\n"
+    entries = _entries([cls], [p.name for p in own_first])
+    sections = {
+        "Parameters": "\n".join([_OBJECT, target, *entries]),
+        "Returns": returns,
+        "Raises": _RAISES,
+    }
+    own = _sections(cls)
+    text = own.pop("")
+    for title, body in (sections | own | sections).items():
+        text += f"\n\n{title}\n{'-' * len(title)}\n{body}"
+    export.__doc__ = f"{text}\n"
     made: Callable[Concatenate[DataObject, StrPath, P], R] = export
     return made
 
@@ -93,20 +95,28 @@ def export_function(
 def show_options(
     function: Callable[..., Any],
     options: Any,
-    writers: Sequence[type],
+    classes: Sequence[type],
     *,
     only_none: bool = False,
 ) -> None:
     """Show what a function takes as ``**options`` in its signature and its docstring.
 
-    The TypedDict `options`, which ``Unpack`` holds, says names and order. Types,
-    defaults and descriptions, which replace ``{options}`` in the docstring, are those of
-    attrs classes (`writers`); with `only_none`, the default is None, but of options that
-    all functions have. It is no decorator, so that type checkers see the function itself.
+    Parameters
+    ----------
+    function : function
+        Its last parameter is ``**options``. It is changed, not wrapped, so that type
+        checkers see the function itself.
+    options : TypedDict
+        What ``Unpack`` holds: the names of the options.
+    classes : sequence of attrs classes
+        Their fields give the options their types and defaults; their docstrings the
+        entries that replace ``{options}`` in the docstring of the function.
+    only_none : bool
+        Show None as the default of the options that not all formats have.
     """
-    names = sorted(options.__annotations__, key=_COMMON.__contains__)
-    fields = {f.name: f for cls in writers for f in attrs.fields(cls)}
     hints = get_type_hints(options)
+    fields = {field.name: field for cls in classes for field in attrs.fields(cls)}
+    names = sorted(hints, key=_COMMON.__contains__)
     signature = inspect.signature(function)
     parameters = list(signature.parameters.values())[:-1]
     for name in names:
@@ -119,13 +129,16 @@ def show_options(
         parameters.append(
             inspect.Parameter(name, kind, default=default, annotation=hint)
         )
-    _show(function, parameters, signature.return_annotation)
-    simplest_first = sorted(writers, key=lambda cls: len(cls.__mro__))
-    text = "\n".join(_described(simplest_first, names))
+    _set_signature(function, parameters, signature.return_annotation)
+    # What a base class and a subclass both describe has the words of the base.
+    bases_first = sorted(classes, key=lambda cls: len(cls.__mro__))
+    text = "\n".join(_entries(bases_first, names))
     function.__doc__ = (inspect.getdoc(function) or "").replace("{options}", text)
 
 
-def _show(function: Any, parameters: list[inspect.Parameter], returned: Any) -> None:
+def _set_signature(
+    function: Any, parameters: list[inspect.Parameter], returned: Any
+) -> None:
     """Give a function a signature, and the annotations that belong to it."""
     shown = inspect.Signature(parameters, return_annotation=returned)
     function.__signature__ = shown
@@ -133,17 +146,22 @@ def _show(function: Any, parameters: list[inspect.Parameter], returned: Any) -> 
     function.__annotations__ = {**hints, "return": returned}
 
 
-def _described(classes: Iterable[type], names: Sequence[str]) -> Iterable[str]:
-    """Return the descriptions of options, each once, in the words of the first class."""
+def _entries(classes: Iterable[type], names: Sequence[str]) -> list[str]:
+    """Return the entries of options in the docstrings of classes and their bases.
+
+    An entry may describe several options, ``a, b : str``. Of an option that several
+    classes describe it is the first.
+    """
     found: dict[str, str] = {}
     for cls in dict.fromkeys(base for made in classes for base in made.__mro__):
-        for block in re.split(r"\n(?=\S)", _sections(cls).get("Parameters", "")):
-            described, _, rest = block.partition(" : ")
-            fields = {f.alias: f.name for f in getattr(cls, "__attrs_attrs__", ())}
-            heads = [fields.get(name, name) for name in described.split(", ")]
-            if known := [name for name in heads if name in names and name not in found]:
-                found |= dict.fromkeys(known, f"{', '.join(known)} : {rest}")
-    return dict.fromkeys(found[name] for name in names if name in found)
+        own_names = {f.alias: f.name for f in getattr(cls, "__attrs_attrs__", ())}
+        for entry in re.split(r"\n(?=\S)", _sections(cls).get("Parameters", "")):
+            heads, _, description = entry.partition(" : ")
+            described = [own_names.get(name, name) for name in heads.split(", ")]
+            new = [name for name in described if name in names and name not in found]
+            for name in new:
+                found[name] = f"{', '.join(new)} : {description}"
+    return list(dict.fromkeys(found[name] for name in names if name in found))
 
 
 def _sections(cls: type) -> dict[str, str]:
@@ -158,8 +176,8 @@ def spikedata_loader(
 ) -> Callable[P, SpikeData]:
     """Return a loader with the signature of `read` that takes recordings only.
 
-    The loader raises FormatError for a file that holds another data object. What it says
-    of a file or folder of another format ends with the name of that format.
+    The loader raises FormatError for a file that holds another data object. Its error
+    for a file or folder of another format ends with the name of that format.
     """
     signature = inspect.signature(read)
 
@@ -183,7 +201,7 @@ def spikedata_loader(
 
     made: Any = loader
     made.__name__ = made.__qualname__ = name
-    _show(made, list(signature.parameters.values()), SpikeData)
+    _set_signature(made, list(signature.parameters.values()), SpikeData)
     return loader
 
 
