@@ -36,8 +36,8 @@ class SpikeTrains(Sequence[NDArray[np.float64]]):
     flat, ends : ndarray
         The arguments.
     owned : bool
-        Whether a data object holds these arrays, so that another one has to copy
-        them.
+        Whether a recording holds these arrays, so that another one has to copy them;
+        :class:`.SpikeData` sets it.
     """
 
     def __init__(self, flat: NDArray[np.float64], ends: NDArray[np.int64]) -> None:
@@ -73,7 +73,8 @@ class SpikeTrains(Sequence[NDArray[np.float64]]):
         trains = cls(flat, edges.astype(np.int64))
         if np.any(trains.counts < 0):
             raise FormatError(f"{name} must not decrease and not be negative")
-        if (last := int(trains.counts.sum())) != len(flat):
+        last = int(trains.ends[-1]) if len(trains) else 0
+        if last != len(flat):
             raise FormatError(
                 f"{name} must end at the number of spikes, {len(flat)}, got {last}"
             )
@@ -90,16 +91,15 @@ class SpikeTrains(Sequence[NDArray[np.float64]]):
         parts = (indices[i : i + CACHED + 1] for i in range(0, len(indices), CACHED))
         if any(np.any(part[1:] < part[:-1]) for part in parts):
             # A stable sort of the smallest integers that hold them is a radix sort.
-            indices = indices.astype(
-                np.min_scalar_type(max(n_units - 1, 0)), copy=False
-            )
+            smallest = np.min_scalar_type(max(n_units - 1, 0))
+            indices = indices.astype(smallest, copy=False)
             times = times[np.argsort(indices, kind="stable")]
             indices = np.sort(indices, kind="stable")
         ends = np.full(n_units, len(indices), dtype=np.int64)
-        known = np.arange(int(indices[-1]) + 1 if len(indices) else 0)
+        with_spikes = int(indices[-1]) + 1 if len(indices) else 0
         # Of the dtype of the indices, or NumPy would convert them all.
-        needles = known.astype(indices.dtype)
-        ends[: len(known)] = np.searchsorted(indices, needles, side="right")
+        numbers = np.arange(with_spikes).astype(indices.dtype)
+        ends[:with_spikes] = np.searchsorted(indices, numbers, side="right")
         return cls(times, ends)
 
     def __len__(self) -> int:
@@ -193,18 +193,13 @@ class SpikeTrains(Sequence[NDArray[np.float64]]):
         unsorted: set[int] = set()
         for start in range(0, self.n_spikes, CACHED):
             block = self.flat[start : start + CACHED + 1]
-            ascends = block[:-1] <= block[1:]
-            last = start + len(ascends)
-            here = slice(*np.searchsorted(self.ends, (start, last), side="right"))
+            # Positions of spikes before their predecessor; NaN, which is sorted to the
+            # end, is never in order.
+            falls = start + 1 + np.flatnonzero(~(block[:-1] <= block[1:]))
             # From the last spike of a unit to the first of the next a time may fall.
-            edges = self.ends[here] - start
-            ascends[edges - 1] = True
-            if ascends.all():
-                continue
-            falls = np.flatnonzero(~ascends)
-            before = np.append(np.searchsorted(falls, edges), len(falls))
-            units = here.start + np.flatnonzero(np.diff(before, prepend=0))
-            unsorted.update(units.tolist())
+            units = np.searchsorted(self.ends, falls, side="right")
+            units_before = np.searchsorted(self.ends, falls - 1, side="right")
+            unsorted.update(np.unique(units[units == units_before]).tolist())
         for unit in unsorted:
             self[unit].sort()
         return bool(unsorted)
@@ -222,7 +217,7 @@ class SpikeTrains(Sequence[NDArray[np.float64]]):
         return float(np.min(lows)), float(np.max(highs))
 
     def assumed_start(self) -> float:
-        """Return the start of a recording that tells none: 0, or its first spike before 0.
+        """Return the start of a recording, if not known: 0, or its first spike before 0.
 
         A time that is not finite is left to `check_window`, which names its unit.
         """
@@ -245,13 +240,16 @@ class SpikeTrains(Sequence[NDArray[np.float64]]):
         units = np.flatnonzero(self.counts)
         smallest = self.flat[(self.ends - self.counts)[units]]
         largest = self.flat[self.ends[units] - 1]  # a NaN is sorted to the end
-        for unit in units[~((smallest >= start_ms) & (largest <= last))]:
-            times = self[unit]
-            outside = times[~((times >= start_ms) & (times <= last))]
-            raise ValueError(
-                f"unit {unit}: spike times must be finite and lie in the recording "
-                f"window [{start_ms}, {stop}] ms, got {outside[0]}"
-            )
+        is_inside = (smallest >= start_ms) & (largest <= last)
+        if is_inside.all():
+            return
+        unit = units[np.argmin(is_inside)]
+        times = self[unit]
+        outside = times[~((times >= start_ms) & (times <= last))]
+        raise ValueError(
+            f"unit {unit}: spike times must be finite and lie in the recording "
+            f"window [{start_ms}, {stop}] ms, got {outside[0]}"
+        )
 
     def moved_into(
         self, start_ms: float, length_ms: float, slack_ms: float
@@ -266,8 +264,9 @@ class SpikeTrains(Sequence[NDArray[np.float64]]):
         if low >= first and high <= last:
             return self
         flat = self.flat
-        near = (flat >= first - slack_ms) & (flat <= last + slack_ms)
-        return SpikeTrains(np.where(near, np.clip(flat, first, last), flat), self.ends)
+        is_near = (flat >= first - slack_ms) & (flat <= last + slack_ms)
+        moved = np.where(is_near, np.clip(flat, first, last), flat)
+        return SpikeTrains(moved, self.ends)
 
     def rounding(
         self, there_and_back: Callable[[NDArray[np.float64]], NDArray[np.float64]]
@@ -298,41 +297,54 @@ def converted(
 
 
 def checked_trains(train: Any) -> SpikeTrains:
-    """Return a copy of the spike times, but of none that no other object holds."""
+    """Return the spike times of units as trains that no other data object holds.
+
+    These are `train` itself, if it is still free, or else a copy.
+    """
     if isinstance(train, SpikeTrains):
-        is_usable = train.flat.dtype == np.float64 and train.flat.flags.writeable
-        if is_usable and not train.owned:
+        can_be_sorted = train.flat.dtype == np.float64 and train.flat.flags.writeable
+        if can_be_sorted and not train.owned:
             return train
-    table = "SpikeData.from_idces_times takes two of its columns"
-    instead = instead_of(train, table)
-    first = train[0] if isinstance(train, list | tuple) and train else None
-    is_array = has_unit(type(first)) or type(first).__name__ in ("Series", "DataArray")
-    if not is_array:  # as spike times of neo or pandas are
-        instead = instead or instead_of(first, table)
-    if instead or not isinstance(train, Iterable):
-        raise TypeError(
-            f"train must be a sequence of arrays of spike times, "
-            f"got {instead or f'{train!r:.80}'}"
-        )
+    got = _not_trains(train)
+    if got:
+        raise TypeError(f"train must be a sequence of arrays of spike times, got {got}")
     return SpikeTrains.from_arrays(train)
 
 
+def _not_trains(train: Any) -> str:
+    """Return what `train` is and what to call with it, "" if it can hold spike times."""
+    table = "SpikeData.from_idces_times takes two of its columns"
+    if instead := instead_of(train, table):
+        return instead
+    if not isinstance(train, Iterable):
+        return f"{train!r:.80}"
+    if not isinstance(train, list | tuple) or not train:
+        return ""
+    # Quantities, also those of neo and pynapple, and labelled arrays are spike times.
+    cls = type(train[0])
+    if has_unit(cls) or cls.__name__ == "DataArray":
+        return ""
+    return instead_of(train[0], table)
+
+
 def _spike_times(unit: int, times: ArrayLike) -> NDArray[np.float64]:
+    """Return the spike times of a unit in ms as a 1-D array, or raise."""
     name = f"unit {unit}: spike times"
     times = in_ms(name, times)
     try:
         array = np.asarray(times)
     except (TypeError, ValueError) as error:
         raise TypeError(f"{name} must be numbers: {error}") from error
-    if np.ma.is_masked(times) or (array.size and array.dtype.kind not in "iuf"):
+    is_numeric = not array.size or array.dtype.kind in "iuf"
+    if np.ma.is_masked(times) or not is_numeric:
         got = f"{type(times).__name__} of dtype {array.dtype}"
         raise TypeError(f"{name} must be numbers, got {got}")
-    if array.ndim != 1:
-        instead = (
-            ": train is a list of arrays, one for each unit; [times] is a recording of "
-            "one unit, and SpikeData.from_idces_times takes parallel arrays of units "
-            "and times"
+    if array.ndim == 0:
+        raise ValueError(
+            f"{name} must be 1-D, got shape (): train is a list of arrays, one for "
+            f"each unit; [times] is a recording of one unit, and "
+            f"SpikeData.from_idces_times takes parallel arrays of units and times"
         )
-        shape = f"{array.shape}{'' if array.ndim else instead}"
-        raise ValueError(f"{name} must be 1-D, got shape {shape}")
+    if array.ndim > 1:
+        raise ValueError(f"{name} must be 1-D, got shape {array.shape}")
     return array.astype(np.float64, copy=False)
