@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -17,7 +16,7 @@ from spikelab.spikedata.data_object import (
     fields,
 )
 from spikelab.spikedata.foreign import AS_ARRAYS, instead_of
-from spikelab.spikedata.quantity import finite_ms, has_unit, in_ms, in_unit
+from spikelab.spikedata.quantity import finite_array_in_ms, finite_ms, in_ms, in_unit
 
 if TYPE_CHECKING:
     from spikelab.spikedata.rateslicestack import RateSliceStack
@@ -71,70 +70,67 @@ class RateData(UnitObject):
         neuron_attributes: Sequence[dict[str, Any]] | None = None,
         rate_unit: str | None = None,
     ) -> None:
-        rates: Any = inst_Frate_data
-        given: Any = times
-        instead = instead_of(
-            rates, "to_numpy().T is an array if it has a row for each time"
-        )
-        if isinstance(rates, UnitObject):
-            made_by = "SpikeData.resampled_isi returns a RateData"
-            instead = f"a {type(rates).__name__}: {made_by}"
-        # A table is an array if it has a column for each time.
-        is_array = type(rates).__name__ in AS_ARRAYS and times is not None
-        if instead and not (is_array and np.shape(rates)[1:] == np.shape(given)):
-            raise TypeError(
-                f"inst_Frate_data must be an array (units, times), got {instead}"
-            )
-        if times is None:
-            raise TypeError("times must be numbers, in ms for each column, got None")
-        validate.unmasked("inst_Frate_data", rates)
+        _refuse_other_objects(inst_Frate_data, times)
+        validate.unmasked("inst_Frate_data", inst_Frate_data)
         validate.unmasked("times", times)
-        stays = isinstance(rates, np.memmap | list | tuple) or isinstance(
-            getattr(rates, "base", None), np.memmap
-        )
-        copied: Any = copy.copy if has_unit(type(rates)) else np.array
-        self.inst_Frate_data: NDArray[Any] = rates if stays else copied(rates)
-        self.times: NDArray[Any] = given
+        # Arrays are made of both by the check.
+        self.inst_Frate_data = cast("NDArray[np.float64]", inst_Frate_data)
+        self.times = cast("NDArray[Any]", times)
         self.rate_unit = rate_unit
         self.neuron_attributes = attribute_rows(neuron_attributes)
         self.check()
+        if not _is_on_disk(self.inst_Frate_data):
+            self.inst_Frate_data = np.array(self.inst_Frate_data)
 
     def _check(self) -> None:
-        unit: Literal["Hz", "kHz"] = "kHz" if self.rate_unit == "kHz" else "Hz"
-        rates = in_unit("inst_Frate_data", self.inst_Frate_data, unit)
-        if rates is not self.inst_Frate_data:
-            self.rate_unit = self.rate_unit or "Hz"
-            if self.rate_unit not in ("Hz", "kHz"):
-                raise ValueError(
-                    f"rate_unit must be 'Hz' or 'kHz' for rates with a unit, "
-                    f"got {self.rate_unit!r}"
-                )
+        self.inst_Frate_data = self._checked_rates()
+        self.times = self._checked_times()
+        self.N = len(self.inst_Frate_data)
+        self._check_attributes(self.N)
+
+    def _checked_rates(self) -> NDArray[np.float64]:
+        """Return the rates in the unit that `rate_unit` names, or raise."""
+        name, given = "inst_Frate_data", self.inst_Frate_data
+        rates = in_unit(name, given, "kHz" if self.rate_unit == "kHz" else "Hz")
+        had_unit = rates is not given
+        if had_unit and self.rate_unit is None:
+            self.rate_unit = "Hz"
+        if had_unit and self.rate_unit not in ("Hz", "kHz"):
+            raise ValueError(
+                f"rate_unit must be 'Hz' or 'kHz' for rates with a unit, "
+                f"got {self.rate_unit!r}"
+            )
         if np.iscomplexobj(rates):
-            raise TypeError("inst_Frate_data must hold real numbers, got complex ones")
+            raise TypeError(f"{name} must hold real numbers, got complex ones")
         try:
             rates = np.asarray(rates, dtype=np.float64)
         except (TypeError, ValueError) as error:
-            raise TypeError(f"inst_Frate_data must hold numbers: {error}") from error
-        times = np.asarray(in_ms("times", self.times))
-        self.inst_Frate_data, self.times = rates, times
-        if times.size and times.dtype.kind not in "iuf":
-            raise TypeError(f"times must be numbers, got dtype {times.dtype}")
+            raise TypeError(f"{name} must hold numbers: {error}") from error
         if rates.ndim != 2:
             raise ValueError(
-                f"inst_Frate_data must be 2-D (units, times), got shape {rates.shape}"
+                f"{name} must be 2-D (units, times), got shape {rates.shape}"
             )
-        self.N = len(rates)
-        self._check_attributes(self.N)
-        if times.shape != rates.shape[1:]:
+        return rates
+
+    def _checked_times(self) -> NDArray[Any]:
+        """Return the times in ms, or raise if they do not fit the rates."""
+        times = np.asarray(in_ms("times", self.times))
+        if times.size and times.dtype.kind not in "iuf":
+            raise TypeError(f"times must be numbers, got dtype {times.dtype}")
+        columns = self.inst_Frate_data.shape[1]
+        if times.shape != (columns,):
             raise ValueError(
                 f"times must hold one time per column of inst_Frate_data "
-                f"({rates.shape[1]}), got shape {times.shape}"
+                f"({columns}), got shape {times.shape}"
             )
-        if not (finite := np.isfinite(times)).all():
-            raise ValueError(f"times must be finite, got {times[~finite][0]}")
-        if (falls := np.flatnonzero(times[1:] < times[:-1])).size:
+        is_finite = np.isfinite(times)
+        if not is_finite.all():
+            raise ValueError(f"times must be finite, got {times[~is_finite][0]}")
+        falls = np.flatnonzero(times[1:] < times[:-1])
+        if falls.size:
             before, after = times[falls[0] : falls[0] + 2]
             raise ValueError(f"times must not decrease, got {after} after {before}")
+        return times
 
     def _units(self, chosen: list[int]) -> dict[str, Any]:
         return {"inst_Frate_data": self.inst_Frate_data[chosen]}
@@ -167,12 +163,12 @@ class RateData(UnitObject):
         if end is not None and end is not ...:
             last = int(np.searchsorted(self.times, finite_ms("end", end)))
         if not first < last:
-            edges = (
-                " to ".join(map(str, self.times[[0, -1]])) if self.times.size else ""
-            )
+            extent = "there are none"
+            if self.times.size:
+                extent = f"{self.times[0]} to {self.times[-1]}"
             raise ValueError(
                 f"start must be before end, with a time of the data between them, in ms "
-                f"({edges or 'there are none'}), got {start} and {end}"
+                f"({extent}), got {start} and {end}"
             )
         return self._columns(slice(first, last))
 
@@ -219,16 +215,39 @@ class RateData(UnitObject):
         return RateSliceStack(self, times_start_to_end=frames)
 
 
+def _refuse_other_objects(rates: Any, times: Any) -> None:
+    """Raise TypeError, which says what to call instead, for what are no rates."""
+    got = instead_of(rates, "to_numpy().T is an array if it has a row for each time")
+    if isinstance(rates, UnitObject):
+        made_by = "SpikeData.resampled_isi returns a RateData"
+        got = f"a {type(rates).__name__}: {made_by}"
+    # A table is an array if it has a column for each time.
+    is_table = type(rates).__name__ in AS_ARRAYS and times is not None
+    if is_table and np.shape(rates)[1:] == np.shape(times):
+        got = ""
+    if got:
+        raise TypeError(f"inst_Frate_data must be an array (units, times), got {got}")
+    if times is None:
+        raise TypeError("times must be numbers, in ms for each column, got None")
+
+
+def _is_on_disk(array: NDArray[Any]) -> bool:
+    """Return whether an array is a :class:`numpy.memmap`, or a view of one."""
+    base: Any = array
+    while isinstance(base, np.ndarray):
+        if isinstance(base, np.memmap):
+            return True
+        base = base.base
+    return False
+
+
 def isi_rates(
     train: Sequence[NDArray[np.float64]], times: Any, sigma_ms: Any
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return rates in Hz, shape (units, times), and the checked times in ms."""
-    validate.unmasked("times", times)
-    grid = np.asarray(in_ms("times", times), dtype=np.float64)
-    if grid.ndim != 1 or not np.isfinite(grid).all():
-        raise ValueError(
-            f"times must be 1-D and finite, got {times!r:.80} of shape {grid.shape}"
-        )
+    grid = finite_array_in_ms("times", times)
+    if grid.ndim != 1:
+        raise ValueError(f"times must be 1-D, got shape {grid.shape}")
     steps = np.diff(grid)
     if steps.size and not (steps[0] > 0 and np.allclose(steps, steps[0], rtol=1e-6)):
         raise ValueError(

@@ -74,8 +74,13 @@ class SpikeData(BridgeMixin, ArrayMixin):
     """
 
     FIELDS = fields(
-        *("train", "length", "start_time", "neuron_attributes", "metadata"),
-        *("raw_data", "raw_time"),
+        "train",
+        "length",
+        "start_time",
+        "neuron_attributes",
+        "metadata",
+        "raw_data",
+        "raw_time",
     )
 
     def __init__(
@@ -95,11 +100,12 @@ class SpikeData(BridgeMixin, ArrayMixin):
             trains = trains.padded(validate.index("N", N))
         self.train: Sequence[NDArray[np.float64]] = trains
         self.N = len(trains)
-        self.start_time = start = finite_ms("start_time", start_time)
+        self.start_time = finite_ms("start_time", start_time)
         if length is None:
-            # The check of the window names a spike that is not finite.
-            finite = np.isfinite(trains.flat)
-            length = float(np.max(trains.flat, initial=start, where=finite)) - start
+            # A spike that is not finite is left to the check, which names its unit.
+            is_finite = np.isfinite(trains.flat)
+            end = np.max(trains.flat, initial=self.start_time, where=is_finite)
+            length = float(end) - self.start_time
         self.length = length
         self.raw_data, self.raw_time = raw_arrays(raw_data, raw_time)
         self.metadata = _dictionary({} if metadata is None else metadata)
@@ -114,30 +120,18 @@ class SpikeData(BridgeMixin, ArrayMixin):
             raise ValueError(
                 f"train must hold one array per unit, got {len(trains)} for N={self.N}"
             )
-        moved = trains.sort()
+        was_unsorted = trains.sort()
         trains.check_window(self.start_time, self.length)
         trains.owned = True
         _dictionary(self.metadata)
         self._check_attributes(self.N)
-        if moved and (keys := cutting.keys_of_spikes(self)):
+        if was_unsorted and (keys := cutting.keys_of_spikes(self)):
             warn(
                 f"train was not in the order of time and is sorted: {keys} of "
                 f"neuron_attributes, with a value for each spike, stay as they are",
             )
         raw_time = None if self.raw_data is None else self.raw_time
         self.raw_data, self.raw_time = raw_arrays(self.raw_data, raw_time)
-        data, time = np.shape(self.raw_data), np.shape(self.raw_time)
-        if 0 in data:
-            return
-        if len(data) not in (1, 2):
-            raise ValueError(
-                f"raw_data must have shape (channels, samples) or (samples,), got {data}"
-            )
-        if time != data[-1:]:
-            raise ValueError(
-                f"raw_time must hold one time per sample of raw_data, "
-                f"got shape {time} for {data}"
-            )
 
     def _units(self, chosen: list[int]) -> dict[str, Any]:
         return {"train": self.spike_trains.of_units(chosen)}
@@ -269,19 +263,23 @@ class SpikeData(BridgeMixin, ArrayMixin):
             raise TypeError(f"sd must be a SpikeData, got {sd!r:.80}")
         if (sd.start_time, sd.length) != (self.start_time, self.length):
             sd = sd.subtime(self.start_time, self.start_time + self.length, shift_to=0)
-        is_known = cutting.knows_time(self.metadata)
-        time = cutting.ABSOLUTE_TIME if is_known else ()
-        theirs = {key: v for key, v in sd.metadata.items() if key not in time}
+        added = dict(sd.metadata)
+        if cutting.knows_time(self.metadata):
+            for key in cutting.ABSOLUTE_TIME:
+                added.pop(key, None)
         rows, more = self.neuron_attributes, sd.neuron_attributes
-        if (rows is None) != (more is None):
+        attributes = None
+        if rows is not None and more is not None:
+            attributes = rows + more
+        elif rows is not None or more is not None:
             warn(
                 "one recording has no neuron_attributes: those of the other are left out",
                 RuntimeWarning,
             )
         return self._replaced(
             train=[*self.train, *sd.train],
-            neuron_attributes=None if rows is None or more is None else rows + more,
-            metadata={**self.metadata, **theirs},
+            neuron_attributes=attributes,
+            metadata={**self.metadata, **added},
         )
 
     def frames(self, length: float, overlap: float = 0) -> SpikeSliceStack:
@@ -376,7 +374,7 @@ class SpikeData(BridgeMixin, ArrayMixin):
 
 
 def _dictionary(metadata: Any) -> dict[str, Any]:
-    """Return a shallow copy."""
+    """Return a shallow copy, or raise if it is no mapping."""
     if not isinstance(metadata, Mapping):
         raise TypeError(f"metadata must be a dictionary, got {metadata!r:.80}")
     return dict(metadata)

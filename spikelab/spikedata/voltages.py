@@ -15,7 +15,10 @@ _HIGH_RATE_KHZ = 1000.0
 
 
 def raw_arrays(raw_data: Any, raw_time: Any) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Return raw data and the time of each sample, of size 0 if there are none."""
+    """Return raw data and the time of each sample, of size 0 if there are none.
+
+    Raises TypeError or ValueError if they are no arrays, or do not fit together.
+    """
     if (raw_data is None) != (raw_time is None):
         missing = "raw_time" if raw_time is None else "raw_data"
         raise ValueError(
@@ -28,8 +31,25 @@ def raw_arrays(raw_data: Any, raw_time: Any) -> tuple[NDArray[Any], NDArray[Any]
         raise TypeError(f"raw_data must be an array, got {instead}")
     data = np.asanyarray(raw_data)
     if np.ndim(raw_time) == 0:
-        rate = np.asarray(in_unit("raw_time", raw_time, "kHz")).item()
-        if validate.positive("raw_time", rate) > _HIGH_RATE_KHZ:
-            warn(f"raw_time is {rate} kHz; is that a rate in Hz?")
-        return data, np.arange(data.shape[-1] if data.ndim else 0) / rate
-    return data, np.asanyarray(in_ms("raw_time", raw_time))
+        n_samples = data.shape[-1] if data.ndim else 0
+        time = np.arange(n_samples) / _rate_in_khz(raw_time)
+    else:
+        time = np.asanyarray(in_ms("raw_time", raw_time))
+    if data.ndim not in (1, 2):
+        raise ValueError(
+            f"raw_data must have shape (channels, samples) or (samples,), "
+            f"got {data.shape}"
+        )
+    if data.size and time.shape != data.shape[-1:]:
+        raise ValueError(
+            f"raw_time must hold one time per sample of raw_data, "
+            f"got shape {time.shape} for {data.shape}"
+        )
+    return data, time
+
+
+def _rate_in_khz(raw_time: Any) -> float:
+    rate = np.asarray(in_unit("raw_time", raw_time, "kHz")).item()
+    if validate.positive("raw_time", rate) > _HIGH_RATE_KHZ:
+        warn(f"raw_time is {rate} kHz; is that a rate in Hz?")
+    return float(rate)
