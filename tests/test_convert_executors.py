@@ -10,6 +10,7 @@ import shlex
 import signal
 import subprocess
 import sys
+import threading
 import time
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
@@ -22,12 +23,7 @@ from slow_recording import Deaf, Slow
 
 from spikelab import convert_many, load
 from spikelab.batch.conversion import Job
-from spikelab.batch.executors import (
-    DaskTasks,
-    ProcessPool,
-    dask_cluster,
-    run_jobs,
-)
+from spikelab.batch.executors import ProcessPool, dask_cluster, run_jobs
 
 CONTEXT = multiprocessing.get_context("spawn")
 
@@ -262,30 +258,30 @@ def test_workers_of_a_killed_driver_end_although_an_error_is_dropped(tmp_path):
     assert not list(tmp_path.rglob("*.spikelab-tmp"))
 
 
-@pytest.mark.parametrize("is_wrapped", [True, False])
-def test_a_lost_result_of_a_dask_task_is_answered(is_wrapped):
+def test_a_lost_result_of_a_dask_task_is_answered():
     """A worker takes it along, and the second attempt fails, when it is gathered."""
     distributed = pytest.importorskip("distributed")
     KilledWorker = distributed.scheduler.KilledWorker
-    # Without the private names of its executor, that is used as it is.
-    bare = SimpleNamespace(__class__=distributed.cfexecutor.ClientExecutor)
-    assert run_jobs([], bare, None) is None
-    loop = asyncio.new_event_loop()
 
     class Task:
         def __await__(self):
             raise KilledWorker("task", SimpleNamespace(address="tcp://lost:1"), 1)
 
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
     client = SimpleNamespace(
         submit=lambda *args, **options: Task(),
-        loop=SimpleNamespace(add_callback=lambda f: loop.run_until_complete(f())),
+        loop=SimpleNamespace(asyncio_loop=loop),
     )
-    executor = DaskTasks(client)
-    if is_wrapped:
-        executor = distributed.cfexecutor.ClientExecutor(client, retries=1)
-    job = Job("a.pkl", "a.h5", "hdf5", {}, None)
     rows = []
-    run_jobs([job], executor, lambda job, outcome: rows.append(outcome))
+    run_jobs(
+        [Job("a.pkl", "a.h5", "hdf5", {}, None)],
+        distributed.cfexecutor.ClientExecutor(client, retries=1),
+        lambda job, outcome: rows.append(outcome),
+    )
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join()
     loop.close()
     ((row, error),) = rows
     assert row.error.startswith("its worker was lost: KilledWorker")

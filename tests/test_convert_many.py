@@ -13,7 +13,8 @@ from s3_server import S3Server
 
 from spikelab import Conversion, SpikeData, convert_many, load
 from spikelab.cli import main
-from spikelab.errors import FormatError, OptionError
+from spikelab.errors import FormatError, OptionError, SpikelabError
+from spikelab.registry import FORMATS
 
 
 def recording(n=2):
@@ -268,6 +269,23 @@ def test_one_bad_recording_stops_nobody(sources, tmp_path):
             [sources[0], bad, *sources[1:]], tmp_path / "o/{stem}.h5", on_error="raise"
         )
     assert files(tmp_path / "o") == ["rat0.h5", "spikelab-conversions.jsonl"]
+
+
+def test_an_error_that_cannot_be_sent_is_a_row(sources, tmp_path, monkeypatch):
+    """As those of other packages may be; it is raised in words."""
+
+    class OddError(Exception):
+        def __init__(self, code, text):
+            super().__init__(text)
+
+    def fail(*args, **options):
+        raise OddError(7, "no luck")
+
+    monkeypatch.setattr(FORMATS["pickle"].module, "read", fail)
+    rows = convert_many(sources[:1], tmp_path / "{stem}.h5")
+    assert rows[0].error == "OddError: no luck"
+    with pytest.raises(SpikelabError, match="OddError: no luck"):
+        convert_many(sources[:1], tmp_path / "{stem}.h5", on_error="raise")
 
 
 def test_threads_do_it_too(tmp_path):

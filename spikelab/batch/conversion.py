@@ -223,7 +223,7 @@ def convert_job(job: Job, folder: str = "") -> Outcome:
             is_folder = not FORMATS[job.to].suffixes
             numbers["n_bytes"] = size_of(here.target, job.storage_options, is_folder)
         except Exception as error:  # whatever went wrong is a row of the report
-            failure = _sendable(error)
+            failure = error
     row = Conversion(
         job.source,
         job.target,
@@ -233,7 +233,7 @@ def convert_job(job: Job, folder: str = "") -> Outcome:
         error=described(failure) if failure else None,
         **numbers,
     )
-    return row, failure
+    return row, failure and _sendable(failure)
 
 
 def format_of(target: StrPath, to: str | None) -> Format:

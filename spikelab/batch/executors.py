@@ -1,5 +1,6 @@
 """Running jobs on executors, also on those whose workers die."""
 
+import asyncio
 import contextlib
 import multiprocessing
 import os
@@ -42,58 +43,82 @@ def run_jobs(
         for job in jobs:
             record(job, convert_job(job))
         return
-    answering, folder = _answering(executor), str(Path.cwd())
-    at_work: dict[Future[Outcome], Job] = {}
-    # A future that is done, or None for Ctrl-C.
-    ended: queue.SimpleQueue[Future[Outcome] | None] = queue.SimpleQueue()
-
-    def done(jobs: Iterable[Job], window: int) -> Iterator[tuple[Job, Future[Outcome]]]:
-        waiting = iter(jobs)
-        while True:
-            while len(at_work) < window and (job := next(waiting, None)):
-                future = _submitted(answering, job, folder)
-                at_work[future] = job
-                future.add_done_callback(ended.put)
-            if not at_work:
-                return
-            if (future_done := ended.get()) is None:
-                raise KeyboardInterrupt
-            yield at_work.pop(future_done), future_done
-
-    suspects: list[Job] = []
-    with _interrupts(ended):
+    tasks = _Tasks(executor)
+    lost: list[Job] = []
+    with _interrupts(tasks.ended):
         try:
-            for job, future in done(jobs, getattr(executor, "window", WINDOW)):
-                if future.cancelled() or future.exception() is not None:
-                    suspects.append(job)
-                else:
+            for job, future in tasks.run(jobs, getattr(executor, "window", WINDOW)):
+                if _has_outcome(future):
                     record(job, future.result())
-            for job, future in done(suspects, 1):
+                else:
+                    lost.append(job)
+            for job, future in tasks.run(lost, 1):
                 record(job, _outcome(job, future))
         except BaseException:
-            for future in list(at_work):
-                future.cancel()
-            for job, future in done((), 0):
-                if not future.cancelled() and future.exception() is None:
+            tasks.cancel()
+            for job, future in tasks.rest():
+                if _has_outcome(future):
                     with contextlib.suppress(Exception):  # the first error is raised
                         record(job, future.result())
             raise
 
 
-def _submitted(executor: Executor, job: Job, folder: str) -> "Future[Outcome]":
-    try:
-        return executor.submit(convert_job, job, folder)
-    except RuntimeError as error:  # it is broken, or was shut down
-        refused: Future[Outcome] = Future()
-        refused.set_exception(error)
-        return refused
+class _Tasks:
+    """The jobs that an executor has at a time, and their futures."""
+
+    def __init__(self, executor: Executor) -> None:
+        self._executor = _answering(executor)
+        self._folder = str(Path.cwd())
+        self._jobs: dict[Future[Outcome], Job] = {}
+        # Futures that are done, and None for each Ctrl-C.
+        self.ended: queue.SimpleQueue[Future[Outcome] | None] = queue.SimpleQueue()
+
+    def run(
+        self, jobs: Iterable[Job], window: int
+    ) -> Iterator[tuple[Job, "Future[Outcome]"]]:
+        """Begin jobs, up to `window` at a time, and yield each when it has ended."""
+        for job in jobs:
+            self._begin(job)
+            if len(self._jobs) >= window:
+                yield self._next()
+        yield from self.rest()
+
+    def rest(self) -> Iterator[tuple[Job, "Future[Outcome]"]]:
+        """Begin no more jobs; yield those at work when they have ended."""
+        while self._jobs:
+            yield self._next()
+
+    def cancel(self) -> None:
+        """Cancel the jobs that no worker has begun."""
+        for future in list(self._jobs):
+            future.cancel()
+
+    def _begin(self, job: Job) -> None:
+        try:
+            future = self._executor.submit(convert_job, job, self._folder)
+        except RuntimeError as error:  # it is broken, or was shut down
+            future = Future()
+            future.set_exception(error)
+        self._jobs[future] = job
+        future.add_done_callback(self.ended.put)
+
+    def _next(self) -> tuple[Job, "Future[Outcome]"]:
+        future = self.ended.get()
+        if future is None:
+            raise KeyboardInterrupt
+        return self._jobs.pop(future), future
+
+
+def _has_outcome(future: "Future[Outcome]") -> bool:
+    """Return whether a job came to its end; else its worker was lost."""
+    return not future.cancelled() and future.exception() is None
 
 
 def _outcome(job: Job, future: "Future[Outcome]") -> Outcome:
-    """Return what became of a job, also if nothing came back."""
+    """Return what became of a job, also if its worker was lost."""
     try:
         return future.result()
-    except (Exception, SystemExit) as error:  # Dask, say, tried several workers
+    except BaseException as error:  # that of the executor
         text = f"its worker was lost: {described(error)}"
         row = Conversion(job.source, job.target, "failed", error=text)
         return row, error if isinstance(error, Exception) else RuntimeError(text)
@@ -120,9 +145,7 @@ def _answering(executor: Executor) -> Executor:
     """
     dask = sys.modules.get("distributed.cfexecutor")
     if dask is not None and isinstance(executor, dask.ClientExecutor):
-        client, options = (getattr(executor, n, None) for n in ("_client", "_kwargs"))
-        if client is not None:
-            return DaskTasks(client, **(options or {}))
+        return DaskTasks(executor._client, **executor._kwargs)
     return executor
 
 
@@ -140,24 +163,13 @@ class DaskTasks(Executor):
     def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> "Future[Any]":
         """Hand a call to the cluster."""
         task = self._client.submit(fn, *args, **kwargs, **self._options)
-        future: Future[Any] = Future()
+
+        async def result() -> Any:
+            return await task
+
+        loop = self._client.loop.asyncio_loop
+        future = asyncio.run_coroutine_threadsafe(result(), loop)
         future.add_done_callback(lambda done: done.cancelled() and task.cancel())
-
-        async def answer() -> None:
-            result, failure = None, None
-            try:
-                result = await task
-            except Exception as error:
-                failure = error
-            except BaseException as error:  # it was cancelled
-                failure = RuntimeError(described(error))
-            if future.set_running_or_notify_cancel():
-                if failure is None:
-                    future.set_result(result)
-                else:
-                    future.set_exception(failure)
-
-        self._client.loop.add_callback(answer)
         return future
 
 
