@@ -580,6 +580,10 @@ def test_names_that_leave_the_folder(name, tmp_path):
         ("columns", [1]),
         ("columns", {"a": "b"}),
         ("columns", [{"name": "a", "attribute": "a", "kind": "text", "cells": []}]),
+        (
+            "columns",
+            [{"name": "a", "attribute": "a", "kind": "value", "cells": [1] * 6}],
+        ),
         ("unit_ids", [0.5] * 6),
         ("unit_ids", [1]),
         ("placeholders", ["a"]),

@@ -3,6 +3,7 @@
 import json
 import os
 import warnings
+from collections import namedtuple
 
 import numpy as np
 import pytest
@@ -133,6 +134,12 @@ class TestComesBack:
         found, told = warned(lambda: load(tmp_path))
         assert known(found, "unit_id") == [20, 2, 3]
         assert len(told) == 1
+
+    def test_names_that_are_numbers(self, tmp_path):
+        """A new cluster does not get the name of another unit."""
+        units({"unit_id": "2"}, {"unit_id": "1"}).to_phy(tmp_path, fs_Hz=FS)
+        saved_by_phy(tmp_path, [0, 2, 0, 2])
+        assert known(load(tmp_path), "unit_id") == ["2", "0"]
 
     def test_arrays_of_merged_clusters(self, tmp_path):
         """The mean of their waveforms, all of their amplitudes."""
@@ -423,3 +430,11 @@ def test_locations_come_back_as_what_they_were(places, tmp_path):
     for found, place in zip(known(load(tmp_path), "location"), places, strict=True):
         assert type(found) is type(place)
         np.testing.assert_array_equal(found, place)
+
+
+def test_a_location_of_named_coordinates(tmp_path):
+    """It comes back as a tuple."""
+    point = namedtuple("Point", "x y")
+    sd = units({"location": point(0.0, 1.0)}, {"location": point(2.0, 3.0)})
+    sd.to_phy(tmp_path, fs_Hz=FS, verify=True)
+    assert known(load(tmp_path), "location") == [(0.0, 1.0), (2.0, 3.0)]

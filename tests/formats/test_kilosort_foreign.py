@@ -47,9 +47,10 @@ class TestTables:
             (b"cluster_id\tnote\n0\tfast\nunit1\tmua\n2\tslow\n", "3"),
             (b"cluster_id\tnote\n0\tfast\n1.5\tmua\n2\tslow\n", "3"),
             (b"cluster_id\tnote\n0\tfast\n1e99\tmua\n2\tslow\n", "3"),
+            (b"cluster_id\tnote\n0\tfast\n%b\tmua\n2\tslow\n" % (b"1" * 400), "3"),
             ("cluster_id\tnote\n0\tfast\n1\tgroß\n2\tslow\n".encode("latin-1"), "3"),
         ],
-        ids=["blank", "text", "fraction", "huge", "not UTF-8"],
+        ids=["blank", "text", "fraction", "huge", "many digits", "not UTF-8"],
     )
     def test_an_odd_row_costs_that_row(self, content, row, tmp_path):
         """One warning names file and row; the others are read."""

@@ -1,5 +1,6 @@
 """The ``cluster_*.tsv`` tables of a Phy folder: one row per cluster."""
 
+import codecs
 import csv
 import io
 import math
@@ -7,7 +8,7 @@ import re
 from collections import defaultdict
 from collections.abc import Collection, Container, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import attrs
 import numpy as np
@@ -31,21 +32,28 @@ _NOT_FINITE = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
 # A text that neo can read, and that stays one line.
 _READABLE = re.compile(r"([a-zA-Z][^\0\r\n\ud800-\udfff]*|-?\d+(\.\d*)?)?")
 
+# What surrogateescape makes of bytes that are not UTF-8.
+_NOT_UTF8 = re.compile("[\ud800-\udfff]")
+
 _SHOWN = 10  # rows that a warning names
+
+
+ColumnKind = Literal["value", "text", "label", "coordinate", "id"]
 
 
 @attrs.frozen
 class TableColumn:
-    """One column of a table, as it is exported."""
+    """One column of a table."""
 
     name: str  # in the table
     attribute: str  # of the units
-    # "value" (numbers, bools), "text", "label" (`UNSORTED` stands for none), "coordinate"
-    # (one of a location), "id" (for SpikeInterface), or "" (of another program)
-    kind: str
+    # What a cell holds: a number, bool or text ("value"), a text whatever it looks like
+    # ("text"), a label, where `UNSORTED` stands for none ("label"), one coordinate of a
+    # location ("coordinate"), or the id for SpikeInterface ("id").
+    kind: ColumnKind
     # Of each unit, in the order of the recording; "" for none.
     cells: Sequence[str] = ()
-    container: str = "list"  # of coordinates: "list", "tuple" or a dtype
+    container: str = "list"  # of coordinates: "list", "tuple" or the dtype of an array
 
     def written(self) -> list[str]:
         """Return the cells as they stand in the table."""
@@ -97,7 +105,9 @@ def number(text: str) -> float | int | None:
 def whole_number(text: str) -> int | None:
     """Return the whole number that `text` is, also as "3.0", None if it is none."""
     found = number(text)
-    return int(found) if found is not None and float(found).is_integer() else None
+    if isinstance(found, float):
+        return int(found) if found.is_integer() else None
+    return found
 
 
 def guessed(text: str) -> Any:
@@ -122,13 +132,19 @@ def read_tables(
     As in Phy, a .tsv goes before a .csv, and ``cluster_info``, which gathers the columns
     of the others, comes last. One that cannot be read is left out with a warning.
     """
+
+    def order(file: Path) -> tuple[bool, bool, Path]:
+        return file.stem == "cluster_info", file.suffix.lower() == ".csv", file
+
     files = [
-        (file.stem == "cluster_info", file.suffix.lower() == ".csv", file)
-        for file in folder.glob("cluster_*")
-        if file.suffix.lower() in (".tsv", ".csv")
+        f for f in folder.glob("cluster_*") if f.suffix.lower() in (".tsv", ".csv")
     ]
-    tables = {f: npy.optional(read_table, f, channels) for *_, f in sorted(files)}
-    return {file: table for file, table in tables.items() if table is not None}
+    tables = {}
+    for file in sorted(files, key=order):
+        table = npy.optional(read_table, file, channels)
+        if table is not None:
+            tables[file] = table
+    return tables
 
 
 def combined(tables: Mapping[Path, Table], exported: Collection[str]) -> Table:
@@ -146,8 +162,7 @@ def combined(tables: Mapping[Path, Table], exported: Collection[str]) -> Table:
             differing = [
                 cluster
                 for cluster in sorted(cells.keys() & known.keys())
-                if cells[cluster] != known[cluster]
-                and number(cells[cluster]) is None
+                if number(cells[cluster]) is None
                 and cells[cluster].strip().lower() != known[cluster].strip().lower()
             ]
             if differing and path.stem != "cluster_info":
@@ -170,76 +185,90 @@ def read_table(path: Path, channels: Mapping[str, Container[int]]) -> Table:
     """
     validate.regular_file(path)
     try:
-        # Bytes that are not UTF-8 become characters that no file can hold.
-        text = path.read_bytes().decode("utf-8-sig", errors="surrogateescape")
-        header = text.split("\n", 1)[0]
-        if header[:2] in ("\udcff\udcfe", "\udcfe\udcff") or "\0" in header:
+        content = path.read_bytes()
+        header = content.split(b"\n", 1)[0]
+        if (
+            header.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+            or b"\0" in header
+        ):
             raise FormatError(f"{path} is UTF-16 or no text at all: save it as UTF-8")
-        # A quotation mark without a second one is part of a note.
+        # Bytes that are not UTF-8 become characters that no file can hold.
+        text = content.decode("utf-8-sig", errors="surrogateescape")
         rows = csv.reader(
             io.StringIO(text, newline=""),
-            delimiter=next(filter(header.__contains__, "\t,;"), "\t"),
+            delimiter=next((mark for mark in "\t,;" if mark.encode() in header), "\t"),
+            # A quotation mark without a second one is part of a note.
             quoting=csv.QUOTE_NONE if text.count('"') % 2 else csv.QUOTE_MINIMAL,
         )
-        names = list(map(str.strip, next(rows, [])))
+        names = [name.strip() for name in next(rows, [])]
         while names and not names[-1]:
             del names[-1]
-        lower = list(map(str.lower, names))
-        key = next(filter(lower.__contains__, ("cluster_id", "id")), None)
-        if key is None:
-            raise FormatError(f"{path} has no column cluster_id or id, got {names}")
-        table, odd = _cells(rows, names, lower.index(key), channels)
+        table, left_out = _read_rows(rows, names, _id_column(path, names), channels)
     except (OSError, csv.Error) as error:
         raise FormatError(f"{path} is not a table of clusters: {error}") from error
-    if odd:
-        found = [text.format(_listed(sorted(at))) for text, at in odd.items()]
-        warn(f"{path}: {'; '.join(found)}")
+    if left_out:
+        warn(f"{path}: {'; '.join(left_out)}")
     return table
 
 
-def _cells(
-    rows: Any, names: list[str], key: int, channels: Mapping[str, Container[int]]
-) -> tuple[Table, dict[str, set[int]]]:
-    """Return the columns of a table, and the numbers of odd rows by what is odd."""
+def _id_column(path: Path, names: list[str]) -> int:
+    """Return which column holds the cluster ids."""
+    lower = [name.lower() for name in names]
+    for name in ("cluster_id", "id"):
+        if name in lower:
+            return lower.index(name)
+    raise FormatError(f"{path} has no column cluster_id or id, got {names}")
+
+
+def _read_rows(
+    rows: Any, names: list[str], id_column: int, channels: Mapping[str, Container[int]]
+) -> tuple[Table, list[str]]:
+    """Return the columns of a table, and in words what is left out of which rows."""
     table: Table = {}
-    odd: dict[str, set[int]] = defaultdict(set)
-    seen: dict[int, set[int]] = defaultdict(set)
-    columns = [(i, n, channels.get(n.lower())) for i, n in enumerate(names) if i != key]
+    without_id: set[int] = set()
+    too_long: set[int] = set()
+    wrong_channel: set[int] = set()
+    contradicting: set[int] = set()
+    rows_of: dict[int, set[int]] = defaultdict(set)  # of each cluster
     for row in rows:
-        text, line = "".join(row), rows.line_num
+        text = "".join(row)
         if not text.strip():
             continue
-        cell = row[key] if key < len(row) else ""
-        is_short = cell.isdecimal() and len(cell) < 20
-        cluster = int(cell) if is_short else whole_number(cell)
-        if (
-            cluster is None
-            or abs(cluster) >= 2**63
-            or re.search("[\ud800-\udfff]", text)
-        ):
-            odd["left out row {}, which has no cluster id or is not UTF-8"].add(line)
+        cluster = whole_number(row[id_column]) if id_column < len(row) else None
+        if cluster is None or abs(cluster) >= 2**63 or _NOT_UTF8.search(text):
+            without_id.add(rows.line_num)
             continue
-        seen[cluster].add(line)
+        rows_of[cluster].add(rows.line_num)
         if "".join(row[len(names) :]).strip():
-            odd["left out cells in row {} beyond the last column"].add(line)
-        for i, name, numbers in columns:
-            cell = row[i] if i < len(row) else ""
-            if not (cell.strip() and name):
+            too_long.add(rows.line_num)
+        for i, (name, cell) in enumerate(zip(names, row, strict=False)):
+            if i == id_column or not name or not cell.strip():
                 continue
-            if numbers is not None:
-                channel = whole_number(cell)
-                is_none = channel is None and is_missing(guessed(cell))
-                if not is_none and channel not in numbers:
-                    text = "left out ch in row {}, which is no channel of the folder"
-                    odd[text].add(line)
-                    continue
+            numbers = channels.get(name.lower())
+            if numbers is not None and not _is_channel(cell, numbers):
+                wrong_channel.add(rows.line_num)
+                continue
             cells = table.setdefault(name, {})
             if cluster in cells and not are_same(cells[cluster], cell):
-                odd["rows {} contradict each other, the last counts"] |= seen[cluster]
+                contradicting |= rows_of[cluster]
             cells[cluster] = cell
-    return table, odd
+    left_out = {
+        "left out row {}, which has no cluster id or is not UTF-8": without_id,
+        "left out cells in row {} beyond the last column": too_long,
+        "left out ch in row {}, which is no channel of the folder": wrong_channel,
+        "rows {} contradict each other, the last counts": contradicting,
+    }
+    found = {text: sorted(lines) for text, lines in left_out.items() if lines}
+    return table, [text.format(_listed(lines)) for text, lines in found.items()]
+
+
+def _is_channel(cell: str, numbers: Container[int]) -> bool:
+    """Return whether a cell holds one of the numbers, or stands for none, as NaN does."""
+    channel = whole_number(cell)
+    return channel in numbers if channel is not None else is_missing(guessed(cell))
 
 
 def _listed(numbers: Sequence[int]) -> str:
-    more = f" and {len(numbers) - _SHOWN} more" * (len(numbers) > _SHOWN)
-    return ", ".join(map(str, numbers[:_SHOWN])) + more
+    shown = ", ".join(map(str, numbers[:_SHOWN]))
+    n_more = len(numbers) - _SHOWN
+    return f"{shown} and {n_more} more" if n_more > 0 else shown

@@ -19,6 +19,7 @@ from spikelab.formats.phy import (
     stacks,
     templates,
     unit_columns,
+    unit_ids,
 )
 from spikelab.formats.phy.cluster_tables import Table
 from spikelab.formats.phy.facts import Facts
@@ -185,8 +186,8 @@ class FolderReader(ReaderOptions):
             named = cluster_tables.combined({path: tables.get(path, {})}, exported)
             table |= named
             kept = self._kept(units.ids, named)
-        rows = [{"unit_id": i} for i in unit_columns.read_ids(table, units)]
-        unit_columns.add_cells(rows, unit_columns.read_cells(table, units))
+        rows = [{"unit_id": i} for i in unit_ids.read_ids(table, units)]
+        unit_columns.add_cells(rows, unit_columns.read_columns(table, units))
         _add_arrays(rows, units, *places)
         is_whole = len(kept) == len(rows)
         return build(

@@ -2,7 +2,7 @@
 
 import abc
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
@@ -10,7 +10,8 @@ import attrs
 import numpy as np
 
 from spikelab.formats.base import Writer
-from spikelab.formats.phy import facts, stacks
+from spikelab.formats.phy import stacks
+from spikelab.formats.phy.changes import changes
 from spikelab.formats.phy.cluster_tables import as_text
 from spikelab.formats.phy.facts import Facts
 from spikelab.formats.phy.folder_reader import FolderReader, metadata_of
@@ -29,13 +30,14 @@ R = TypeVar("R")
 
 
 @attrs.frozen(eq=False, kw_only=True, slots=False)
-class Plan(abc.ABC):
+class FolderPlan(abc.ABC):
     """What a folder will hold of a recording."""
 
     sd: SpikeData  # the recording
     table: UnitTable  # what is known about its units
     facts: Facts  # what ``spikelab.json`` will say
-    elsewhere: Mapping[Any, str]  # attributes in no table; what becomes of them, or ""
+    left_out: Mapping[Any, str]  # attributes that are not written as they are, and why
+    in_arrays: Collection[Any] = ()  # attributes that are written as arrays
 
     @abc.abstractmethod
     def write(self, folder: Path) -> None:
@@ -61,32 +63,32 @@ class Plan(abc.ABC):
             metadata=self.metadata,
         )
 
-    def waveform_losses(self) -> Iterable[str]:
-        """Return in words what is lost of the waveforms."""
-        return ()
-
     def warned_losses(self) -> Iterable[str]:
         """Return those of the losses that the cautions name."""
         return ()
-
-    def raw_losses(self) -> Iterator[str]:
-        """Yield in words what is lost of the raw data."""
-        if np.size(self.sd.raw_data):
-            yield "raw data"
 
     def cautions(self) -> Iterator[str]:
         """Yield what the user should know."""
         if self.sd.start_time != 0:
             yield (
-                f"to_{self.facts.format}: the format cannot hold start_time="
-                f"{self.sd.start_time} ms; spikelab reads it from spikelab.json, other "
-                "programs take sample 0 for the start"
+                f"the format cannot hold start_time={self.sd.start_time} ms; spikelab "
+                "reads it from spikelab.json, other programs take sample 0 for the start"
             )
 
     def losses(self) -> Iterator[str]:
         """Yield in words what is lost of the recording."""
-        start, unit, fs_Hz = self.sd.start_time, self.facts.time_unit, self.facts.fs_Hz
-        trains = self.sd.spike_trains
+        yield from self._time_losses()
+        yield from self._waveform_losses()
+        yield from self._attribute_losses()
+        for key, value in (self.sd.metadata or {}).items():
+            if key not in NOT_LOST and not equal(value, self.metadata.get(key)):
+                yield "metadata"
+                break
+        yield from self._raw_losses()
+
+    def _time_losses(self) -> Iterator[str]:
+        trains, start = self.sd.spike_trains, self.sd.start_time
+        unit, fs_Hz = self.facts.time_unit, self.facts.fs_Hz
         moved = trains.rounding(lambda t: time_units.there_and_back(t, unit, fs_Hz))
         if moved > 4 * np.spacing(trains.largest_ms()):
             yield f"spike times are rounded to {unit}, by up to {moved:.3g} ms"
@@ -94,34 +96,47 @@ class Plan(abc.ABC):
             yield f"{together} spikes fall on the same sample as the spike before them"
         if start != 0:
             yield f"start_time {start} ms (kept in spikelab.json, for spikelab only)"
-        yield from self.waveform_losses()
+
+    def _attribute_losses(self) -> Iterator[str]:
         for key, column in self.table.columns.items():
-            lost: dict[str, None] = {}
-            for value, row in zip(column.values, self.rows, strict=True):
-                if value is MISSING or equal(value, row.get(key, MISSING)):
-                    continue
-                is_blank = isinstance(value, str) and value.isspace()
-                if key in self.elsewhere:
-                    lost[f" ({self.elsewhere[key]})"] = None
-                elif is_blank or as_text(value) == "":
-                    lost[" where it is None, NaN or '' (an empty cell)"] = None
-                else:
-                    lost[f" {value!r:.40} (Phy and neo cannot read it)"] = None
-            if self.elsewhere.get(key) != "":
-                yield from [f"neuron_attributes[{str(key)!r}]{text}" for text in lost]
-        for key, value in (self.sd.metadata or {}).items():
-            if key not in NOT_LOST and not equal(value, self.metadata.get(key)):
-                yield "metadata"
-                break
-        yield from self.raw_losses()
+            if key in self.in_arrays:
+                continue
+            name = f"neuron_attributes[{str(key)!r}]"
+            changed = [
+                value
+                for value, row in zip(column.values, self.rows, strict=True)
+                if value is not MISSING and not equal(value, row.get(key, MISSING))
+            ]
+            if changed and key in self.left_out:
+                yield f"{name} ({self.left_out[key]})"
+            else:
+                reasons = [_why_changed(value) for value in changed]
+                yield from [f"{name} {reason}" for reason in dict.fromkeys(reasons)]
+
+    def _waveform_losses(self) -> Iterable[str]:
+        return ()
+
+    def _raw_losses(self) -> Iterator[str]:
+        if np.size(self.sd.raw_data):
+            yield "raw data"
+
+
+def _why_changed(value: Any) -> str:
+    """Return in words why a cell does not hold a value."""
+    is_blank = isinstance(value, str) and value.isspace()
+    if is_blank or as_text(value) == "":
+        return "where it is None, NaN or '' (an empty cell)"
+    return f"{value!r:.40} (Phy and neo cannot read it)"
 
 
 @attrs.frozen(eq=False)
-class Folders:
-    """What an export will hold."""
+class ExportPlan:
+    """What an export will hold: one folder, or one for each slice of a stack."""
 
     obj: DataObject  # the recording, or the stack
-    plans: dict[str, Plan]  # of the recording "", or of each slice by its folder
+    folders: dict[
+        str, FolderPlan
+    ]  # by the name of the folder, "" for the target itself
 
 
 def _integers(value: Sequence[int] | None) -> tuple[int, ...] | None:
@@ -142,7 +157,7 @@ def _integers(value: Sequence[int] | None) -> tuple[int, ...] | None:
 
 
 @attrs.frozen(kw_only=True)
-class ClusterFolderWriter(Writer[R, Folders]):
+class ClusterFolderWriter(Writer[R, ExportPlan]):
     """A writer of spike times and clusters as a folder of arrays.
 
     A SpikeSliceStack becomes a folder with such a folder for each slice.
@@ -157,14 +172,19 @@ class ClusterFolderWriter(Writer[R, Folders]):
 
     is_folder: ClassVar[bool] = True
     conflicting: ClassVar[tuple[str, ...]] = (
-        *("amplitudes.npy", "channel_*.npy", "features.npy", "pc_feature*.npy"),
-        *(
-            "similar_templates.npy",
-            "spike_*.npy",
-            "template*.npy",
-            "whitening_mat*.npy",
-        ),
-        *("cluster_*.tsv", "cluster_*.csv", "params.py", ".phy", "slice_*"),
+        "amplitudes.npy",
+        "channel_*.npy",
+        "features.npy",
+        "pc_feature*.npy",
+        "similar_templates.npy",
+        "spike_*.npy",
+        "template*.npy",
+        "whitening_mat*.npy",
+        "cluster_*.tsv",
+        "cluster_*.csv",
+        "params.py",
+        ".phy",
+        "slice_*",
     )
 
     fs_Hz: float = attrs.field(
@@ -173,7 +193,7 @@ class ClusterFolderWriter(Writer[R, Folders]):
     cluster_ids: Sequence[int] | None = attrs.field(default=None, converter=_integers)
 
     @abc.abstractmethod
-    def _plan(self, sd: SpikeData) -> Plan:
+    def _plan(self, sd: SpikeData) -> FolderPlan:
         """Return what a folder will hold; raise ValueError if it cannot."""
 
     def _facts(
@@ -199,24 +219,33 @@ class ClusterFolderWriter(Writer[R, Folders]):
             **more,
         )
 
-    def _prepared(self, obj: DataObject) -> Folders:
-        plans = {}
+    def _prepared(self, obj: DataObject) -> ExportPlan:
+        folders = {}
         for name, sd in stacks.recordings_by_folder(obj).items():
             try:
-                plans[name] = self._plan(sd)
+                folders[name] = self._plan(sd)
             except ValueError as error:
                 raise ValueError(f"{name}: {error}" if name else str(error)) from error
-        return Folders(obj, plans)
+        return ExportPlan(obj, folders)
 
-    def _cautions(self, folders: Folders) -> list[str]:
-        return stacks.merged({n: plan.cautions() for n, plan in folders.plans.items()})
+    def _cautions(self, plan: ExportPlan) -> list[str]:
+        return stacks.merged(
+            {
+                name: [f"{self.method}: {text}" for text in folder.cautions()]
+                for name, folder in plan.folders.items()
+            }
+        )
 
-    def _warned_losses(self, folders: Folders) -> list[str]:
-        return stacks.merged({n: p.warned_losses() for n, p in folders.plans.items()})
+    def _warned_losses(self, plan: ExportPlan) -> list[str]:
+        return stacks.merged(
+            {name: folder.warned_losses() for name, folder in plan.folders.items()}
+        )
 
-    def _losses(self, folders: Folders) -> list[str]:
-        obj = folders.obj
-        texts = stacks.merged({n: plan.losses() for n, plan in folders.plans.items()})
+    def _losses(self, plan: ExportPlan) -> list[str]:
+        obj = plan.obj
+        texts = stacks.merged(
+            {n: folder.losses() for n, folder in plan.folders.items()}
+        )
         if isinstance(obj, SpikeSliceStack) and stacks.has_own_attributes(obj):
             own = obj.spike_stack[0].neuron_attributes
             if not equal(obj.neuron_attributes, own):
@@ -225,28 +254,28 @@ class ClusterFolderWriter(Writer[R, Folders]):
                 )
         return texts
 
-    def _write(self, folders: Folders, staged: Path) -> None:
-        for name, plan in folders.plans.items():
-            folder = staged / name
-            folder.mkdir(exist_ok=True)
-            plan.write(folder)
-        if isinstance(folders.obj, SpikeSliceStack):
-            stacks.write(staged, folders.obj, self.method.removeprefix("to_"))
+    def _write(self, plan: ExportPlan, staged: Path) -> None:
+        for name, folder in plan.folders.items():
+            path = staged / name
+            path.mkdir(exist_ok=True)
+            folder.write(path)
+        if isinstance(plan.obj, SpikeSliceStack):
+            stacks.write(staged, plan.obj, self.method.removeprefix("to_"))
 
     def _read(self, staged: Path) -> DataObject:
         return FolderReader().read(staged)
 
-    def _carried(self, folders: Folders) -> DataObject:
-        carried = [plan.carried() for plan in folders.plans.values()]
-        return stacks.made_of(carried, folders.obj)
+    def _carried(self, plan: ExportPlan) -> DataObject:
+        recordings = [folder.carried() for folder in plan.folders.values()]
+        return stacks.made_of(recordings, plan.obj)
 
-    def _atol_ms(self, folders: Folders) -> float:
-        plans = list(folders.plans.values())
-        largest = max(plan.sd.spike_trains.largest_ms() for plan in plans)
-        return time_units.rounding_ms(plans[0].facts.time_unit, self.fs_Hz, largest)
+    def _atol_ms(self, plan: ExportPlan) -> float:
+        folders = list(plan.folders.values())
+        largest = max(folder.sd.spike_trains.largest_ms() for folder in folders)
+        return time_units.rounding_ms(folders[0].facts.time_unit, self.fs_Hz, largest)
 
     def _would_be_lost(self, existing: Existing) -> list[str]:
-        return facts.changes(existing, self.conflicting)
+        return changes(existing, self.conflicting)
 
 
 def joined(folder: StrPath, name: str) -> str:

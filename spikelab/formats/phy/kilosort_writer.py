@@ -11,14 +11,19 @@ import numpy as np
 from spikelab import validate
 from spikelab.formats.functions import export_function
 from spikelab.formats.phy import spike_arrays, stacks
-from spikelab.formats.phy.folder_writer import ClusterFolderWriter, Plan, joined
+from spikelab.formats.phy.folder_writer import (
+    ClusterFolderWriter,
+    FolderPlan,
+    joined,
+)
 from spikelab.formats.phy.params import PARAMS_FILE, write_params
 from spikelab.formats.phy.unit_columns import (
     GROUP_FILE,
     add_cells,
-    check_small_ids,
     label_column,
+    label_key,
 )
+from spikelab.formats.phy.unit_ids import check_small_ids
 from spikelab.spikedata import time_units
 from spikelab.spikedata.data_object import DataObject
 from spikelab.spikedata.spikedata import SpikeData
@@ -41,10 +46,10 @@ def _is_order(instance: Any, attribute: "attrs.Attribute[str]", value: Any) -> N
 
 
 @attrs.frozen(eq=False, kw_only=True, slots=False)
-class KiloSortPlan(Plan):
+class KiloSortPlan(FolderPlan):
     """What a KiloSort folder will hold of a recording."""
 
-    opens_elsewhere: bool  # whether ``params.py`` and ``cluster_group.tsv`` are written
+    has_params: bool  # whether ``params.py`` and ``cluster_group.tsv`` are written
 
     def write(self, folder: Path) -> None:
         """Write all files, ``spikelab.json`` last."""
@@ -52,8 +57,8 @@ class KiloSortPlan(Plan):
         spike_arrays.write(folder, self.sd.spike_trains, facts)
         if electrodes is not None:
             np.save(folder / "channel_map.npy", np.array(electrodes, dtype=np.int64))
-        if self.opens_elsewhere:
-            write_params(folder, facts.fs_Hz, max([0, *(electrodes or ())]) + 1)
+        if self.has_params:
+            write_params(folder, facts.fs_Hz, max([0, *(electrodes or [])]) + 1)
         for labels in facts.columns:
             labels.write(folder / GROUP_FILE, facts.cluster_ids)
         facts.write(folder)
@@ -62,10 +67,10 @@ class KiloSortPlan(Plan):
     def rows(self) -> list[dict[str, Any]]:
         """The attributes of each unit as they will be read."""
         rows: list[dict[str, Any]] = [{"unit_id": i} for i in self.facts.cluster_ids]
-        add_cells(rows, [(labels, labels.cells) for labels in self.facts.columns])
-        electrodes = self.table.electrode_numbers or ()
-        for row, electrode in zip(rows, electrodes, strict=False):
-            row["electrode"] = electrode
+        add_cells(rows, self.facts.columns)
+        if self.table.electrode_numbers is not None:
+            for row, electrode in zip(rows, self.table.electrode_numbers, strict=True):
+                row["electrode"] = electrode
         return rows
 
 
@@ -156,14 +161,22 @@ class KiloSortWriter(ClusterFolderWriter[tuple[str, str]]):
     def _plan(self, sd: SpikeData) -> KiloSortPlan:
         table = sd.unit_table
         clusters = range(sd.N) if self.cluster_ids is None else self.cluster_ids
-        names = self.spike_times_file, self.spike_clusters_file
-        # Whether readers that look for params.py would read the folder right.
-        opens_elsewhere = (
+        # Readers that look for params.py would misread any other folder.
+        has_params = (
             self.spike_order == "time"
             and self.time_unit == "samples"
-            and names == _STANDARD_NAMES
+            and (self.spike_times_file, self.spike_clusters_file) == _STANDARD_NAMES
         )
-        columns = [label_column(table)[1]] if opens_elsewhere and sd.N else []
+        left_out = dict.fromkeys(table.columns, "no array holds it")
+        columns = []
+        if has_params and sd.N:
+            labels, _ = label_column(table)
+            columns.append(labels)
+            if (key_of_labels := label_key(table)) is not None:
+                del left_out[key_of_labels]
+        if table.electrode_numbers is not None:
+            key = next(key for key in ELECTRODE_KEYS if key in table.columns)
+            left_out[key] = "it comes back as 'electrode'"
         facts = self._facts(
             sd,
             self.time_unit,
@@ -171,21 +184,11 @@ class KiloSortWriter(ClusterFolderWriter[tuple[str, str]]):
             unit_ids=list(clusters),
             spike_order=self.spike_order,
             columns=columns,
-            spike_times_file=names[0],
-            spike_clusters_file=names[1],
+            spike_times_file=self.spike_times_file,
+            spike_clusters_file=self.spike_clusters_file,
         )
-        elsewhere = dict.fromkeys(table.columns, "no array holds it")
-        for column in columns:
-            elsewhere.pop(column.attribute, None)
-        if table.electrode_numbers is not None:
-            key = next(key for key in ELECTRODE_KEYS if key in table.columns)
-            elsewhere[key] = "it comes back as 'electrode'"
         return KiloSortPlan(
-            sd=sd,
-            table=table,
-            facts=facts,
-            elsewhere=elsewhere,
-            opens_elsewhere=opens_elsewhere,
+            sd=sd, table=table, facts=facts, left_out=left_out, has_params=has_params
         )
 
     def _written(self, obj: DataObject, target: StrPath) -> tuple[str, str]:

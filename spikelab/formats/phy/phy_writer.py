@@ -15,16 +15,16 @@ from spikelab.formats.phy import raw as raw_data
 from spikelab.formats.phy import spike_arrays, stacks, templates
 from spikelab.formats.phy.channels import Channels, channels_of
 from spikelab.formats.phy.facts import read as read_facts
-from spikelab.formats.phy.folder_writer import ClusterFolderWriter, Plan, joined
+from spikelab.formats.phy.folder_writer import (
+    ClusterFolderWriter,
+    FolderPlan,
+    joined,
+)
 from spikelab.formats.phy.params import PARAMS_FILE, write_params
 from spikelab.formats.phy.raw import RAW_FILE, Raw
 from spikelab.formats.phy.templates import Placed, Templates
-from spikelab.formats.phy.unit_columns import (
-    UnitColumns,
-    add_cells,
-    check_small_ids,
-    unit_columns,
-)
+from spikelab.formats.phy.unit_columns import UnitColumns, add_cells, unit_columns
+from spikelab.formats.phy.unit_ids import check_small_ids
 from spikelab.spikedata import time_units
 from spikelab.spikedata.data_object import DataObject
 from spikelab.spikedata.spikedata import SpikeData
@@ -33,7 +33,7 @@ from spikelab.storage.urls import StrPath
 
 
 @attrs.frozen(eq=False, kw_only=True, slots=False)
-class PhyPlan(Plan):
+class PhyPlan(FolderPlan):
     """What a Phy folder will hold of a recording."""
 
     raw: Raw | None  # the raw data, if they are sampled as the spikes are
@@ -72,7 +72,7 @@ class PhyPlan(Plan):
     def rows(self) -> list[dict[str, Any]]:
         """The attributes of each unit as they will be read."""
         rows: list[dict[str, Any]] = [{"unit_id": i} for i in self.facts.unit_ids]
-        add_cells(rows, [(column, column.cells) for column in self.facts.columns])
+        add_cells(rows, self.facts.columns)
         for row, found in zip(rows, self.waveforms, strict=True):
             if found is not None:
                 row["waveform_mean"] = found[0]
@@ -94,20 +94,18 @@ class PhyPlan(Plan):
     def cautions(self) -> Iterator[str]:
         """Yield what the user should know."""
         yield from super().cautions()
-        yield from self.columns.cautions
+        yield from self.columns.cautions()
 
-    def waveform_losses(self) -> Iterable[str]:
-        """Return in words what is lost of the waveforms."""
-        source = self.facts.templates
-        return self.templates.losses(self.channels, source, self.rows)
+    def _waveform_losses(self) -> Iterable[str]:
+        return self.templates.losses(self.channels, self.facts.templates, self.rows)
 
     def warned_losses(self) -> Iterable[str]:
         """Return those of the losses that the cautions name."""
-        left_out = self.columns.left_out.items()
-        return [f"neuron_attributes[{str(key)!r}] ({why})" for key, why in left_out]
+        return [
+            f"neuron_attributes[{str(k)!r}] ({why})" for k, why in self.left_out.items()
+        ]
 
-    def raw_losses(self) -> Iterator[str]:
-        """Yield in words what is lost of the raw data."""
+    def _raw_losses(self) -> Iterator[str]:
         if np.size(self.sd.raw_data) and not self.writes_raw:
             yield "raw data (raw_data=True writes them)"
         elif self.raw is not None and self.raw.dtype != self.raw.data.dtype.name:
@@ -218,36 +216,47 @@ class PhyWriter(ClusterFolderWriter[str]):
                 "Phy cannot open a folder with fewer than two spikes"
             )
         raw = raw_data.raw_of(sd, self.fs_Hz, is_needed=self.raw_data)
-        shape = np.atleast_2d(sd.raw_data).shape
-        n_channels = 0 if 0 in shape else shape[0]
-        known = templates.templates_of(table, n_channels)
-        source = "placeholder" if raw is None else "raw_data"
-        source = source if known.key is None else "neuron_attributes"
+        n_raw, n_raw_samples = np.atleast_2d(sd.raw_data).shape
+        waveforms = templates.templates_of(table, n_raw if n_raw_samples else 0)
         amplitudes = spike_arrays.amplitudes_of(table, trains.counts)
-        in_arrays = [] if known.key is None else [known.key]
-        in_arrays += ["waveform_channels"] if known.listed else []
-        in_arrays += [] if amplitudes is None else [spike_arrays.AMPLITUDES]
+        if waveforms.key is not None:
+            source = "neuron_attributes"
+        else:
+            source = "placeholder" if raw is None else "raw_data"
+        in_arrays = [] if waveforms.key is None else [waveforms.key]
+        if waveforms.listed:
+            in_arrays.append("waveform_channels")
+        if amplitudes is not None:
+            in_arrays.append(spike_arrays.AMPLITUDES)
         columns = unit_columns(table, self.cluster_ids, in_arrays)
-        n_raw = n_channels if self.raw_data or source == "raw_data" else 0
+        left_out = dict.fromkeys(columns.left_out, "no table of Phy can hold it")
+        if columns.id_problem:
+            left_out["unit_id"] = columns.id_problem
+        uses_raw = self.raw_data or source == "raw_data"
+        channels = channels_of(
+            table, n_raw if uses_raw else 0, waveforms.width, waveforms.listed
+        )
+        facts = self._facts(
+            sd,
+            "samples",
+            _clusters(trains.counts),
+            unit_ids=columns.unit_ids,
+            spike_order="time",
+            first_sample=self._first_sample(sd, raw),
+            columns=columns.columns,
+            templates=source,
+            waveform_channels=bool(waveforms.listed or source == "raw_data"),
+        )
         return PhyPlan(
             sd=sd,
             table=table,
-            facts=self._facts(
-                sd,
-                "samples",
-                _clusters(trains.counts),
-                unit_ids=columns.unit_ids,
-                spike_order="time",
-                first_sample=self._first_sample(sd, raw),
-                columns=columns.columns,
-                templates=source,
-                waveform_channels=bool(known.listed or source == "raw_data"),
-            ),
-            elsewhere={**columns.left_out, **dict.fromkeys(in_arrays, "")},
+            facts=facts,
+            left_out=left_out,
+            in_arrays=in_arrays,
             raw=raw,
             writes_raw=self.raw_data,
-            templates=known,
-            channels=channels_of(table, n_raw, known.width, known.listed),
+            templates=waveforms,
+            channels=channels,
             amplitudes=amplitudes,
             columns=columns,
         )

@@ -1,20 +1,31 @@
-"""What is known about the units, as the columns of ``cluster_*.tsv`` tables."""
+"""Attributes of units as columns of ``cluster_*.tsv`` tables, and back."""
 
-import itertools
 import re
-from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import attrs
 import numpy as np
 
-from spikelab.errors import warn
-from spikelab.formats.phy import cluster_tables
-from spikelab.formats.phy.cluster_tables import Table, TableColumn, as_text, guessed
-from spikelab.formats.phy.facts import SI_UNIT_ID
+from spikelab.formats.phy.cluster_tables import (
+    UNSORTED,
+    ColumnKind,
+    Table,
+    TableColumn,
+    are_same,
+    as_text,
+    guessed,
+    is_missing,
+    number,
+)
 from spikelab.formats.phy.spike_arrays import Units
+from spikelab.formats.phy.unit_ids import (
+    SI_UNIT_ID,
+    exported_ids,
+    numbers_for_spikeinterface,
+)
 from spikelab.spikedata.unit_table import (
     ELECTRODE_KEYS,
     LABEL_KEYS,
@@ -22,9 +33,6 @@ from spikelab.spikedata.unit_table import (
     Column,
     UnitTable,
 )
-
-# Ids are below this number: SpikeInterface allocates a table of this size.
-LARGEST_ID = 2**24
 
 GROUP_FILE = "cluster_group.tsv"
 
@@ -35,20 +43,9 @@ PHY_COLUMNS = ("id", "cluster_id", "n_spikes", "fr", "ch", "sh", "depth", "amp")
 _RENAMED = (*PHY_COLUMNS, "group", SI_UNIT_ID)
 
 # Attributes that are lists where a unit has several electrodes.
-_LISTS = (*ELECTRODE_KEYS, "brain_area")
-_LIST = (list, tuple, np.ndarray)
+_OF_ELECTRODES = (*ELECTRODE_KEYS, "brain_area")
 
 _NAME = re.compile(r"[A-Za-z][\w .()/%+-]{,99}")
-
-_CAUTIONS = (
-    "unit_id left out: {}",
-    "neuron_attributes {} left out: tables of Phy hold numbers, booleans, and texts that "
-    "begin with a letter, under names that do",
-    "neuron_attributes {} left out: a cell of a table holds one value",
-    "labels {} become 'unsorted': Phy and neo read texts that begin with a letter",
-    "neuron_attributes {} are written as unit_<name>, because Phy has columns of these "
-    "names; spikelab reads them under their own",
-)
 
 
 @attrs.frozen
@@ -56,141 +53,126 @@ class UnitColumns:
     """The columns of a recording, and what they cannot hold."""
 
     columns: list[TableColumn]  # labels, ids for SpikeInterface, and attributes
-    unit_ids: list[Any]  # the attribute ``unit_id`` of each unit when it is read
-    left_out: dict[Any, str]  # attributes that have no form in a table, and why
-    cautions: list[str]  # what the user should know
+    unit_ids: Sequence[int | str]  # the attribute ``unit_id`` when it is read
+    id_problem: str  # why that is not the one of the recording, "" if it is
+    unreadable_labels: list[str]  # labels that Phy or neo cannot read
+    renamed: list[Any] = attrs.field(factory=list)  # attributes with names of Phy's own
+    left_out: list[Any] = attrs.field(factory=list)  # attributes that fit no table
+    lists: list[str] = attrs.field(factory=list)  # lists of electrodes: "ch of unit 3"
 
     def write(self, folder: Path, clusters: Sequence[int]) -> None:
         """Write each column as a table that lists every unit by its cluster."""
         used: set[str] = set()
         for column in self.columns:
             # Phy saves a column that was changed as cluster_<column>.tsv.
-            stem = column.name.replace("/", "_")
-            if stem.lower().startswith("info"):
+            name = column.name.replace("/", "_")
+            if name.lower().startswith("info"):
                 # SpikeInterface reads no other table beside one called cluster_info*.
-                stem = f"unit_{stem}"
-            name, copy = stem, 2
+                name = f"unit_{name}"
             while name.lower() in used:
-                name, copy = f"{stem}_{copy}", copy + 1
+                name += "_"
             used.add(name.lower())
             column.write(folder / f"cluster_{name}.tsv", clusters)
 
-
-def unit_columns(
-    table: UnitTable, cluster_ids: Sequence[int] | None, taken: Collection[Any]
-) -> UnitColumns:
-    """Return the columns of a recording.
-
-    `cluster_ids` are ids for SpikeInterface that the user gave, `taken` the attributes
-    that are written in another way. Raises ValueError for ids that no program takes.
-    """
-    label_key, labels, bad_labels = label_column(table)
-    unit_ids, si_unit_ids, id_problem = _ids(table, cluster_ids)
-    ids = TableColumn(SI_UNIT_ID, "unit_id", "id", list(map(str, si_unit_ids)))
-    columns = [labels, ids]
-    left_out, renamed, several = [], [], []
-    names = {*map(str, table.columns), "group", SI_UNIT_ID}
-    elsewhere = {*taken, label_key, "unit_id"} - {None}
-    for key, column in table.columns.items():
-        if key in elsewhere:
-            continue
-        made = _coordinates(column, names) or _cells(column, names)
-        columns += made
-        names.update([column.name for column in made])
-        if made and key in PHY_COLUMNS:
-            renamed.append(key)
-        if made and key in _LISTS:
-            known = column.known.items()
-            several += [f"{key} of unit {u}" for u, v in known if isinstance(v, _LIST)]
-        if not made and column.known:
-            left_out.append(key)
-    is_problem = id_problem and table.columns["unit_id"].known
-    found = [id_problem] * bool(is_problem), left_out, several, bad_labels, renamed
-    cautions = [
-        f"to_phy: {text.format(', '.join(map(str, names)))}"
-        for text, names in zip(_CAUTIONS, found, strict=True)
-        if names
-    ]
-    lost = dict.fromkeys(left_out, "no table of Phy can hold it")
-    return UnitColumns(columns, unit_ids, {**lost, "unit_id": id_problem}, cautions)
-
-
-def label_column(table: UnitTable) -> tuple[str | None, TableColumn, list[str]]:
-    """Return the attribute of the labels, their column, and those that are no labels.
-
-    The attribute is the first that is a text for any unit, None if there is none.
-    """
-    values, key = [MISSING] * len(table), None
-    for name in LABEL_KEYS:
-        column = table.columns.get(name)
-        if column and any(isinstance(value, str) for value in column.values):
-            values, key = column.values, name
-            break
-    cells: list[str] = []
-    bad: dict[str, None] = {}
-    for value in values:
-        text = as_text(value) if isinstance(value, str) else None
-        cells.append(text if text and text.strip() else "")
-        is_blank = isinstance(value, str) and not value.strip()
-        if not (
-            cells[-1]
-            or is_blank
-            or value is MISSING
-            or cluster_tables.is_missing(value)
-        ):
-            bad[repr(str(value) if isinstance(value, str) else value)] = None
-    return key, TableColumn("group", key or "group", "label", cells), list(bad)
-
-
-def _ids(
-    table: UnitTable, given: Sequence[int] | None
-) -> tuple[list[Any], list[int], str]:
-    """Return the ids of the units, those for SpikeInterface, what is odd in ``unit_id``.
-
-    Those for SpikeInterface are positions where the units have no numbers. Whole floats,
-    as pandas makes them of integers, are int.
-    """
-    column = table.columns.get("unit_id", Column("unit_id", []))
-    own: list[Any] = []
-    problem = ""
-    if any(
-        value is MISSING or cluster_tables.is_missing(value) for value in column.values
-    ):
-        problem = "some units have none"
-    elif column.kind == "str":
-        own = list(map(str, column.values))
-    elif column.kind in ("int", "float") and all(v == v // 1 for v in column.values):
-        own = list(map(int, column.values))
-    elif column.values:
-        problem = "ids are all whole numbers or all texts"
-    if twice := [unit_id for unit_id, n in Counter(own).items() if n > 1]:
-        own, problem = [], f"{twice[0]!r} is there more than once"
-    positions = list(range(len(table)))
-    if given is not None:
-        differ = column.values and own != list(given)
-        return list(given), list(given), "cluster_ids takes its place" if differ else ""
-    if own and isinstance(own[0], str):
-        return own, positions, ""
-    if own:
-        check_small_ids("unit_id", own, "; cluster_ids= takes its place")
-        return own, own, ""
-    others = table.unit_ids or [""]  # those of other attributes
-    fit = all(isinstance(i, int) and 0 <= i < LARGEST_ID for i in others)
-    ids = others if fit else positions
-    return ids, ids, problem
-
-
-def check_small_ids(name: str, ids: Iterable[int], advice: str = "") -> None:
-    """Raise ValueError for ids that SpikeInterface and phylib cannot take."""
-    for unit_id in ids:
-        if not 0 <= unit_id < LARGEST_ID:
-            raise ValueError(
-                f"{name} must lie in 0..{LARGEST_ID - 1} for a folder that "
-                f"SpikeInterface opens, got {unit_id}{advice}"
+    def cautions(self) -> Iterator[str]:
+        """Yield what the user should know."""
+        if self.id_problem:
+            yield f"unit_id left out: {self.id_problem}"
+        if self.left_out:
+            yield (
+                f"neuron_attributes {_listed(self.left_out)} left out: tables of Phy "
+                "hold numbers, booleans, and texts that begin with a letter, under names "
+                "that do"
+            )
+        if self.lists:
+            yield (
+                f"neuron_attributes {_listed(self.lists)} left out: a cell of a table "
+                "holds one value"
+            )
+        if self.unreadable_labels:
+            yield (
+                f"labels {_listed(self.unreadable_labels)} become 'unsorted': Phy and "
+                "neo read texts that begin with a letter"
+            )
+        if self.renamed:
+            yield (
+                f"neuron_attributes {_listed(self.renamed)} are written as unit_<name>, "
+                "because Phy has columns of these names; spikelab reads them under their "
+                "own"
             )
 
 
-def _cells(column: Column, names: Collection[str]) -> list[TableColumn]:
+def _listed(names: Iterable[Any]) -> str:
+    return ", ".join(map(str, names))
+
+
+def unit_columns(
+    table: UnitTable, cluster_ids: Sequence[int] | None, in_arrays: Collection[Any]
+) -> UnitColumns:
+    """Return the columns of a recording.
+
+    `cluster_ids` are ids for SpikeInterface that the user gave, `in_arrays` the attributes
+    that are written as arrays. Raises ValueError for ids that no program takes.
+    """
+    unit_ids, id_problem = exported_ids(table, cluster_ids)
+    numbers = [str(number) for number in numbers_for_spikeinterface(unit_ids)]
+    ids = TableColumn(SI_UNIT_ID, "unit_id", "id", numbers)
+    labels, unreadable = label_column(table)
+    found = UnitColumns([labels, ids], unit_ids, id_problem, unreadable)
+    names = {*map(str, table.columns), "group", SI_UNIT_ID}
+    written = {*in_arrays, "unit_id"}
+    if (key_of_labels := label_key(table)) is not None:
+        written.add(key_of_labels)
+    for key, column in table.columns.items():
+        if key in written:
+            continue
+        columns = _coordinate_columns(column, names) or _value_column(column, names)
+        found.columns.extend(columns)
+        names.update(made.name for made in columns)
+        if not columns and column.known:
+            found.left_out.append(key)
+        if columns and key in PHY_COLUMNS:
+            found.renamed.append(key)
+        if columns and key in _OF_ELECTRODES:
+            units = [u for u, value in column.known.items() if _is_list(value)]
+            found.lists.extend(f"{key} of unit {unit}" for unit in units)
+    return found
+
+
+def label_column(table: UnitTable) -> tuple[TableColumn, list[str]]:
+    """Return the column of the labels, and those that Phy or neo cannot read."""
+    key = label_key(table)
+    values = table.columns[key].values if key else [MISSING] * len(table)
+    cells: list[str] = []
+    unreadable: list[str] = []
+    for value in values:
+        cell = None
+        if isinstance(value, str):
+            is_blank = not value.strip()
+            cell = as_text(value)
+        else:
+            is_blank = value is MISSING or is_missing(value)
+        cells.append("" if is_blank or cell is None else cell)
+        if cell is None and not is_blank:
+            shown = repr(str(value) if isinstance(value, str) else value)
+            if shown not in unreadable:
+                unreadable.append(shown)
+    return TableColumn("group", key or "group", "label", cells), unreadable
+
+
+def label_key(table: UnitTable) -> str | None:
+    """Return the first attribute of labels that is a str for any unit, if there is one.
+
+    Numbers, as measures of quality, are no labels.
+    """
+    for key in LABEL_KEYS:
+        column = table.columns.get(key)
+        if column and any(isinstance(value, str) for value in column.values):
+            return key
+    return None
+
+
+def _value_column(column: Column, names: Collection[str]) -> list[TableColumn]:
     """Return the table column of an attribute, none if it has no form in text.
 
     A unit with several electrodes has an empty cell.
@@ -198,18 +180,27 @@ def _cells(column: Column, names: Collection[str]) -> list[TableColumn]:
     key, values = column.key, column.values
     if not isinstance(key, str) or not _NAME.fullmatch(key):
         return []
-    if key in _LISTS:
-        values = [MISSING if isinstance(v, _LIST) else v for v in values]
-    cells = ["" if value is MISSING else as_text(value) for value in values]
-    if None in cells or not any(cells):
+    if key in _OF_ELECTRODES:
+        values = [MISSING if _is_list(value) else value for value in values]
+    cells = []
+    for value in values:
+        cell = "" if value is MISSING else as_text(value)
+        if cell is None:
+            return []
+        cells.append(cell)
+    known = [value for value, cell in zip(values, cells, strict=True) if cell]
+    texts = [value for value in known if isinstance(value, str)]
+    if not known:
         return []
-    texts = [value for value in values if isinstance(value, str)]
-    are_texts = all(isinstance(v, str) for v, c in zip(values, cells, strict=True) if c)
-    if not are_texts and any(guessed(text) != text for text in texts):
-        return []
+    if len(texts) < len(known) and any(guessed(text) != text for text in texts):
+        return []  # a text among numbers that would be read as one
     name = _free(f"unit_{key}", names) if key in _RENAMED else key
-    kind = "text" if are_texts else "value"
-    return [TableColumn(name, key, kind, [cell or "" for cell in cells])]
+    kind: ColumnKind = "text" if len(texts) == len(known) else "value"
+    return [TableColumn(name, key, kind, cells)]
+
+
+def _is_list(value: Any) -> bool:
+    return isinstance(value, list | tuple | np.ndarray)
 
 
 def _free(name: str, names: Collection[str]) -> str:
@@ -219,7 +210,7 @@ def _free(name: str, names: Collection[str]) -> str:
     return name
 
 
-def _coordinates(column: Column, names: Collection[str]) -> list[TableColumn]:
+def _coordinate_columns(column: Column, names: Collection[str]) -> list[TableColumn]:
     """Return one column per coordinate of a location, empty where a unit has none.
 
     None if any location is not an array, list or tuple of one to three finite numbers,
@@ -228,49 +219,48 @@ def _coordinates(column: Column, names: Collection[str]) -> list[TableColumn]:
     if column.key not in ("location", "position"):
         return []
     try:
-        places = {unit: np.asarray(value) for unit, value in column.known.items()}
-    except ValueError:  # lists nested unevenly
+        places = np.array(list(column.known.values()))  # (units, coordinates)
+    except ValueError:  # of different lengths
         return []
-    sizes = {
-        place.shape if place.dtype.kind in "iuf" and np.isfinite(place).all() else None
-        for place in places.values()
-    }
-    if len(sizes) != 1 or not sizes <= {(1,), (2,), (3,)}:
+    is_place = places.dtype.kind in "iuf" and places.ndim == 2 and places.shape[1] <= 3
+    if not is_place or not places.size or not np.isfinite(places).all():
         return []
-    containers = {
-        value.dtype.str if isinstance(value, np.ndarray) else type(value).__name__
-        for value in column.known.values()
-    }
+    containers = {_container(value) for value in column.known.values()}
     container = containers.pop() if len(containers) == 1 else "list"
     columns = []
-    for axis, coordinates in zip(
-        "xyz", np.transpose(list(places.values())), strict=False
-    ):
-        texts = dict(zip(places, map(as_text, coordinates), strict=True))
-        cells = [texts.get(unit) or "" for unit in range(len(column.values))]
+    for axis, coordinates in zip("xyz", places.T, strict=False):
+        cells = [""] * len(column.values)
+        for unit, coordinate in zip(column.known, coordinates, strict=True):
+            cells[unit] = as_text(coordinate) or ""
         name = axis if axis not in names else _free(f"{column.key}_{axis}", names)
         columns.append(TableColumn(name, column.key, "coordinate", cells, container))
     return columns
 
 
-def add_cells(
-    rows: list[dict[str, Any]], columns: Iterable[tuple[TableColumn, Sequence[str]]]
-) -> None:
+def _container(place: Any) -> str:
+    """Return "list", "tuple" or, of an array, its dtype."""
+    if isinstance(place, np.ndarray):
+        return str(place.dtype.str)
+    return "tuple" if isinstance(place, tuple) else "list"
+
+
+def add_cells(rows: Sequence[dict[str, Any]], columns: Iterable[TableColumn]) -> None:
     """Add to the attributes of each unit what the cells of columns stand for."""
-    places: dict[tuple[str, str], list[Sequence[str]]] = {}
-    for column, cells in columns:
+    axes: dict[str, list[TableColumn]] = defaultdict(list)
+    for column in columns:
         if column.kind == "coordinate":
-            places.setdefault((column.attribute, column.container), []).append(cells)
+            axes[column.attribute].append(column)
         elif column.kind != "id":
             is_text = column.kind in ("text", "label")
-            for row, cell in zip(rows, cells, strict=True):
-                value = cell if is_text or not cell else guessed(cell)
+            for row, cell in zip(rows, column.cells, strict=True):
+                value = cell if is_text else guessed(cell)
                 if cell and value == value:  # NaN stands for none
                     row[column.attribute] = value
-    for (attribute, container), axes in places.items():
-        for row, *texts in zip(rows, *axes, strict=True):
-            place: Any = list(map(cluster_tables.number, texts))
+    for attribute, of_axes in axes.items():
+        for unit, row in enumerate(rows):
+            place: Any = [number(column.cells[unit]) for column in of_axes]
             if None not in place:
+                container = of_axes[0].container
                 if container == "tuple":
                     place = tuple(place)
                 elif container != "list":
@@ -278,80 +268,47 @@ def add_cells(
                 row[attribute] = place
 
 
-def read_cells(table: Table, units: Units) -> list[tuple[TableColumn, list[str]]]:
+def read_columns(table: Table, units: Units) -> list[TableColumn]:
     """Return all columns with the cell of each unit, those that were exported first.
 
-    Phy drops the cells of silent units when it saves: theirs are the exported ones. What
-    it counts itself does not replace attributes of the same names, and in a folder that
-    `to_phy` wrote, a channel may be a placeholder.
+    What Phy counts itself does not replace attributes of the same names, and in a folder
+    that `to_phy` wrote, a channel may be a placeholder.
     """
     facts = units.facts
-    columns = {column.name: column for column in facts.columns}
     ignored = {column.attribute for column in facts.columns}.intersection(PHY_COLUMNS)
-    ignored |= {SI_UNIT_ID, "unit_id", *(["ch"] if facts.format == "phy" else [])}
+    ignored |= {SI_UNIT_ID, "unit_id"}
+    if facts.format == "phy":
+        ignored.add("ch")
+    columns = {column.name: column for column in facts.columns}
     for name in table:
-        if name not in ignored:
-            columns.setdefault(name, TableColumn(name, name, ""))
-    counts, found = facts.counts, []
-    for name, column in columns.items():
-        given, cells = table.get(name, {}), []
-        for cluster in units.ids:
-            at = units.exported.get(cluster)
-            exported = column.cells[at] if column.cells and at is not None else ""
-            cell = given.get(cluster, "" if counts.get(cluster) else exported)
-            if (
-                cell == cluster_tables.UNSORTED
-                and column.kind == "label"
-                and not exported
-            ):
-                cell = ""
-            is_same = cell == exported or cluster_tables.are_same(cell, exported)
-            cells.append(exported if is_same else cell)
-        found.append((column, cells))
-    return found
+        if name not in columns and name not in ignored:
+            columns[name] = TableColumn(name, name, "value")
+    counts = facts.counts
+    return [
+        attrs.evolve(
+            column, cells=_cells_now(column, table.get(name, {}), units, counts)
+        )
+        for name, column in columns.items()
+    ]
 
 
-def read_ids(table: Table, units: Units) -> list[Any]:
-    """Return the id of each unit; one that has none gets a new one.
+def _cells_now(
+    column: TableColumn,
+    given: Mapping[int, str],
+    units: Units,
+    exported_counts: Mapping[int, int],
+) -> list[str]:
+    """Return the cell of each unit in a table, or that of the export where it counts.
 
-    No two units get the same: of halves of a cluster that was split, neither has the id
-    that Phy copied to both.
+    Phy drops the cells of silent units when it saves, and writes numbers in another way.
     """
-    facts = units.facts
-    name = SI_UNIT_ID if SI_UNIT_ID in table else "unit_id"
-    cells = {i: table[name][i] for i in units.ids if i in table.get(name, {})}
-    numbers = {i: cluster_tables.whole_number(cell) for i, cell in cells.items()}
-    wanted: dict[int, Any] = {
-        i: cell if numbers[i] is None else numbers[i]
-        for i, cell in cells.items()
-        if cell.strip().lower() != "nan"
-    }
-    if facts.format is not None:
-        written = next((c for c in facts.columns if c.name == SI_UNIT_ID), None)
-        ids = (
-            map(cluster_tables.whole_number, written.cells)
-            if written
-            else facts.cluster_ids
-        )
-        names: dict[Any, Any] = dict(zip(ids, facts.unit_ids, strict=True))
-        wanted = {
-            i: names[unit_id] for i, unit_id in wanted.items() if unit_id in names
-        }
-        wanted |= {i: facts.unit_ids[at] for i, at in units.exported.items()}
-    twice = [unit_id for unit_id, n in Counter(wanted.values()).items() if n > 1]
-    if twice:
-        warn(
-            f"unit_id {', '.join(map(str, twice[:10]))} stands for several clusters in "
-            f"the column {name}; they get new ids"
-        )
-    known = {i: u for i, u in wanted.items() if u not in twice or i in units.exported}
-    used = set(known.values())
-    used_numbers = [unit_id for unit_id in used if isinstance(unit_id, int)]
-    has_names = len(used_numbers) < len(used)
-    free = itertools.count(max([-1, *used_numbers]) + 1)
-    for i in units.ids:
-        if i not in known:
-            new = next(n for n in free if n not in used) if i in used else i
-            known[i] = str(new) if has_names else new
-            used.add(new)
-    return [known[i] for i in units.ids]
+    cells = []
+    for cluster in units.ids:
+        at = units.exported.get(cluster)
+        exported = column.cells[at] if column.cells and at is not None else ""
+        had_spikes = bool(exported_counts.get(cluster))
+        cell = given.get(cluster, "" if had_spikes else exported)
+        if column.kind == "label" and cell == UNSORTED and not exported:
+            cell = ""
+        cells.append(exported if are_same(cell, exported) else cell)
+    return cells

@@ -1,0 +1,139 @@
+"""The ids of units: those that an export writes, and those that a folder tells."""
+
+import itertools
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+
+from spikelab.errors import warn
+from spikelab.formats.phy.cluster_tables import Table, is_missing, whole_number
+from spikelab.formats.phy.facts import Facts
+from spikelab.formats.phy.spike_arrays import Units
+from spikelab.spikedata.unit_table import MISSING, UnitTable
+
+SI_UNIT_ID = "si_unit_id"  # the column by which SpikeInterface numbers the units
+
+# Ids are below this number: SpikeInterface allocates a table of this size.
+LARGEST_ID = 2**24
+
+UnitIds = Sequence[int | str]
+"""The attribute ``unit_id`` of each unit: all int or all str in our own folders."""
+
+
+def check_small_ids(name: str, ids: Iterable[int], advice: str = "") -> None:
+    """Raise ValueError for ids that SpikeInterface and phylib cannot take."""
+    for unit_id in ids:
+        if not 0 <= unit_id < LARGEST_ID:
+            raise ValueError(
+                f"{name} must lie in 0..{LARGEST_ID - 1} for a folder that "
+                f"SpikeInterface opens, got {unit_id}{advice}"
+            )
+
+
+def exported_ids(
+    table: UnitTable, cluster_ids: Sequence[int] | None
+) -> tuple[UnitIds, str]:
+    """Return the id of each unit, and why it is not its ``unit_id``, "" if it is.
+
+    They are `cluster_ids` if the user gave some, else the attribute ``unit_id``, else
+    another attribute that holds distinct ids, else positions. Raises ValueError for ids
+    of units that no program takes.
+    """
+    own, problem = _own_ids(table)
+    if cluster_ids is not None:
+        if problem or (own and own != list(cluster_ids)):
+            problem = "cluster_ids takes its place"
+        return list(cluster_ids), problem
+    if own:
+        numbers = [unit_id for unit_id in own if isinstance(unit_id, int)]
+        check_small_ids("unit_id", numbers, "; cluster_ids= takes its place")
+        return own, ""
+    others = table.unit_ids
+    if others and all(isinstance(i, int) and 0 <= i < LARGEST_ID for i in others):
+        return others, problem
+    return list(range(len(table))), problem
+
+
+def _own_ids(table: UnitTable) -> tuple[list[int | str], str]:
+    """Return the attribute ``unit_id`` as int or str, and what is wrong with it, or "".
+
+    Whole floats, as pandas makes them of integers, become int.
+    """
+    column = table.columns.get("unit_id")
+    if column is None or not column.known:
+        return [], ""
+    if any(value is MISSING or is_missing(value) for value in column.values):
+        return [], "some units have none"
+    ids: list[int | str]
+    if column.kind == "str":
+        ids = [str(value) for value in column.values]
+    elif column.kind in ("int", "float") and all(v % 1 == 0 for v in column.values):
+        ids = [int(value) for value in column.values]
+    else:
+        return [], "ids are all whole numbers or all texts"
+    most_frequent, count = Counter(ids).most_common(1)[0]
+    if count > 1:
+        return [], f"{most_frequent!r} is there more than once"
+    return ids, ""
+
+
+def numbers_for_spikeinterface(unit_ids: UnitIds) -> list[int]:
+    """Return the ids, or positions in place of names, which SpikeInterface cannot take."""
+    numbers = [unit_id for unit_id in unit_ids if isinstance(unit_id, int)]
+    return numbers if len(numbers) == len(unit_ids) else list(range(len(unit_ids)))
+
+
+def read_ids(table: Table, units: Units) -> list[int | str]:
+    """Return the id of each unit, all distinct.
+
+    A unit that is as it was exported has the id that it had. Others have the one in the
+    table, unless it stands for several clusters: Phy copies it to both halves of a split.
+    One without an id gets the number of its cluster, or the next that is free.
+    """
+    column = SI_UNIT_ID if SI_UNIT_ID in table else "unit_id"
+    ids = _ids_in_cells(table.get(column, {}), units.ids)
+    if units.facts.format is not None:
+        # Of a merged or split cluster, Phy keeps the number for SpikeInterface.
+        numbered = _ids_by_number(units.facts)
+        ids = {i: numbered[number] for i, number in ids.items() if number in numbered}
+        ids |= {i: units.facts.unit_ids[at] for i, at in units.exported.items()}
+    several = [unit_id for unit_id, n in Counter(ids.values()).items() if n > 1]
+    if several:
+        warn(
+            f"unit_id {', '.join(map(str, several[:10]))} stands for several clusters in "
+            f"the column {column}; they get new ids"
+        )
+    ids = {i: u for i, u in ids.items() if u not in several or i in units.exported}
+    numbers = [unit_id for unit_id in ids.values() if isinstance(unit_id, int)]
+    has_names = len(numbers) < len(ids)
+    used = set(map(str, ids.values()))
+    free = itertools.count(max(numbers, default=-1) + 1)
+    for cluster in units.ids:
+        if cluster not in ids:
+            new = next(
+                n for n in itertools.chain([cluster], free) if str(n) not in used
+            )
+            ids[cluster] = str(new) if has_names else new
+            used.add(str(new))
+    return [ids[cluster] for cluster in units.ids]
+
+
+def _ids_in_cells(
+    cells: Mapping[int, str], clusters: Sequence[int]
+) -> dict[int, int | str]:
+    """Return the id of each cluster that has one: a whole number, or a name."""
+    ids: dict[int, int | str] = {}
+    for cluster in clusters:
+        cell = cells.get(cluster)
+        if cell is not None and cell.strip().lower() != "nan":
+            number = whole_number(cell)
+            ids[cluster] = cell if number is None else number
+    return ids
+
+
+def _ids_by_number(facts: Facts) -> dict[int | str | None, int | str]:
+    """Return the ids of an export by the numbers that it wrote for SpikeInterface."""
+    for column in facts.columns:
+        if column.name == SI_UNIT_ID:
+            numbers = map(whole_number, column.cells)
+            return dict(zip(numbers, facts.unit_ids, strict=True))
+    return {}
