@@ -142,35 +142,40 @@ def _untrusted(obj: DataObject) -> list[str]:
     left: list[tuple[str, Any]] = [("the object", obj)]
     while left:
         where, value = left.pop()
-        cls = type(value)
-        if cls in _PLAIN or id(value) in seen:
+        if type(value) in _PLAIN or id(value) in seen:
             continue
         seen[id(value)] = value  # kept, so that nothing else gets its id
-        inside: list[tuple[str, Any]] = []
-        if cls in TIMES:
-            inside = [(f"the time zone of {where}", value.tzinfo)]
-        elif cls in (np.ndarray, np.memmap) and _is_plain(value.dtype):
-            if value.dtype.hasobject:
-                inside = [(where, value.ravel().tolist())]
-        elif cls in CONTAINERS:
-            inside = [(where, key) for key in value if isinstance(value, dict)]
-            pairs = value.items() if isinstance(value, dict) else enumerate(value)
-            inside += [
-                (f"{where}[{key!r:.80}]", item)
-                for key, item in pairs
-                if type(item) not in _PLAIN
-            ]
-        elif DATA_CLASSES.get(cls.__name__) is cls:
-            inside = list(vars(value).items())
-        elif not isinstance(value, np.generic | np.dtype) or cls is np.record:
-            found.append(
-                f"{where} is a {cls.__qualname__}, loaded with trusted=True only"
-            )
-        left += reversed(inside)
+        parts = _parts(where, value)
+        if parts is None:
+            name = type(value).__qualname__
+            found.append(f"{where} is a {name}, loaded with trusted=True only")
+        else:
+            left += reversed(parts)
     return found
 
 
+def _parts(where: str, value: Any) -> list[tuple[str, Any]] | None:
+    """Return what a value holds, and where; None for a class that needs trust."""
+    cls = type(value)
+    if cls in TIMES:
+        return [(f"the time zone of {where}", value.tzinfo)]
+    if cls in (np.ndarray, np.memmap) and _is_plain(value.dtype):
+        return [(where, value.ravel().tolist())] if value.dtype.hasobject else []
+    if cls in CONTAINERS:
+        is_dict = isinstance(value, dict)
+        parts = [(where, key) for key in value] if is_dict else []
+        for key, item in value.items() if is_dict else enumerate(value):
+            if type(item) not in _PLAIN:
+                parts.append((f"{where}[{key!r:.80}]", item))
+        return parts
+    if DATA_CLASSES.get(cls.__name__) is cls:
+        return list(vars(value).items())
+    is_of_numpy = isinstance(value, np.generic | np.dtype) and cls is not np.record
+    return [] if is_of_numpy else None
+
+
 def _is_plain(dtype: np.dtype[Any]) -> bool:
+    """Return whether arrays of a dtype are loaded without trust."""
     return dtype.kind in "biufcSUVmMO" and dtype.type is not np.record
 
 

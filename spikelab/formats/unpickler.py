@@ -25,19 +25,42 @@ from spikelab.spikedata.data_object import DATA_CLASSES, DataObject
 from spikelab.spikedata.spike_trains import SpikeTrains
 
 PLAIN: tuple[type, ...] = (
-    *(bool, bytearray, bytes, complex, float, int, range, slice, str),
-    *(datetime.date, datetime.timedelta, datetime.timezone),
-    *(pathlib.PosixPath, pathlib.WindowsPath),
-    *(pathlib.PurePosixPath, pathlib.PureWindowsPath),
+    bool,
+    bytearray,
+    bytes,
+    complex,
+    float,
+    int,
+    range,
+    slice,
+    str,
+    datetime.date,
+    datetime.timedelta,
+    datetime.timezone,
+    pathlib.PosixPath,
+    pathlib.WindowsPath,
+    pathlib.PurePosixPath,
+    pathlib.PureWindowsPath,
 )
 """Classes of values that hold no others."""
 
 TIMES: tuple[type, ...] = (datetime.datetime, datetime.time)
 
 CONTAINERS: tuple[type, ...] = (
-    *(list, tuple, set, frozenset),
-    *(dict, collections.OrderedDict, collections.defaultdict),
+    list,
+    tuple,
+    set,
+    frozenset,
+    dict,
+    collections.OrderedDict,
+    collections.defaultdict,
 )
+
+_NUMPY_SCALAR: Any = np.float64(0).__reduce__()[0]
+"""NumPy's function that makes a scalar of its dtype and bytes."""
+
+_NDARRAY = object()
+"""Stands for the class ``numpy.ndarray``, of which a pickle may only say the name."""
 
 _RENAMED_MODULES = {
     "__builtin__": "builtins",
@@ -50,12 +73,106 @@ _RENAMED_MODULES = {
 """Modules that are called otherwise in other versions of Python and NumPy."""
 
 
+def _dtype(name: str, *_: bool) -> np.dtype[Any]:
+    """Return a dtype whose state can be set; whoever uses it copies it first."""
+    if not re.fullmatch(r"[|<>=]?[A-Za-z?][0-9]*", name):
+        raise UnsafePickleError(f"names the dtype {name!r:.80}")
+    return np.dtype(name, copy=True)
+
+
+def _set_dtype(dtype: Any, state: tuple[Any, ...]) -> None:
+    """Set the state of a dtype to that of one which NumPy makes of the same parts."""
+    _, order, subarray, names, fields, itemsize, _, flags, *units = state
+    if subarray is not None:
+        base, shape = subarray
+        made = np.dtype((copy.copy(base), shape))
+    elif names is not None:
+        parts = {
+            "names": list(names),
+            "formats": [copy.copy(fields[name][0]) for name in names],
+            "offsets": [fields[name][1] for name in names],
+            "titles": [fields[n][2] if len(fields[n]) > 2 else None for n in names],
+            "itemsize": itemsize,
+        }
+        made = np.dtype(parts, align=bool(flags & 0x80))  # type: ignore[call-overload]
+    elif dtype.kind in "SUV":
+        made = np.dtype(f"{dtype.kind}{itemsize // (4 if dtype.kind == 'U' else 1)}")
+    elif dtype.kind in "mM":
+        unit, count, *_ = units[0][1]
+        made = np.dtype(f"{dtype.kind}8[{int(count)}{unit.decode()}]")
+    else:
+        made = copy.copy(dtype)
+    if made.kind != dtype.kind:
+        raise ValueError(f"a dtype {dtype} cannot become {made}")
+    dtype.__setstate__(made.newbyteorder(order).__reduce__()[2])
+
+
+def _reconstruct(cls: object, shape: Any, typecode: Any) -> NDArray[Any]:
+    """Return an empty array, whose state is set later."""
+    if cls is not _NDARRAY:
+        raise UnsafePickleError("makes an array of another class")
+    return np.empty(0, dtype="b")
+
+
+def _set_array(array: Any, state: tuple[Any, ...]) -> None:
+    """Set the state of an array that `_reconstruct` has made."""
+    _, shape, dtype, is_fortran, data = state
+    if array.shape != (0,):
+        raise UnsafePickleError("changes an array that is finished")
+    if min(shape, default=0) < 0:
+        raise ValueError(f"an array cannot have the shape {shape}")
+    if dtype.hasobject and not (type(data) is list and len(data) == math.prod(shape)):
+        raise ValueError(f"an array of objects has not the shape {shape}")
+    array.__setstate__((1, shape, copy.copy(dtype), bool(is_fortran), data))
+
+
+def _split(flat: NDArray[Any], ends: NDArray[Any]) -> SpikeTrains:
+    """Return the spike trains that were pickled as one array and its parts."""
+    if type(flat) is not np.ndarray or flat.ndim != 1 or flat.dtype != np.float64:
+        raise ValueError("spike trains must be parts of a 1-D float64 array")
+    return SpikeTrains.from_flat(flat, np.append(ends, len(flat)), "ends")
+
+
+def _frombuffer(
+    buffer: Any, dtype: Any, shape: Any, order: str, axes: Any = None
+) -> NDArray[Any]:
+    """Return an array on the bytes of a buffer."""
+    array = np.frombuffer(buffer, copy.copy(dtype))
+    if axes is not None:  # since NumPy 2.4
+        return array.reshape(shape).transpose(axes)
+    return array.reshape(shape, order="F" if order == "F" else "C")
+
+
+def _scalar(dtype: np.dtype[Any], data: bytes) -> Any:
+    """Return a number of NumPy."""
+    if dtype.hasobject:
+        raise UnsafePickleError(f"makes a scalar of {dtype}")
+    return _NUMPY_SCALAR(copy.copy(dtype), data)
+
+
+def _encode(text: str, encoding: str) -> bytes:
+    """Return the bytes that protocols below 3 write as a str."""
+    if encoding != "latin1":
+        raise UnsafePickleError(f"names the encoding {encoding!r}")
+    return text.encode(encoding)
+
+
 _ALLOWED: dict[tuple[str, str], Any] = {
     (_RENAMED_MODULES.get(cls.__module__, cls.__module__), cls.__name__): cls
     for cls in (object, *PLAIN, *TIMES, *CONTAINERS)
+} | {
+    ("builtins", "xrange"): range,  # its name up to protocol 2
+    ("copyreg", "_reconstructor"): copyreg._reconstructor,  # type: ignore[attr-defined]
+    # Functions of this module in the place of those that pickles of arrays name.
+    ("_codecs", "encode"): _encode,
+    ("numpy", "dtype"): _dtype,
+    ("numpy", "ndarray"): _NDARRAY,
+    ("numpy", "split"): _split,
+    ("numpy.core.multiarray", "_reconstruct"): _reconstruct,
+    ("numpy.core.multiarray", "scalar"): _scalar,
+    ("numpy.core.numeric", "_frombuffer"): _frombuffer,
+    ("numpy.lib.shape_base", "split"): _split,
 }
-_ALLOWED["builtins", "xrange"] = range  # its name up to protocol 2
-_ALLOWED["copyreg", "_reconstructor"] = copyreg._reconstructor  # type: ignore[attr-defined]
 """The classes and functions that a pickle may name, by module and name."""
 
 
@@ -103,13 +220,19 @@ class Unpickler(pickle._Unpickler):
             raise UnsafePickleError(f"sets the state of a {type(obj).__name__}")
 
     def load_bytearray(self) -> None:
-        """Read the bytes of an array to where it will have them, without a copy."""
+        """Read bytes into the memory where they stay.
+
+        Python's own method copies them. Those of an array go into memory that need not
+        be set to zero first, as that of a bytearray is.
+        """
         size = int.from_bytes(self.read(8), "little")
-        before = self.metastack[-1] if self.metastack and not self.stack else []
-        is_of_array = bool(before) and before[-1] is _frombuffer
+        # What is called lies on the stack below, and its arguments on this one.
+        below = self.metastack[-1] if self.metastack else []
+        is_of_array = bool(below) and below[-1] is _frombuffer and not self.stack
         data: Any = np.empty(size, np.uint8) if is_of_array else bytearray(size)
-        is_framed = self._unframer.current_frame
-        if (self.readinto if is_framed else self._file.readinto)(data) != size:
+        is_framed = self._unframer.current_frame is not None
+        readinto = self.readinto if is_framed else self._file.readinto
+        if readinto(data) != size:
             raise pickle.UnpicklingError("pickle exhausted before end of data")
         self.append(data)
 
@@ -125,103 +248,3 @@ class Unpickler(pickle._Unpickler):
         pickle.EXT2[0]: refuse_extension,
         pickle.EXT4[0]: refuse_extension,
     }
-
-
-def _dtype(name: str, *_: bool) -> np.dtype[Any]:
-    """Return a dtype whose state can be set; whoever uses it copies it first."""
-    if not re.fullmatch(r"[|<>=]?[A-Za-z?][0-9]*", name):
-        raise UnsafePickleError(f"names the dtype {name!r:.80}")
-    return np.dtype(name, copy=True)
-
-
-def _set_dtype(dtype: Any, state: tuple[Any, ...]) -> None:
-    """Set the state of a dtype to that of one which NumPy makes of the same parts."""
-    _, order, subarray, names, fields, itemsize, _, flags, *units = state
-    if subarray is not None:
-        base, shape = subarray
-        made = np.dtype((copy.copy(base), shape))
-    elif names is not None:
-        rows = [(*fields[name], None)[:3] for name in names]
-        formats, offsets, titles = zip(*rows, strict=True) if rows else ((), (), ())
-        parts = {
-            "names": list(names),
-            "formats": [copy.copy(field) for field in formats],
-            "offsets": list(offsets),
-            "titles": list(titles),
-            "itemsize": itemsize,
-        }
-        made = np.dtype(parts, align=bool(flags & 0x80))  # type: ignore[call-overload]
-    elif dtype.kind in "SUV":
-        made = np.dtype(f"{dtype.kind}{itemsize // (4 if dtype.kind == 'U' else 1)}")
-    elif dtype.kind in "mM":
-        unit, count, *_ = units[0][1]
-        made = np.dtype(f"{dtype.kind}8[{int(count)}{unit.decode()}]")
-    else:
-        made = copy.copy(dtype)
-    if made.kind != dtype.kind:
-        raise ValueError(f"a dtype {dtype} cannot become {made}")
-    dtype.__setstate__(made.newbyteorder(order).__reduce__()[2])
-
-
-def _reconstruct(cls: object, shape: Any, typecode: Any) -> NDArray[Any]:
-    """Return an empty array, whose state is set later."""
-    if cls is not _NDARRAY:
-        raise UnsafePickleError("makes an array of another class")
-    return np.empty(0, dtype="b")
-
-
-def _set_array(array: Any, state: tuple[Any, ...]) -> None:
-    """Set the state of an array that `_reconstruct` has made."""
-    _, shape, dtype, is_fortran, data = state
-    if array.shape != (0,):
-        raise UnsafePickleError("changes an array that is finished")
-    if min(shape, default=0) < 0:
-        raise ValueError(f"an array cannot have the shape {shape}")
-    if dtype.hasobject and not (type(data) is list and len(data) == math.prod(shape)):
-        raise ValueError(f"an array of objects has not the shape {shape}")
-    array.__setstate__((1, shape, copy.copy(dtype), bool(is_fortran), data))
-
-
-def _split(flat: NDArray[Any], ends: NDArray[Any]) -> SpikeTrains:
-    """Return the spike trains that were pickled as one array and its parts."""
-    if type(flat) is not np.ndarray or flat.ndim != 1 or flat.dtype != np.float64:
-        raise ValueError("spike trains must be parts of a 1-D float64 array")
-    return SpikeTrains.from_flat(flat, np.append(ends, len(flat)), "ends")
-
-
-def _frombuffer(
-    buffer: Any, dtype: Any, shape: Any, order: str, axes: Any = None
-) -> NDArray[Any]:
-    array = np.frombuffer(buffer, copy.copy(dtype))
-    if axes is not None:  # since NumPy 2.4
-        return array.reshape(shape).transpose(axes)
-    return array.reshape(shape, order="F" if order == "F" else "C")
-
-
-def _scalar(dtype: np.dtype[Any], data: bytes) -> Any:
-    if dtype.hasobject:
-        raise UnsafePickleError(f"makes a scalar of {dtype}")
-    return _NUMPY_SCALAR(copy.copy(dtype), data)
-
-
-def _encode(text: str, encoding: str) -> bytes:
-    """Return the bytes that protocols below 3 write as a str."""
-    if encoding != "latin1":
-        raise UnsafePickleError(f"names the encoding {encoding!r}")
-    return text.encode(encoding)
-
-
-_NUMPY_SCALAR: Any = np.float64(0).__reduce__()[0]
-_NDARRAY = object()
-
-# What is called in the place of the functions that pickles of arrays name.
-_ALLOWED |= {
-    ("_codecs", "encode"): _encode,
-    ("numpy", "dtype"): _dtype,
-    ("numpy", "ndarray"): _NDARRAY,
-    ("numpy", "split"): _split,
-    ("numpy.core.multiarray", "_reconstruct"): _reconstruct,
-    ("numpy.core.multiarray", "scalar"): _scalar,
-    ("numpy.core.numeric", "_frombuffer"): _frombuffer,
-    ("numpy.lib.shape_base", "split"): _split,
-}
