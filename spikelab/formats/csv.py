@@ -6,7 +6,7 @@ import itertools
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any, ClassVar, Unpack
 
@@ -293,11 +293,11 @@ def _read_files(path: Path, units: Path | None, options: TableOptions) -> DataOb
             return _parsed_matrix(columns, file)
         start = file.tell()
 
-        def numbers(places: Any, dtypes: Any) -> list[NDArray[Any]]:
+        def read_columns(wanted: Mapping[int, type]) -> list[NDArray[Any]]:
             file.seek(start)
-            return csv_text.numbers(file, len(columns), places, dtypes)
+            return csv_text.read_columns(file, len(columns), wanted)
 
-        return spikes_or_rates(names, numbers, known, options)
+        return spikes_or_rates(names, read_columns, known, options)
 
 
 def _units_text(sd: SpikeData, fs_Hz: float | None) -> str:

@@ -12,7 +12,7 @@ import math
 import re
 import warnings
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -29,10 +29,16 @@ _FLOAT = re.compile(
     re.IGNORECASE,
 )
 
-_WORDS: dict[str, bool | None] = {"": None, "NA": None} | dict.fromkeys(
-    ("True", "TRUE", "true"), True
-)
-_WORDS |= dict.fromkeys(("False", "FALSE", "false"), False)
+_WORDS: dict[str, bool | None] = {
+    "": None,
+    "NA": None,
+    "True": True,
+    "TRUE": True,
+    "true": True,
+    "False": False,
+    "FALSE": False,
+    "false": False,
+}
 """Cells without quotes that are no numbers; NA and TRUE of R, true of polars and DuckDB."""
 
 _OTHER_DELIMITERS = {";": "semicolons", "\t": "tabs", "|": "vertical bars"}
@@ -162,16 +168,15 @@ def values(cells: Sequence[Any]) -> NDArray[Any]:
     raise FormatError("it must hold numbers of at most 64 bits")
 
 
-def numbers(
-    file: IO[str], n_columns: int, places: Sequence[int], dtypes: Sequence[type]
+def read_columns(
+    file: IO[str], n_columns: int, wanted: Mapping[int, type]
 ) -> list[NDArray[Any]]:
-    """Return the columns at some places, from the rows that are left of a file.
+    """Return the columns at the places `wanted`, from the rows that are left of a file.
 
-    Each is int64 or float64 as `dtypes` say, or the texts of its cells for object.
+    Each is int64 or float64 as `wanted` says, or the texts of its cells for object.
     """
     # All columns are read, other ones cut to a character: with `usecols`, loadtxt
     # overlooks rows that have more cells.
-    wanted = dict(zip(places, dtypes, strict=True))
     fields = [(str(place), wanted.get(place, "U1")) for place in range(n_columns)]
     options = {"delimiter": ",", "quotechar": '"', "comments": None, "ndmin": 1}
     start = file.tell()
@@ -184,7 +189,7 @@ def numbers(
             if re.search("'[+-]?[0-9]+,[0-9]+'", cause):
                 cause += " Decimal numbers must have points, not commas."
         else:
-            return [np.ascontiguousarray(table[str(place)]) for place in places]
+            return [np.ascontiguousarray(table[str(place)]) for place in wanted]
     file.seek(start)
     rows_left = filled_rows(file)
     for i, row in enumerate(rows_left, start=1):

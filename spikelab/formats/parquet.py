@@ -300,11 +300,10 @@ def _object_of(
     own = ("n_units", "start_time_ms", "length_ms", "fs_Hz")
     known = known.joined(UnitsTable(**{name: about.get(name) for name in own}))
 
-    def numbers(places: Sequence[int], dtypes: Sequence[type]) -> list[NDArray[Any]]:
-        pairs = zip(places, dtypes, strict=True)
-        return [numbers_of(table.column(place), dtype) for place, dtype in pairs]
+    def read_columns(wanted: Mapping[int, type]) -> list[NDArray[Any]]:
+        return [numbers_of(table.column(at), dtype) for at, dtype in wanted.items()]
 
-    found = spikes_or_rates(folded(table.column_names), numbers, known, options)
+    found = spikes_or_rates(folded(table.column_names), read_columns, known, options)
     if isinstance(found, RateData) and about.get("rate_unit") is not None:
         return build(RateData, **found.arguments() | {"rate_unit": about["rate_unit"]})
     return found

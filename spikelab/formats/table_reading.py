@@ -4,7 +4,7 @@ import contextlib
 import os
 import re
 import reprlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,8 +31,8 @@ from spikelab.spikedata.time_units import TimeUnit
 from spikelab.storage.publish import local_copy
 from spikelab.storage.urls import StrPath
 
-Numbers = Callable[[Sequence[int], Sequence[type]], Sequence[NDArray[Any]]]
-"""Returns the columns at some places of a table, as int64, float64, or what is there."""
+ReadColumns = Callable[[Mapping[int, type]], Sequence[NDArray[Any]]]
+"""Returns the columns at some places, each as int64, as float64, or, for object, as it is."""
 
 _TIME = re.compile(
     r"(?:spike[ _]?)?time(?:s|stamps?)?"
@@ -43,8 +43,14 @@ _TIME = re.compile(
 _TIME_UNITS = {"msec": "ms", "milliseconds": "ms", "sec": "s", "seconds": "s"}
 
 _UNITS = (
-    *("unit_id", "unit_name", "cluster_id", "cluster", "neuron", "neuron_id"),
-    *("cell", "cell_id"),
+    "unit_id",
+    "unit_name",
+    "cluster_id",
+    "cluster",
+    "neuron",
+    "neuron_id",
+    "cell",
+    "cell_id",
 )
 """What other programs call the column of units, whose values need not be 0, 1, 2..."""
 
@@ -191,16 +197,20 @@ def _widened(
     """
     largest = max(abs(start), abs(end))
     least, most = max(slack, np.spacing(largest)), 1e-9 * largest
-    is_early, is_late = least < start - first <= most, least < last - end <= most
-    if not (is_early or is_late):
-        return {}
-    start, end = first if is_early else start, last if is_late else end
-    return {"start_time_ms": start, "length_ms": end - start}
+    is_early = least < start - first <= most
+    is_late = least < last - end <= most
+    if is_early:
+        start = first
+    if is_late:
+        end = last
+    if is_early or is_late:
+        return {"start_time_ms": start, "length_ms": end - start}
+    return {}
 
 
 def spikes_or_rates(
     names: list[str],
-    numbers: Numbers,
+    read_columns: ReadColumns,
     known: UnitsTable,
     options: TableOptions,
 ) -> SpikeData | RateData:
@@ -217,34 +227,111 @@ def spikes_or_rates(
             "it has no column of times: it must have a column time_ms, time_s or "
             f"time_samples, got {reprlib.repr(names)}"
         )
-    place, dtype = names.index(time), dtype_of(time)
     known = attrs.evolve(known, fs_Hz=options.fs_Hz or known.fs_Hz)
+    table = _TimeTable(names, time, read_columns, known, options)
     if "unit" in names:
-        if {"rate", "rate_hz"} & set(names):
+        return table.spikes()
+    from_elsewhere = table.spikes_of_named_units()
+    return table.rates() if from_elsewhere is None else from_elsewhere
+
+
+@attrs.frozen
+class _TimeTable:
+    """A table with a column of times, of spikes or of rates."""
+
+    names: list[str]
+    time: str
+    read_columns: ReadColumns
+    known: UnitsTable
+    options: TableOptions
+
+    def spikes(self) -> SpikeData:
+        """Return the recording in a table with a column of units."""
+        if {"rate", "rate_hz"} & set(self.names):
             raise FormatError(
                 "it holds a rate for each time and unit; a table of rates must have "
                 "one row for each time, and a column for each unit"
             )
-        units, times = numbers([names.index("unit"), place], [np.int64, dtype])
-        sd = recording(known, known.spike_trains(units, times), time, options)
+        units, times = self._beside_times(self.names.index("unit"), np.int64)
+        sd = self._recording(self.known, units, times)
         others = [
-            n for n in names if n not in ("unit", time) and not INDEX.fullmatch(n)
+            name
+            for name in self.names
+            if name not in ("unit", self.time) and not INDEX.fullmatch(name)
         ]
         if others:
-            warn(f"columns beside unit and {time} are not read: {reprlib.repr(others)}")
-        return sd
-    for i, name in enumerate(names):
-        if name.replace(" ", "_") not in _UNITS:
-            continue
-        cells, times = numbers([i, place], [np.object_, dtype])
-        if (found := _units_named(cells, known)) is not None:
             warn(
-                f"column {name!r} is taken for the units of spikes; call it 'unit' "
-                "if it holds their numbers from 0, otherwise if it holds rates"
+                f"columns beside unit and {self.time} are not read: "
+                f"{reprlib.repr(others)}"
             )
-            known, units = found
-            return recording(known, known.spike_trains(units, times), time, options)
-    return _rates(names, time, numbers, known, options)
+        return sd
+
+    def spikes_of_named_units(self) -> SpikeData | None:
+        """Return the recording if another program's column of units is found."""
+        for place, name in enumerate(self.names):
+            if name.replace(" ", "_") not in _UNITS:
+                continue
+            cells, times = self._beside_times(place, np.object_)
+            found = _units_named(cells, self.known)
+            if found is not None:
+                warn(
+                    f"column {name!r} is taken for the units of spikes; call it 'unit' "
+                    "if it holds their numbers from 0, otherwise if it holds rates"
+                )
+                return self._recording(*found, times)
+        return None
+
+    def rates(self) -> RateData:
+        """Return the rates in a table that begins with their times."""
+        first, *units = [name for name in self.names if not INDEX.fullmatch(name)]
+        if first != self.time:
+            raise FormatError(
+                "it must have a column 'unit' beside the times, or, with rates, it must "
+                f"begin with a column of times, got {reprlib.repr(self.names)}"
+            )
+        if len({first, *units}) <= len(units):
+            raise FormatError("it must have columns of different names")
+        in_order = [f"unit_{unit}" for unit in range(len(units))]
+        if set(in_order) == set(units):
+            units = in_order
+        wanted = {self.names.index(self.time): dtype_of(self.time)}
+        for unit in units:
+            wanted[self.names.index(unit)] = np.float64
+        times, *rates = self.read_columns(wanted)
+        if not units:
+            warn(
+                f"a table of {self.time} only is taken for rates of no units; spikes "
+                "need 'unit'"
+            )
+        is_one_of_integers = len(units) == 1 and _are_integers(rates[0])
+        if _OF_SPIKES & set(units) or (is_one_of_integers and units != in_order):
+            warn(
+                f"columns {reprlib.repr(units)} are taken for the rates of one unit "
+                "each; if a column says the unit of each spike, call it 'unit'"
+            )
+        times_ms, _ = to_ms(times, self.time, self.options, self.known.fs_Hz)
+        return build(
+            RateData,
+            inst_Frate_data=np.array(rates).reshape(len(rates), len(times)),
+            times=times_ms,
+        )
+
+    def _beside_times(self, place: int, dtype: type) -> Sequence[NDArray[Any]]:
+        """Return the column at a place, and the times."""
+        at_times = self.names.index(self.time)
+        return self.read_columns({place: dtype, at_times: dtype_of(self.time)})
+
+    def _recording(
+        self, known: UnitsTable, units: NDArray[np.int64], times: NDArray[Any]
+    ) -> SpikeData:
+        trains = known.spike_trains(units, times)
+        return recording(known, trains, self.time, self.options)
+
+
+def _are_integers(values: NDArray[np.float64]) -> bool:
+    """Return whether all values are whole numbers, NaN aside."""
+    finite = values[np.isfinite(values)]
+    return bool(finite.size) and np.array_equal(finite, np.rint(finite))
 
 
 def _units_named(
@@ -259,58 +346,19 @@ def _units_named(
         distinct, places = np.unique(cells, return_inverse=True)
     except TypeError:  # a missing value among texts
         return None
+    places = places.reshape(-1)
     values = [inferred(x.strip()) if type(x) is str else x for x in distinct.tolist()]
     values = [int(x) if type(x) is float and x.is_integer() else x for x in values]
     kinds = {type(value) for value in values}
-    if not kinds <= {int, str} or (known.n_units is not None and kinds != {int}):
+    if not kinds <= {int, str}:
         return None
     if known.n_units is not None:
-        return known, np.array(values, dtype=np.int64)[places.reshape(-1)]
+        if kinds != {int}:
+            return None
+        return known, np.array(values, dtype=np.int64)[places]
     if len(kinds) > 1:
         values = list(map(str, values))
     ids = sorted(set(values))
     units = np.array([ids.index(value) for value in values], dtype=np.int64)
     rows = [{"unit_id": unit_id} for unit_id in ids]
-    known = attrs.evolve(known, n_units=len(ids), neuron_attributes=rows)
-    return known, units[places.reshape(-1)]
-
-
-def _rates(
-    names: list[str],
-    time: str,
-    numbers: Numbers,
-    known: UnitsTable,
-    options: TableOptions,
-) -> RateData:
-    """Return the rates in a table that begins with their times."""
-    first, *units = [name for name in names if not INDEX.fullmatch(name)]
-    if first != time:
-        raise FormatError(
-            "it must have a column 'unit' beside the times, or, with rates, it must "
-            f"begin with a column of times, got {reprlib.repr(names)}"
-        )
-    if len({first, *units}) <= len(units):
-        raise FormatError("it must have columns of different names")
-    in_order = [f"unit_{unit}" for unit in range(len(units))]
-    if set(in_order) == set(units):
-        units = in_order
-    dtypes = [dtype_of(time), *[np.float64] * len(units)]
-    times, *rates = numbers([names.index(name) for name in (time, *units)], dtypes)
-    if not units:
-        warn(
-            f"a table of {time} only is taken for rates of no units; spikes need 'unit'"
-        )
-    is_doubtful = bool(_OF_SPIKES & set(units))
-    if len(units) == 1 and units != in_order:
-        finite = rates[0][np.isfinite(rates[0])]
-        is_doubtful |= bool(finite.size) and np.array_equal(finite, np.rint(finite))
-    if is_doubtful:
-        warn(
-            f"columns {reprlib.repr(units)} are taken for the rates of one unit each; "
-            "if a column says the unit of each spike, call it 'unit'"
-        )
-    return build(
-        RateData,
-        inst_Frate_data=np.array(rates).reshape(len(rates), len(times)),
-        times=to_ms(times, time, options, known.fs_Hz)[0],
-    )
+    return attrs.evolve(known, n_units=len(ids), neuron_attributes=rows), units[places]
