@@ -40,7 +40,7 @@ from spikelab.formats.tables import (
 from spikelab.formats.units_table import (
     AXES,
     PLACES,
-    UnitsTable,
+    RecordingFacts,
     unit_columns,
 )
 from spikelab.spikedata.data_object import DataObject
@@ -181,10 +181,10 @@ class CSVWriter(TableWriter):
             return "unit", np.arange(len(values_of(pcm)))
         return "label", np.array(labels, dtype=object)
 
-    def _known(self, sd: SpikeData) -> UnitsTable:
+    def _known(self, sd: SpikeData) -> RecordingFacts:
         if self.units_table is not None:
             return _parsed_units(io.StringIO(_units_text(sd, self.fs_Hz)))
-        return UnitsTable(n_units=_n_known(sd))
+        return RecordingFacts(n_units=_n_known(sd))
 
     def _held(self, values: NDArray[Any]) -> NDArray[Any]:
         if values.ndim == 3:  # of a stack, which is not read
@@ -271,7 +271,7 @@ load_spikedata_from_csv = spikedata_loader(read, "load_spikedata_from_csv")
 
 def _read_files(path: Path, units: Path | None, options: TableOptions) -> DataObject:
     """Read a table by what its header says."""
-    known = UnitsTable()
+    known = RecordingFacts()
     if units is not None:
         with errors_naming(units), csv_text.opened(units) as file:
             known = _parsed_units(file)
@@ -318,13 +318,13 @@ def _units_text(sd: SpikeData, fs_Hz: float | None) -> str:
     return "".join(map(line, [columns, *rows]))
 
 
-def _parsed_units(file: IO[str]) -> UnitsTable:
+def _parsed_units(file: IO[str]) -> RecordingFacts:
     """Return what a table of units says."""
     names = csv_text.header(file)
     rows = csv_text.filled_rows(file)
     if wrong := [i for i, row in enumerate(rows) if len(row) != len(names)]:
         raise FormatError(f"row {wrong[0]} must have {len(names)} cells")
-    return UnitsTable.of_rows(names, rows)
+    return RecordingFacts.of_rows(names, rows)
 
 
 def _parsed_matrix(columns: list[str], file: IO[str]) -> PairwiseCompMatrix:

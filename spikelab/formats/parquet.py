@@ -38,7 +38,7 @@ from spikelab.formats.tables import (
     values_of,
     window_of,
 )
-from spikelab.formats.units_table import UnitsTable, unit_columns
+from spikelab.formats.units_table import RecordingFacts, unit_columns
 from spikelab.spikedata.data_object import DATA_CLASSES, DataObject, data_class
 from spikelab.spikedata.pairwise import PairwiseCompMatrix, PairwiseCompMatrixStack
 from spikelab.spikedata.ratedata import RateData
@@ -128,8 +128,8 @@ class ParquetWriter(TableWriter):
     ) -> DataObject:
         return _read_files(staged, units, TableOptions())
 
-    def _known(self, sd: SpikeData) -> UnitsTable:
-        known = UnitsTable(**window_of(sd))
+    def _known(self, sd: SpikeData) -> RecordingFacts:
+        known = RecordingFacts(**window_of(sd))
         if self.units_table is None:
             return known
         return _parsed_units(*_units_of(sd, self.fs_Hz)).joined(known)
@@ -252,7 +252,7 @@ def _attribute(column: Column) -> Any:
         return None
 
 
-def _parsed_units(table: Any, arrays: Sequence[str]) -> UnitsTable:
+def _parsed_units(table: Any, arrays: Sequence[str]) -> RecordingFacts:
     """Return what an Arrow table of units says."""
     pa, _ = pyarrow_modules("load")
     columns = []
@@ -266,12 +266,12 @@ def _parsed_units(table: Any, arrays: Sequence[str]) -> UnitsTable:
             dtype = pa.array([], leaf).to_numpy(zero_copy_only=False).dtype
             values = [None if v is None else np.array(v, dtype=dtype) for v in values]
         columns.append(values)
-    return UnitsTable.of_rows(table.column_names, zip(*columns, strict=True))
+    return RecordingFacts.of_rows(table.column_names, zip(*columns, strict=True))
 
 
 def _read_files(path: Path, units: Path | None, options: TableOptions) -> DataObject:
     """Read a table by what its metadata say, or by the names of its columns."""
-    known = UnitsTable()
+    known = RecordingFacts()
     if units is not None:
         with errors_naming(units):
             table, about = opened(units)
@@ -287,7 +287,7 @@ def _read_files(path: Path, units: Path | None, options: TableOptions) -> DataOb
 
 
 def _object_of(
-    table: Any, about: Mapping[str, Any], known: UnitsTable, options: TableOptions
+    table: Any, about: Mapping[str, Any], known: RecordingFacts, options: TableOptions
 ) -> DataObject:
     """Return the object in an Arrow table, of which `about` is what is in no row."""
     kind = about.get("class", "SpikeData")
@@ -298,7 +298,7 @@ def _object_of(
     if kind not in ("SpikeData", "RateData", _UNITS):
         raise FormatError(f"it holds a {kind!r:.80}, which is not a class of spikelab")
     own = ("n_units", "start_time_ms", "length_ms", "fs_Hz")
-    known = known.joined(UnitsTable(**{name: about.get(name) for name in own}))
+    known = known.joined(RecordingFacts(**{name: about.get(name) for name in own}))
 
     def read_columns(wanted: Mapping[int, type]) -> list[NDArray[Any]]:
         return [numbers_of(table.column(at), dtype) for at, dtype in wanted.items()]
@@ -334,7 +334,7 @@ def _spike_slices(
         first, last = edges[i * n_units], edges[(i + 1) * n_units]
         ends = trains.ends[i * n_units : (i + 1) * n_units] - first
         part = SpikeTrains(trains.flat[first:last], ends)
-        stack.append(recording(UnitsTable(**window), part, time, options))
+        stack.append(recording(RecordingFacts(**window), part, time, options))
     windows = list(map(tuple, about["times"]))
     return build(SpikeSliceStack, spike_stack=stack, times_start_to_end=windows)
 

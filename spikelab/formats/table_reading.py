@@ -20,7 +20,7 @@ from spikelab.formats.reading import (
     build,
     refuse_options,
 )
-from spikelab.formats.units_table import INDEX, TIME_COLUMNS, WINDOW, UnitsTable
+from spikelab.formats.units_table import INDEX, TIME_COLUMNS, WINDOW, RecordingFacts
 from spikelab.spikedata import time_units
 from spikelab.spikedata.data_object import DataObject
 from spikelab.spikedata.pairwise import PairwiseCompMatrix, PairwiseCompMatrixStack
@@ -175,7 +175,7 @@ def to_ms(
 
 
 def recording(
-    known: UnitsTable, trains: SpikeTrains, column: str, options: TableOptions
+    known: RecordingFacts, trains: SpikeTrains, column: str, options: TableOptions
 ) -> SpikeData:
     """Return the recording of spike trains that hold a column of times as it stands."""
     times, slack_ms = to_ms(trains.flat, column, options, known.fs_Hz)
@@ -211,7 +211,7 @@ def _widened(
 def spikes_or_rates(
     names: list[str],
     read_columns: ReadColumns,
-    known: UnitsTable,
+    known: RecordingFacts,
     options: TableOptions,
 ) -> SpikeData | RateData:
     """Return the recording, or the rates, in columns with these folded names."""
@@ -242,7 +242,7 @@ class _TimeTable:
     names: list[str]
     time: str
     read_columns: ReadColumns
-    known: UnitsTable
+    known: RecordingFacts
     options: TableOptions
 
     def spikes(self) -> SpikeData:
@@ -322,7 +322,7 @@ class _TimeTable:
         return self.read_columns({place: dtype, at_times: dtype_of(self.time)})
 
     def _recording(
-        self, known: UnitsTable, units: NDArray[np.int64], times: NDArray[Any]
+        self, known: RecordingFacts, units: NDArray[np.int64], times: NDArray[Any]
     ) -> SpikeData:
         trains = known.spike_trains(units, times)
         return recording(known, trains, self.time, self.options)
@@ -335,8 +335,8 @@ def _are_integers(values: NDArray[np.float64]) -> bool:
 
 
 def _units_named(
-    cells: NDArray[Any], known: UnitsTable
-) -> tuple[UnitsTable, NDArray[np.int64]] | None:
+    cells: NDArray[Any], known: RecordingFacts
+) -> tuple[RecordingFacts, NDArray[np.int64]] | None:
     """Return what is known of the units that a column names, and the unit of each row.
 
     They are its distinct values in order, which are whole numbers or texts; None if

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from spikelab.formats.base import FileWriter, recordings_of
 from spikelab.formats.csv_text import fits
 from spikelab.formats.reading import build
-from spikelab.formats.units_table import OWN, UnitsTable
+from spikelab.formats.units_table import OWN, RecordingFacts
 from spikelab.spikedata import time_units
 from spikelab.spikedata.cutting import TIME_ZERO
 from spikelab.spikedata.data_object import DataObject, data_class
@@ -109,7 +109,7 @@ class TableWriter(FileWriter[DataObject]):
         """Return the name of the column of units, and the names of the units."""
 
     @abc.abstractmethod
-    def _known(self, sd: SpikeData) -> UnitsTable:
+    def _known(self, sd: SpikeData) -> RecordingFacts:
         """Return what a reader knows of a recording beside its spikes."""
 
     @abc.abstractmethod

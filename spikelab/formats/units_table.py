@@ -42,20 +42,20 @@ def unit_columns(
     Before ``n_spikes`` stand the unit and what is known of its electrode and place, if
     no attribute has that name; the attributes in `own`, one value per unit, come last.
     """
-    table, counts = sd.unit_table, sd.spike_trains.counts.tolist()
+    table, nothing = sd.unit_table, [None] * sd.N
     attributes = {key: list(values) for key, values in own.items()}
-    nothing = [None] * sd.N
     columns: dict[str, list[Any]] = {"unit": list(range(sd.N))}
-    if not own.keys() & set(ELECTRODE_KEYS[1:]):
+    if own.keys().isdisjoint(ELECTRODE_KEYS[1:]):
         columns["electrode"] = attributes.pop("electrode", nothing)
     elif "electrode" not in own:
         electrodes = table.electrodes
         columns["electrode"] = [None if isinstance(e, list) else e for e in electrodes]
-    are_attributes = not own.keys().isdisjoint(AXES)
-    places = [(*(place or ()), None, None, None) for place in table.locations]
     for i, axis in enumerate(AXES):
-        if axis not in own:
-            columns[axis] = nothing if are_attributes else [p[i] for p in places]
+        if own.keys().isdisjoint(AXES):
+            columns[axis] = [_coordinate(place, i) for place in table.locations]
+        elif axis not in own:
+            columns[axis] = nothing
+    counts = sd.spike_trains.counts.tolist()
     columns["n_spikes"] = counts
     rates = [count * 1000 / sd.length if sd.length else None for count in counts]
     columns["mean_rate_Hz"] = rates
@@ -66,8 +66,13 @@ def unit_columns(
     return columns | attributes
 
 
+def _coordinate(place: tuple[float, ...] | None, axis: int) -> float | None:
+    """Return one coordinate of a place, None if it is not known."""
+    return None if place is None or len(place) <= axis else place[axis]
+
+
 @attrs.frozen(kw_only=True)
-class UnitsTable:
+class RecordingFacts:
     """What is known about a recording beside its spikes; None is not known."""
 
     n_units: int | None = None
@@ -80,18 +85,11 @@ class UnitsTable:
     @classmethod
     def of_rows(
         cls, header: Sequence[str], rows: Iterable[Sequence[Any]]
-    ) -> "UnitsTable":
+    ) -> "RecordingFacts":
         """Return what a table of units says; None is a missing cell."""
         names = _own_names(header)
-        # A table of ours begins with the unit; pandas puts an index first or last.
-        is_index = [
-            bool(INDEX.fullmatch(n) and (i == 0 or n.startswith("__")))
-            for i, n in enumerate(names)
-        ]
-        table = [
-            {n: x for n, x, skip in zip(names, row, is_index, strict=True) if not skip}
-            for row in rows
-        ]
+        kept = [i for i, name in enumerate(names) if not _is_index(name, i)]
+        table = [{names[i]: row[i] for i in kept} for row in rows]
         # pandas makes floats of integers beside an empty cell.
         named = [row for row in table if row["unit"] is not None]
         units = {row["unit"]: row for row in named if type(row["unit"]) in (int, float)}
@@ -99,9 +97,12 @@ class UnitsTable:
             raise FormatError(
                 f"column 'unit' must hold each of 0..{len(named) - 1} once"
             )
-        before = names[: names.index("n_spikes")] if "n_spikes" in names else []
-        has_other_key = not set(names).isdisjoint(ELECTRODE_KEYS[1:])
-        derived = set(before) & {*AXES, *(["electrode"] if has_other_key else [])}
+        derived: set[str] = set()
+        if "n_spikes" in names:
+            derived.update(AXES)
+            if not set(names).isdisjoint(ELECTRODE_KEYS[1:]):
+                derived.add("electrode")
+            derived &= set(names[: names.index("n_spikes")])
         attributes = [_attributes(units[i], derived) for i in range(len(units))]
         return cls(
             n_units=len(units),
@@ -110,7 +111,7 @@ class UnitsTable:
             **{name: _common(name, table) for name in (*WINDOW, "fs_Hz")},
         )
 
-    def joined(self, other: "UnitsTable") -> "UnitsTable":
+    def joined(self, other: "RecordingFacts") -> "RecordingFacts":
         """Return what both say; `other` is what the file of the spikes says itself."""
         known = {n: v for n, v in attrs.asdict(other).items() if v is not None}
         for name in ("n_units", *WINDOW):
@@ -188,6 +189,11 @@ def _own_names(header: Sequence[str]) -> list[str]:
     return names
 
 
+def _is_index(name: str, place: int) -> bool:
+    """Return whether a column is an index of pandas or R, which is first or last."""
+    return bool(INDEX.fullmatch(name)) and (place == 0 or name.startswith("__"))
+
+
 def _common(name: str, table: list[dict[str, Any]]) -> float | None:
     """Return the number that a column holds in every row, None if there is none."""
     found: set[Any] = {row.get(name) for row in table} - {None}
@@ -197,7 +203,11 @@ def _common(name: str, table: list[dict[str, Any]]) -> float | None:
 
 
 def _attributes(row: dict[str, Any], derived: set[str]) -> dict[str, Any]:
-    """Return the attributes of a unit; its place is in the derived columns."""
+    """Return the attributes of a unit.
+
+    The `derived` columns were made of other attributes: the electrode comes back with
+    these, and ``x``, ``y`` and ``z`` as ``location``.
+    """
     found = {
         name: value
         for name, value in row.items()
