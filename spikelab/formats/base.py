@@ -19,7 +19,7 @@ from spikelab.spikedata.plain import without_units
 from spikelab.spikedata.spikedata import SpikeData
 from spikelab.spikedata.spikeslicestack import SpikeSliceStack
 from spikelab.storage.publish import publish
-from spikelab.storage.remote import Existing, RemoteFolder
+from spikelab.storage.remote_folder import Existing, RemoteFolder
 from spikelab.storage.urls import StrPath, expanded
 
 R = TypeVar("R")

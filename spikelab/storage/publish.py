@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from spikelab.storage import local, remote
-from spikelab.storage.remote import Lost
 from spikelab.storage.remote_file import RemoteFile
+from spikelab.storage.remote_folder import Lost, uploaded_folder
 from spikelab.storage.store import check_progress, store_at
 from spikelab.storage.urls import StrPath, is_url
 
@@ -45,11 +45,10 @@ def publish(
         check_progress(progress)
         store = store_at(name, target, storage_options)
         store.check_target(is_folder=folder)
-        published = (
-            remote.uploaded_folder(store, lost, conflicting, overwrite, progress)
-            if folder
-            else remote.uploaded_file(store, lost, progress)
-        )
+        if folder:
+            published = uploaded_folder(store, lost, conflicting, overwrite, progress)
+        else:
+            published = remote.uploaded_file(store, lost, progress)
     elif folder:
         published = local.staged_folder(target, lost, conflicting, overwrite)
     else:

@@ -1,13 +1,16 @@
 """What all remote stores have in common: S3 through boto3, others through fsspec."""
 
 import contextlib
+import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import attrs
 
-from spikelab.errors import MissingExtraError, S3Error
+from spikelab.errors import MissingExtraError, S3Error, SpikelabError
+from spikelab.storage.local import STAGED_SUFFIX, naming
 from spikelab.storage.urls import scheme_of
 
 if TYPE_CHECKING:
@@ -56,6 +59,37 @@ def store_at(
     from spikelab.storage.filesystems import FsspecStore
 
     return FsspecStore.at(name, url, storage_options)
+
+
+@contextlib.contextmanager
+def temporary(url: str) -> Iterator[Path]:
+    """Yield a free name in a temporary folder, with the suffix of a URL.
+
+    Errors of the block name the URL instead of the copy, which the user does not know;
+    those of the disk name the folder of temporary files, too.
+    """
+    suffix = PurePosixPath(url.partition("?")[0]).suffix[:20]
+    root = tempfile.gettempdir()
+    try:
+        with (
+            naming(root),
+            tempfile.TemporaryDirectory(
+                STAGED_SUFFIX, "spikelab-", root, ignore_cleanup_errors=True
+            ) as folder,
+        ):
+            copy = Path(folder, f"object{suffix}")
+            yield copy
+    except (SpikelabError, LookupError) as error:
+        for path in (str(copy), folder):
+            error.args = tuple(
+                part.replace(path, url.rstrip("/")) if isinstance(part, str) else part
+                for part in error.args
+            )
+        raise
+    except OSError as error:
+        if error.filename == root:
+            error.filename2 = url
+        raise
 
 
 @contextlib.contextmanager

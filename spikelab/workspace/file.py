@@ -22,8 +22,8 @@ from spikelab.formats.hdf5.on_disk import arrays_on_disk
 from spikelab.formats.hdf5.values import Tree, identical, read_json, write_json
 from spikelab.spikedata.data_object import DATA_CLASSES, DataObject
 from spikelab.spikedata.differences import differences, equal
-from spikelab.storage.remote import Existing, RemoteFolder
 from spikelab.storage.remote_file import RemoteFile
+from spikelab.storage.remote_folder import Existing, RemoteFolder
 from spikelab.workspace.items import Item
 
 _EXACT = "__exact__"

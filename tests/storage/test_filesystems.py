@@ -114,6 +114,31 @@ def test_a_folder_that_was_not_finished_is_incomplete(memory, monkeypatch):
         assert_same_recording(load(url), simulated(seed), 500 / 30_000)
 
 
+def test_a_folder_that_is_exported_again_while_it_is_read_is_incomplete(
+    memory, monkeypatch
+):
+    """Half of its files would be those of the other export."""
+    url, get_file, calls = "memory://lab/ks", type(memory).get_file, []
+    simulated().to_kilosort(url, fs_Hz=30_000.0)
+
+    def get_file_and_export(self, path, target, **options):
+        get_file(self, path, target, **options)
+        calls.append(path)
+        if len(calls) == 1:  # of the manifest
+            simulated(seed=1).to_kilosort(url, fs_Hz=30_000.0)
+
+    monkeypatch.setattr(type(memory), "get_file", get_file_and_export)
+    with pytest.raises(IncompleteExportError, match="exported again while it was"):
+        load(url)
+
+
+@pytest.mark.parametrize("url", ["memory://", "memory:///", "memory://lab"])
+def test_a_folder_may_be_the_root_of_a_store(url, memory):
+    """Or that of a bucket."""
+    simulated().to_kilosort(url, fs_Hz=30_000.0)
+    assert_same_recording(load(url), simulated(), 500 / 30_000)
+
+
 def test_what_would_be_lost_is_not_replaced(memory, tmp_path):
     """Data of another program in a file, a curation in a folder."""
     path = tmp_path / "a.nwb"

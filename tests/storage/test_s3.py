@@ -811,6 +811,16 @@ def test_the_key_of_a_folder_is_taken_as_it_is_written(key, server, bucket):
     assert_same_recording(load(url, storage_options=options), simulated())
 
 
+@pytest.mark.parametrize("slash", ["", "/"])
+def test_a_folder_may_be_a_whole_bucket(slash, server, bucket):
+    """Its files have no folder in their keys."""
+    options, url = server.storage_options, f"s3://{bucket}{slash}"
+    for seed in (1, 2):
+        simulated(seed).to_kilosort(url, fs_Hz=30_000.0, storage_options=options)
+    assert "spike_times.npy" in server.objects(bucket)
+    assert_same_recording(load(url, storage_options=options), simulated(2))
+
+
 def test_two_exports_that_met_in_a_folder_are_noticed(server, bucket):
     """Files of both lie there; what Phy or a user changed since does no harm."""
     options, client = server.storage_options, server.client()

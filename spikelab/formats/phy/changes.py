@@ -9,7 +9,7 @@ from spikelab.errors import FormatError
 from spikelab.formats.phy import cluster_tables, npy
 from spikelab.formats.phy.facts import HASHED, Facts, fingerprints, parsed
 from spikelab.storage.manifest import MANIFEST, load_manifest
-from spikelab.storage.remote import Existing, RemoteFolder
+from spikelab.storage.remote_folder import Existing, RemoteFolder
 
 _CACHES = (".phy", "whitening_mat_inv.npy")  # what Phy writes when it opens a folder
 

@@ -23,7 +23,7 @@ from spikelab.spikedata.spikedata import SpikeData
 from spikelab.spikedata.spikeslicestack import SpikeSliceStack
 from spikelab.spikedata.unit_selection import is_one_value
 from spikelab.spikedata.unit_table import MISSING, UnitTable
-from spikelab.storage.remote import Existing
+from spikelab.storage.remote_folder import Existing
 from spikelab.storage.urls import StrPath
 
 R = TypeVar("R")
