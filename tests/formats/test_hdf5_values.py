@@ -63,6 +63,7 @@ def test_any_value_comes_back(value):
         frozenset({b"x"}),
         datetime.datetime(2024, 2, 29, 12, 0, 0, 1),
         datetime.datetime(2024, 2, 29, tzinfo=datetime.UTC),
+        datetime.datetime(2024, 2, 29).astimezone(),
         datetime.date(1815, 12, 10),
         datetime.timedelta(-1, 3, 7),
         np.float32(0.1),
@@ -79,18 +80,6 @@ def test_values_come_back(value):
     """Each with its type."""
     assert same(there_and_back(value), value)
     assert same(there_and_back([value]), [value])
-
-
-@pytest.mark.parametrize(
-    ("offset", "name"),
-    [({"hours": 1}, "CET"), ({"hours": 1}, None), ({}, "Greenwich"), ({}, None)],
-)
-def test_the_names_of_time_zones_come_back(offset, name):
-    """Although times that differ in them only are equal to Python."""
-    zone = datetime.timezone(datetime.timedelta(**offset), *([name] if name else []))
-    time = datetime.datetime(2024, 2, 29, 12, tzinfo=zone)
-    found = there_and_back(time)
-    assert (found, found.tzname()) == (time, time.tzname())
 
 
 @pytest.mark.parametrize(
@@ -149,9 +138,7 @@ class _Level(enum.IntEnum):
         np.ma.masked_array([1, 2], [True, False]),
         np.array([len], dtype=object),
         np.zeros(2, dtype=[("a", object)]),
-        np.rec.array([(1, 2.0)], dtype=[("a", "i4"), ("b", "f8")])[0],
         datetime.datetime(2024, 1, 1, tzinfo=zoneinfo.ZoneInfo("UTC")),
-        datetime.datetime(2024, 1, 1, fold=1),
         type("RateData", (RateData,), {})(np.eye(2), [0, 1]),
     ],
     ids=lambda value: type(value).__name__,
@@ -160,6 +147,8 @@ def test_other_values_are_refused_by_name(value, tmp_path):
     """Nothing is turned into something else; the error says where it is."""
     with pytest.raises(TypeError, match=r"'k'\['value'\]\['a'\]\[1\] must"):
         saved({"a": [0, value]}, tmp_path)
+    with pytest.raises(TypeError, match=r"'k'\['value'\](\['a'\])? must"):
+        saved(value, tmp_path)
 
 
 def test_what_holds_itself_is_refused(tmp_path):

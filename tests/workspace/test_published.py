@@ -175,8 +175,6 @@ def test_a_note_is_kept_when_the_file_is_saved_here(path, tmp_path):
     [
         (lambda f: f["o/sd"].attrs.pop("__type__"), "no known __type__"),
         (lambda f: f["o/sd"].attrs.update(__type__="os.system"), "no known __type__"),
-        (lambda f: f["o/sd"].attrs.pop("N"), "SpikeData"),
-        (lambda f: f["o/sd"].attrs.update(N=10**15), "N must be"),
         (lambda f: f["o/sd"].attrs.update(length_ms=1.0), "window"),
         (lambda f: f["o/sd"].attrs.update(__metadata__="{"), "SpikeData"),
         (lambda f: f["o/sd"].pop("spike_times"), "spike_times"),

@@ -10,7 +10,7 @@ import h5py
 from spikelab.errors import FormatError, warn
 from spikelab.formats import h5
 from spikelab.formats.functions import show_options
-from spikelab.formats.hdf5.objects import ObjectReader
+from spikelab.formats.hdf5.objects import ObjectReader, holding
 from spikelab.formats.hdf5.raster import RasterWriter
 from spikelab.formats.hdf5.styles import GroupWriter, PairedWriter, RaggedWriter
 from spikelab.formats.hdf5.values import read_json
@@ -278,20 +278,27 @@ def _read_object(
     file: h5py.File, class_name: str, layout: Mapping[str, Any]
 ) -> DataObject:
     """Return the object without spikes, or the slices, that a file holds."""
-    exact = read_json(h5.member(file, "exact"), "value")
-    if not isinstance(exact, dict) or exact.get("class") != class_name:
+    json = read_json(h5.member(file, "exact"), "value")
+    if not isinstance(json, dict) or json.get("class") != class_name:
         raise FormatError(
             f"{file.filename} says that it holds a {class_name}, but its JSON is of "
             "another class"
         )
-    return ObjectReader(file["exact"]).read_object(
-        file,
-        class_name,
-        exact.get("parts"),
-        lambda group, said, **known: _style_of(group, said, layout).read_group(
-            group, said, **known
-        ),
-    )
+    reader = ObjectReader(file["exact"])
+    with holding(file.filename, class_name):
+        exact = json.get("parts") or {}
+        parts = reader.read_parts(file, class_name, exact, exported=True)
+        if class_name == "SpikeSliceStack":
+            parts["spike_stack"] = []
+            for i, tree in enumerate(exact["slices"]):
+                group = h5.member(file, f"slices/{i}")
+                recorded = h5.scalar_attributes(group)
+                attributes, metadata = reader.decode(tree)
+                sd = _style_of(group, recorded, layout).read_group(
+                    group, recorded, neuron_attributes=attributes, metadata=metadata
+                )
+                parts["spike_stack"].append(sd)
+        return reader.build(file, class_name, parts, exact)
 
 
 def _writer_class(style: Any) -> type[HDF5Writer]:

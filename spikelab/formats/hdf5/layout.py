@@ -1,8 +1,9 @@
 """Values as HDF5 datasets and attributes, and back, in the layout of spikelab 0.1.2.
 
-That version has datasets of numbers and of strings only. Each function ``of_...`` puts a
-value into this form as far as that goes, and the function beside it reads what the form
-says; the two values need not be the same.
+That version has datasets of numbers and of strings only. Each function ``encode_...`` puts
+a value into this form as far as that goes, and returns None if it has no form there. The
+function ``decode_...`` below it reads what the form holds; the two values need not be the
+same.
 """
 
 import json
@@ -19,6 +20,7 @@ from numpy.typing import NDArray
 from spikelab.errors import FormatError
 from spikelab.formats import h5
 from spikelab.formats.hdf5 import on_disk
+from spikelab.spikedata.unit_table import MISSING, Column
 
 _EXACT = 2**53
 """Integers up to here are floats too."""
@@ -28,13 +30,13 @@ _MOST_VALUES = 2**16
 
 
 @attrs.frozen(eq=False)
-class Column:
-    """What a dataset holds, and its attributes.
+class StoredArray:
+    """The array of a dataset, and the attributes of that dataset.
 
     Parameters
     ----------
     values : ndarray or list of ndarray
-        Numbers, bytes, named fields, or, as objects, str. A list is the rows of a
+        Numbers, bytes, named fields, or, as objects, str. A list holds the rows of a
         dataset, which are not put together in memory.
     attributes : dict
         Attributes of the dataset.
@@ -54,43 +56,46 @@ class Column:
             group.create_dataset(name, data=values, dtype=h5py.string_dtype())
         else:
             h5.write_array(group, name, values)
-        for key, value in self.attributes.items():
-            group[name].attrs[key] = value
+        group[name].attrs.update(self.attributes)
+
+    @classmethod
+    def read(cls, group: h5py.Group, name: str) -> "StoredArray":
+        """Read a dataset of numbers, bytes, strings, or fields of numbers.
+
+        FormatError if there is no such dataset.
+        """
+        stored = h5.dataset(group, name, ndim=range(33), kinds="biufcSVO")
+        attributes = h5.plain_attributes(stored)
+        if (
+            h5py.check_string_dtype(stored.dtype) is not None
+            and stored.dtype.kind == "O"
+        ):
+            return cls(h5.texts(stored), attributes)
+        if stored.dtype.hasobject:
+            raise FormatError(f"{stored.name!r} must hold plain numbers or strings")
+        dtype = stored.dtype
+        if dtype.kind == "S":
+            dtype = np.dtype(dtype.str)  # h5py notes in it how bytes are encoded
+        # Of a single number h5py gives a scalar, which forgets the order of its bytes.
+        return cls(np.asarray(on_disk.values(stored), dtype=dtype), attributes)
 
 
-def read_column(group: h5py.Group, name: str) -> Column:
-    """Return a dataset of numbers, bytes, strings, or fields of numbers.
-
-    FormatError if there is no such dataset.
-    """
-    stored = h5.dataset(group, name, ndim=range(33), kinds="biufcSVO")
-    attributes = h5.plain_attributes(stored)
-    if h5py.check_string_dtype(stored.dtype) is not None and stored.dtype.kind == "O":
-        return Column(h5.texts(stored), attributes)
-    if stored.dtype.hasobject:
-        raise FormatError(f"{stored.name!r} must hold plain numbers or strings")
-    # h5py notes in the dtype how bytes are encoded; and of a single number it gives a
-    # scalar, which forgets the order of its bytes.
-    plain = np.dtype(stored.dtype.str) if stored.dtype.kind == "S" else stored.dtype
-    return Column(np.asarray(on_disk.values(stored), dtype=plain), attributes)
-
-
-def is_native(dtype: np.dtype[Any]) -> bool:
+def is_number_dtype(dtype: np.dtype[Any]) -> bool:
     """Return whether HDF5 stores numbers of this dtype as they are."""
     return (dtype.kind in "biuf" and dtype.itemsize <= 8) or dtype.char in "FD"
 
 
-def is_stored(value: Any) -> bool:
+def is_hdf5_array(value: Any) -> bool:
     """Return whether HDF5 stores an array as it is: numbers, bytes, or named fields."""
     if type(value) not in (np.ndarray, np.memmap) or not value.dtype.itemsize:
         return False
     dtype = value.dtype
     if dtype.names is None:
-        return is_native(dtype) or dtype.kind == "S"
-    if dtype.type is np.record or dtype.hasobject:
-        return False
+        return is_number_dtype(dtype) or dtype.kind == "S"
     try:
-        return bool(h5t.py_create(dtype, logical=True).dtype == dtype)
+        return not dtype.hasobject and bool(
+            h5t.py_create(dtype, logical=True).dtype == dtype
+        )
     except TypeError:  # a field of text or dates
         return False
 
@@ -101,141 +106,165 @@ def is_link_name(name: Any) -> bool:
     return is_text and name not in ("", ".") and "/" not in name
 
 
-def of_values(values: Any) -> Column | None:
-    """Return numbers, or str, of one shape; None for anything else."""
-    if is_stored(values):
-        return Column(values)
-    array = values if isinstance(values, np.ndarray) else _array(values)
-    if array is None or is_native(array.dtype):
-        return None if array is None else Column(array)
-    if array.dtype.kind != "U" or not all(map(h5.is_text, array.ravel().tolist())):
+def encode_array(values: Any) -> StoredArray | None:
+    """Return an array, or a sequence of numbers or of str, of one shape."""
+    if is_hdf5_array(values):
+        return StoredArray(values)
+    array = values
+    if not isinstance(values, np.ndarray):
+        array = _array_of_sequence(values)
+    if type(array) is not np.ndarray:  # none, or masked: a dataset has no mask
         return None
-    return Column(array.astype(object), {"__string_array__": True})
+    if is_number_dtype(array.dtype):
+        return StoredArray(array)
+    if array.dtype.kind == "U" and all(map(h5.is_text, array.ravel().tolist())):
+        return StoredArray(array.astype(object), {"__string_array__": True})
+    return None
 
 
-def values_of(column: Column) -> NDArray[Any]:
-    """Return the array of a column; strings have a fixed width if they had one."""
-    values = np.asarray(column.values)
-    if values.dtype == object and column.attributes.get("__string_array__", False):
-        return values.astype(str)
-    return values
+def decode_array(stored: StoredArray) -> NDArray[Any]:
+    """Return the array; strings have a fixed width if they had one."""
+    values: Any = stored.values
+    if values.dtype == object and stored.attributes.get("__string_array__", False):
+        values = values.astype(str)
+    array: NDArray[Any] = values
+    return array
 
 
-def _array(values: Any) -> NDArray[Any] | None:
+def _array_of_sequence(values: Any) -> NDArray[Any] | None:
     """Return a sequence of numbers, or of str, as an array; None for others."""
     try:
         array = np.array(list(values))
     except (TypeError, ValueError, OverflowError):
         return None
-    if array.dtype.kind == "U":
-        leaves = np.array(list(values), dtype=object).ravel()
-        return array if all(isinstance(leaf, str) for leaf in leaves) else None
+    if array.dtype.kind == "U":  # NumPy has also made text of numbers beside text
+        items = np.array(list(values), dtype=object).ravel()
+        return array if all(isinstance(item, str) for item in items) else None
     return array
 
 
-def of_labels(labels: Any) -> Column | None:
+def encode_labels(labels: Any) -> StoredArray | None:
     """Return labels as numbers, or as str if any is one."""
     labels = list(labels)
     if any(isinstance(label, str) for label in labels):
         known = all(isinstance(label, str | int | float) for label in labels)
-        return _of_texts(list(map(str, labels))) if known else None
-    column = of_values(labels)
-    return column if column is not None and np.ndim(column.values) == 1 else None
+        return _encode_texts(list(map(str, labels))) if known else None
+    stored = encode_array(labels)
+    return stored if stored is not None and np.ndim(stored.values) == 1 else None
 
 
-def _of_texts(values: list[Any]) -> Column | None:
-    """Return str as a column; None if HDF5 cannot store one of them."""
-    if not all(map(h5.is_text, values)):
+def decode_labels(stored: StoredArray) -> list[Any]:
+    """Return labels as a list."""
+    labels: list[Any] = decode_array(stored).tolist()
+    return labels
+
+
+def _encode_texts(texts: list[Any]) -> StoredArray | None:
+    if not all(map(h5.is_text, texts)):
         return None
-    return Column(np.array(list(map(str, values)), dtype=object))
+    return StoredArray(np.array(list(map(str, texts)), dtype=object))
 
 
-def of_units(key: Any, values: list[Any]) -> Column | None:
-    """Return an attribute of all units, None standing for a missing value.
+def encode_windows(windows: Any) -> StoredArray:
+    """Return pairs of start and end as an array of shape (windows, 2)."""
+    return StoredArray(np.array(windows, dtype=np.float64).reshape(-1, 2))
 
-    Numbers become float64 with NaN for missing, and an attribute that says whether they
-    were integers or bool; str has "" for missing; arrays of one shape are stacked, and
-    an attribute lists the units without.
+
+def decode_windows(stored: StoredArray) -> list[tuple[float, float]]:
+    """Return pairs of start and end."""
+    pairs = np.asarray(stored.values, np.float64).tolist()
+    return [(start, end) for start, end in pairs]
+
+
+def encode_column(column: Column) -> StoredArray | None:
+    """Return one attribute of all units.
+
+    Numbers become float64 with NaN for a missing one, and an attribute of the dataset
+    says whether they were integers or bool; str has "" for a missing one; arrays of one
+    shape are stacked, and an attribute of the dataset lists the units without.
     """
-    known = [value for value in values if value is not None]
-    kinds = set(map(type, known))  # few, whatever the number of units
-    if not is_link_name(key) or not known:
+    if not is_link_name(column.key):
         return None
-    if all(issubclass(kind, str) for kind in kinds):
-        return _of_texts(["" if value is None else value for value in values])
-    if all(issubclass(kind, np.ndarray | list | tuple) for kind in kinds):
-        return _stacked(values)
-    numbers = int | float | np.bool_ | np.integer | np.floating
-    if np.timedelta64 in kinds or not all(issubclass(kind, numbers) for kind in kinds):
+    units, known = range(len(column.values)), column.known
+    if column.kind == "str":
+        return _encode_texts([known.get(unit, "") for unit in units])
+    if column.kind == "array":
+        return _stacked(known, len(units))
+    if column.kind not in ("bool", "int", "float"):
         return None
-    are_bool = {issubclass(kind, bool | np.bool_) for kind in kinds}
-    are_whole = [issubclass(kind, int | np.bool_ | np.integer) for kind in kinds]
-    whole = [v for v in known if isinstance(v, int | np.integer)]
-    if len(are_bool) > 1 or any(abs(int(value)) > _EXACT for value in whole):
+    whole = [value for value in known.values() if isinstance(value, int | np.integer)]
+    if any(abs(int(value)) > _EXACT for value in whole):
         return None
-    described = {"__scalar_kind__": "bool" if True in are_bool else "int"}
-    floats = np.array([math.nan if v is None else float(v) for v in values])
-    return Column(floats, described if all(are_whole) else {})
+    floats = np.array([float(known.get(unit, math.nan)) for unit in units])
+    if column.kind == "float":
+        return StoredArray(floats)
+    return StoredArray(floats, {"__scalar_kind__": column.kind})
 
 
-def _stacked(values: list[Any]) -> Column | None:
-    arrays = [v if isinstance(v, np.ndarray | None) else _array(v) for v in values]
-    missing = [unit for unit, value in enumerate(values) if value is None]
-    known = [array for array in arrays if array is not None]
-    alike = {(array.dtype, array.shape) for array in known}
-    if len(known) + len(missing) < len(values) or len(alike) > 1:
+def _stacked(known: Mapping[int, Any], n_units: int) -> StoredArray | None:
+    """Return arrays of one shape, by unit, as the rows of a dataset."""
+    arrays: dict[int, NDArray[Any]] = {}
+    for unit, value in known.items():
+        array = value if isinstance(value, np.ndarray) else _array_of_sequence(value)
+        if array is None:
+            return None
+        arrays[unit] = array
+    first = next(iter(arrays.values()))
+    alike = {(array.dtype, array.shape) for array in arrays.values()}
+    if len(alike) > 1 or not first.ndim or not is_number_dtype(first.dtype):
         return None
-    ((dtype, shape),) = alike
-    if not is_native(dtype) or not shape:
-        return None
-    blank = np.full(shape, math.nan if dtype.kind in "fc" else 0, dtype=dtype)
-    rows = [blank if array is None else array for array in arrays]
-    return Column(rows, {"__missing_unit_indices__": missing} if missing else {})
+    fill = math.nan if first.dtype.kind in "fc" else 0
+    blank = np.full(first.shape, fill, dtype=first.dtype)
+    rows = [arrays.get(unit, blank) for unit in range(n_units)]
+    missing = [unit for unit in range(n_units) if unit not in arrays]
+    return StoredArray(rows, {"__missing_unit_indices__": missing} if missing else {})
 
 
-def units_of(column: Column) -> list[Any]:
-    """Return one attribute of each unit, None where it is missing."""
-    described, values = column.attributes, column.values
+def decode_column(stored: StoredArray) -> list[Any]:
+    """Return one attribute of each unit, `MISSING` where there is none."""
+    attributes, values = stored.attributes, stored.values
     if isinstance(values, list) or values.ndim > 1:
-        missing = set(np.ravel(described.get("__missing_unit_indices__", [])).tolist())
+        missing = set(np.ravel(attributes.get("__missing_unit_indices__", [])).tolist())
         # Of an array that was read, each unit gets a part of its own.
         rows = values if isinstance(values, list) else map(np.array, values)
-        return [None if unit in missing else row for unit, row in enumerate(rows)]
+        return [MISSING if unit in missing else row for unit, row in enumerate(rows)]
     items = values.tolist()
     if values.dtype.kind in "OSU":
-        return [item if item else None for item in items]
-    kinds: dict[str, Any] = {"int": int, "bool": bool}
-    convert = kinds.get(str(described.get("__scalar_kind__")), lambda item: item)
-    return [None if math.isnan(item) else convert(item) for item in items]
+        return [item if item else MISSING for item in items]
+    kind = attributes.get("__scalar_kind__")
+    if kind in ("int", "bool"):
+        convert = int if kind == "int" else bool
+        return [MISSING if math.isnan(item) else convert(item) for item in items]
+    return [MISSING if math.isnan(item) else item for item in items]
 
 
-def of_metadata(metadata: Any) -> str:
+def encode_metadata(metadata: Any) -> str:
     """Return metadata as JSON, without what has no form there."""
     known = _jsonable(metadata or {})
     return json.dumps(known if isinstance(known, dict) else {})
 
 
 def _jsonable(value: Any) -> Any:
-    """Return what JSON has for a value, or an Ellipsis if it has nothing."""
-    if isinstance(value, np.ndarray) and is_native(value.dtype):
+    """Return what JSON has for a value, `MISSING` if it has nothing."""
+    if isinstance(value, np.ndarray) and is_number_dtype(value.dtype):
         if value.dtype.kind == "c" or value.size > _MOST_VALUES:
-            return ...
+            return MISSING
         described = {"dtype": str(value.dtype), "shape": list(value.shape)}
         return {"__ndarray__": True, **described, "values": value.tolist()}
     if isinstance(value, np.generic):
         value = value.item()
     if isinstance(value, Mapping):
         parts = {str(key): _jsonable(part) for key, part in value.items()}
-        return {key: part for key, part in parts.items() if part is not ...}
+        return {key: part for key, part in parts.items() if part is not MISSING}
     if isinstance(value, list | tuple):
         items = [_jsonable(item) for item in value]
-        return ... if any(item is ... for item in items) else items
-    return value if isinstance(value, str | int | float | None) else ...
+        return MISSING if any(item is MISSING for item in items) else items
+    return value if isinstance(value, str | int | float | None) else MISSING
 
 
-def metadata_of(text: str | None) -> dict[str, Any]:
-    """Return the metadata that JSON says, none without it."""
-    metadata: dict[str, Any] = json.loads(text or "{}", object_hook=_array_of_json)
+def decode_metadata(text: str) -> dict[str, Any]:
+    """Return the metadata of JSON."""
+    metadata: dict[str, Any] = json.loads(text, object_hook=_array_of_json)
     return metadata
 
 
@@ -246,48 +275,58 @@ def _array_of_json(parts: dict[str, Any]) -> Any:
     return np.array(parts["values"], dtype=dtype).reshape(parts["shape"])
 
 
-def of_plain(value: Any) -> tuple[dict[str, Any], Column | None] | None:
-    """Return attributes and dataset of a number, str, None, or sequence of these.
+_SEQUENCES: dict[str, Any] = {"tuple": tuple, "set": set, "frozenset": frozenset}
 
-    None for any other value. The layout has no lists, only arrays.
+PLAIN_TYPES = ("none", "scalar", "scalar_str", "ndarray", *_SEQUENCES)
+"""The values of ``__type__`` of which :func:`decode_plain` knows the value."""
+
+
+def encode_plain(value: Any) -> tuple[dict[str, Any], StoredArray | None] | None:
+    """Return the attributes of a group, and its dataset, of which the value is plain.
+
+    That is a number, str, None, or a sequence of these. The layout has no lists, only
+    arrays.
     """
-    kind = type(value).__name__
     if value is None:
         return {"__type__": "none"}, None
     if type(value) is str:
         text = {"__type__": "scalar_str", "__scalar_value__": value}
         return (text, None) if h5.is_text(value) else None
-    if isinstance(value, bool | int | float | np.generic):
-        if isinstance(value, np.generic):
-            kind = value.dtype.name
-            is_known = is_native(value.dtype) and value.dtype.kind != "c"
-        else:
-            is_known = isinstance(value, float) or -(2**63) <= value < 2**63
-        scalar = {"__scalar_value__": value, "__scalar_kind__": kind}
-        return ({"__type__": "scalar", **scalar}, None) if is_known else None
+    if type(value) in (bool, int, float) or isinstance(value, np.generic):
+        return _encode_scalar(value)
     if not isinstance(value, list | tuple | set | frozenset | np.ndarray):
         return None
-    column = of_values(sorted(value, key=repr) if "set" in kind else value)
+    if isinstance(value, set | frozenset):
+        stored = encode_array(sorted(value, key=repr))
+    else:
+        stored = encode_array(value)
+    kind = type(value).__name__
     named = {"__type__": kind if kind in _SEQUENCES else "ndarray"}
-    return None if column is None else (named, column)
+    return None if stored is None else (named, stored)
 
 
-def plain_of(attributes: Mapping[str, Any], column: Column | None) -> Any:
-    """Return the value that attributes and dataset say; LookupError if they say none."""
+def _encode_scalar(value: Any) -> tuple[dict[str, Any], None] | None:
+    kind = type(value).__name__
+    if isinstance(value, np.generic):
+        kind = value.dtype.name
+        if not is_number_dtype(value.dtype) or value.dtype.kind == "c":
+            return None
+    elif isinstance(value, int) and not -(2**63) <= value < 2**63:
+        return None
+    named = {"__type__": "scalar", "__scalar_value__": value, "__scalar_kind__": kind}
+    return named, None
+
+
+def decode_plain(attributes: Mapping[str, Any], stored: StoredArray | None) -> Any:
+    """Return the value of a group with these attributes, and of its dataset if any."""
     kind = attributes["__type__"]
     if kind == "none":
         return None
     if kind in ("scalar", "scalar_str"):
         value = attributes["__scalar_value__"]
-        is_plain = attributes.get("__scalar_kind__") in ("int", "float", "bool")
-        return value.item() if is_plain and isinstance(value, np.generic) else value
-    if column is None:
+        is_python = attributes.get("__scalar_kind__") in ("int", "float", "bool")
+        return value.item() if is_python and isinstance(value, np.generic) else value
+    if stored is None:
         raise LookupError("there is no dataset 'data'")
-    items = values_of(column)
-    return items if kind == "ndarray" else _SEQUENCES[kind](items.tolist())
-
-
-_SEQUENCES: dict[str, Any] = {"tuple": tuple, "set": set, "frozenset": frozenset}
-
-PLAIN_TYPES = ("none", "scalar", "scalar_str", "ndarray", *_SEQUENCES)
-"""The values of ``__type__`` of which :func:`plain_of` knows the value."""
+    array = decode_array(stored)
+    return array if kind == "ndarray" else _SEQUENCES[kind](array.tolist())

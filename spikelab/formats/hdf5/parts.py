@@ -11,97 +11,107 @@ import numpy as np
 
 from spikelab.formats import h5
 from spikelab.formats.hdf5 import layout
-from spikelab.formats.hdf5.layout import Column
-from spikelab.formats.hdf5.values import identical
+from spikelab.formats.hdf5.layout import StoredArray
+
+NEEDED: Any = type("Needed", (), {"__repr__": lambda self: "NEEDED"})()
+"""The default of a part without which there is no object."""
+
+
+@attrs.frozen
+class Form:
+    """How a group holds values of one kind.
+
+    Parameters
+    ----------
+    encode : callable
+        Returns a StoredArray for a dataset, anything else for an attribute of the
+        group, and None if there is no form for the value.
+    decode : callable
+        Returns the value of what was stored.
+    """
+
+    encode: Callable[[Any], Any]
+    decode: Callable[[Any], Any]
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+def _encode_raw(array: Any) -> StoredArray | None:
+    return layout.encode_array(array) if array.size else None
+
+
+def _encode_text(text: Any) -> str | None:
+    return text if h5.is_text(text) else None
+
+
+NUMBER = Form(float, float)
+TEXT = Form(_encode_text, _same)
+METADATA = Form(layout.encode_metadata, layout.decode_metadata)
+ARRAY = Form(layout.encode_array, layout.decode_array)
+RAW = Form(_encode_raw, layout.decode_array)
+LABELS = Form(layout.encode_labels, layout.decode_labels)
+WINDOWS = Form(layout.encode_windows, layout.decode_windows)
 
 
 @attrs.frozen(eq=False)
 class Part:
-    """How the attribute `name` of a data object is stored.
+    """Where a group holds one attribute of a data object.
 
     Parameters
     ----------
-    place, plain : str
-        The dataset, or attribute of the group, in a workspace; and in a file that
-        ``to_hdf5`` wrote.
-    write, read : callable
-        What is stored, a Column for a dataset, None if the layout has no form; and the
-        part, from what was stored.
-    is_attribute, needed : bool
-        Whether it is an attribute of the group; whether there is no object without it.
-    blank : object
-        The value of which nothing is stored.
+    name : str
+        The attribute of the object.
+    form : Form
+        How its values are stored.
+    in_workspace, in_export : str
+        Name of the dataset, or of the attribute of the group, in a workspace, and in a
+        file of ``to_hdf5``.
+    default : object
+        The value if nothing is stored; `NEEDED` if there is no object without the part.
     """
 
     name: str
-    place: str
-    plain: str
-    write: Callable[[Any], Any]
-    read: Callable[[Any], Any]
-    is_attribute: bool = False
-    needed: bool = False
-    blank: Any = None
-
-    def stored(self, value: Any) -> Any:
-        """Return what the layout has for a value, None for nothing."""
-        return None if identical(value, self.blank) else self.write(value)
+    form: Form
+    in_workspace: str = attrs.field(
+        default=attrs.Factory(lambda part: part.name, takes_self=True), kw_only=True
+    )
+    in_export: str = attrs.field(
+        default=attrs.Factory(lambda part: part.name, takes_self=True), kw_only=True
+    )
+    default: Any = attrs.field(default=NEEDED, kw_only=True)
 
 
-def _array(name: str, plain: str, *, needed: bool = True, blank: Any = None) -> Part:
-    def write(array: Any) -> Column | None:
-        return Column(array) if layout.is_stored(array) else None
+_METADATA = Part("metadata", METADATA, in_workspace="__metadata__", default=None)
+_LABELS = Part("labels", LABELS, default=None)
+_WINDOWS = Part("times", WINDOWS, in_export="windows", default=None)
 
-    return Part(name, name, plain, write, layout.values_of, needed=needed, blank=blank)
-
-
-def _number(name: str, place: str, plain: str) -> Part:
-    return Part(name, place, plain, float, float, is_attribute=True, needed=True)
-
-
-_LABELS = Part(
-    *("labels", "labels", "labels"),
-    layout.of_labels,
-    lambda column: layout.values_of(column).tolist(),
-)
-_WINDOWS = Part(
-    *("times", "times", "windows"),
-    lambda windows: Column(np.array(windows, dtype=np.float64).reshape(-1, 2)),
-    lambda column: [
-        (start, end) for start, end in np.asarray(column.values, np.float64).tolist()
-    ],
-)
-_METADATA = Part(
-    *("metadata", "__metadata__", "metadata", layout.of_metadata, layout.metadata_of),
-    is_attribute=True,
-    blank=...,
-)
-PARTS: dict[str, tuple[Part, ...]] = {
-    "SpikeData": (
-        _number("length", "length_ms", "length_ms"),
-        _number("start_time", "start_time", "start_time"),
+PARTS: dict[str, list[Part]] = {
+    "SpikeData": [
+        Part("length", NUMBER, in_workspace="length_ms"),
+        Part("start_time", NUMBER),
         _METADATA,
-        _array("raw_data", "raw_data", needed=False, blank=np.zeros((0, 0))),
-        _array("raw_time", "raw_time", needed=False, blank=np.zeros(0)),
-    ),
-    "RateData": (
-        _array("inst_Frate_data", "rates"),
-        _array("times", "times"),
-        Part(
-            *("rate_unit", "rate_unit", "rate_unit"),
-            lambda unit: unit if h5.is_text(unit) else None,
-            lambda unit: unit,
-            is_attribute=True,
-        ),
-    ),
-    "RateSliceStack": (
-        _array("event_stack", "rates"),
+        Part("raw_data", RAW, default=np.zeros((0, 0))),
+        Part("raw_time", RAW, default=np.zeros(0)),
+    ],
+    "RateData": [
+        Part("inst_Frate_data", ARRAY, in_export="rates"),
+        Part("times", ARRAY),
+        Part("rate_unit", TEXT, default=None),
+    ],
+    "RateSliceStack": [
+        Part("event_stack", ARRAY, in_export="rates"),
         _WINDOWS,
-        _number("step_size", "step_size", "step_ms"),
-    ),
-    "SpikeSliceStack": (_WINDOWS,),
-    "PairwiseCompMatrix": (_array("matrix", "matrix"), _LABELS, _METADATA),
-    "PairwiseCompMatrixStack": (
-        *(_array("stack", "stack"), _LABELS, _WINDOWS, _METADATA),
-    ),
+        Part("step_size", NUMBER, in_export="step_ms"),
+    ],
+    "SpikeSliceStack": [_WINDOWS],
+    "PairwiseCompMatrix": [Part("matrix", ARRAY), _LABELS, _METADATA],
+    "PairwiseCompMatrixStack": [
+        Part("stack", ARRAY),
+        _LABELS,
+        _WINDOWS,
+        _METADATA,
+    ],
 }
 """The parts of the data classes but spike trains, slices, and attributes of units."""

@@ -2,19 +2,17 @@
 
 What JSON has (None, bool, integers, finite floats, str, lists, and dictionaries with str
 as keys) stands for itself. Everything else is an object with one key that starts with
-``$``: ``{"$tuple": [1, 2]}``. Arrays of more than a few bytes are kept apart, for a file
-to store as datasets, and named in the tree: ``{"$array": "0"}``. Those of a dtype that
-HDF5 does not have are the bytes of a ``.npy`` file.
+``$``: ``{"$tuple": [1, 2]}``. Arrays of more than a few bytes are stored as datasets, and
+named in the tree: ``{"$array": "0"}``. Those of a dtype that HDF5 does not have, and small
+ones, are the bytes of a ``.npy`` file.
 """
 
 import base64
-import contextlib
 import datetime
 import io
 import json
 import math
-import tokenize
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 import h5py
@@ -24,7 +22,7 @@ from numpy.typing import NDArray
 
 from spikelab.errors import FormatError
 from spikelab.formats import h5
-from spikelab.formats.hdf5.layout import is_stored
+from spikelab.formats.hdf5.layout import is_hdf5_array
 from spikelab.spikedata.data_object import DATA_CLASSES, DataObject
 from spikelab.spikedata.differences import equal
 from spikelab.spikedata.spike_trains import SpikeTrains
@@ -68,16 +66,16 @@ def read_json(group: h5py.Group, name: str) -> Tree:
 class Encoder:
     """Makes trees of values, or raises TypeError for a type that is not known.
 
-    It keeps arrays and data objects nowhere, so it checks values only; a subclass
+    It stores arrays and data objects nowhere, so it checks values only; a subclass
     stores them. `name` is what errors call a value.
     """
 
-    def keep(self, array: NDArray[Any]) -> str:
-        """Keep an array that HDF5 stores as it is, and return its name."""
+    def store_array(self, array: NDArray[Any]) -> str:
+        """Store an array that HDF5 stores as it is, and return its name."""
         return ""
 
-    def encode_object(self, obj: DataObject, name: str) -> Tree:
-        """Keep a data object, and return its tree."""
+    def store_object(self, obj: DataObject, name: str) -> Tree:
+        """Store a data object, and return its tree."""
         check_object(obj, name)
         for field in type(obj).FIELDS.values():
             if field != "train":
@@ -86,66 +84,84 @@ class Encoder:
     def encode(self, value: Any, name: str) -> Tree:
         """Return the tree of a value."""
         kind = type(value)
-        if value is None or kind in (bool, int, str):
-            return value
-        if kind is float and math.isfinite(value):
-            return value
         if kind in (list, SpikeTrains):
-            return self._items(value, name)
-        if kind in (tuple, set, frozenset):
+            return self._encode_items(value, name)
+        if kind is tuple:
+            return {"$tuple": self._encode_items(value, name)}
+        if kind in (set, frozenset):
             # In the same order, so that equal sets make equal files.
-            items = value if kind is tuple else sorted(value, key=repr)
-            return {f"${kind.__name__}": self._items(items, name)}
+            items = self._encode_items(sorted(value, key=repr), name)
+            return {f"${kind.__name__}": items}
         if kind is dict:
-            parts = {
-                k: self.encode(part, f"{name}[{k!r}]") for k, part in value.items()
-            }
-            if all(type(key) is str and not key.startswith("$") for key in parts):
-                return parts
-            keys = [self.encode(key, f"a key of {name}") for key in parts]
-            return {"$dict": list(map(list, zip(keys, parts.values(), strict=True)))}
+            return self._encode_dict(value, name)
         if kind in (np.ndarray, np.memmap):
-            return self._array(value, name)
+            return self._encode_array(value, name)
         if isinstance(value, np.generic):
-            return {"$scalar": self._array(np.asarray(value), name)}
+            return {"$scalar": self._encode_array(np.asarray(value), name)}
         if kind in DATA_CLASSES.values():
-            return self.encode_object(value, name)
-        if kind is datetime.datetime and (
-            value.fold or not isinstance(value.tzinfo, datetime.timezone | None)
-        ):
-            raise TypeError(
-                f"{name} must have no timezone or a fixed offset, and no fold, "
-                f"got {value!r}"
-            )
-        if kind in _TAGS:
-            write, _ = _FORMS[_TAGS[kind]]
-            return {_TAGS[kind]: write(value)}
-        raise TypeError(
-            f"{name} must be of a type that can be stored without a change, "
-            f"got {kind.__module__}.{kind.__qualname__}"
-        )
+            return self.store_object(value, name)
+        return _encode_scalar(value, name)
 
-    def _items(self, value: Iterable[Any], name: str) -> list[Tree]:
+    def _encode_items(self, value: Iterable[Any], name: str) -> list[Tree]:
         return [self.encode(item, f"{name}[{i}]") for i, item in enumerate(value)]
 
-    def _array(self, array: NDArray[Any], name: str) -> Tree:
-        if array.dtype == object:
+    def _encode_dict(self, value: dict[Any, Any], name: str) -> Tree:
+        parts = {key: self.encode(v, f"{name}[{key!r}]") for key, v in value.items()}
+        if all(type(key) is str and not key.startswith("$") for key in parts):
+            return parts
+        key_name = f"a key of {name}"
+        pairs = [[self.encode(key, key_name), part] for key, part in parts.items()]
+        return {"$dict": pairs}
+
+    def _encode_array(self, array: NDArray[Any], name: str) -> Tree:
+        dtype = array.dtype
+        if dtype.kind == "O":
             items = [self.encode(item, name) for item in array.ravel().tolist()]
             return {"$objects": [items, list(array.shape)]}
-        if array.dtype.names is None and array.dtype.metadata:
-            # h5py notes there how a file encodes its strings.
-            array = array.view(np.dtype(array.dtype.str))
-        is_large, comes_back = array.nbytes > _INLINE, _comes_back(array.dtype)
-        if is_stored(array) and (is_large or not comes_back):
-            return {"$array": self.keep(array)}
-        if not comes_back:
+        if dtype.kind == "S":
+            array = array.view(dtype.str)  # h5py notes in it how bytes are encoded
+        # A .npy file does not keep every order of fields.
+        if is_hdf5_array(array) and (array.nbytes > _INLINE or dtype.names):
+            return {"$array": self.store_array(array)}
+        file = io.BytesIO()
+        try:
+            np.save(file, array, allow_pickle=False)
+        except ValueError:
             raise TypeError(
-                f"{name} must have a dtype that .npy files know, got {array.dtype}"
+                f"{name} must have a dtype that .npy files know, got {dtype}"
+            ) from None
+        return {"$npy": _base64(file.getvalue())}
+
+
+def _encode_scalar(value: Any, name: str) -> Tree:
+    """Return the tree of a value that has no parts."""
+    kind = type(value)
+    if value is None or kind in (bool, int, str):
+        return value
+    if kind is float:
+        return value if math.isfinite(value) else {"$float": repr(value)}
+    if kind is complex:
+        return {"$complex": repr(value)}
+    if kind is bytes:
+        return {"$bytes": _base64(value)}
+    if kind is datetime.date:
+        return {"$date": value.isoformat()}
+    if kind is datetime.timedelta:
+        return {"$timedelta": [value.days, value.seconds, value.microseconds]}
+    if kind is datetime.datetime:
+        if not isinstance(value.tzinfo, datetime.timezone | None):
+            raise TypeError(
+                f"{name} must have no timezone or a fixed offset, got {value!r}"
             )
-        data = _npy(array)
-        if is_large:
-            return {"$file": self.keep(np.frombuffer(data, dtype=np.uint8))}
-        return {"$npy": _base64(data)}
+        return {"$datetime": value.isoformat()}
+    raise TypeError(
+        f"{name} must be of a type that can be stored without a change, "
+        f"got {kind.__module__}.{kind.__qualname__}"
+    )
+
+
+def _base64(data: bytes) -> str:
+    return base64.b64encode(data).decode("ascii")
 
 
 def check_storable(value: Any, name: str) -> None:
@@ -173,34 +189,18 @@ def check_object(obj: DataObject, name: str) -> None:
 
 
 class Decoder:
-    """Makes values of trees; what is no tree of an `Encoder` raises any error.
+    """Makes values of trees; a subclass reads what an `Encoder` has stored.
 
-    Parameters
-    ----------
-    stored : callable
-        Returns the array that a file stores under the name in a ``$array``.
-    read_object : callable
-        Returns the data object of what is below ``$object``.
+    What is no tree of an `Encoder` raises any error.
     """
 
-    def __init__(
-        self,
-        stored: Callable[[str], NDArray[Any]],
-        read_object: Callable[[Tree], DataObject],
-    ) -> None:
-        self._decoders: dict[str, Callable[[Any], Any]] = {
-            **{tag: read for tag, (_, read) in _FORMS.items()},
-            "$array": stored,
-            "$object": read_object,
-            "$file": lambda tree: _of_npy(stored(tree).tobytes()),
-            "$npy": lambda tree: _of_npy(base64.b64decode(tree)),
-            "$objects": self._objects,
-            "$dict": lambda t: {self.decode(k): self.decode(v) for k, v in t},
-            "$scalar": lambda tree: self.decode(tree)[()],
-            "$tuple": lambda tree: tuple(map(self.decode, tree)),
-            "$set": lambda tree: set(map(self.decode, tree)),
-            "$frozenset": lambda tree: frozenset(map(self.decode, tree)),
-        }
+    def stored_array(self, name: str) -> NDArray[Any]:
+        """Return the array that was stored under a name."""
+        raise NotImplementedError
+
+    def stored_object(self, tree: Tree) -> DataObject:
+        """Return the data object of the tree that ``store_object`` returned."""
+        raise NotImplementedError
 
     def decode(self, tree: Tree) -> Any:
         """Return the value of a tree."""
@@ -208,79 +208,54 @@ class Decoder:
             return [self.decode(item) for item in tree]
         if not isinstance(tree, dict):
             return tree
-        if len(tree) == 1 and (tag := next(iter(tree))).startswith("$"):
-            return self._decoders[tag](tree[tag])
+        if len(tree) == 1:
+            ((tag, content),) = tree.items()
+            if tag.startswith("$"):
+                return self._decode_tagged(tag, content)
         return {key: self.decode(part) for key, part in tree.items()}
 
-    def _objects(self, tree: Tree) -> NDArray[Any]:
-        items, shape = tree
+    def _decode_tagged(self, tag: str, content: Tree) -> Any:
+        match tag:
+            case "$tuple":
+                return tuple(self.decode(content))
+            case "$set":
+                return set(self.decode(content))
+            case "$frozenset":
+                return frozenset(self.decode(content))
+            case "$dict":
+                return {self.decode(key): self.decode(part) for key, part in content}
+            case "$array":
+                return self.stored_array(content)
+            case "$npy":
+                file = io.BytesIO(base64.b64decode(content))
+                return npy.read_array(file, allow_pickle=False)
+            case "$objects":
+                return self._decode_objects(*content)
+            case "$scalar":
+                return self.decode(content)[()]
+            case "$object":
+                return self.stored_object(content)
+        return _decode_scalar(tag, content)
+
+    def _decode_objects(self, items: list[Tree], shape: list[int]) -> NDArray[Any]:
         array = np.empty(len(items), dtype=object)
         for i, item in enumerate(items):
             array[i] = self.decode(item)
         return array.reshape(shape)
 
 
-def _npy(array: NDArray[Any]) -> bytes:
-    """Return the bytes of a ``.npy`` file."""
-    file = io.BytesIO()
-    np.save(file, array, allow_pickle=False)
-    return file.getvalue()
-
-
-def _of_npy(data: bytes) -> NDArray[Any]:
-    try:
-        array: NDArray[Any] = npy.read_array(io.BytesIO(data), allow_pickle=False)
-    except (SyntaxError, tokenize.TokenError) as error:
-        raise ValueError(f"not the bytes of a .npy file: {error}") from error
-    return array
-
-
-def _comes_back(dtype: np.dtype[Any]) -> bool:
-    """Return whether a ``.npy`` file gives a dtype back."""
-    if dtype.names is None:
-        return True
-    with contextlib.suppress(ValueError):  # objects, and fields that overlap
-        known = _of_npy(_npy(np.empty(0, dtype))).dtype
-        return known == dtype and known.type is dtype.type
-    return False
-
-
-def _base64(data: bytes) -> str:
-    return base64.b64encode(data).decode("ascii")
-
-
-def _of_datetime(time: datetime.datetime) -> list[str | None]:
-    text = time.isoformat()
-    is_named = datetime.datetime.fromisoformat(text).tzname() != time.tzname()
-    return [text, time.tzname()] if is_named else [text]
-
-
-def _datetime(tree: Tree) -> datetime.datetime:
-    text, *name = tree
-    time = datetime.datetime.fromisoformat(text)
-    offset = time.utcoffset()
-    if not name or offset is None:
-        return time
-    return time.replace(tzinfo=datetime.timezone(offset, *name))
-
-
-_TAGS: dict[type, str] = {
-    float: "$float",
-    complex: "$complex",
-    bytes: "$bytes",
-    datetime.datetime: "$datetime",
-    datetime.date: "$date",
-    datetime.timedelta: "$timedelta",
-}
-_FORMS: dict[str, tuple[Callable[[Any], Tree], Callable[[Any], Any]]] = {
-    "$float": (repr, float),
-    "$complex": (repr, complex),
-    "$bytes": (_base64, base64.b64decode),
-    "$datetime": (_of_datetime, _datetime),
-    "$date": (datetime.date.isoformat, datetime.date.fromisoformat),
-    "$timedelta": (
-        lambda delta: [delta.days, delta.seconds, delta.microseconds],
-        lambda tree: datetime.timedelta(*tree),
-    ),
-}
-"""For each tag what makes its JSON of a value, and the value of its JSON."""
+def _decode_scalar(tag: str, content: Tree) -> Any:
+    match tag:
+        case "$float":
+            return float(content)
+        case "$complex":
+            return complex(content)
+        case "$bytes":
+            return base64.b64decode(content)
+        case "$date":
+            return datetime.date.fromisoformat(content)
+        case "$timedelta":
+            return datetime.timedelta(*content)
+        case "$datetime":
+            return datetime.datetime.fromisoformat(content)
+    raise ValueError(f"{tag!r:.80} is not the type of a value")

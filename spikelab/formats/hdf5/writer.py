@@ -16,7 +16,7 @@ from spikelab import validate
 from spikelab.errors import FormatError
 from spikelab.formats import h5
 from spikelab.formats.base import FileWriter, recordings_of
-from spikelab.formats.hdf5.objects import SLICES, ObjectWriter
+from spikelab.formats.hdf5.objects import ObjectWriter
 from spikelab.formats.hdf5.on_disk import arrays_on_disk, blank, values
 from spikelab.formats.hdf5.values import check_storable, write_json
 from spikelab.formats.reading import READS_RAW, build
@@ -212,15 +212,29 @@ class HDF5Writer(FileWriter[DataObject]):
         with h5.created(staged) as file:
             if isinstance(obj, SpikeData):
                 self._write_group(file, obj)
-                return
-            apart, name = file.create_group("exact"), data_class(obj).__name__
-            parts = ObjectWriter(apart).write_object(file, obj, name, is_plain=True)
-            write_json(apart, "value", {"class": name, "parts": parts})
-            if isinstance(obj, SpikeSliceStack):
-                file.attrs["n_units"] = obj.N
-                slices = file.create_group(SLICES)
-                for i, sd in enumerate(obj):
-                    self._write_group(slices.create_group(str(i)), sd)
+            else:
+                self._write_object(file, obj)
+
+    def _write_object(self, file: h5py.File, obj: DataObject) -> None:
+        """Write an object without spikes, or slices of them, into an open file."""
+        apart, name = file.create_group("exact"), data_class(obj).__name__
+        writer = ObjectWriter(apart)
+        exact = writer.write_parts(file, obj, name, exported=True)
+        recordings = recordings_of(obj)
+        if recordings:
+            exact["slices"] = [
+                [
+                    writer.encode(sd.neuron_attributes, f"{name}[{i}]"),
+                    writer.encode(sd.metadata, f"{name}[{i}]"),
+                ]
+                for i, sd in enumerate(recordings)
+            ]
+        write_json(apart, "value", {"class": name, "parts": exact})
+        if isinstance(obj, SpikeSliceStack):
+            file.attrs["n_units"] = obj.N
+            slices = file.create_group("slices")
+            for i, sd in enumerate(recordings):
+                self._write_group(slices.create_group(str(i)), sd)
 
     def _read(self, staged: Path) -> DataObject:
         # The reader chooses among the styles, and imports them.
