@@ -6,8 +6,8 @@ import h5py
 
 from spikelab.formats.functions import spikedata_loader
 from spikelab.formats.hdf5.export import export_spikedata_to_hdf5
-from spikelab.formats.hdf5.export import read as read
 from spikelab.formats.hdf5.raster import RasterWriter
+from spikelab.formats.hdf5.reader import read as read
 from spikelab.formats.hdf5.styles import GroupWriter, PairedWriter, RaggedWriter
 from spikelab.registry import HDF5_SIGNATURE
 

@@ -238,7 +238,7 @@ class HDF5Writer(FileWriter[DataObject]):
 
     def _read(self, staged: Path) -> DataObject:
         # The reader chooses among the styles, and imports them.
-        from spikelab.formats.hdf5.export import read
+        from spikelab.formats.hdf5.reader import read
 
         with arrays_on_disk():
             return read(staged)
