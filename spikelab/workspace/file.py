@@ -12,12 +12,13 @@ from typing import Any
 
 import attrs
 import h5py
+import numpy as np
 from attrs.validators import instance_of
 
 from spikelab.errors import FormatError, VerificationError
 from spikelab.formats import h5, protect
 from spikelab.formats.hdf5 import layout
-from spikelab.formats.hdf5.objects import ObjectReader, ObjectWriter
+from spikelab.formats.hdf5.objects import ObjectReader, ObjectWriter, holding
 from spikelab.formats.hdf5.on_disk import arrays_on_disk
 from spikelab.formats.hdf5.values import Tree, identical, read_json, write_json
 from spikelab.spikedata.data_object import DATA_CLASSES, DataObject
@@ -28,10 +29,6 @@ from spikelab.workspace.items import Item
 
 _EXACT = "__exact__"
 _INDEX = "index"
-
-_MOST_SLASHES = 8
-"""In a name that spikelab 0.1.2 wrote as groups in groups."""
-
 
 About = dict[str, Any]
 """What is known about a workspace as a whole, by the names of its attributes."""
@@ -51,7 +48,7 @@ class _Entry:
 
 def check(items: list[Item]) -> None:
     """Raise TypeError for an item that is of no known class, or has no proper name."""
-    allowed = ("ndarray", "memmap", "dict", *DATA_CLASSES)
+    allowed = (np.ndarray, np.memmap, dict, *DATA_CLASSES.values())
     for item in items:
         for name, value in (("namespace", item.namespace), ("key", item.key)):
             if not isinstance(value, str):
@@ -60,7 +57,7 @@ def check(items: list[Item]) -> None:
                 )
         if not isinstance(item.note, str | None):
             raise TypeError(f"the note of {item.title} must be a string or None")
-        if type(item.value).__name__ not in allowed:
+        if type(item.value) not in allowed:
             raise TypeError(
                 f"{item.title} must be a spikelab data object, a numpy array or a "
                 f"dictionary (of which the values may be more) to be saved, "
@@ -73,17 +70,16 @@ def write(path: Path, about: About, items: list[Item]) -> None:
 
     TypeError or ValueError, with its name, for a part that cannot be stored.
     """
-    namespaces = _links([item.namespace for item in items], reserved=_EXACT)
+    namespaces = _links([item.namespace for item in items])
     keys = {n: _links([i.key for i in items if i.namespace == n]) for n in namespaces}
     with h5.created(path) as file:
-        name = about["name"] or ""
+        name = about["name"]
         file.attrs["__workspace_id__"] = about["workspace_id"]
-        file.attrs["__workspace_name__"] = name if h5.is_text(name) else ""
+        file.attrs["__workspace_name__"] = str(name) if h5.is_text(name) else ""
         file.attrs["__created_at__"] = about["created_at"]
         apart = file.create_group(_EXACT)
         writer, entries = ObjectWriter(apart), []
         for item in items:
-            place: str | None
             place = f"{namespaces[item.namespace]}/{keys[item.namespace][item.key]}"
             try:
                 exact = writer.write(file, place, item.value, item.title)
@@ -91,37 +87,34 @@ def write(path: Path, about: About, items: list[Item]) -> None:
                 raise TypeError(
                     f"{item.title} must not hold itself or nest so deep"
                 ) from None
-            if place in file:
+            has_group = place in file  # else the layout has no form for the value
+            if has_group:
                 file[place].attrs["__created_at__"] = float(item.created_at)
                 if item.note is not None and h5.is_text(item.note):
                     file[place].attrs["__note__"] = item.note
-            else:  # the layout has no form for the value
-                place = None
-            names = [item.namespace, item.key, item.created_at, item.note]
-            entries.append([*names, place, exact])
-        write_json(apart, _INDEX, {"name": about["name"], "items": entries})
+            entry = [item.namespace, item.key, item.created_at, item.note]
+            entries.append([*entry, place if has_group else None, exact])
+        write_json(apart, _INDEX, {"name": name, "items": entries})
 
 
-def _links(names: list[str], reserved: str = "") -> dict[str, str]:
-    """Return a link name for each name: itself if HDF5 allows it, else quoted.
+def _links(names: list[str]) -> dict[str, str]:
+    """Return the name of a group for each name: itself if HDF5 allows it, else quoted.
 
     What HDF5 does not allow in a name stands as its code after a ``%``.
     """
-    usable = {n for n in names if layout.is_link_name(n) and n != reserved}
-    taken = usable | {reserved}
-    links = {name: name for name in usable}
-    for name in dict.fromkeys(names):
-        if name in usable:
-            continue
-        link = "".join(
-            c if h5.is_text(c) and c != "/" else f"%{ord(c):02X}" for c in name
-        )
-        if link == name:  # as "", "." and the reserved one
-            link = f"%{link}"
-        while link in taken:
-            link += "%"
-        links[name] = link
-        taken.add(link)
+    links = {name: name for name in names if layout.is_link_name(name)}
+    links.pop(_EXACT, None)
+    taken = {"", ".", _EXACT, *links}
+    for name in names:
+        if name not in links:
+            link = "".join(
+                char if h5.is_text(char) and char != "/" else f"%{ord(char):02X}"
+                for char in name
+            )
+            while link in taken:
+                link += "%"
+            links[name] = link
+            taken.add(link)
     return links
 
 
@@ -185,62 +178,51 @@ def would_be_lost(existing: Existing) -> list[str]:
         return []
     try:
         with h5.opened(existing) as file:
-            places = [e.place for e in _contents(file)[1] if e.place is not None]
-            added = [name for name in places if "__type__" not in file[name].attrs]
+            _contents(file)
+            groups = [f"{e.namespace}/{e.key}" for e in _entries_of_groups(file)]
+            added = [name for name in groups if "__type__" not in file[name].attrs]
             return added + [n for n in file if not isinstance(file.get(n), h5py.Group)]
     except (FileNotFoundError, FormatError):  # not a workspace
         return protect.would_be_lost(existing)
 
 
 def _contents(file: h5py.File) -> tuple[About, list[_Entry]]:
-    """Return what is known about a workspace, and its items.
-
-    They are those of the index, then those that it does not know: a program that does
-    not know the index may have removed or replaced groups.
-    """
+    """Return what is known about a workspace, and its items."""
     attributes = h5.scalar_attributes(file)
     identity = attributes.get("__workspace_id__")
     if not isinstance(identity, str):
         raise FormatError(f"{file.filename} is not the file of a workspace")
-    name, indexed = attributes.get("__workspace_name__") or None, []
-    if isinstance(name, int | float):  # spikelab 0.1.2 writes what it is given
-        name = str(name)
-    try:
+    with holding(file.filename, "workspace"):
         if h5.has_member(file, _EXACT):
             index = read_json(h5.member(file, _EXACT), _INDEX)
-            name, indexed = index["name"], [_Entry(*item) for item in index["items"]]
+            name, entries = index["name"], [_Entry(*item) for item in index["items"]]
+        else:  # of spikelab 0.1.2
+            name = attributes.get("__workspace_name__") or None
+            entries = _entries_of_groups(file)
         created_at = float(attributes.get("__created_at__", 0.0))
-    except (LookupError, TypeError, ValueError) as error:
-        raise FormatError(
-            f"its name, age or index of items is damaged: {error}"
-        ) from error
-    groups = {}
+    about = {"workspace_id": identity, "name": name, "created_at": created_at}
+    return about, entries
+
+
+def _entries_of_groups(file: h5py.File) -> list[_Entry]:
+    """Return the items that the groups of a file are."""
+    entries: list[_Entry] = []
     for namespace in file:
         group = h5.member(file, namespace)
         if namespace != _EXACT and isinstance(group, h5py.Group):
-            for entry in _in_namespace(namespace, group, _MOST_SLASHES):
-                groups[entry.place] = entry
-    known = []
-    for entry in indexed:
-        there = groups.get(entry.place)
-        if entry.place is None:
-            known.append(entry)
-        elif there is not None and there.created_at == entry.created_at:
-            known.append(entry)
-            del groups[entry.place]
-    about = {"workspace_id": identity, "name": name, "created_at": created_at}
-    return about, known + list(groups.values())
+            entries += _entries_in(namespace, group)
+    return entries
 
 
-def _in_namespace(namespace: str, group: h5py.Group, slashes: int) -> Iterator[_Entry]:
+def _entries_in(namespace: str, group: h5py.Group) -> Iterator[_Entry]:
     """Yield the items in a group, and in those that a slash in a name has made."""
     for key in group:
         found = h5.member(group, key)
-        described = h5.scalar_attributes(found)
-        if isinstance(found, h5py.Group) and "__type__" not in described and slashes:
-            yield from _in_namespace(f"{namespace}/{key}", found, slashes - 1)
+        attributes = h5.scalar_attributes(found)
+        if isinstance(found, h5py.Group) and "__type__" not in attributes:
+            yield from _entries_in(f"{namespace}/{key}", found)
             continue
-        created_at, note = described.get("__created_at__"), described.get("__note__")
+        created_at, note = attributes.get("__created_at__"), attributes.get("__note__")
         yield _Entry(
             namespace,
             key,

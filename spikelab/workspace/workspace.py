@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from spikelab import validate
-from spikelab.formats import h5
 from spikelab.storage.publish import local_copy, publish, readable
 from spikelab.storage.urls import expanded, is_url
 from spikelab.workspace import file
@@ -113,14 +112,11 @@ class AnalysisWorkspace(NamedObjects):
         target, items = _with_suffix(path), self._all_items()
         if not isinstance(self.name, str | None):
             raise TypeError(f"name must be a string or None, got {self.name!r:.80}")
-        if not h5.is_text(self.workspace_id):
-            raise ValueError(
-                f"workspace_id must be text without a NUL, got {self.workspace_id!r:.80}"
-            )
-        name = None if self.name is None else str(self.name)
-        created_at = validate.finite("created_at", self.created_at)
-        identity = str(self.workspace_id)
-        about = {"workspace_id": identity, "name": name, "created_at": created_at}
+        about = {
+            "workspace_id": self.workspace_id,
+            "name": self.name,
+            "created_at": self.created_at,
+        }
         file.check(items)
         with publish(
             target,
