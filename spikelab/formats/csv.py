@@ -106,8 +106,10 @@ class CSVWriter(TableWriter):
     def _cautions(self, obj: DataObject) -> Iterator[str]:
         """Return what a reader of the spikes alone would not know of a recording."""
         if isinstance(obj, SpikeData) and self.units_table is None:
+            missing = []
             silent = obj.N - _n_known(obj)
-            missing = [f"{silent} {REASONS['train']}"] if silent else []
+            if silent:
+                missing.append(f"{silent} {REASONS['train']}")
             if obj.start_time:
                 window = REASONS["start_time"]
                 missing.append(f"{window} from its start at {obj.start_time} ms")
@@ -162,7 +164,7 @@ class CSVWriter(TableWriter):
         yield line(name for name, _ in first)
         recordings = recordings_of(obj)
         for i, sd in enumerate(recordings):
-            # Unit after unit, which is faster than by columns.
+            # Unit after unit, which is faster than by columns: only times differ.
             for unit, times in enumerate(sd.spike_trains):
                 begin = f"{unit}," if sd is obj else f"{i},{unit},"
                 for start in range(0, len(times), self.rows_per_block):
@@ -284,12 +286,7 @@ def _read_files(path: Path, units: Path | None, options: TableOptions) -> DataOb
                 "it holds the rows of a stack without its windows, so that the stack "
                 "cannot be loaded; to_hdf5 and to_pickle keep it"
             )
-        numbered = ["unit", *map(str, range(len(names) - 1))]
-        is_spikes = time is not None and "unit" in names
-        # pandas and R write no name over the labels of a square.
-        is_unnamed = names[0] == "" and names[1:] and not (time or "unit" in names)
-        is_labelled = names[0] == "label" and not is_spikes
-        if columns == numbered or is_unnamed or is_labelled:
+        if _is_matrix(columns):
             return _parsed_matrix(columns, file)
         start = file.tell()
 
@@ -298,6 +295,17 @@ def _read_files(path: Path, units: Path | None, options: TableOptions) -> DataOb
             return csv_text.read_columns(file, len(columns), wanted)
 
         return spikes_or_rates(names, read_columns, known, options)
+
+
+def _is_matrix(columns: list[str]) -> bool:
+    """Return whether a header is that of a square of values with labels at its edges."""
+    names = folded(columns)
+    has_time, has_units = time_column(names) is not None, "unit" in names
+    if names[0] == "label":
+        return not (has_time and has_units)
+    if names[0] == "":  # pandas and R write no name over the labels
+        return len(names) > 1 and not has_time and not has_units
+    return columns == ["unit", *map(str, range(len(columns) - 1))]
 
 
 def _units_text(sd: SpikeData, fs_Hz: float | None) -> str:
@@ -322,8 +330,9 @@ def _parsed_units(file: IO[str]) -> RecordingFacts:
     """Return what a table of units says."""
     names = csv_text.header(file)
     rows = csv_text.filled_rows(file)
-    if wrong := [i for i, row in enumerate(rows) if len(row) != len(names)]:
-        raise FormatError(f"row {wrong[0]} must have {len(names)} cells")
+    for i, row in enumerate(rows):
+        if len(row) != len(names):
+            raise FormatError(f"row {i} must have {len(names)} cells")
     return RecordingFacts.of_rows(names, rows)
 
 

@@ -219,35 +219,46 @@ def _units_of(sd: SpikeData, fs_Hz: float | None) -> tuple[Any, list[str]]:
             if any(isinstance(value, np.ndarray) for value in column.known.values()):
                 arrays.append(key)
     values = {key: array.to_pylist() for key, array in own.items()}
-    made = {}
+    columns = {}
     for name, cells in unit_columns(sd, values, fs_Hz).items():
-        kind = pa.int64() if name in ("unit", "n_spikes", "electrode") else pa.float64()
-        if any(isinstance(cell, str) for cell in cells):
-            kind = pa.string()
-        made[name] = own[name] if name in own else pa.array(cells, kind)
-    return pa.table(made), arrays
+        if name in own:
+            columns[name] = own[name]
+        elif any(isinstance(cell, str) for cell in cells):
+            columns[name] = pa.array(cells, pa.string())
+        elif name in ("unit", "n_spikes", "electrode"):
+            columns[name] = pa.array(cells, pa.int64())
+        else:
+            columns[name] = pa.array(cells, pa.float64())
+    return pa.table(columns), arrays
 
 
 def _attribute(column: Column) -> Any:
     """Return an attribute of all units as an Arrow array, None if it has no type."""
     pa, _ = pyarrow_modules("to_parquet")
-    kinds = {"bool": pa.bool_(), "int": pa.int64(), "float": pa.float64()}
-    kind = {**kinds, "str": pa.string()}.get(column.kind)
+    kinds = {
+        "bool": pa.bool_(),
+        "int": pa.int64(),
+        "float": pa.float64(),
+        "str": pa.string(),
+    }
     known = list(column.known.values())
-    are_lists = all(isinstance(value, list) for value in known)  # Arrow finds the type
-    if column.kind == "array" and not are_lists:
+    if column.kind in kinds:
+        kind = kinds[column.kind]
+    elif column.kind != "array":
+        return None
+    elif all(isinstance(value, list) for value in known):
+        kind = None  # Arrow finds the type
+    else:
         dtype, *others = {getattr(value, "dtype", np.dtype(object)) for value in known}
         if others or dtype.kind not in "biuf":
             return None
         kind = pa.from_numpy_dtype(dtype)
         for _ in range(max(map(np.ndim, known))):
             kind = pa.list_(kind)
-    elif column.kind != "array" and kind is None:
-        return None
-    values = [column.known.get(unit) for unit in range(len(column.values))]
-    lists = [v.tolist() if isinstance(v, np.ndarray) else v for v in values]
+    cells = [column.known.get(unit) for unit in range(len(column.values))]
+    plain = [x.tolist() if isinstance(x, np.ndarray) else x for x in cells]
     try:
-        return pa.array(lists, kind)
+        return pa.array(plain, kind)
     except (ValueError, TypeError, OverflowError, NotImplementedError):
         return None
 
