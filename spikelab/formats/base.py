@@ -187,7 +187,6 @@ class Writer(abc.ABC, Generic[R, P]):
                 for name, value in part.arguments().items():
                     validate.unmasked(name, value)
             obj, units = without_units(obj)
-        self._check_format(obj)
         return self._prepared(obj), units
 
     def _all_losses(self, obj: DataObject, plan: P, units: list[str]) -> list[str]:
@@ -240,19 +239,17 @@ class Writer(abc.ABC, Generic[R, P]):
             ]
         except FormatError as error:
             wrong = [f"it cannot be read: {error}"]
-        except RecursionError:
-            wrong = ["it nests too deep to be compared, or holds itself"]
         if wrong:
             raise VerificationError(
                 f"{self.method}: the staged file differs from the object, "
                 f"nothing was published: {'; '.join(wrong[:20])}"
             )
 
-    def _check_format(self, obj: DataObject) -> None:
-        """Raise ValueError for data that the format cannot hold; warn of oddities."""
-
     def _prepared(self, obj: DataObject) -> P:
-        """Return the plan, computed once: by default the object itself."""
+        """Return the plan, computed once: by default the object itself.
+
+        Raises ValueError for data that the format cannot hold.
+        """
         return cast(P, obj)
 
     def _cautions(self, plan: P) -> Iterable[str]:

@@ -99,9 +99,9 @@ class ParquetWriter(TableWriter):
         "a column holds bool, int64, float64, str, or lists of one"
     )
 
-    def _check_format(self, obj: DataObject) -> None:
-        super()._check_format(obj)
+    def _prepared(self, obj: DataObject) -> DataObject:
         pyarrow_modules(self.method)
+        return super()._prepared(obj)
 
     def _write(self, obj: DataObject, staged: Path) -> None:
         about = _about(obj)

@@ -102,11 +102,12 @@ class PickleWriter(FileWriter[DataObject]):
             pickler.dispatch_table = copyreg.dispatch_table | arrays
             try:
                 pickler.dump(obj)
-            except RecursionError:
-                raise TypeError(
-                    "the object must not nest so deep to be pickled"
-                ) from None
-            except (pickle.PicklingError, AttributeError, TypeError) as error:
+            except (
+                pickle.PicklingError,
+                AttributeError,
+                RecursionError,
+                TypeError,
+            ) as error:
                 raise TypeError(
                     f"the object holds what cannot be pickled: {error}"
                 ) from error

@@ -138,7 +138,7 @@ class TableWriter(FileWriter[DataObject]):
     def _read(self, staged: Path) -> DataObject:
         raise NotImplementedError  # there may be two files: _read_back takes both
 
-    def _check_format(self, obj: DataObject) -> None:
+    def _prepared(self, obj: DataObject) -> DataObject:
         if self.units_table is not None and not isinstance(obj, SpikeData):
             raise ValueError(
                 f"units_table must be None for a {data_class(obj).__name__}, "
@@ -160,6 +160,7 @@ class TableWriter(FileWriter[DataObject]):
                     f"labels must be numbers, bool or str to fit into {self.title}, "
                     f"got {' '.join(repr(label).split()):.80}"
                 )
+        return obj
 
     def _in_unit(self, times_ms: NDArray[Any]) -> NDArray[Any]:
         """Return times in ms as they stand in the file."""

@@ -110,7 +110,7 @@ class HDF5Writer(FileWriter[DataObject]):
         That is arguments of :class:`.SpikeData` for files of other programs.
         """
 
-    def _check_format(self, obj: DataObject) -> None:
+    def _prepared(self, obj: DataObject) -> DataObject:
         recordings = recordings_of(obj)
         for sd in recordings:
             self._check_recording(sd)
@@ -119,6 +119,7 @@ class HDF5Writer(FileWriter[DataObject]):
                 for name, value in part.arguments().items():
                     if name not in ("train", "spike_stack"):
                         check_storable(value, f"{data_class(obj).__name__}[{name!r}]")
+        return obj
 
     def _check_recording(self, sd: SpikeData) -> None:
         if self.time_unit == "samples":
