@@ -71,8 +71,7 @@ def cell(value: Any) -> str:
 
 def line(values: Iterable[Any]) -> str:
     """Return one row, with the end of its line."""
-    cells = [repr(v) if type(v) in (int, float) else cell(v) for v in values]
-    return ",".join(cells) + "\n"
+    return ",".join(map(cell, values)) + "\n"
 
 
 def inferred(plain: str) -> Any:

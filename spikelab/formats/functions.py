@@ -101,18 +101,10 @@ def show_options(
 ) -> None:
     """Show what a function takes as ``**options`` in its signature and its docstring.
 
-    Parameters
-    ----------
-    function : function
-        Its last parameter is ``**options``. It is changed, not wrapped, so that type
-        checkers see the function itself.
-    options : TypedDict
-        What ``Unpack`` holds: the names of the options.
-    classes : sequence of attrs classes
-        Their fields give the options their types and defaults; their docstrings the
-        entries that replace ``{options}`` in the docstring of the function.
-    only_none : bool
-        Show None as the default of the options that not all formats have.
+    Names are those of the TypedDict `options`, which ``Unpack`` holds. Types, defaults and
+    descriptions, which replace ``{options}`` in the docstring, are those of attrs classes;
+    with `only_none` the default is None, but of options that all formats have. The
+    function is changed, not wrapped, so that type checkers see it itself.
     """
     hints = get_type_hints(options)
     fields = {field.name: field for cls in classes for field in attrs.fields(cls)}
@@ -147,10 +139,9 @@ def _set_signature(
 
 
 def _entries(classes: Iterable[type], names: Sequence[str]) -> list[str]:
-    """Return the entries of options in the docstrings of classes and their bases.
+    """Return the entries of options in docstrings of classes, each in its first words.
 
-    An entry may describe several options, ``a, b : str``. Of an option that several
-    classes describe it is the first.
+    An entry may describe several options: ``a, b : str``.
     """
     found: dict[str, str] = {}
     for cls in dict.fromkeys(base for made in classes for base in made.__mro__):

@@ -33,22 +33,18 @@ __all__ = [
 _PLAIN = {type(None), *PLAIN, SpikeTrains}
 
 
-def _protocol(value: Any) -> Any:
-    """Return the highest protocol for -1, as Python's own pickle does."""
-    if isinstance(value, np.integer):
-        value = int(value)
-    return pickle.HIGHEST_PROTOCOL if value == -1 and type(value) is int else value
-
-
-def _check_protocol(name: str, value: Any) -> None:
+def _protocol(value: Any) -> int:
+    """Return a version of the pickle format; None and -1 are the highest."""
     if value is None:
-        return
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise TypeError(f"{name} must be an integer or None, got {value!r}")
-    if not 0 <= value <= pickle.HIGHEST_PROTOCOL:
+        return pickle.HIGHEST_PROTOCOL
+    if isinstance(value, bool):
+        raise TypeError(f"protocol must be an integer, got {value}")
+    number = validate.index("protocol", value)
+    if not -1 <= number <= pickle.HIGHEST_PROTOCOL:
         raise ValueError(
-            f"{name} must lie in -1..{pickle.HIGHEST_PROTOCOL}, got {value}"
+            f"protocol must lie in -1..{pickle.HIGHEST_PROTOCOL}, got {value}"
         )
+    return pickle.HIGHEST_PROTOCOL if number == -1 else number
 
 
 @attrs.frozen(kw_only=True)
@@ -77,11 +73,7 @@ class PickleWriter(FileWriter[DataObject]):
     method: ClassVar[str] = "to_pickle"
     keeps_all: ClassVar[bool] = True
 
-    protocol: int | None = attrs.field(
-        default=None,
-        converter=_protocol,
-        validator=validate.validator(_check_protocol),
-    )
+    protocol: int | None = attrs.field(default=None, converter=_protocol)
 
     def _losses(self, obj: DataObject) -> list[str]:
         return _untrusted(obj)

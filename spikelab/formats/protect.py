@@ -48,18 +48,9 @@ def record_members(file: h5py.File) -> None:
 
 
 def would_be_lost(file: Path | RemoteFile) -> list[str]:
-    """Return the names of what a file holds that no export of spikelab wrote.
+    """Return the names of groups and datasets that no export of spikelab wrote.
 
-    Parameters
-    ----------
-    file : Path or RemoteFile
-        A file. One that is not there, or is not an HDF5 file, holds nothing of the
-        kind.
-
-    Returns
-    -------
-    list of str
-        Names of groups and datasets; empty if the file may be replaced.
+    A file that is not there, or is not an HDF5 file, holds none.
     """
     if isinstance(file, Path) and not (file.is_file() and h5py.is_hdf5(file)):
         return []

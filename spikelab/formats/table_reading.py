@@ -253,7 +253,8 @@ class _TimeTable:
                 "one row for each time, and a column for each unit"
             )
         units, times = self._beside_times(self.names.index("unit"), np.int64)
-        sd = self._recording(self.known, units, times)
+        trains = self.known.spike_trains(units, times)
+        sd = recording(self.known, trains, self.time, self.options)
         others = [
             name
             for name in self.names
@@ -278,7 +279,9 @@ class _TimeTable:
                     f"column {name!r} is taken for the units of spikes; call it 'unit' "
                     "if it holds their numbers from 0, otherwise if it holds rates"
                 )
-                return self._recording(*found, times)
+                known, units = found
+                trains = known.spike_trains(units, times)
+                return recording(known, trains, self.time, self.options)
         return None
 
     def rates(self) -> RateData:
@@ -320,12 +323,6 @@ class _TimeTable:
         """Return the column at a place, and the times."""
         at_times = self.names.index(self.time)
         return self.read_columns({place: dtype, at_times: dtype_of(self.time)})
-
-    def _recording(
-        self, known: RecordingFacts, units: NDArray[np.int64], times: NDArray[Any]
-    ) -> SpikeData:
-        trains = known.spike_trains(units, times)
-        return recording(known, trains, self.time, self.options)
 
 
 def _are_integers(values: NDArray[np.float64]) -> bool:

@@ -120,8 +120,10 @@ class TableWriter(FileWriter[DataObject]):
         """Compress a staged file if the name of its target says so."""
 
     def _publish(self, plan: DataObject, target: StrPath) -> None:
-        if self.units_table is not None:
-            _refuse_same_place(target, self.units_table)
+        if self.units_table and _resolved(self.units_table) == _resolved(target):
+            raise ValueError(
+                f"units_table must not be filepath itself, got {self.units_table}"
+            )
         with contextlib.ExitStack() as files:
             spikes, units = files.enter_context(self._published(target)), None
             if self.units_table is not None:
@@ -371,15 +373,6 @@ def _spikes_of(sd: SpikeData) -> SpikeData:
     """Return a recording with its spikes and its window only."""
     trains = SpikeTrains(sd.spike_trains.flat, sd.spike_trains.ends)
     return SpikeData(trains, start_time=sd.start_time, length=sd.length)
-
-
-def _refuse_same_place(filepath: StrPath, units_table: StrPath) -> None:
-    """Raise ValueError if the table of units is the file of the spikes, or in it."""
-    first, second = _resolved(filepath), _resolved(units_table)
-    if first == second or second.startswith(f"{first}{os.sep}"):
-        raise ValueError(
-            f"units_table must not be filepath itself, nor below it, got {units_table}"
-        )
 
 
 def _resolved(target: StrPath) -> str:

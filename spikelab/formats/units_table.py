@@ -88,8 +88,13 @@ class RecordingFacts:
     ) -> "RecordingFacts":
         """Return what a table of units says; None is a missing cell."""
         names = _own_names(header)
-        kept = [i for i, name in enumerate(names) if not _is_index(name, i)]
-        table = [{names[i]: row[i] for i in kept} for row in rows]
+        # The index of pandas or R is the first column, or ends with two underscores.
+        kept = {
+            i: name
+            for i, name in enumerate(names)
+            if not INDEX.fullmatch(name) or (i > 0 and not name.startswith("__"))
+        }
+        table = [{name: row[i] for i, name in kept.items()} for row in rows]
         # pandas makes floats of integers beside an empty cell.
         named = [row for row in table if row["unit"] is not None]
         units = {row["unit"]: row for row in named if type(row["unit"]) in (int, float)}
@@ -187,11 +192,6 @@ def _own_names(header: Sequence[str]) -> list[str]:
             f"it must have one column 'unit', got columns {reprlib.repr(names)}"
         )
     return names
-
-
-def _is_index(name: str, place: int) -> bool:
-    """Return whether a column is an index of pandas or R, which is first or last."""
-    return bool(INDEX.fullmatch(name)) and (place == 0 or name.startswith("__"))
 
 
 def _common(name: str, table: list[dict[str, Any]]) -> float | None:

@@ -6,15 +6,15 @@ states is restricted here too, because a crafted one could change a class, or le
 array point to memory that is not its own.
 """
 
-import collections
 import copy
 import copyreg
 import datetime
 import math
-import pathlib
 import pickle
 import re
+from collections import OrderedDict, defaultdict
 from collections.abc import Callable
+from pathlib import PosixPath, WindowsPath
 from typing import Any, BinaryIO, ClassVar, NoReturn
 
 import numpy as np
@@ -24,37 +24,16 @@ from spikelab.errors import UnsafePickleError
 from spikelab.spikedata.data_object import DATA_CLASSES, DataObject
 from spikelab.spikedata.spike_trains import SpikeTrains
 
-PLAIN: tuple[type, ...] = (
-    bool,
-    bytearray,
-    bytes,
-    complex,
-    float,
-    int,
-    range,
-    slice,
-    str,
-    datetime.date,
-    datetime.timedelta,
-    datetime.timezone,
-    pathlib.PosixPath,
-    pathlib.WindowsPath,
-    pathlib.PurePosixPath,
-    pathlib.PureWindowsPath,
-)
+_OF_PYTHON = (bool, bytearray, bytes, complex, float, int, range, slice, str)
+_OF_DATES = (datetime.date, datetime.timedelta, datetime.timezone)
+
+PLAIN: tuple[type, ...] = (*_OF_PYTHON, *_OF_DATES, PosixPath, WindowsPath)
 """Classes of values that hold no others."""
 
 TIMES: tuple[type, ...] = (datetime.datetime, datetime.time)
+"""Classes of values that hold a time zone."""
 
-CONTAINERS: tuple[type, ...] = (
-    list,
-    tuple,
-    set,
-    frozenset,
-    dict,
-    collections.OrderedDict,
-    collections.defaultdict,
-)
+CONTAINERS = (list, tuple, set, frozenset, dict, OrderedDict, defaultdict)
 
 _NUMPY_SCALAR: Any = np.float64(0).__reduce__()[0]
 """NumPy's function that makes a scalar of its dtype and bytes."""
