@@ -191,6 +191,23 @@ def test_the_second_run_writes_what_is_missing_changed_or_failed(
     assert statuses(again(style="group", resume=False)) == ["written"] * 6
 
 
+def test_a_folder_by_any_of_its_files(tmp_path):
+    """What changes in the folder is seen, whichever file of it names the source."""
+    pair = SpikeData([[100.0, 600.0]], length=1000.0).frames(500)
+
+    def again():
+        report = tmp_path / "rows.jsonl"
+        source = tmp_path / "in" / "windows.tsv"
+        return convert_many(source, tmp_path / "{index}.pkl", report=report)
+
+    pair.to_kilosort(tmp_path / "in", fs_Hz=20_000)
+    assert [statuses(again()), statuses(again())] == [["written"], ["kept"]]
+    (tmp_path / "in" / "slice_0000" / "cluster_note.tsv").write_text(
+        "cluster_id\tnote\n"
+    )
+    assert statuses(again()) == ["written"]
+
+
 def test_credentials_and_bars_are_not_part_of_the_options(sources, tmp_path):
     """Other credentials do not make another file, and never stand in a report."""
     target = tmp_path / "out/{stem}.pkl"
@@ -358,6 +375,28 @@ def test_recordings_in_s3(sources, tmp_path, monkeypatch):
         assert main(command) == 0
         assert "odd/params.py" in server.objects(bucket)
     assert files(tmp_path)[-1] == "spikelab-conversions.jsonl"
+
+
+def test_a_bucket_is_a_folder(sources, tmp_path):
+    """Of which the root may be source and target."""
+    with S3Server() as server:
+        for name in ("phy", "copy"):
+            server.bucket(name)
+        options = {"storage_options": server.storage_options}
+        recording(3).to_phy("s3://phy", fs_Hz=20_000, **options)
+
+        def again():
+            report = tmp_path / "rows.jsonl"
+            return convert_many(
+                "s3://phy", "s3://copy", to="phy", report=report, **options
+            )
+
+        assert statuses(again()) == ["written"]
+        (row,) = again()
+        stored = server.objects("copy").values()
+        assert (row.status, row.n_bytes) == ("kept", sum(map(len, stored)))
+        recording(4).to_phy("s3://phy", fs_Hz=20_000, **options)
+        assert statuses(again()) == ["written"]
 
 
 def test_two_targets_in_s3_with_one_name(sources):

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from spikelab.formats.phy.folder_reader import folder_of
 from spikelab.storage.store import store_at
 from spikelab.storage.urls import StrPath, expanded, is_s3_url, is_url, located
 
@@ -15,9 +16,6 @@ State = tuple[int, float]
 """Size in bytes and modification time of a file, or of all files of a folder."""
 
 _WILDCARD = re.compile(r"[*?\[]")
-
-_PARTS_OF_FOLDERS = ("params.py", "spike_times.npy", "spike_clusters.npy")
-"""Files by which a KiloSort or Phy folder can be named."""
 
 
 def resolved(place: StrPath) -> str:
@@ -36,9 +34,7 @@ def is_pattern(text: str) -> bool:
 
 def identity(place: str) -> str:
     """Return a text that is the same for all names of a file or folder."""
-    folder, name = os.path.split(place)
-    if name in _PARTS_OF_FOLDERS:
-        place = folder or "."
+    place = os.fspath(folder_of(place))
     if is_s3_url(place):
         place = located(place).url
     place = re.sub("^(?:file|local)://", "", place)
@@ -81,21 +77,25 @@ class Places:
         if not is_pattern(text):
             return [text]
         if is_url(text):
-            parts = text.rstrip("/").split("/")
-            n = next(i for i, part in enumerate(parts) if _WILDCARD.search(part))
-            folder, names = "/".join(parts[:n]), self._listed("/".join(parts[:n]))
-            if "/".join(parts[n:]) in names:
-                return [text]
-            found = [
-                f"{folder}/{name}"
-                for name in names
-                if _matches(parts[n:], name.split("/"))
-            ]
+            found = self._remote_matches(text)
         else:
             found = glob.glob(text, recursive=True)  # noqa: PTH207 # keeps "./"
         if not found:
             raise FileNotFoundError(f"no file or folder matches {text!r}")
         return sorted(found)
+
+    def _remote_matches(self, pattern: str) -> list[str]:
+        parts = pattern.rstrip("/").split("/")
+        first = next(i for i, part in enumerate(parts) if _WILDCARD.search(part))
+        folder, wanted = "/".join(parts[:first]), parts[first:]
+        names = self._listed(folder)
+        if "/".join(wanted) in names:
+            return [pattern]
+        return [
+            f"{folder}/{name}"
+            for name in names
+            if name and _matches(wanted, name.split("/"))
+        ]
 
     def state(self, place: str) -> State | None:
         """Return the state of a file or folder, None if it cannot be seen."""
@@ -104,21 +104,23 @@ class Places:
             if not is_url(place):
                 return _local_state(place)
             parts = place.split("/")
-            parents = ["/".join(parts[:n]) for n in range(3, len(parts))]
-            folder = next((f for f in parents if f in self._listings), parents[-1])
-            return self._listed(folder).get(place.removeprefix(f"{folder}/"))
+            # From the bucket to the place itself.
+            folders = ["/".join(parts[:n]) for n in range(3, len(parts) + 1)]
+            parent = folders[-2] if len(folders) > 1 else place
+            folder = next((f for f in folders if f in self._listings), parent)
+            return self._listed(folder).get(place.removeprefix(folder).strip("/"))
         except OSError:  # a store may be readable, but not list what it has
             return None
 
     def _listed(self, folder: str) -> dict[str, State]:
-        """Return the state of each file and folder below a folder of a store."""
+        """Return the state of each file and folder in a folder of a store, "" its own."""
         if folder not in self._listings:
             states: dict[str, State] = {}
             store = store_at("source", f"{folder}/", self._storage_options)
             for name, entry in store.entries().items():
                 time = entry.modified.timestamp() if entry.modified else 0.0
                 parts = name.split("/")
-                for n in range(1, len(parts) + 1):
+                for n in range(len(parts) + 1):
                     place = "/".join(parts[:n])
                     size, latest = states.get(place, (0, 0.0))
                     states[place] = size + entry.size, max(latest, time)
