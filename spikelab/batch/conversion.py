@@ -7,14 +7,14 @@ import pickle
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import attrs
 import numpy as np
 
 from spikelab import validate
 from spikelab.batch.options import PRIVATE, check_options, options_of
-from spikelab.batch.places import is_same, resolved, size_of
+from spikelab.batch.places import State, is_same, resolved, size_of
 from spikelab.data_loaders.data_loaders import load
 from spikelab.errors import (
     FormatError,
@@ -27,7 +27,6 @@ from spikelab.errors import (
 from spikelab.formats.base import recordings_of
 from spikelab.registry import FORMATS, Format, named_by
 from spikelab.spikedata.data_object import DataObject, UnitObject
-from spikelab.spikedata.pairwise import PairwiseCompMatrix, PairwiseCompMatrixStack
 from spikelab.spikedata.quantity import in_unit
 from spikelab.spikedata.spikedata import SpikeData
 from spikelab.storage.urls import StrPath, expanded, is_url
@@ -106,6 +105,7 @@ class Job:
         validator=attrs.validators.optional(validate.is_mapping),
         repr=False,
     )
+    state: State | None = None  # of the source when the job began
 
     def renamed(self, source: str, name: Callable[[str], str]) -> "Job":
         """Return a job with another source, and all other names changed by `name`."""
@@ -216,7 +216,10 @@ def convert_job(job: Job, folder: str = "") -> Outcome:
         try:
             here = job.renamed(absolute(job.source), absolute)
             obj = _loaded(here)
-            numbers["n_units"] = _n_units(obj)
+            if isinstance(obj, UnitObject):
+                numbers["n_units"] = obj.N
+            else:  # the first argument is a matrix of pairs of units, or a stack of them
+                numbers["n_units"] = len(next(iter(obj.arguments().values())))
             trains = [recording.spike_trains for recording in recordings_of(obj)]
             numbers["n_spikes"] = sum(train.n_spikes for train in trains)
             _write(here, obj, warned)
@@ -284,14 +287,6 @@ def _loaded(job: Job) -> Any:
         if not is_url(job.source) and any(map(named_by, folder.glob("*"))):
             error.args = (f"{error}; {folder / '*'} names the files in it",)
         raise
-
-
-def _n_units(obj: DataObject) -> int:
-    if isinstance(obj, PairwiseCompMatrix):
-        return len(obj.matrix)
-    if isinstance(obj, PairwiseCompMatrixStack):
-        return len(obj.stack)
-    return cast(UnitObject, obj).N
 
 
 def _write(job: Job, obj: DataObject, warned: list[str], prefix: str = "") -> Any:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import itertools
 import multiprocessing
 import os
 import queue
@@ -55,8 +56,9 @@ def run_jobs(
             for job, future in tasks.run(lost, 1):
                 record(job, _outcome(job, future))
         except BaseException:
-            tasks.cancel()
-            for job, future in tasks.rest():
+            for future in list(tasks.at_work):
+                future.cancel()
+            for job, future in tasks.run([], WINDOW):
                 if _has_outcome(future):
                     with contextlib.suppress(Exception):  # the first error is raised
                         record(job, future.result())
@@ -64,12 +66,11 @@ def run_jobs(
 
 
 class _Tasks:
-    """The jobs that an executor has at a time, and their futures."""
+    """The jobs that an executor has at a time."""
 
     def __init__(self, executor: Executor) -> None:
         self._executor = _answering(executor)
-        self._folder = str(Path.cwd())
-        self._jobs: dict[Future[Outcome], Job] = {}
+        self.at_work: dict[Future[Outcome], Job] = {}
         # Futures that are done, and None for each Ctrl-C.
         self.ended: queue.SimpleQueue[Future[Outcome] | None] = queue.SimpleQueue()
 
@@ -77,36 +78,22 @@ class _Tasks:
         self, jobs: Iterable[Job], window: int
     ) -> Iterator[tuple[Job, "Future[Outcome]"]]:
         """Begin jobs, up to `window` at a time, and yield each when it has ended."""
-        for job in jobs:
-            self._begin(job)
-            if len(self._jobs) >= window:
-                yield self._next()
-        yield from self.rest()
-
-    def rest(self) -> Iterator[tuple[Job, "Future[Outcome]"]]:
-        """Begin no more jobs; yield those at work when they have ended."""
-        while self._jobs:
-            yield self._next()
-
-    def cancel(self) -> None:
-        """Cancel the jobs that no worker has begun."""
-        for future in list(self._jobs):
-            future.cancel()
-
-    def _begin(self, job: Job) -> None:
-        try:
-            future = self._executor.submit(convert_job, job, self._folder)
-        except RuntimeError as error:  # it is broken, or was shut down
-            future = Future()
-            future.set_exception(error)
-        self._jobs[future] = job
-        future.add_done_callback(self.ended.put)
-
-    def _next(self) -> tuple[Job, "Future[Outcome]"]:
-        future = self.ended.get()
-        if future is None:
-            raise KeyboardInterrupt
-        return self._jobs.pop(future), future
+        waiting, folder = iter(jobs), str(Path.cwd())
+        while True:
+            for job in itertools.islice(waiting, window - len(self.at_work)):
+                try:
+                    future = self._executor.submit(convert_job, job, folder)
+                except RuntimeError as error:  # it is broken, or was shut down
+                    future = Future()
+                    future.set_exception(error)
+                self.at_work[future] = job
+                future.add_done_callback(self.ended.put)
+            if not self.at_work:
+                return
+            done = self.ended.get()
+            if done is None:
+                raise KeyboardInterrupt
+            yield self.at_work.pop(done), done
 
 
 def _has_outcome(future: "Future[Outcome]") -> bool:

@@ -18,7 +18,7 @@ import attrs
 from spikelab.batch.conversion import UNITS_TABLE, Conversion, Job, Outcome, format_of
 from spikelab.batch.executors import run_jobs
 from spikelab.batch.options import check_options, suggestion
-from spikelab.batch.places import Places, State, identity, resolved
+from spikelab.batch.places import Places, identity, resolved
 from spikelab.batch.report import NAME, Report, conversion
 from spikelab.batch.table import Row, checked_rows
 from spikelab.errors import OptionError
@@ -163,22 +163,24 @@ class Batch:
         self.report = Report(report)
         self._places = Places(pattern.storage_options)
         self.jobs = _planned(sources, pattern, table, self._places)
-        self.kept: dict[str, Conversion] = {}
-        for row in (
-            self.report.rows() if resume else ()
-        ):  # the last row of a target counts
-            key = identity(row["target"])
-            self.kept.pop(key, None)
-            if key in self.jobs and self._is_kept(self.jobs[key], row):
-                job = self.jobs[key]
+        self.kept = self._kept_rows() if resume else {}
+
+    def _kept_rows(self) -> dict[str, Conversion]:
+        """Return the rows of the targets that are there as their jobs would write them."""
+        last_rows = {identity(row["target"]): row for row in self.report.rows()}
+        kept = {}
+        for key, job in self.jobs.items():
+            row = last_rows.get(key)
+            if row is not None and self._is_kept(job, row):
                 names = {"source": job.source, "target": job.target}
-                self.kept[key] = conversion(row, status="kept", **names)
+                kept[key] = conversion(row, status="kept", **names)
+        return kept
 
     def _is_kept(self, job: Job, row: Mapping[str, Any]) -> bool:
-        """Return whether the target of a job is as the job would write it."""
         return (
             row["status"] == "written"
-            and (row["source"], row["options"]) == (job.source, job.digest)
+            and row["source"] == job.source
+            and row["options"] == job.digest
             and self._places.state(job.source)
             == (row["source_bytes"], row["source_time"])
             and self._places.state(job.target) is not None
@@ -194,21 +196,20 @@ class Batch:
             record(row, None)
         if len(self.kept) == len(self.jobs):
             return
-        states: dict[str, State | None] = {}
 
-        def begun() -> Iterator[Job]:
+        def jobs_left() -> Iterator[Job]:
             for key, job in self.jobs.items():
                 if key not in self.kept:
-                    states[job.target] = self._places.state(job.source)
-                    yield job
+                    # As it is when the job begins: what changes later is written again.
+                    yield attrs.evolve(job, state=self._places.state(job.source))
 
         def finished(job: Job, outcome: Outcome) -> None:
             row, error = outcome
-            self.report.append(row, job, states.pop(job.target))
+            self.report.append(row, job)
             record(row, error)
 
         with self.report:
-            run_jobs(begun(), executor, finished)
+            run_jobs(jobs_left(), executor, finished)
 
 
 @contextmanager
@@ -238,42 +239,111 @@ def _planned(
     `pattern` is what they have in common, with templates as names. What is raised stands
     in :func:`spikelab.convert_many`.
     """
-    entry = FORMATS[pattern.to]
-    check_options(entry, pattern.options)
-    if isinstance(sources, str | os.PathLike):
-        sources = [sources]
-    found = [name for source in sources or () for name in places.matches(source)]
+    check_options(FORMATS[pattern.to], pattern.options)
     fields = _fields_of(pattern)
-    if table is None:
-        rows = [Row(number, source) for number, source in enumerate(found, start=1)]
-        if not rows:
-            raise OptionError("sources", "must name at least one recording, got none")
-    else:
-        rows = checked_rows(table, entry, pattern.options, fields - {*_FIELDS})
-        if found:
-            wanted = {identity(source): source for source in found}
-            by_source = {identity(row.source) for row in rows}
-            if missing := [wanted[key] for key in wanted if key not in by_source]:
-                raise ValueError(
-                    f"table must have a row for each source, none for {missing[0]}"
-                )
-            rows = [row for row in rows if identity(row.source) in wanted]
+    rows = _rows(sources, pattern, table, fields, places)
     known = [*_FIELDS, *sorted({name for row in rows for name in row.names})]
-    for name in fields:
-        if name not in known:
-            raise OptionError(
-                "target",
-                f"has the unknown field {{{name}}}; fields are "
-                f"{', '.join(f'{{{k}}}' for k in known)}, and {{{{ is a brace"
-                f"{suggestion(name, known)}",
-            )
+    for name in sorted(fields.difference(known)):
+        listed = ", ".join(f"{{{field}}}" for field in known)
+        raise OptionError(
+            "target",
+            f"has the unknown field {{{name}}}; fields are {listed}, and {{{{ is a brace"
+            f"{suggestion(name, known)}",
+        )
     jobs = []
     for index, row in enumerate(rows):
         parent = _full(row.source).parent.name
         names = {"stem": stem_of(row.source), "parent": parent, "index": index}
         job = attrs.evolve(pattern, options={**pattern.options, **row.options})
         jobs.append(job.renamed(row.source, partial(_filled, names | row.names, row)))
-    return _without_clashes(jobs)
+    return _by_target(jobs)
+
+
+def _rows(
+    sources: StrPath | Iterable[StrPath] | None,
+    pattern: Job,
+    table: Any,
+    fields: set[str],
+    places: Places,
+) -> list[Row]:
+    """Return a row for each recording: of the table if there is one, else made."""
+    if isinstance(sources, str | os.PathLike):
+        sources = [sources]
+    found = [name for source in sources or () for name in places.matches(source)]
+    if table is None:
+        if not found:
+            raise OptionError("sources", "must name at least one recording, got none")
+        return [Row(number, source) for number, source in enumerate(found, start=1)]
+    columns = fields.difference(_FIELDS)
+    rows = checked_rows(table, FORMATS[pattern.to], pattern.options, columns)
+    if not found:
+        return rows
+    in_table = {identity(row.source) for row in rows}
+    for source in found:
+        if identity(source) not in in_table:
+            raise ValueError(
+                f"table must have a row for each source, none for {source}"
+            )
+    wanted = {identity(source) for source in found}
+    return [row for row in rows if identity(row.source) in wanted]
+
+
+def _fields_of(pattern: Job) -> set[str]:
+    """Return the names of the fields in all templates."""
+    templates = pattern.targets
+    table = (pattern.source_options or {}).get(UNITS_TABLE)
+    if table is not None:
+        templates.append(os.fspath(table))
+    try:
+        parts = [part for text in templates for part in string.Formatter().parse(text)]
+    except ValueError as error:
+        raise OptionError(
+            "target", f"must be a template: {error}, got {pattern.target!r}"
+        ) from None
+    return {name for _, name, _, _ in parts if name is not None}
+
+
+def _filled(names: dict[str, Any], row: Row, template: str) -> str:
+    """Return a template with the names of one recording."""
+    try:
+        return template.format_map(names)
+    except KeyError as error:
+        raise ValueError(
+            f"{row}: column {error.args[0]} must be given, the target has it"
+        ) from None
+    except (TypeError, ValueError) as error:
+        raise OptionError(
+            "target", f"cannot be made: {error}, got {template!r}"
+        ) from None
+
+
+def _by_target(jobs: list[Job]) -> dict[str, Job]:
+    """Return the jobs by the identity of their targets.
+
+    Raises OptionError if two have one target, or one is the source of another.
+    """
+    owners: dict[str, Job] = {}  # of each file that is written
+    for job in jobs:
+        keys = [identity(target) for target in job.targets]
+        if len(set(keys)) < len(keys):
+            problem = f"must be another file than the target, got {job.target}"
+            raise OptionError(UNITS_TABLE, problem)
+        for key, target in zip(keys, job.targets, strict=True):
+            other = owners.setdefault(key, job)
+            if other is not job:
+                raise OptionError(
+                    "target",
+                    f"must differ for each recording, got {target} for {other.source} "
+                    f"and {job.source}; a template such as "
+                    "'{parent}/{stem}' has more names",
+                )
+    for job in jobs:
+        if owners.get(identity(job.source), job) is not job:
+            raise OptionError(
+                "target",
+                f"must not be the source of another recording, got {job.source}",
+            )
+    return {identity(job.target): job for job in jobs}
 
 
 def template_of(target: StrPath, to: str | None) -> tuple[Format, str]:
@@ -293,78 +363,18 @@ def template_of(target: StrPath, to: str | None) -> tuple[Format, str]:
 def in_folder(folder: str, stem: str, entry: Format) -> str:
     """Return the name of a file of a format, or of a folder, in a folder."""
     suffix = entry.suffixes[0] if entry.suffixes else ""
-    return f"{folder.rstrip('/' + os.sep) or folder[:1]}/{stem}{suffix}"
+    return f"{folder.rstrip('/' + os.sep)}/{stem}{suffix}"
 
 
 def stem_of(source: str) -> str:
     """Return the name of a file or folder without the suffix of its format."""
     name = _full(source).name
-    suffixes = [suffix for entry in FORMATS.values() for suffix in entry.suffixes]
-    found = [suffix for suffix in suffixes if name.lower().endswith(suffix)]
-    if found:
-        return name[: -max(map(len, found))] or name
+    for suffix in (suffix for entry in FORMATS.values() for suffix in entry.suffixes):
+        if name.lower().endswith(suffix):
+            return name[: -len(suffix)]
     is_file = not is_url(source) and Path(source).is_file()
     return PurePath(name).stem if is_file else name
 
 
 def _full(source: str) -> PurePath:
     return PurePosixPath(source) if is_url(source) else Path(source).absolute()
-
-
-def _fields_of(pattern: Job) -> set[str]:
-    """Return the names of the fields in all templates."""
-    given = (pattern.options, pattern.source_options or {})
-    tables = [options.get(UNITS_TABLE) for options in given]
-    texts = [pattern.target, *(os.fspath(table) for table in tables if table)]
-    try:
-        parts = [part for text in texts for part in string.Formatter().parse(text)]
-    except ValueError as error:
-        raise OptionError(
-            "target", f"must be a template: {error}, got {pattern.target!r}"
-        ) from None
-    return {name for _, name, _, _ in parts if name is not None}
-
-
-def _filled(names: dict[str, Any], row: Row, template: str) -> str:
-    """Return a template with the names of one recording."""
-    plain = {
-        name: int(v) if isinstance(v, float) and v.is_integer() else v
-        for name, v in names.items()
-    }
-    try:
-        return template.format_map(plain)
-    except KeyError as error:
-        raise ValueError(
-            f"{row}: column {error.args[0]} must be given, the target has it"
-        ) from None
-    except (TypeError, ValueError) as error:
-        raise OptionError(
-            "target", f"cannot be made: {error}, got {template!r}"
-        ) from None
-
-
-def _without_clashes(jobs: list[Job]) -> dict[str, Job]:
-    """Return the jobs by target; raise if two have one, or one is another's source."""
-    owners: dict[str, Job] = {}
-    found = {}
-    for job in jobs:
-        keys = [identity(target) for target in job.targets]
-        found[keys[0]] = job
-        if len(set(keys)) < len(keys):
-            problem = f"must be another file than the target, got {job.target}"
-            raise OptionError(UNITS_TABLE, problem)
-        for key, target in zip(keys, job.targets, strict=True):
-            if (other := owners.setdefault(key, job)) is not job:
-                raise OptionError(
-                    "target",
-                    f"must differ for each recording, got {target} for {other.source} "
-                    f"and {job.source}; a template such as "
-                    "'{parent}/{stem}' has more names",
-                )
-    for job in jobs:
-        if owners.get(identity(job.source), job) is not job:
-            raise OptionError(
-                "target",
-                f"must not be the source of another recording, got {job.source}",
-            )
-    return found

@@ -25,24 +25,16 @@ PRIVATE = ("s3_upload", "aws_", "region_name")
 _TYPICAL_HZ = 30_000.0
 """Stands for the sampling rate of a source that was not loaded yet."""
 
-_PARAMETER = re.compile(r"^(\w[\w, ]*) : (.*)\n((?:    .*\n)+)", re.MULTILINE)
-"""An entry of a numpydoc section: names, a type, and the text below."""
-
-_MARKUP = re.compile(r":\w+:`(?:~[\w.]*\.)?([^`]+)`|`+")
-"""A role of Sphinx, of which the name is shown, and quotes."""
-
 _FLAGS = {
     **dict.fromkeys(("true", "yes", "on", "1"), True),
     **dict.fromkeys(("false", "no", "off", "0"), False),
 }
 
 _FACTORS = {
-    ("Hz", "Hz"): 1.0,
-    ("Hz", "kHz"): 1000.0,
-    ("ms", "ms"): 1.0,
-    ("ms", "s"): 1000.0,
+    "Hz": {"kHz": 1000.0, "Hz": 1.0},
+    "ms": {"ms": 1.0, "s": 1000.0},
 }
-"""Of a number with a unit, by the end of the option's name and the unit."""
+"""The units that a number may have, by the end of the option's name."""
 
 _KINDS: dict[Any, Any] = {
     **{cls: cls for cls in (bool, int, float, NWBSession, NWBSubject)},
@@ -70,12 +62,7 @@ class Option:
         if self.kind is list:
             return [int(part) for part in re.split(r"[\s,;]+", text.strip())]
         if self.kind is float:
-            found = re.fullmatch(r"\s*([-+.\deE]+)\s*(k?Hz|m?s)\s*", text)
-            factor = _FACTORS.get((self.name[-2:], found[2])) if found else None
-            try:
-                return float(found[1]) * factor if found and factor else float(text)
-            except ValueError:
-                raise ValueError(f"invalid float value: {text!r}") from None
+            return _number(text, _FACTORS.get(self.name[-2:], {}))
         if self.kind is dict:
             return json_object(text)
         if self.kind in (NWBSession, NWBSubject):
@@ -83,18 +70,24 @@ class Option:
         return self.kind(text)
 
 
+def _number(text: str, factors: Mapping[str, float]) -> float:
+    """Return a number, which may be followed by one of the units of `factors`."""
+    number, factor = text.strip(), 1.0
+    for unit in factors:
+        if number.endswith(unit):
+            number, factor = number.removesuffix(unit), factors[unit]
+            break
+    try:
+        return float(number) * factor
+    except ValueError:
+        raise ValueError(f"invalid float value: {text!r}") from None
+
+
 @functools.cache
 def options_of(entry: Format) -> dict[str, Option]:
     """Return the options of a format by name: those of its export function."""
-    texts = {}
-    document = f"{inspect.getdoc(entry.export)}\n"
-    for names, type_text, text in _PARAMETER.findall(document):
-        sentence = " ".join(text.split()).split(". ")[0].removesuffix(".")
-        sentence = _MARKUP.sub(lambda role: role[1] or "", sentence)
-        if choices := re.findall(r'"([^"]+)"', type_text):
-            sentence += f": {', '.join(choices)}"
-        texts.update(dict.fromkeys(names.split(", "), sentence))
     hints = typing.get_type_hints(entry.export)
+    texts = _first_sentences(inspect.getdoc(entry.export) or "")
     options = {
         name: Option(name, _kind(hints[name]), p.default is p.empty, texts[name])
         for name, p in inspect.signature(entry.export).parameters.items()
@@ -104,6 +97,25 @@ def options_of(entry: Format) -> dict[str, Option]:
         text = "Add the units to the file that is there"
         options["append"] = Option("append", bool, False, text)
     return options
+
+
+def _first_sentences(docstring: str) -> dict[str, str]:
+    """Return the first sentence about each parameter, with the choices of its type.
+
+    An entry of a numpydoc docstring is one line, ``a, b : type``, and indented text.
+    """
+    found = {}
+    entry = re.compile(r"^(\w[\w, ]*) : (.*)\n((?:    .*\n)+)", re.MULTILINE)
+    for names, type_text, text in entry.findall(f"{docstring}\n"):
+        sentence = " ".join(text.split()).split(". ")[0].removesuffix(".")
+        # Of :class:`~spikelab.formats.NWBSession`, its name is shown.
+        sentence = re.sub(r":\w+:`(?:~[\w.]*\.)?([^`]+)`", r"\1", sentence)
+        sentence = sentence.replace("`", "")
+        if choices := re.findall(r'"([^"]+)"', type_text):
+            sentence += f": {', '.join(choices)}"
+        for name in names.split(", "):
+            found[name] = sentence
+    return found
 
 
 def _kind(hint: Any) -> Any:

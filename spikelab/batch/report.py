@@ -2,7 +2,6 @@
 
 import csv
 import json
-import mmap
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -11,7 +10,6 @@ from typing import Any, Self
 import attrs
 
 from spikelab.batch.conversion import Conversion, Job
-from spikelab.batch.places import State
 from spikelab.storage.urls import expanded, is_url, shown
 
 NAME = "spikelab-conversions.jsonl"
@@ -84,14 +82,8 @@ class Report:
         """Open the file, of which the folder is made, and remove a torn row."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self._file = self.path.open("a", **_AS_BYTES)
-        size = self.path.stat().st_size
-        if size:
-            with (
-                self.path.open("rb") as file,
-                mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data,
-            ):
-                size = data.rfind(b"\n") + 1
-            self._file.truncate(size)
+        size = self.path.read_bytes().rfind(b"\n") + 1
+        self._file.truncate(size)
         if self._is_csv and not size:
             self._file.write(",".join(_COLUMNS) + "\n")
         return self
@@ -102,18 +94,18 @@ class Report:
         os.fsync(self._file.fileno())
         self._file.close()
 
-    def append(self, row: Conversion, job: Job, state: State | None) -> None:
-        """Append the row of a conversion, made from a source in some state."""
-        cells = [*attrs.astuple(row, recurse=False), *(state or (None, None))]
-        named = dict(zip(_COLUMNS, [*cells, job.digest], strict=True))
+    def append(self, row: Conversion, job: Job) -> None:
+        """Append the row of a job that is done."""
+        source_bytes, source_time = job.state or (None, None)
+        named = {
+            **attrs.asdict(row, recurse=False),
+            "source_bytes": source_bytes,
+            "source_time": source_time,
+            "options": job.digest,
+        }
         if self._is_csv:
             named["losses"] = json.dumps(row.losses, ensure_ascii=False)
-            # A line break in a path would make two rows of one that is torn there.
-            texts = [
-                "" if cell is None else " ".join(str(cell).splitlines())
-                for cell in named.values()
-            ]
-            csv.writer(self._file, lineterminator="\n").writerow(texts)
+            csv.writer(self._file, lineterminator="\n").writerow(named.values())
         else:
             self._file.write(json.dumps(named, ensure_ascii=False) + "\n")
         self._file.flush()

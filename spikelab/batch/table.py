@@ -109,11 +109,13 @@ def _row(number: int, given: Any) -> Row:
             "table must be a DataFrame, the path of a CSV file, or a sequence with a "
             f"mapping for each row, got the row {given!r:.80}"
         )
-    cells = {
-        str(name): value
-        for name, value in given.items()
-        if not (is_missing(value) or (isinstance(value, str) and not value.strip()))
-    }
+    cells = {}
+    for name, value in given.items():
+        if isinstance(value, float) and value.is_integer():
+            value = int(value)  # as pandas holds the integers of a column with gaps
+        is_blank = isinstance(value, str) and not value.strip()
+        if not (is_missing(value) or is_blank):
+            cells[str(name)] = value
     if "source" not in cells:
         raise ValueError(f"row {number}: column source must be given")
     row = Row(number, resolved(cells["source"]), names=cells)
@@ -129,8 +131,6 @@ def _described(row: Row, name: str, cells: dict[str, Any], common: Any) -> Any:
     fields = attrs.fields_dict(_CLASSES[name])
     values = {} if common is None else attrs.asdict(common, recurse=False)
     for column, value in cells.items():
-        if isinstance(value, float) and value.is_integer():
-            value = int(value)  # as pandas holds the integers of a column with gaps
         if isinstance(value, int | float) or type(value).__module__ == "numpy":
             value = str(value)
         if isinstance(value, str) and "tuple" in str(fields[column].type):

@@ -2,7 +2,6 @@
 
 import base64
 import contextvars
-import errno
 import io
 import os
 import sys
@@ -22,9 +21,8 @@ from spikelab.look.facts import Row, clean, facts, summary
 from spikelab.look.plots import OKABE_ITO
 from spikelab.spikedata.data_object import DataObject
 from spikelab.spikedata.spikedata import SpikeData
-from spikelab.storage.local import resolved
 from spikelab.storage.publish import publish
-from spikelab.storage.urls import StrPath, expanded, is_url
+from spikelab.storage.urls import StrPath, expanded
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -111,16 +109,18 @@ def show(
       0
     0
     """
+    from spikelab.batch.places import is_same, resolved
     from spikelab.batch.report import Report, conversion, is_report
     from spikelab.data_loaders.data_loaders import load
 
     name, page = os.fspath(source), ""
     try:
-        if html is not None and (wanted := _wanted_instead(html, source)):
-            return _fail(f"--html must be {wanted}, got {html}", 2)
+        if html is not None:
+            path = resolved(html)
+            if is_same(resolved(name), path) or Path(path).is_dir():
+                return _fail(f"--html must be another file than SOURCE, got {html}", 2)
         if is_report(name):
-            if not Path(expanded(name)).exists():
-                raise FileNotFoundError(errno.ENOENT, "no such report", name)
+            Path(expanded(name)).stat()  # raises if there is no such file
             # The last row of each target counts.
             last = {row["target"]: row for row in Report(name).rows()}
             rows = [conversion(row) for row in last.values()]
@@ -144,19 +144,6 @@ def show(
     except (OSError, ImportError, LookupError, TypeError, ValueError) as error:
         return _fail(str(error) or type(error).__name__, 1)
     return 0
-
-
-def _wanted_instead(html: StrPath, source: StrPath) -> str:
-    """Return in words what the page must be written to, "" if that is all right."""
-    if is_url(html, "--html"):
-        same, is_folder = os.fspath(html) == os.fspath(source), False
-    else:
-        path = resolved("--html", html)
-        same = not is_url(source) and path == resolved("SOURCE", source)
-        is_folder = path.is_dir()
-    if same:
-        return "another file than SOURCE"
-    return "a file" if is_folder else ""
 
 
 def _line(row: "Conversion") -> str:
