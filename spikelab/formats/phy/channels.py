@@ -20,7 +20,7 @@ class Channels:
     electrodes: NDArray[np.int64]  # of each channel, or its row in the raw data
     of_unit: NDArray[np.int64]  # channel, -1 where only its template can tell
     positions: NDArray[np.float32]  # (C, 2), all different; unknown ones are beyond
-    n_placed: int  # how many of the positions are known
+    n_unplaced: int  # how many positions are unknown, though others are known
 
     def __len__(self) -> int:
         return len(self.electrodes)
@@ -63,9 +63,8 @@ def channels_of(
     step = max(1.0, float(np.spacing(np.float32(top[1]))))
     positions[left] = top
     positions[left, 1] += step * (1 + np.arange(len(left)))
-    return Channels(
-        electrodes, of_unit, positions.astype(np.float32), int(placed.sum())
-    )
+    n_unplaced = len(left) if placed.any() else 0
+    return Channels(electrodes, of_unit, positions.astype(np.float32), n_unplaced)
 
 
 def positions_in(
@@ -146,7 +145,9 @@ def read(
         return found
 
     positions = npy.optional(read_positions, folder / positions_file)
-    electrodes = None if channel_map is None else channel_map.astype(np.int64)
+    electrodes = (
+        channel_map.astype(np.int64) if channel_map is not None and n_channels else None
+    )
     return electrodes, positions
 
 

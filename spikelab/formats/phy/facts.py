@@ -57,12 +57,13 @@ class Facts:
         """Number of spikes of each cluster when it was exported."""
         return dict(zip(self.cluster_ids, self.spike_counts, strict=True))
 
-    def write(self, folder: Path, **more: Any) -> None:
-        """Write the facts, and `more`, as the manifest that completes a folder."""
+    def write(self, folder: Path) -> None:
+        """Write the facts as the manifest that completes a folder."""
         about = attrs.asdict(self, recurse=False)
         about["columns"] = [attrs.asdict(c, recurse=False) for c in self.columns]
-        about |= {"n_units": len(self.cluster_ids), **more}
-        write_manifest(folder, {**about, "fingerprints": fingerprints(folder)})
+        about["n_units"] = len(self.cluster_ids)
+        about["fingerprints"] = fingerprints(folder)
+        write_manifest(folder, about)
 
 
 def read(folder: Path) -> Facts:

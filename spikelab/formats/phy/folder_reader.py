@@ -15,9 +15,9 @@ from spikelab.formats.phy import (
     channels,
     cluster_tables,
     facts,
+    folder_templates,
     spike_arrays,
     stacks,
-    templates,
     unit_columns,
     unit_ids,
 )
@@ -263,7 +263,7 @@ def _add_arrays(
     if units.facts.format == "kilosort":
         peaks = [units.exported.get(i, -1) for i in units.ids]
     else:
-        peaks = templates.add_templates(rows, units, electrodes)
+        peaks = folder_templates.add_templates(rows, units, electrodes)
         units.add_amplitudes(rows)
     if units.facts.format == "phy":
         # Phy needs channels and positions also where the export knew none.

@@ -101,17 +101,21 @@ class FolderPlan(abc.ABC):
         for key, column in self.table.columns.items():
             if key in self.in_arrays:
                 continue
-            name = f"neuron_attributes[{str(key)!r}]"
             changed = [
                 value
                 for value, row in zip(column.values, self.rows, strict=True)
                 if value is not MISSING and not equal(value, row.get(key, MISSING))
             ]
             if changed and key in self.left_out:
-                yield f"{name} ({self.left_out[key]})"
-            else:
-                reasons = [_why_changed(value) for value in changed]
-                yield from [f"{name} {reason}" for reason in dict.fromkeys(reasons)]
+                yield self.left_out_text(key)
+                continue
+            reasons = [_why_changed(value) for value in changed]
+            for reason in dict.fromkeys(reasons):  # each once
+                yield f"neuron_attributes[{str(key)!r}] {reason}"
+
+    def left_out_text(self, key: Any) -> str:
+        """Return in words that an attribute is left out, and why."""
+        return f"neuron_attributes[{str(key)!r}] ({self.left_out[key]})"
 
     def _waveform_losses(self) -> Iterable[str]:
         return ()

@@ -22,7 +22,7 @@ from spikelab.formats.phy.folder_writer import (
 )
 from spikelab.formats.phy.params import PARAMS_FILE, write_params
 from spikelab.formats.phy.raw import RAW_FILE, Raw
-from spikelab.formats.phy.templates import Placed, Templates
+from spikelab.formats.phy.templates import MeanWaveforms, Template, mean_waveforms
 from spikelab.formats.phy.unit_columns import UnitColumns, add_cells, unit_columns
 from spikelab.formats.phy.unit_ids import check_small_ids
 from spikelab.spikedata import time_units
@@ -37,57 +37,62 @@ class PhyPlan(FolderPlan):
     """What a Phy folder will hold of a recording."""
 
     raw: Raw | None  # the raw data, if they are sampled as the spikes are
-    writes_raw: bool  # whether they are written
-    templates: Templates  # the mean waveforms in the attributes
+    written_raw: Raw | None  # the same if they are written
+    mean_waveforms: MeanWaveforms  # those in the attributes
     channels: Channels  # the channels
     amplitudes: list[NDArray[Any]] | None  # one per spike of each unit, if known
     columns: UnitColumns  # what stands in tables
 
     @cached_property
-    def waveforms(self) -> list[Placed | None]:
-        """The template of each unit and the channels of its columns."""
+    def templates(self) -> list[Template | None]:
+        """The template of each unit, None where it will be a placeholder."""
         if self.facts.templates == "raw_data" and self.raw is not None:
             return templates.averages(self.sd.spike_trains, self.raw)
-        return self.templates.placed(self.channels)
+        return self.mean_waveforms.templates(self.channels)
 
     def write(self, folder: Path) -> None:
         """Write all files, ``spikelab.json`` last."""
         facts, clusters = self.facts, self.facts.cluster_ids
-        copies = ["spike_templates.npy"]
-        spike_arrays.write(folder, self.sd.spike_trains, facts, copies)
+        trains = self.sd.spike_trains
+        spike_arrays.write(folder, trains, facts, copies=["spike_templates.npy"])
         if self.amplitudes is not None:
             spike_arrays.write_amplitudes(folder, self.amplitudes, clusters)
         self.channels.write(folder)
-        templates.write(folder, self.waveforms, self.channels, clusters)
+        templates.write(folder, self.templates, self.channels, clusters)
         self.columns.write(folder, clusters)
-        params: dict[str, Any] = {"n_channels": int(self.channels.numbers.max()) + 1}
-        if self.raw is not None and self.writes_raw:
-            self.raw.write(folder)
-            params |= {"dat_path": RAW_FILE, "dtype": self.raw.dtype}
-        write_params(folder, facts.fs_Hz, **params)
-        pairs = zip(clusters, self.waveforms, strict=True)
-        facts.write(folder, placeholders=[i for i, found in pairs if found is None])
+        n_channels = int(self.channels.numbers.max()) + 1
+        if self.written_raw is None:
+            write_params(folder, facts.fs_Hz, n_channels)
+        else:
+            self.written_raw.write(folder)
+            dtype = self.written_raw.dtype
+            write_params(folder, facts.fs_Hz, n_channels, RAW_FILE, dtype)
+        pairs = zip(clusters, self.templates, strict=True)
+        placeholders = [cluster for cluster, template in pairs if template is None]
+        attrs.evolve(facts, placeholders=placeholders).write(folder)
 
     @cached_property
     def rows(self) -> list[dict[str, Any]]:
         """The attributes of each unit as they will be read."""
         rows: list[dict[str, Any]] = [{"unit_id": i} for i in self.facts.unit_ids]
         add_cells(rows, self.facts.columns)
-        for row, found in zip(rows, self.waveforms, strict=True):
-            if found is not None:
-                row["waveform_mean"] = found[0]
+        for row, template in zip(rows, self.templates, strict=True):
+            if template is not None:
+                row["waveform_mean"] = template.waveform
                 if self.facts.waveform_channels:
-                    numbers = self.channels.numbers[found[1]]
+                    numbers = self.channels.numbers[template.channels]
                     row["waveform_channels"] = numbers.astype(np.int64)
-        for row, values in zip(rows, self.amplitudes or (), strict=False):
-            row[spike_arrays.AMPLITUDES] = values
+        if self.amplitudes is not None:
+            for row, amplitudes in zip(rows, self.amplitudes, strict=True):
+                row[spike_arrays.AMPLITUDES] = amplitudes
         return rows
 
     def carried(self) -> SpikeData:
         """Return the recording as a reader makes it, with raw data that are written."""
         carried = super().carried()
-        if self.writes_raw and self.raw is not None:
-            carried.raw_data = np.asarray(self.raw.data, dtype=self.raw.dtype)
+        if self.written_raw is not None:
+            raw = self.written_raw
+            carried.raw_data = np.asarray(raw.data, dtype=raw.dtype)
             carried.raw_time = np.asarray(self.sd.raw_time, dtype=np.float64)
         return carried
 
@@ -96,20 +101,23 @@ class PhyPlan(FolderPlan):
         yield from super().cautions()
         yield from self.columns.cautions()
 
-    def _waveform_losses(self) -> Iterable[str]:
-        return self.templates.losses(self.channels, self.facts.templates, self.rows)
-
     def warned_losses(self) -> Iterable[str]:
         """Return those of the losses that the cautions name."""
-        return [
-            f"neuron_attributes[{str(k)!r}] ({why})" for k, why in self.left_out.items()
-        ]
+        return [self.left_out_text(key) for key in self.left_out]
+
+    def _waveform_losses(self) -> Iterator[str]:
+        if self.facts.templates == "placeholder":
+            yield "templates are not known: flat placeholders"
+        yield from self.mean_waveforms.losses(self.channels, self.rows)
+        if n_unplaced := self.channels.n_unplaced:
+            yield f"places of {n_unplaced} channels are not known: above the others"
 
     def _raw_losses(self) -> Iterator[str]:
-        if np.size(self.sd.raw_data) and not self.writes_raw:
+        raw = self.written_raw
+        if raw is not None and raw.dtype != raw.data.dtype.name:
+            yield f"raw data are rounded from {raw.data.dtype} to {raw.dtype}"
+        if raw is None and np.size(self.sd.raw_data):
             yield "raw data (raw_data=True writes them)"
-        elif self.raw is not None and self.raw.dtype != self.raw.data.dtype.name:
-            yield f"raw data are rounded from {self.raw.data.dtype} to {self.raw.dtype}"
 
 
 @attrs.frozen(kw_only=True)
@@ -217,14 +225,14 @@ class PhyWriter(ClusterFolderWriter[str]):
             )
         raw = raw_data.raw_of(sd, self.fs_Hz, is_needed=self.raw_data)
         n_raw, n_raw_samples = np.atleast_2d(sd.raw_data).shape
-        waveforms = templates.templates_of(table, n_raw if n_raw_samples else 0)
+        waveforms = mean_waveforms(table, n_raw if n_raw_samples else 0)
         amplitudes = spike_arrays.amplitudes_of(table, trains.counts)
         if waveforms.key is not None:
             source = "neuron_attributes"
         else:
             source = "placeholder" if raw is None else "raw_data"
         in_arrays = [] if waveforms.key is None else [waveforms.key]
-        if waveforms.listed:
+        if waveforms.known_electrodes:
             in_arrays.append("waveform_channels")
         if amplitudes is not None:
             in_arrays.append(spike_arrays.AMPLITUDES)
@@ -234,7 +242,7 @@ class PhyWriter(ClusterFolderWriter[str]):
             left_out["unit_id"] = columns.id_problem
         uses_raw = self.raw_data or source == "raw_data"
         channels = channels_of(
-            table, n_raw if uses_raw else 0, waveforms.width, waveforms.listed
+            table, n_raw if uses_raw else 0, waveforms.width, waveforms.known_electrodes
         )
         facts = self._facts(
             sd,
@@ -245,7 +253,7 @@ class PhyWriter(ClusterFolderWriter[str]):
             first_sample=self._first_sample(sd, raw),
             columns=columns.columns,
             templates=source,
-            waveform_channels=bool(waveforms.listed or source == "raw_data"),
+            waveform_channels=bool(waveforms.known_electrodes or source == "raw_data"),
         )
         return PhyPlan(
             sd=sd,
@@ -254,8 +262,8 @@ class PhyWriter(ClusterFolderWriter[str]):
             left_out=left_out,
             in_arrays=in_arrays,
             raw=raw,
-            writes_raw=self.raw_data,
-            templates=waveforms,
+            written_raw=raw if self.raw_data else None,
+            mean_waveforms=waveforms,
             channels=channels,
             amplitudes=amplitudes,
             columns=columns,

@@ -65,12 +65,14 @@ class UnitColumns:
         used: set[str] = set()
         for column in self.columns:
             # Phy saves a column that was changed as cluster_<column>.tsv.
-            name = column.name.replace("/", "_")
-            if name.lower().startswith("info"):
+            stem = column.name.replace("/", "_")
+            if stem.lower().startswith("info"):
                 # SpikeInterface reads no other table beside one called cluster_info*.
-                name = f"unit_{name}"
+                stem = f"unit_{stem}"
+            name, copy = stem, 2
             while name.lower() in used:
-                name += "_"
+                name = f"{stem}_{copy}"
+                copy += 1
             used.add(name.lower())
             column.write(folder / f"cluster_{name}.tsv", clusters)
 
