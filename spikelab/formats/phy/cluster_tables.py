@@ -132,19 +132,13 @@ def read_tables(
     As in Phy, a .tsv goes before a .csv, and ``cluster_info``, which gathers the columns
     of the others, comes last. One that cannot be read is left out with a warning.
     """
-
-    def order(file: Path) -> tuple[bool, bool, Path]:
-        return file.stem == "cluster_info", file.suffix.lower() == ".csv", file
-
     files = [
-        f for f in folder.glob("cluster_*") if f.suffix.lower() in (".tsv", ".csv")
+        (file.stem == "cluster_info", file.suffix.lower() == ".csv", file)
+        for file in folder.glob("cluster_*")
+        if file.suffix.lower() in (".tsv", ".csv")
     ]
-    tables = {}
-    for file in sorted(files, key=order):
-        table = npy.optional(read_table, file, channels)
-        if table is not None:
-            tables[file] = table
-    return tables
+    tables = {f: npy.optional(read_table, f, channels) for *_, f in sorted(files)}
+    return {file: table for file, table in tables.items() if table is not None}
 
 
 def combined(tables: Mapping[Path, Table], exported: Collection[str]) -> Table:
@@ -203,21 +197,16 @@ def read_table(path: Path, channels: Mapping[str, Container[int]]) -> Table:
         names = [name.strip() for name in next(rows, [])]
         while names and not names[-1]:
             del names[-1]
-        table, left_out = _read_rows(rows, names, _id_column(path, names), channels)
+        lower = [name.lower() for name in names]
+        id_name = "cluster_id" if "cluster_id" in lower else "id"
+        if id_name not in lower:
+            raise FormatError(f"{path} has no column cluster_id or id, got {names}")
+        table, left_out = _read_rows(rows, names, lower.index(id_name), channels)
     except (OSError, csv.Error) as error:
         raise FormatError(f"{path} is not a table of clusters: {error}") from error
     if left_out:
         warn(f"{path}: {'; '.join(left_out)}")
     return table
-
-
-def _id_column(path: Path, names: list[str]) -> int:
-    """Return which column holds the cluster ids."""
-    lower = [name.lower() for name in names]
-    for name in ("cluster_id", "id"):
-        if name in lower:
-            return lower.index(name)
-    raise FormatError(f"{path} has no column cluster_id or id, got {names}")
 
 
 def _read_rows(

@@ -1,11 +1,12 @@
 """Reading KiloSort and Phy folders, of spikelab or of other programs."""
 
 import os
-from collections.abc import Container, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Unpack
 
 import attrs
+import numpy as np
 from numpy.typing import NDArray
 
 from spikelab import validate
@@ -15,15 +16,15 @@ from spikelab.formats.phy import (
     channels,
     cluster_tables,
     facts,
-    folder_templates,
     spike_arrays,
     stacks,
+    templates,
     unit_columns,
     unit_ids,
 )
 from spikelab.formats.phy.cluster_tables import Table
 from spikelab.formats.phy.facts import Facts
-from spikelab.formats.phy.params import PARAMS_FILE, read_params, read_sample_rate
+from spikelab.formats.phy.params import PARAMS_FILE, read_sample_rate
 from spikelab.formats.phy.spike_arrays import Units
 from spikelab.formats.reading import (
     ReaderKeywords,
@@ -160,35 +161,38 @@ class FolderReader(ReaderOptions):
     def _read_recording(self, folder: Path) -> SpikeData:
         units = spike_arrays.read(folder, self._facts(folder))
         known = units.facts
-        start, length = known.start_time_ms or 0.0, known.length_ms
-        has_start = known.format is not None or known.start_time_ms is not None
-        if not has_start and (first := units.trains.extremes()[0]) < 0:
-            raise FormatError(
-                f"{folder} holds a spike at {first} ms, before 0; "
-                "give start_time_ms, the start of the recording"
-            )
+        start, length = known.start_time_ms, known.length_ms
+        if start is None:
+            start, first = 0.0, units.trains.extremes()[0]
+            if first < 0:
+                raise FormatError(
+                    f"{folder} holds a spike at {first} ms, before 0; "
+                    "give start_time_ms, the start of the recording"
+                )
         if length is not None:
             edge = max(abs(start), abs(start + length))
             slack = time_units.rounding_ms(known.time_unit, known.fs_Hz, edge)
             units = units.moved_into(start, length, slack)
-        places = channels.read(
+        electrodes, positions = channels.read(
             folder, self.channel_map_file, self.channel_positions_file
         )
-        in_tables = _channels_in_tables(units, *places)
-        tables = cluster_tables.read_tables(folder, in_tables)
         exported = [column.name for column in known.columns]
+        # Columns that Phy may have filled with channels hold numbers in channel_map.npy.
+        numbers = range(2**63) if electrodes is None else set(electrodes.tolist())
+        of_phy = dict.fromkeys({"ch", "channel"}.difference(exported), numbers)
+        tables = cluster_tables.read_tables(folder, of_phy)
         table = cluster_tables.combined(tables, exported)
         kept: Sequence[int] = range(len(units.ids))
         if self.cluster_info_tsv is not None:
             path = folder / os.fspath(self.cluster_info_tsv)
             if path not in tables and path.is_file():
-                tables[path] = cluster_tables.read_table(path, in_tables)
+                tables[path] = cluster_tables.read_table(path, of_phy)
             named = cluster_tables.combined({path: tables.get(path, {})}, exported)
             table |= named
             kept = self._kept(units.ids, named)
         rows = [{"unit_id": i} for i in unit_ids.read_ids(table, units)]
         unit_columns.add_cells(rows, unit_columns.read_columns(table, units))
-        _add_arrays(rows, units, *places)
+        _add_arrays(rows, units, electrodes, positions)
         is_whole = len(kept) == len(rows)
         return build(
             SpikeData,
@@ -235,45 +239,29 @@ class FolderReader(ReaderOptions):
         return kept
 
 
-_Array = NDArray[Any] | None
-
-
-def _channels_in_tables(
-    units: Units, electrodes: _Array, positions: _Array
-) -> dict[str, Container[int]]:
-    """Return the columns of tables that Phy may have filled with channels, and these."""
-    numbers: Container[int] = range(2**63)
-    # In a KiloSort folder of ours, the arrays have an entry for each unit.
-    if units.facts.format != "kilosort" and electrodes is not None:
-        numbers = set(electrodes.tolist())
-    elif units.facts.format != "kilosort":
-        n = read_params(units.folder).get("n_channels_dat")
-        n = n if positions is None else len(positions)
-        if isinstance(n, int | float) and 1 <= n < 2**24:
-            numbers = range(int(n))
-    exported = {column.name for column in units.facts.columns}
-    return dict.fromkeys({"ch", "channel"} - exported, numbers)
-
-
 def _add_arrays(
-    rows: list[dict[str, Any]], units: Units, electrodes: _Array, positions: _Array
+    rows: list[dict[str, Any]],
+    units: Units,
+    electrodes: NDArray[np.int64] | None,
+    positions: NDArray[Any] | None,
 ) -> None:
     """Add what templates, amplitudes and channels tell of each unit."""
-    n_old = 0
+    n_placed = 0
     if units.facts.format == "kilosort":
         peaks = [units.exported.get(i, -1) for i in units.ids]
     else:
-        peaks = folder_templates.add_templates(rows, units, electrodes)
+        peaks = templates.add_templates(rows, units, electrodes)
         units.add_amplitudes(rows)
     if units.facts.format == "phy":
-        # Phy needs channels and positions also where the export knew none.
-        n_old = len(units.exported)
-        known = UnitTable(rows[:n_old], n_old)
+        # Tables say where the exported units are. Channels that an export did not know
+        # are placeholders, since Phy needs some.
+        n_placed = len(units.exported)
+        known = UnitTable(rows[:n_placed], n_placed)
         if not all(type(electrode) is int for electrode in known.electrodes):
             electrodes = None
         if not all(map(channels.has_location, known.rows)):
             positions = None
-    channels.add_channels(rows[n_old:], peaks[n_old:], electrodes, positions)
+    channels.add_channels(rows[n_placed:], peaks[n_placed:], electrodes, positions)
 
 
 def read(

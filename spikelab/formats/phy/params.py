@@ -1,7 +1,9 @@
 """``params.py``: what Phy is given. It is written and parsed here, and never run."""
 
 import ast
+import contextlib
 import operator
+import re
 import warnings
 from pathlib import Path
 from typing import Any
@@ -13,13 +15,6 @@ from spikelab.spikedata.time_units import rate_Hz
 PARAMS_FILE = "params.py"
 
 _LARGEST = 2**16  # a file of more bytes is not read
-
-# Python's and NumPy's functions that make a number of another.
-_FUNCTIONS: dict[str, Any] = {
-    **dict.fromkeys(("float", "float32", "float64"), float),
-    **dict.fromkeys(("int", "int32", "int64", "uint32", "uint64"), int),
-    "round": round,
-}
 
 _OPERATORS: dict[type[ast.AST], Any] = {
     ast.Add: operator.add,
@@ -50,34 +45,31 @@ def write_params(
 
 
 def read_params(folder: Path) -> dict[str, Any]:
-    """Return the values that ``params.py`` assigns.
+    """Return the values that lines of ``params.py`` assign.
 
-    Values may be constants, tuples or lists of them, arithmetic, or a number that
-    ``float``, ``int``, ``round`` or a dtype of NumPy makes. Other lines need not be
-    Python. Nothing is assigned if there is no such file, or a large one.
+    Values may be constants, names of earlier ones, arithmetic, or a number that
+    ``float``, ``int`` or a dtype of NumPy makes. Other lines need not be Python. Nothing
+    is assigned if there is no such file, or a large one.
     """
     path = folder / PARAMS_FILE
     if not path.is_file() or path.stat().st_size > _LARGEST:
         return {}
-    source = path.read_bytes()
-    try:
-        text = source.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        text = source.decode("latin-1")
+    text = path.read_bytes().decode("utf-8-sig", errors="replace")
     values: dict[str, Any] = {}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of backslashes in Windows paths
-        statements = _parsed(text)
-        if statements is None:
-            lines = [_parsed(line.strip()) for line in text.splitlines()]
-            statements = [statement for line in lines for statement in line or ()]
-    for statement in statements:
-        match statement:
-            case ast.Assign(targets=targets, value=ast.expr() as expression):
-                for target in targets:
-                    _assign(target, expression, values)
-            case ast.AnnAssign(target=target, value=ast.expr() as expression):
-                _assign(target, expression, values)
+        for line in text.splitlines():
+            with contextlib.suppress(
+                *(ArithmeticError, LookupError, MemoryError, RecursionError),
+                *(SyntaxError, TypeError, ValueError),
+            ):
+                for statement in ast.parse(line.strip()).body:
+                    if isinstance(statement, ast.Assign):
+                        value = _value(statement.value, values)
+                        names = [
+                            t.id for t in statement.targets if isinstance(t, ast.Name)
+                        ]
+                        values |= dict.fromkeys(names, value)
     return values
 
 
@@ -87,8 +79,8 @@ def read_sample_rate(folder: Path) -> float | None:
     Warn if it may be in kHz: a rate of 1, as of spikes in seconds, is none. Raises
     FormatError for one that is not a positive number.
     """
-    rate = read_params(folder).get("sample_rate", [])
-    if isinstance(rate, list):
+    rate = read_params(folder).get("sample_rate")
+    if rate is None:
         return None
     try:
         is_fast = validate.positive("sample_rate", rate) <= 1.0
@@ -97,42 +89,12 @@ def read_sample_rate(folder: Path) -> float | None:
         raise FormatError(f"{folder / PARAMS_FILE}: {error}") from error
 
 
-def _parsed(text: str) -> list[ast.stmt] | None:
-    """Return the statements of a text, None if it is no Python."""
-    try:
-        return ast.parse(text).body
-    except (SyntaxError, ValueError, MemoryError, RecursionError):
-        return None
-
-
-def _assign(target: ast.expr, expression: ast.expr, values: dict[str, Any]) -> None:
-    """Add to the values what an assignment makes of a name or a tuple of names."""
-    match target, expression:
-        case ast.Name(id=name), _:
-            try:
-                values[name] = _value(expression, values)
-            except (
-                ArithmeticError,
-                LookupError,
-                RecursionError,
-                TypeError,
-                ValueError,
-            ):
-                values.pop(name, None)
-        case (ast.Tuple(elts=targets), ast.Tuple(elts=parts)):
-            for each, part in zip(targets, parts, strict=False):
-                _assign(each, part, values)
-
-
 def _value(node: ast.expr, values: dict[str, Any]) -> Any:
-    """Return a constant, a list of values, or the result of arithmetic with floats."""
     match node:
         case ast.Constant(value=value):
             return value
         case ast.Name(id=name):
             return values[name]
-        case ast.Tuple(elts=parts) | ast.List(elts=parts):
-            return [_value(part, values) for part in parts]
         case ast.UnaryOp(op=ast.USub() | ast.UAdd() as sign, operand=operand):
             number = float(_value(operand, values))
             return -number if isinstance(sign, ast.USub) else number
@@ -142,7 +104,7 @@ def _value(node: ast.expr, values: dict[str, Any]) -> Any:
         case ast.Call(
             func=ast.Name(id=name) | ast.Attribute(value=ast.Name(), attr=name),
             args=[argument],
-        ):
-            return float(_FUNCTIONS[name](float(_value(argument, values))))
-        case _:
-            raise ValueError(f"not arithmetic: {ast.dump(node):.80}")
+        ) if re.fullmatch(r"(float|u?int)\d*", name):
+            number = float(_value(argument, values))
+            return number if name.startswith("float") else float(int(number))
+    raise ValueError(f"not arithmetic: {ast.dump(node):.80}")

@@ -99,7 +99,7 @@ class PhyPlan(FolderPlan):
     def cautions(self) -> Iterator[str]:
         """Yield what the user should know."""
         yield from super().cautions()
-        yield from self.columns.cautions()
+        yield from self.columns.cautions
 
     def warned_losses(self) -> Iterable[str]:
         """Return those of the losses that the cautions name."""
@@ -237,9 +237,6 @@ class PhyWriter(ClusterFolderWriter[str]):
         if amplitudes is not None:
             in_arrays.append(spike_arrays.AMPLITUDES)
         columns = unit_columns(table, self.cluster_ids, in_arrays)
-        left_out = dict.fromkeys(columns.left_out, "no table of Phy can hold it")
-        if columns.id_problem:
-            left_out["unit_id"] = columns.id_problem
         uses_raw = self.raw_data or source == "raw_data"
         channels = channels_of(
             table, n_raw if uses_raw else 0, waveforms.width, waveforms.known_electrodes
@@ -259,7 +256,7 @@ class PhyWriter(ClusterFolderWriter[str]):
             sd=sd,
             table=table,
             facts=facts,
-            left_out=left_out,
+            left_out=columns.left_out,
             in_arrays=in_arrays,
             raw=raw,
             written_raw=raw if self.raw_data else None,

@@ -2,7 +2,7 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +21,7 @@ from spikelab.formats.phy.cluster_tables import (
     number,
 )
 from spikelab.formats.phy.spike_arrays import Units
-from spikelab.formats.phy.unit_ids import (
-    SI_UNIT_ID,
-    exported_ids,
-    numbers_for_spikeinterface,
-)
+from spikelab.formats.phy.unit_ids import SI_UNIT_ID, exported_ids
 from spikelab.spikedata.unit_table import (
     ELECTRODE_KEYS,
     LABEL_KEYS,
@@ -44,6 +40,7 @@ _RENAMED = (*PHY_COLUMNS, "group", SI_UNIT_ID)
 
 # Attributes that are lists where a unit has several electrodes.
 _OF_ELECTRODES = (*ELECTRODE_KEYS, "brain_area")
+_LIST = (list, tuple, np.ndarray)
 
 _NAME = re.compile(r"[A-Za-z][\w .()/%+-]{,99}")
 
@@ -54,11 +51,8 @@ class UnitColumns:
 
     columns: list[TableColumn]  # labels, ids for SpikeInterface, and attributes
     unit_ids: Sequence[int | str]  # the attribute ``unit_id`` when it is read
-    id_problem: str  # why that is not the one of the recording, "" if it is
-    unreadable_labels: list[str]  # labels that Phy or neo cannot read
-    renamed: list[Any] = attrs.field(factory=list)  # attributes with names of Phy's own
-    left_out: list[Any] = attrs.field(factory=list)  # attributes that fit no table
-    lists: list[str] = attrs.field(factory=list)  # lists of electrodes: "ch of unit 3"
+    left_out: dict[Any, str]  # attributes that are in no table, and why
+    cautions: list[str]  # what the user should know
 
     def write(self, folder: Path, clusters: Sequence[int]) -> None:
         """Write each column as a table that lists every unit by its cluster."""
@@ -76,37 +70,6 @@ class UnitColumns:
             used.add(name.lower())
             column.write(folder / f"cluster_{name}.tsv", clusters)
 
-    def cautions(self) -> Iterator[str]:
-        """Yield what the user should know."""
-        if self.id_problem:
-            yield f"unit_id left out: {self.id_problem}"
-        if self.left_out:
-            yield (
-                f"neuron_attributes {_listed(self.left_out)} left out: tables of Phy "
-                "hold numbers, booleans, and texts that begin with a letter, under names "
-                "that do"
-            )
-        if self.lists:
-            yield (
-                f"neuron_attributes {_listed(self.lists)} left out: a cell of a table "
-                "holds one value"
-            )
-        if self.unreadable_labels:
-            yield (
-                f"labels {_listed(self.unreadable_labels)} become 'unsorted': Phy and "
-                "neo read texts that begin with a letter"
-            )
-        if self.renamed:
-            yield (
-                f"neuron_attributes {_listed(self.renamed)} are written as unit_<name>, "
-                "because Phy has columns of these names; spikelab reads them under their "
-                "own"
-            )
-
-
-def _listed(names: Iterable[Any]) -> str:
-    return ", ".join(map(str, names))
-
 
 def unit_columns(
     table: UnitTable, cluster_ids: Sequence[int] | None, in_arrays: Collection[Any]
@@ -117,28 +80,54 @@ def unit_columns(
     that are written as arrays. Raises ValueError for ids that no program takes.
     """
     unit_ids, id_problem = exported_ids(table, cluster_ids)
-    numbers = [str(number) for number in numbers_for_spikeinterface(unit_ids)]
-    ids = TableColumn(SI_UNIT_ID, "unit_id", "id", numbers)
+    are_numbers = all(isinstance(unit_id, int) for unit_id in unit_ids)
+    numbers = unit_ids if are_numbers else range(len(unit_ids))
     labels, unreadable = label_column(table)
-    found = UnitColumns([labels, ids], unit_ids, id_problem, unreadable)
+    columns = [
+        labels,
+        TableColumn(SI_UNIT_ID, "unit_id", "id", [str(n) for n in numbers]),
+    ]
+    left_out, renamed, lists = [], [], []
     names = {*map(str, table.columns), "group", SI_UNIT_ID}
-    written = {*in_arrays, "unit_id"}
-    if (key_of_labels := label_key(table)) is not None:
-        written.add(key_of_labels)
     for key, column in table.columns.items():
-        if key in written:
+        is_label = isinstance(key, str) and key == label_key(table)
+        if key in in_arrays or key == "unit_id" or is_label:
             continue
-        columns = _coordinate_columns(column, names) or _value_column(column, names)
-        found.columns.extend(columns)
-        names.update(made.name for made in columns)
-        if not columns and column.known:
-            found.left_out.append(key)
-        if columns and key in PHY_COLUMNS:
-            found.renamed.append(key)
-        if columns and key in _OF_ELECTRODES:
-            units = [u for u, value in column.known.items() if _is_list(value)]
-            found.lists.extend(f"{key} of unit {unit}" for unit in units)
-    return found
+        made = _coordinate_columns(column, names) or _value_column(column, names)
+        columns += made
+        names.update(made_column.name for made_column in made)
+        if not made and column.known:
+            left_out.append(key)
+        if made and key in PHY_COLUMNS:
+            renamed.append(key)
+        if made and key in _OF_ELECTRODES:
+            units = [unit for unit, v in column.known.items() if isinstance(v, _LIST)]
+            lists += [f"{key} of unit {unit}" for unit in units]
+    texts: dict[str, list[Any]] = {
+        "neuron_attributes {} left out: tables of Phy hold numbers, booleans, and texts "
+        "that begin with a letter, under names that do": left_out,
+        "neuron_attributes {} left out: a cell of a table holds one value": lists,
+        "labels {} become 'unsorted': Phy and neo read texts that begin with a letter": (
+            unreadable
+        ),
+        "neuron_attributes {} are written as unit_<name>, because Phy has columns of these "
+        "names; spikelab reads them under their own": renamed,
+    }
+    cautions = [t.format(", ".join(map(str, k))) for t, k in texts.items() if k]
+    reasons = dict.fromkeys(left_out, "no table of Phy can hold it")
+    if id_problem:
+        reasons["unit_id"] = id_problem
+        cautions.insert(0, f"unit_id left out: {id_problem}")
+    return UnitColumns(columns, unit_ids, reasons, cautions)
+
+
+def label_key(table: UnitTable) -> str | None:
+    """Return the first attribute of labels that is a str for any unit, if there is one."""
+    for key in LABEL_KEYS:
+        column = table.columns.get(key)
+        if column and any(isinstance(value, str) for value in column.values):
+            return key
+    return None
 
 
 def label_column(table: UnitTable) -> tuple[TableColumn, list[str]]:
@@ -148,30 +137,13 @@ def label_column(table: UnitTable) -> tuple[TableColumn, list[str]]:
     cells: list[str] = []
     unreadable: list[str] = []
     for value in values:
-        cell = None
-        if isinstance(value, str):
-            is_blank = not value.strip()
-            cell = as_text(value)
-        else:
-            is_blank = value is MISSING or is_missing(value)
-        cells.append("" if is_blank or cell is None else cell)
-        if cell is None and not is_blank:
-            shown = repr(str(value) if isinstance(value, str) else value)
-            if shown not in unreadable:
-                unreadable.append(shown)
+        is_blank = value is MISSING or is_missing(value) or not str(value).strip()
+        cell = as_text(value) if isinstance(value, str) and not is_blank else None
+        cells.append(cell or "")
+        shown = repr(str(value) if isinstance(value, str) else value)
+        if cell is None and not is_blank and shown not in unreadable:
+            unreadable.append(shown)
     return TableColumn("group", key or "group", "label", cells), unreadable
-
-
-def label_key(table: UnitTable) -> str | None:
-    """Return the first attribute of labels that is a str for any unit, if there is one.
-
-    Numbers, as measures of quality, are no labels.
-    """
-    for key in LABEL_KEYS:
-        column = table.columns.get(key)
-        if column and any(isinstance(value, str) for value in column.values):
-            return key
-    return None
 
 
 def _value_column(column: Column, names: Collection[str]) -> list[TableColumn]:
@@ -183,7 +155,7 @@ def _value_column(column: Column, names: Collection[str]) -> list[TableColumn]:
     if not isinstance(key, str) or not _NAME.fullmatch(key):
         return []
     if key in _OF_ELECTRODES:
-        values = [MISSING if _is_list(value) else value for value in values]
+        values = [MISSING if isinstance(v, _LIST) else v for v in values]
     cells = []
     for value in values:
         cell = "" if value is MISSING else as_text(value)
@@ -199,10 +171,6 @@ def _value_column(column: Column, names: Collection[str]) -> list[TableColumn]:
     name = _free(f"unit_{key}", names) if key in _RENAMED else key
     kind: ColumnKind = "text" if len(texts) == len(known) else "value"
     return [TableColumn(name, key, kind, cells)]
-
-
-def _is_list(value: Any) -> bool:
-    return isinstance(value, list | tuple | np.ndarray)
 
 
 def _free(name: str, names: Collection[str]) -> str:
@@ -285,32 +253,16 @@ def read_columns(table: Table, units: Units) -> list[TableColumn]:
     for name in table:
         if name not in columns and name not in ignored:
             columns[name] = TableColumn(name, name, "value")
-    counts = facts.counts
-    return [
-        attrs.evolve(
-            column, cells=_cells_now(column, table.get(name, {}), units, counts)
-        )
-        for name, column in columns.items()
-    ]
-
-
-def _cells_now(
-    column: TableColumn,
-    given: Mapping[int, str],
-    units: Units,
-    exported_counts: Mapping[int, int],
-) -> list[str]:
-    """Return the cell of each unit in a table, or that of the export where it counts.
-
-    Phy drops the cells of silent units when it saves, and writes numbers in another way.
-    """
-    cells = []
-    for cluster in units.ids:
-        at = units.exported.get(cluster)
-        exported = column.cells[at] if column.cells and at is not None else ""
-        had_spikes = bool(exported_counts.get(cluster))
-        cell = given.get(cluster, "" if had_spikes else exported)
-        if column.kind == "label" and cell == UNSORTED and not exported:
-            cell = ""
-        cells.append(exported if are_same(cell, exported) else cell)
-    return cells
+    counts, found = facts.counts, []
+    for name, column in columns.items():
+        given, cells = table.get(name, {}), []
+        for cluster in units.ids:
+            at = units.exported.get(cluster)
+            exported = column.cells[at] if column.cells and at is not None else ""
+            # Phy drops the cells of silent units when it saves: the exported ones count.
+            cell = given.get(cluster, "" if counts.get(cluster) else exported)
+            if column.kind == "label" and cell == UNSORTED and not exported:
+                cell = ""
+            cells.append(exported if are_same(cell, exported) else cell)
+        found.append(attrs.evolve(column, cells=cells))
+    return found

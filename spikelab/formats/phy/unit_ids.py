@@ -2,11 +2,10 @@
 
 import itertools
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 from spikelab.errors import warn
 from spikelab.formats.phy.cluster_tables import Table, is_missing, whole_number
-from spikelab.formats.phy.facts import Facts
 from spikelab.formats.phy.spike_arrays import Units
 from spikelab.spikedata.unit_table import MISSING, UnitTable
 
@@ -14,9 +13,6 @@ SI_UNIT_ID = "si_unit_id"  # the column by which SpikeInterface numbers the unit
 
 # Ids are below this number: SpikeInterface allocates a table of this size.
 LARGEST_ID = 2**24
-
-UnitIds = Sequence[int | str]
-"""The attribute ``unit_id`` of each unit: all int or all str in our own folders."""
 
 
 def check_small_ids(name: str, ids: Iterable[int], advice: str = "") -> None:
@@ -31,7 +27,7 @@ def check_small_ids(name: str, ids: Iterable[int], advice: str = "") -> None:
 
 def exported_ids(
     table: UnitTable, cluster_ids: Sequence[int] | None
-) -> tuple[UnitIds, str]:
+) -> tuple[Sequence[int | str], str]:
     """Return the id of each unit, and why it is not its ``unit_id``, "" if it is.
 
     They are `cluster_ids` if the user gave some, else the attribute ``unit_id``, else
@@ -76,12 +72,6 @@ def _own_ids(table: UnitTable) -> tuple[list[int | str], str]:
     return ids, ""
 
 
-def numbers_for_spikeinterface(unit_ids: UnitIds) -> list[int]:
-    """Return the ids, or positions in place of names, which SpikeInterface cannot take."""
-    numbers = [unit_id for unit_id in unit_ids if isinstance(unit_id, int)]
-    return numbers if len(numbers) == len(unit_ids) else list(range(len(unit_ids)))
-
-
 def read_ids(table: Table, units: Units) -> list[int | str]:
     """Return the id of each unit, all distinct.
 
@@ -89,13 +79,19 @@ def read_ids(table: Table, units: Units) -> list[int | str]:
     table, unless it stands for several clusters: Phy copies it to both halves of a split.
     One without an id gets the number of its cluster, or the next that is free.
     """
+    facts = units.facts
     column = SI_UNIT_ID if SI_UNIT_ID in table else "unit_id"
-    ids = _ids_in_cells(table.get(column, {}), units.ids)
-    if units.facts.format is not None:
+    ids: dict[int, int | str] = {}
+    for cluster, cell in table.get(column, {}).items():
+        if cluster in units.ids and cell.strip().lower() != "nan":
+            number = whole_number(cell)
+            ids[cluster] = cell if number is None else number
+    if facts.format is not None:
         # Of a merged or split cluster, Phy keeps the number for SpikeInterface.
-        numbered = _ids_by_number(units.facts)
-        ids = {i: numbered[number] for i, number in ids.items() if number in numbered}
-        ids |= {i: units.facts.unit_ids[at] for i, at in units.exported.items()}
+        written = next((c.cells for c in facts.columns if c.name == SI_UNIT_ID), ())
+        numbered = dict(zip(map(whole_number, written), facts.unit_ids, strict=False))
+        ids = {i: numbered[u] for i, u in ids.items() if u in numbered}
+        ids |= {i: facts.unit_ids[at] for i, at in units.exported.items()}
     several = [unit_id for unit_id, n in Counter(ids.values()).items() if n > 1]
     if several:
         warn(
@@ -104,9 +100,9 @@ def read_ids(table: Table, units: Units) -> list[int | str]:
         )
     ids = {i: u for i, u in ids.items() if u not in several or i in units.exported}
     numbers = [unit_id for unit_id in ids.values() if isinstance(unit_id, int)]
-    has_names = len(numbers) < len(ids)
     used = set(map(str, ids.values()))
     free = itertools.count(max(numbers, default=-1) + 1)
+    has_names = len(numbers) < len(ids)
     for cluster in units.ids:
         if cluster not in ids:
             new = next(
@@ -115,25 +111,3 @@ def read_ids(table: Table, units: Units) -> list[int | str]:
             ids[cluster] = str(new) if has_names else new
             used.add(str(new))
     return [ids[cluster] for cluster in units.ids]
-
-
-def _ids_in_cells(
-    cells: Mapping[int, str], clusters: Sequence[int]
-) -> dict[int, int | str]:
-    """Return the id of each cluster that has one: a whole number, or a name."""
-    ids: dict[int, int | str] = {}
-    for cluster in clusters:
-        cell = cells.get(cluster)
-        if cell is not None and cell.strip().lower() != "nan":
-            number = whole_number(cell)
-            ids[cluster] = cell if number is None else number
-    return ids
-
-
-def _ids_by_number(facts: Facts) -> dict[int | str | None, int | str]:
-    """Return the ids of an export by the numbers that it wrote for SpikeInterface."""
-    for column in facts.columns:
-        if column.name == SI_UNIT_ID:
-            numbers = map(whole_number, column.cells)
-            return dict(zip(numbers, facts.unit_ids, strict=True))
-    return {}
