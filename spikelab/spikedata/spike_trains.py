@@ -44,6 +44,7 @@ class SpikeTrains(Sequence[NDArray[np.float64]]):
         self.flat = flat
         self.ends = ends
         self.owned = False
+        self._is_sorted = False  # whether the times were seen to be in order
 
     @classmethod
     def from_arrays(cls, arrays: Iterable[ArrayLike]) -> Self:
@@ -190,6 +191,15 @@ class SpikeTrains(Sequence[NDArray[np.float64]]):
 
     def sort(self) -> bool:
         """Sort the spike times of each unit in place; return whether any moved."""
+        if self._is_sorted and not self.owned:
+            return False
+        unsorted = self._unsorted_units()
+        for unit in unsorted:
+            self[unit].sort()
+        self._is_sorted = True
+        return bool(unsorted)
+
+    def _unsorted_units(self) -> set[int]:
         unsorted: set[int] = set()
         for start in range(0, self.n_spikes, CACHED):
             block = self.flat[start : start + CACHED + 1]
@@ -200,9 +210,7 @@ class SpikeTrains(Sequence[NDArray[np.float64]]):
             units = np.searchsorted(self.ends, falls, side="right")
             units_before = np.searchsorted(self.ends, falls - 1, side="right")
             unsorted.update(np.unique(units[units == units_before]).tolist())
-        for unit in unsorted:
-            self[unit].sort()
-        return bool(unsorted)
+        return unsorted
 
     def extremes(self) -> tuple[float, float]:
         """Return the smallest and the largest spike time, (0.0, 0.0) without spikes.
@@ -211,10 +219,19 @@ class SpikeTrains(Sequence[NDArray[np.float64]]):
         """
         if not self.n_spikes:
             return 0.0, 0.0
-        # Both of a block while it is in the cache. Unlike Python's, NumPy's keep a NaN.
-        blocks = [(block.min(), block.max()) for block in self.blocks(CACHED)]
-        lows, highs = zip(*blocks, strict=True)
-        return float(np.min(lows)), float(np.max(highs))
+        if not self._is_sorted:
+            self._is_sorted = not self._unsorted_units()
+        if self._is_sorted:
+            firsts, lasts = self._firsts_and_lasts()
+            return float(firsts.min()), float(lasts.max())
+        return float(self.flat.min()), float(self.flat.max())
+
+    def _firsts_and_lasts(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return the first and the last spike time of each unit that has any."""
+        counts = self.counts
+        has_spikes = counts > 0
+        firsts = self.flat[(self.ends - counts)[has_spikes]]
+        return firsts, self.flat[self.ends[has_spikes] - 1]
 
     def assumed_start(self) -> float:
         """Return the start of a recording, if not known: 0, or its first spike before 0.
@@ -237,13 +254,11 @@ class SpikeTrains(Sequence[NDArray[np.float64]]):
         """
         stop = start_ms + length_ms
         last = stop + np.spacing(max(abs(start_ms), abs(length_ms)))
-        units = np.flatnonzero(self.counts)
-        smallest = self.flat[(self.ends - self.counts)[units]]
-        largest = self.flat[self.ends[units] - 1]  # a NaN is sorted to the end
-        is_inside = (smallest >= start_ms) & (largest <= last)
+        firsts, lasts = self._firsts_and_lasts()  # a NaN is sorted to the end
+        is_inside = (firsts >= start_ms) & (lasts <= last)
         if is_inside.all():
             return
-        unit = units[np.argmin(is_inside)]
+        unit = np.flatnonzero(self.counts)[np.argmin(is_inside)]
         times = self[unit]
         outside = times[~((times >= start_ms) & (times <= last))]
         raise ValueError(
