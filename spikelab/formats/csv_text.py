@@ -123,8 +123,8 @@ def header(file: IO[str]) -> list[str]:
     """Return the names of the columns, and leave the file at the first row."""
     text = file.readline()
     # A line for Excel, or empty cells above the table.
-    while re.fullmatch(r'(?i)sep=,\s*|[,;\s"]*', text) and (more := file.readline()):
-        text = more
+    while text and re.fullmatch(r'(?i)sep=,\s*|[,;\s"]*', text):
+        text = file.readline()
     text = re.sub("^# *", "", text)  # of numpy.savetxt
     # The end of a line may stand in a quoted name.
     while text.count('"') % 2 and (more := file.readline()):

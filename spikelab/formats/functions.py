@@ -144,7 +144,7 @@ def _entries(classes: Iterable[type], names: Sequence[str]) -> list[str]:
     An entry may describe several options: ``a, b : str``.
     """
     found: dict[str, str] = {}
-    for cls in dict.fromkeys(base for made in classes for base in made.__mro__):
+    for cls in (base for made in classes for base in made.__mro__):
         own_names = {f.alias: f.name for f in getattr(cls, "__attrs_attrs__", ())}
         for entry in re.split(r"\n(?=\S)", _sections(cls).get("Parameters", "")):
             heads, _, description = entry.partition(" : ")

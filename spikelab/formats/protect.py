@@ -7,6 +7,7 @@ since; a file without these attributes is of another program, or of spikelab 0.1
 
 import contextlib
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -43,8 +44,10 @@ _SECTIONS = {
 
 
 def record_members(file: h5py.File) -> None:
-    """Write the names of all members of an exported file at its root."""
-    file.attrs[MEMBERS] = json.dumps(_members(file))
+    """Write the names of all members of an exported file, links too, at its root."""
+    names: list[bytes] = []
+    file.id.links.visit(names.append)
+    file.attrs[MEMBERS] = json.dumps([name.decode() for name in names])
 
 
 def would_be_lost(file: Path | RemoteFile) -> list[str]:
@@ -63,13 +66,8 @@ def would_be_lost(file: Path | RemoteFile) -> list[str]:
         return [f"what cannot be examined ({error})"]
 
 
-def _members(file: h5py.File) -> list[str]:
-    names: list[bytes] = []
-    file.id.links.visit(names.append)
-    return b"\n".join(names).decode("utf-8", "replace").split("\n")
-
-
 def _added(file: h5py.File) -> list[str]:
+    """Return what was added to an export, or all that another program wrote."""
     attributes: Any = file.attrs
     known: set[str] = set()
     if MEMBERS in attributes:
@@ -85,16 +83,18 @@ def _added(file: h5py.File) -> list[str]:
         if units is not None and len(units) > int(attributes["n_units"]):
             added.add(options["group_per_unit"])
         return sorted(added)
-    new = set(_members(file)) - known
-    lost: dict[str, None] = {}
-    for name in sorted(new):
-        parts = name.split("/")
-        first = 2 if parts[0] in _SECTIONS else 1
-        prefixes = ["/".join(parts[:n]) for n in range(first, len(parts) + 1)]
-        whole = [prefix for prefix in prefixes if prefix in new][:1]
-        if parts[0] in _HEADER or (whole and whole[0] in lost):
+    return sorted(_unknown(file, known))
+
+
+def _unknown(group: h5py.Group, known: set[str]) -> Iterator[str]:
+    """Yield what is not `known` in a group: other groups whole, but sections of NWB."""
+    for name in group:
+        path = f"{group.name}/{name}".lstrip("/")
+        link, found = group.get(name, getlink=True), group.get(name)
+        is_group = isinstance(link, h5py.HardLink) and isinstance(found, h5py.Group)
+        if path in _HEADER:
             continue
-        found = file.get(name)
-        if not isinstance(found, h5py.Group) or len(found):
-            lost.update(dict.fromkeys(whole))
-    return list(lost)
+        if is_group and (path in known or path in _SECTIONS):
+            yield from _unknown(found, known)
+        elif path not in known and not (is_group and not len(found)):
+            yield path

@@ -139,8 +139,10 @@ def time_column(names: Sequence[str]) -> str | None:
 
     The first that says its unit goes before one that does not.
     """
-    known = [name for name in names if name in TIME_COLUMNS]
-    return min(known, key=lambda name: name == "time", default=None)
+    with_unit = [n for n in names if n in TIME_COLUMNS and n != "time"]
+    if with_unit:
+        return with_unit[0]
+    return "time" if "time" in names else None
 
 
 def dtype_of(time: str) -> type:
@@ -306,8 +308,11 @@ class _TimeTable:
                 f"a table of {self.time} only is taken for rates of no units; spikes "
                 "need 'unit'"
             )
-        is_one_of_integers = len(units) == 1 and _are_integers(rates[0])
-        if _OF_SPIKES & set(units) or (is_one_of_integers and units != in_order):
+        is_doubtful = not _OF_SPIKES.isdisjoint(units)
+        if len(units) == 1 and units != in_order and len(times):
+            is_integer = np.array_equal(rates[0], np.rint(rates[0]), equal_nan=True)
+            is_doubtful = is_doubtful or is_integer
+        if is_doubtful:
             warn(
                 f"columns {reprlib.repr(units)} are taken for the rates of one unit "
                 "each; if a column says the unit of each spike, call it 'unit'"
@@ -323,12 +328,6 @@ class _TimeTable:
         """Return the column at a place, and the times."""
         at_times = self.names.index(self.time)
         return self.read_columns({place: dtype, at_times: dtype_of(self.time)})
-
-
-def _are_integers(values: NDArray[np.float64]) -> bool:
-    """Return whether all values are whole numbers, NaN aside."""
-    finite = values[np.isfinite(values)]
-    return bool(finite.size) and np.array_equal(finite, np.rint(finite))
 
 
 def _units_named(

@@ -734,7 +734,7 @@ def test_a_label_is_quoted_as_the_standard_says(tmp_path):
     ("text", "message"),
     [
         ("", "empty"),
-        ("\n", "must have a column"),
+        ("\n", "it is empty; a CSV file must have a header"),
         ("a,b\n1,2\n", "must have a column time_ms"),
         ("0,1.5\n1,2\n", "must begin with a header, .* got '0,1.5'"),
         ("unit,time_us\n0,1\n", "must have a column time_ms.* 'time_us'"),
