@@ -129,10 +129,11 @@ class ArrayMixin(UnitObject):
             raise ValueError(f"raster must be 2-D (units, bins), got shape {shape}")
         if counts.size and counts.dtype.kind not in "biuf":
             raise TypeError(f"raster must hold numbers, got dtype {counts.dtype}")
-        if (wrong := (counts < 0) | (counts % 1 != 0)).any():
+        is_wrong = (counts < 0) | (counts % 1 != 0)
+        if is_wrong.any():
             raise ValueError(
                 f"raster must hold numbers of spikes, not negative and whole, "
-                f"got {counts[wrong][0]}"
+                f"got {counts[is_wrong][0]}"
             )
         size = validate.positive("bin_size_ms", in_ms("bin_size_ms", bin_size_ms))
         start = finite_ms("start_time", kwargs.get("start_time", 0.0))
@@ -259,12 +260,20 @@ class ArrayMixin(UnitObject):
         >>> sd.channel_raster(bin_size=2.0)
         array([[1, 1]])
         """
-        key, table = channel_attr, self.unit_table
         names = ("channel", "channel_id", "channel_index", "ch")
-        if key is None and table.rows:
-            key = next((name for name in names if name in table.rows[0]), None)
-        given = [row.get(key) for row in table.rows] if key else table.electrodes
-        known = {u: v for u, v in enumerate(given) if not (v is None or is_nan(v))}
+        key = channel_attr
+        if key is None and self.neuron_attributes:
+            first = self.neuron_attributes[0]
+            key = next((name for name in names if name in first), None)
+        if key is None:
+            of_units = self.unit_table.electrodes
+        else:
+            of_units = self.get_neuron_attribute(key)
+        known = {
+            unit: channel
+            for unit, channel in enumerate(of_units)
+            if channel is not None and not is_nan(channel)
+        }
         if not known:
             raise ValueError(
                 f"neuron_attributes must hold the channel of a unit "
@@ -339,7 +348,9 @@ class ArrayMixin(UnitObject):
         """
         if unit not in ("kHz", "Hz"):
             raise ValueError(f"unit must be 'kHz' or 'Hz', got {unit!r}")
-        per_ms = self.spike_trains.counts / (self.length or np.inf)
+        if not self.length:
+            return np.zeros(self.N)
+        per_ms = self.spike_trains.counts / self.length
         return per_ms * 1000.0 if unit == "Hz" else per_ms
 
     def interspike_intervals(self) -> list[NDArray[np.float64]]:

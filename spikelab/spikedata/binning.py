@@ -44,16 +44,6 @@ def bin_indices(
     return np.clip(indices, 0, max(bins - 1, 0))
 
 
-def occupied_bins(
-    times_ms: NDArray[np.float64], origin_ms: float, bin_size_ms: float, bins: int
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the bins of one unit that hold spikes, ascending, and how many each."""
-    if bins == 0:
-        return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
-    indices = bin_indices(times_ms - origin_ms, bin_size_ms, bins)
-    return np.unique(indices, return_counts=True)
-
-
 def counts(
     train: Sequence[NDArray[np.float64]],
     origin_ms: float,
@@ -77,8 +67,11 @@ def spread(
     `raster` has shape (units, bins); what is not positive is no spike. The k spikes of
     a bin divide it evenly.
     """
-    rows = ((row, np.flatnonzero(row > 0)) for row in raster)
-    return [placed(bins, row[bins], origin_ms, bin_size_ms) for row, bins in rows]
+    trains = []
+    for row in raster:
+        bins = np.flatnonzero(row > 0)
+        trains.append(placed(bins, row[bins], origin_ms, bin_size_ms))
+    return trains
 
 
 def placed(

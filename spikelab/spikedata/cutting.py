@@ -4,10 +4,13 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from spikelab import validate
 from spikelab.spikedata.quantity import finite_ms
 from spikelab.spikedata.spike_trains import SpikeTrains
+from spikelab.spikedata.unit_table import Attributes
+from spikelab.spikedata.windows import Window, rounding_of
 
 if TYPE_CHECKING:
     from spikelab.spikedata.spikedata import SpikeData
@@ -20,7 +23,7 @@ ABSOLUTE_TIME = (TIME_ZERO, "nwb_session")
 """Keys of ``metadata`` that say when, in absolute time, a recording was made."""
 
 
-def window_times(recording: "SpikeData", start: Any, end: Any) -> tuple[float, float]:
+def window_times(recording: "SpikeData", start: Any, end: Any) -> Window:
     """Return start and end on the clock of `recording`, or raise ValueError.
 
     None and ``...`` are its edges; in a recording that starts at 0 or later,
@@ -30,8 +33,10 @@ def window_times(recording: "SpikeData", start: Any, end: Any) -> tuple[float, f
     closing = opening + recording.length
     first = opening if start is None or start is ... else finite_ms("start", start)
     last = closing if end is None or end is ... else finite_ms("end", end)
-    if opening >= 0:
-        first, last = (time + closing if time < 0 else time for time in (first, last))
+    if opening >= 0 and first < 0:
+        first += closing
+    if opening >= 0 and last < 0:
+        last += closing
     if not opening <= first < last <= closing:
         raise ValueError(
             f"start must be before end, and both in the recording "
@@ -55,30 +60,38 @@ def cut(
     Rounding moves no spike out of it.
     """
     start_time, length = window or (first - zero, last - first)
-    train = recording.spike_trains
-    spikes = [slice(*times.searchsorted((first, last))) for times in train]
-    parts = [times[part] for times, part in zip(train, spikes, strict=True)]
+    whole = recording.spike_trains
+    spikes = [slice(*times.searchsorted((first, last))) for times in whole]
+    parts = [times[part] for times, part in zip(whole, spikes, strict=True)]
     flat = np.concatenate([np.empty(0), *parts]) - zero
     trains = SpikeTrains(flat, np.cumsum(list(map(len, parts)), dtype=np.int64))
-    rows = recording.neuron_attributes
-    if rows and (keys := keys_of_spikes(recording)):
-        rows = [
-            {**row, **{k: row[k][part] for k in keys if row.get(k) is not None}}
-            for row, part in zip(rows, spikes, strict=True)
-        ]
+    slack = rounding_of(first, last, zero)
     time = recording.raw_time
     samples: Any = np.flatnonzero((time >= first) & (time < last))
     if samples.size and samples[-1] - samples[0] + 1 == samples.size:
         samples = slice(samples[0], samples[-1] + 1)  # copies nothing
     return {
-        "train": trains.moved_into(start_time, length, _slack(first, last, zero)),
+        "train": trains.moved_into(start_time, length, slack),
         "start_time": start_time,
         "length": length,
-        "neuron_attributes": rows,
+        "neuron_attributes": _cut_attributes(recording, spikes),
         "metadata": _with_time_zero(recording.metadata, zero),
         "raw_data": recording.raw_data[..., samples],
         "raw_time": time[samples] - zero,
     }
+
+
+def _cut_attributes(recording: "SpikeData", spikes: list[slice]) -> Attributes:
+    """Return the attributes of units that keep these of their spikes."""
+    rows = recording.neuron_attributes
+    keys = keys_of_spikes(recording)
+    if not rows or not keys:
+        return rows
+    cut_rows = []
+    for row, part in zip(rows, spikes, strict=True):
+        cut_values = {k: row[k][part] for k in keys if row.get(k) is not None}
+        cut_rows.append({**row, **cut_values})
+    return cut_rows
 
 
 def joined(
@@ -100,46 +113,55 @@ def joined(
         for times, others in zip(recording.train, following.train, strict=True)
     )
     length = recording.length + offset + following.length
-    slack = _slack(recording.start_time, following.start_time, length)
-    data, time = recording.raw_data, recording.raw_time
-    more_data, more_time = following.raw_data, following.raw_time
-    more_time = more_time + (start - following.start_time)
-    if data.size and more_data.size:
-        if data.shape[:-1] != more_data.shape[:-1]:
-            raise ValueError(
-                f"raw_data must have the same channels in both recordings, "
-                f"got shapes {data.shape} and {more_data.shape}"
-            )
-        data = np.concatenate((data, more_data), axis=-1)
-        time = np.concatenate((time, more_time))
-    elif more_data.size:
-        data, time = more_data, more_time
-    rows, more = recording.neuron_attributes, following.neuron_attributes
-    keys = set(keys_of_spikes(recording)).intersection(keys_of_spikes(following))
-    if rows and more and keys:
-        rows = [_joined_row(*pair, keys) for pair in zip(rows, more, strict=True)]
+    slack = rounding_of(recording.start_time, following.start_time, length)
+    raw_data, raw_time = _joined_raw(recording, following, start)
     metadata = {k: v for k, v in following.metadata.items() if k != TIME_ZERO}
     return {
         "train": trains.moved_into(recording.start_time, length, slack),
         "length": length,
         "start_time": recording.start_time,
-        "neuron_attributes": rows or more,
+        "neuron_attributes": _joined_attributes(recording, following),
         "metadata": {**metadata, **recording.metadata},
-        "raw_data": data,
-        "raw_time": time,
+        "raw_data": raw_data,
+        "raw_time": raw_time,
     }
 
 
-def _joined_row(
-    row: dict[str, Any], other: dict[str, Any], keys: set[Any]
-) -> dict[str, Any]:
-    """Return the attributes of a unit, with the values of single spikes of both."""
-    joined_values: dict[str, Any] = {
-        key: np.concatenate((row[key], other[key]))
-        for key in keys
-        if row.get(key) is not None and other.get(key) is not None
-    }
-    return {**row, **joined_values}
+def _joined_raw(
+    recording: "SpikeData", following: "SpikeData", start: float
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return raw voltages and times of both; `following` starts at `start`."""
+    data, time = recording.raw_data, recording.raw_time
+    more_data = following.raw_data
+    more_time = following.raw_time + (start - following.start_time)
+    if not more_data.size:
+        return data, time
+    if not data.size:
+        return more_data, more_time
+    if data.shape[:-1] != more_data.shape[:-1]:
+        raise ValueError(
+            f"raw_data must have the same channels in both recordings, "
+            f"got shapes {data.shape} and {more_data.shape}"
+        )
+    joined_data = np.concatenate((data, more_data), axis=-1)
+    return joined_data, np.concatenate((time, more_time))
+
+
+def _joined_attributes(recording: "SpikeData", following: "SpikeData") -> Attributes:
+    """Return the attributes of the first, with the values of single spikes of both."""
+    rows, more = recording.neuron_attributes, following.neuron_attributes
+    if not rows or not more:
+        return rows or more
+    keys = set(keys_of_spikes(recording)).intersection(keys_of_spikes(following))
+    joined_rows = []
+    for row, other in zip(rows, more, strict=True):
+        joined_values = {
+            key: np.concatenate((row[key], other[key]))
+            for key in keys
+            if row.get(key) is not None and other.get(key) is not None
+        }
+        joined_rows.append({**row, **joined_values})
+    return joined_rows
 
 
 def knows_time(metadata: Mapping[str, Any]) -> bool:
@@ -171,17 +193,19 @@ def keys_of_spikes(recording: "SpikeData") -> list[Any]:
     """
     rows = recording.neuron_attributes or []
     counts = recording.spike_trains.counts.tolist()
-    found = []
-    for key in dict.fromkeys(key for row in rows for key in row):
-        known = {unit: row[key] for unit, row in enumerate(rows) if key in row}
-        values = {unit: value for unit, value in known.items() if value is not None}
-        fits = all(getattr(v, "shape", 0) == (counts[u],) for u, v in values.items())
-        differ = len({counts[unit] for unit in values}) > 1
-        if values and fits and (differ or key == "amplitudes"):
-            found.append(key)
-    return found
+    keys = dict.fromkeys(key for row in rows for key in row)
+    return [key for key in keys if _holds_values_of_spikes(key, rows, counts)]
 
 
-def _slack(*times: float) -> float:
-    """Return how far rounding may carry a spike when these times are combined."""
-    return 16 * float(np.spacing(max(map(abs, times))))
+def _holds_values_of_spikes(
+    key: Any, rows: list[dict[Any, Any]], counts: list[int]
+) -> bool:
+    lengths = set()
+    for row, count in zip(rows, counts, strict=True):
+        value = row.get(key)
+        if value is None:
+            continue
+        if getattr(value, "shape", None) != (count,):
+            return False
+        lengths.add(count)
+    return len(lengths) > 1 or (len(lengths) == 1 and key == "amplitudes")

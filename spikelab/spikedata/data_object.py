@@ -1,6 +1,5 @@
 """What the six data classes have in common."""
 
-import inspect
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Self
 
@@ -32,28 +31,20 @@ class DataObject(LookMixin, ExportMixin):
     FIELDS: ClassVar[Mapping[str, str]] = {}
     """For each argument of the constructor, the attribute that holds it."""
 
-    _MADE_WITH: ClassVar[Mapping[str, Any]] = {}
-    """Further arguments of the constructor, with which an equal object is made."""
-
-    __signature__: ClassVar[inspect.Signature]
+    _FIXED_ARGUMENTS: ClassVar[Mapping[str, Any]] = {}
+    """What else the constructor must be given to make an equal object."""
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
+        # A class that a user derives from a data class has none of its own.
         if "FIELDS" in vars(cls):
             DATA_CLASSES[cls.__name__] = cls
-        if "__init__" in vars(cls):
-            # What `help` shows first; the types are in the docstring, in words.
-            _, *shown = inspect.signature(vars(cls)["__init__"]).parameters.values()
-            untyped = [p.replace(annotation=inspect.Parameter.empty) for p in shown]
-            cls.__signature__ = inspect.Signature(untyped)
 
     def arguments(self) -> dict[str, Any]:
         """Return the constructor's arguments that make an equal object."""
         cls = data_class(self)
-        return {
-            **cls._MADE_WITH,
-            **{a: getattr(self, n) for a, n in cls.FIELDS.items()},
-        }
+        held = {name: getattr(self, held_in) for name, held_in in cls.FIELDS.items()}
+        return {**cls._FIXED_ARGUMENTS, **held}
 
     def _replaced(self, **changes: Any) -> Self:
         """Return an object of the same data class with other arguments."""
@@ -103,9 +94,13 @@ class DataObject(LookMixin, ExportMixin):
     def __setstate__(self, state: Mapping[str, Any]) -> None:
         """Make the object again from its attributes, as copy and pickle ask for it."""
         cls: Any = data_class(self)
-        known = {a: state[name] for a, name in cls.FIELDS.items() if name in state}
-        cls.__init__(self, **{**cls._MADE_WITH, **known})
-        # What the class has under a name of its own is not replaced.
+        known = {
+            name: state[held_in]
+            for name, held_in in cls.FIELDS.items()
+            if held_in in state
+        }
+        cls.__init__(self, **cls._FIXED_ARGUMENTS, **known)
+        # Attributes of the user's own come back too, but hide no method of the class.
         for name, value in state.items():
             if name not in vars(self) and not hasattr(cls, name):
                 vars(self)[name] = value
@@ -175,7 +170,8 @@ class UnitObject(DataObject):
         >>> sd.get_neuron_attribute("quality", default="unsorted")
         ['good', 'unsorted']
         """
-        return [a.get(key, default) for a in self.neuron_attributes or [{}] * self.N]
+        rows = self.neuron_attributes or [{}] * self.N
+        return [row.get(key, default) for row in rows]
 
     def set_neuron_attribute(
         self, key: str, values: Any, neuron_indices: Sequence[int] | None = None
@@ -202,9 +198,12 @@ class UnitObject(DataObject):
         """
         units: Sequence[int] = range(self.N)
         if neuron_indices is not None:
-            name = "neuron_indices"
             units = as_indices(
-                name, neuron_indices, self.N, from_end=True, error=IndexError
+                "neuron_indices",
+                neuron_indices,
+                self.N,
+                from_end=True,
+                error=IndexError,
             )
         each = [values] * len(units) if is_one_value(values) else list(values)
         if len(each) != len(units):
@@ -218,15 +217,17 @@ class UnitObject(DataObject):
 
     def _check_attributes(self, n_units: int) -> None:
         """Raise if attributes are not one dictionary per unit."""
+        if not isinstance(self.neuron_attributes, list):
+            self.neuron_attributes = attribute_rows(self.neuron_attributes)
         rows = self.neuron_attributes
-        if not isinstance(rows, list):
-            self.neuron_attributes = rows = attribute_rows(rows)
-        if rows is not None and len(rows) != n_units:
+        if rows is None:
+            return
+        if len(rows) != n_units:
             raise ValueError(
                 f"neuron_attributes must hold one dictionary per unit, "
                 f"got {len(rows)} for {n_units} units"
             )
-        for unit, row in enumerate(rows or ()):
+        for unit, row in enumerate(rows):
             if not isinstance(row, dict):
                 raise TypeError(
                     f"unit {unit}: neuron_attributes must be a dictionary, got {row!r}"
@@ -269,7 +270,8 @@ class UnitObject(DataObject):
         rows = self.neuron_attributes
         if by is None:
             chosen = list(dict.fromkeys(as_indices("units", units, self.N)))
-            chosen = chosen if preserve_order else sorted(chosen)
+            if not preserve_order:
+                chosen.sort()
         else:
             if preserve_order:
                 warn(
@@ -277,8 +279,8 @@ class UnitObject(DataObject):
                     f"match keep the order that they have",
                 )
             chosen = units_with(units, rows, by)
-        known = None if rows is None else [rows[unit] for unit in chosen]
-        return self._replaced(**self._units(chosen), neuron_attributes=known)
+        chosen_rows = None if rows is None else [rows[unit] for unit in chosen]
+        return self._replaced(**self._units(chosen), neuron_attributes=chosen_rows)
 
     def _units(self, chosen: list[int]) -> dict[str, Any]:
         """Return the constructor's argument that holds the units, with these only."""
@@ -328,9 +330,10 @@ def attribute_rows(neuron_attributes: Any) -> Attributes:
     """Return what is known about the units in a list of its own."""
     if neuron_attributes is None:
         return None
-    got = instead_of(neuron_attributes, "to_dict('records') returns them")
     if is_one_value(neuron_attributes):
         got = f"{neuron_attributes!r:.80}"
+    else:
+        got = instead_of(neuron_attributes, "to_dict('records') returns them")
     if got:
         raise TypeError(
             f"neuron_attributes must be a list of dictionaries, one per unit, got {got}"
@@ -354,11 +357,11 @@ def data_class(obj: object) -> type[DataObject]:
         If it is of none.
     """
     for cls in type(obj).__mro__:
-        if DATA_CLASSES.get(cls.__name__) is cls:
-            return DATA_CLASSES[cls.__name__]
-    # What a mapping holds are no arrays that a data class would take here.
-    instead = "" if isinstance(obj, Mapping) else instead_of(obj)
+        if cls in DATA_CLASSES.values():
+            return cls
+    got = type(obj).__name__
+    if not isinstance(obj, Mapping):  # whose values it would name
+        got = instead_of(obj) or got
     raise TypeError(
-        f"Expected a spikelab data object ({', '.join(DATA_CLASSES)}), "
-        f"got {instead or type(obj).__name__}"
+        f"Expected a spikelab data object ({', '.join(DATA_CLASSES)}), got {got}"
     )

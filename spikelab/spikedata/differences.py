@@ -1,7 +1,7 @@
 """Where two data objects differ: the one answer for ``==``, `verify` and the tests."""
 
 from collections.abc import Iterator, Mapping
-from itertools import groupby
+from itertools import chain, groupby, zip_longest
 from typing import Any
 
 import attrs
@@ -10,7 +10,7 @@ import numpy as np
 from spikelab.spikedata.data_object import DataObject, data_class
 from spikelab.spikedata.quantity import split_unit
 from spikelab.spikedata.spike_trains import CACHED, SpikeTrains
-from spikelab.spikedata.unit_table import MISSING, Column, UnitTable
+from spikelab.spikedata.unit_table import MISSING
 
 LOADER_KEYS = ("source_file", "source_folder", "format")
 """Keys of ``metadata`` that loaders add; they are not part of the data."""
@@ -100,36 +100,23 @@ def compare(
         yield Difference(("class",), text)
         return
     for name in cls.FIELDS.values():
-        yield from _compare_field(name, getattr(a, name), getattr(b, name), atol_ms)
+        one, two = getattr(a, name), getattr(b, name)
+        if name == "train":
+            yield from _compare_trains(one, two, atol_ms)
+        elif name == "spike_stack":
+            yield from _compare_slices(one, two, atol_ms)
+        elif name == "neuron_attributes":
+            yield from _compare_attributes(one or [], two or [])
+        elif name == "metadata":
+            yield from _compare_metadata(one or {}, two or {})
+        elif name not in _TIMES or not _close(one, two, atol_ms):
+            yield from _compare_values((name,), name, one, two)
 
 
-def _compare_field(name: str, a: Any, b: Any, atol_ms: float) -> Iterator[Difference]:
-    if name == "train":
-        if text := _compare_trains(_trains(a), _trains(b), atol_ms):
-            yield Difference((name,), text)
-    elif name == "neuron_attributes":
-        tables = [UnitTable(rows, len(rows or ())) for rows in (a, b)]
-        nothing = Column(None, [MISSING] * max(map(len, tables)))
-        for key in dict.fromkeys(key for table in tables for key in table.columns):
-            values = [table.columns.get(key, nothing).values for table in tables]
-            for unit, pair in enumerate(zip(*values, strict=False)):
-                yield from _compare(
-                    (name, key, unit), f"{name}[{unit}][{key!r}]", *pair
-                )
-    elif name == "metadata":
-        for key in dict.fromkeys([*(a or ()), *(b or ())]):
-            if key not in LOADER_KEYS:
-                one, two = ((known or {}).get(key, MISSING) for known in (a, b))
-                yield from _compare((name, key), f"{name}[{key!r}]", one, two)
-    elif name == "spike_stack":
-        if len(a) != len(b):
-            yield Difference((name,), f"there are {len(a)} and {len(b)} slices")
-            return
-        for i, (one, two) in enumerate(zip(a, b, strict=True)):
-            for found in compare(one, two, atol_ms=atol_ms):
-                yield Difference((name, *found.path), f"slice {i}: {found.text}")
-    elif name not in _TIMES or not _close(a, b, atol_ms):
-        yield from _compare((name,), name, a, b)
+def _compare_trains(a: Any, b: Any, atol_ms: float) -> Iterator[Difference]:
+    text = _difference_of_trains(_trains(a), _trains(b), atol_ms)
+    if text:
+        yield Difference(("train",), text)
 
 
 def _trains(train: Any) -> SpikeTrains:
@@ -137,32 +124,79 @@ def _trains(train: Any) -> SpikeTrains:
     return train if isinstance(train, SpikeTrains) else SpikeTrains.from_arrays(train)
 
 
-def _compare(path: tuple[Any, ...], where: str, a: Any, b: Any) -> Iterator[Difference]:
-    """Yield the difference between two values, if there is one."""
-    if not equal(a, b):
-        yield Difference(path, f"{where} differs: {_shown(a, b)}")
-
-
-def _compare_trains(a: SpikeTrains, b: SpikeTrains, atol_ms: float) -> str:
+def _difference_of_trains(a: SpikeTrains, b: SpikeTrains, atol_ms: float) -> str:
     """Return in words how spike trains differ, "" if they do not."""
     if len(a) != len(b):
         return f"N differs: {len(a)} and {len(b)} units"
-    if wrong := np.flatnonzero(a.counts != b.counts).tolist():
-        first = wrong[0]
+    units = np.flatnonzero(a.counts != b.counts)
+    if units.size:
+        first = units[0]
         text = f"unit {first} has {a.counts[first]} and {b.counts[first]} spikes"
-        return text + f" (and {len(wrong) - 1} more units differ)" * (len(wrong) > 1)
-    position, largest = 0, 0.0
-    unit: int | None = None
+        if units.size > 1:
+            text += f" (and {units.size - 1} more units differ)"
+        return text
+    first_beyond: int | None = None  # position of a spike
+    start, largest = 0, 0.0
     for one, two in zip(a.blocks(CACHED), b.blocks(CACHED), strict=True):
         shifts = np.abs(one - two)
-        # NaN is beyond any tolerance.
-        if unit is None and (beyond := np.flatnonzero(~(shifts <= atol_ms))).size:
-            unit = int(np.searchsorted(a.ends, position + beyond[0], side="right"))
+        is_beyond = ~(shifts <= atol_ms)  # a NaN is beyond any tolerance
+        if first_beyond is None and is_beyond.any():
+            first_beyond = start + int(np.argmax(is_beyond))
         largest = float(np.max([largest, shifts.max()]))
-        position += len(one)
-    if unit is None:
+        start += len(one)
+    if first_beyond is None:
         return ""
+    unit = np.searchsorted(a.ends, first_beyond, side="right")
     return f"spike times of unit {unit} differ by up to {largest:.6g} ms"
+
+
+def _compare_slices(
+    a: list[DataObject], b: list[DataObject], atol_ms: float
+) -> Iterator[Difference]:
+    if len(a) != len(b):
+        text = f"there are {len(a)} and {len(b)} slices"
+        yield Difference(("spike_stack",), text)
+        return
+    for i, (one, two) in enumerate(zip(a, b, strict=True)):
+        for found in compare(one, two, atol_ms=atol_ms):
+            yield Difference(("spike_stack", *found.path), f"slice {i}: {found.text}")
+
+
+def _compare_attributes(
+    a: list[dict[Any, Any]], b: list[dict[Any, Any]]
+) -> Iterator[Difference]:
+    name = "neuron_attributes"
+    nothing: dict[Any, Any] = {}
+    pairs = list(zip_longest(a, b, fillvalue=nothing))
+    for key in dict.fromkeys(key for row in chain(a, b) for key in row):
+        for unit, (row, other) in enumerate(pairs):
+            yield from _compare_values(
+                (name, key, unit),
+                f"{name}[{unit}][{key!r}]",
+                row.get(key, MISSING),
+                other.get(key, MISSING),
+            )
+
+
+def _compare_metadata(
+    a: Mapping[Any, Any], b: Mapping[Any, Any]
+) -> Iterator[Difference]:
+    for key in dict.fromkeys(chain(a, b)):
+        if key not in LOADER_KEYS:
+            yield from _compare_values(
+                ("metadata", key),
+                f"metadata[{key!r}]",
+                a.get(key, MISSING),
+                b.get(key, MISSING),
+            )
+
+
+def _compare_values(
+    path: tuple[Any, ...], where: str, a: Any, b: Any
+) -> Iterator[Difference]:
+    """Yield the difference between two values, if there is one."""
+    if not equal(a, b):
+        yield Difference(path, f"{where} differs: {_shown(a, b)}")
 
 
 def _close(a: Any, b: Any, atol_ms: float) -> bool:
@@ -172,13 +206,14 @@ def _close(a: Any, b: Any, atol_ms: float) -> bool:
     if isinstance(a, np.ndarray) and isinstance(b, np.ndarray) and a.dtype != b.dtype:
         return False
     one, two = np.atleast_1d(a), np.atleast_1d(b)
+    if one.shape != two.shape:
+        return False
     # In blocks, so that no large array is copied whole.
-    return one.shape == two.shape and all(
-        np.allclose(
-            one[i : i + CACHED], two[i : i + CACHED], 0, atol_ms, equal_nan=True
-        )
-        for i in range(0, len(one), CACHED)
-    )
+    for i in range(0, len(one), CACHED):
+        pair = one[i : i + CACHED], two[i : i + CACHED]
+        if not np.allclose(*pair, rtol=0, atol=atol_ms, equal_nan=True):
+            return False
+    return True
 
 
 def equal(a: Any, b: Any) -> bool:
@@ -195,8 +230,9 @@ def equal(a: Any, b: Any) -> bool:
     if isinstance(a, str | bytes) or isinstance(b, str | bytes):
         return isinstance(a, str) == isinstance(b, str) and bool(a == b)
     if _is_number(a) and _is_number(b):
-        are_bool = [isinstance(value, bool | np.bool_) for value in (a, b)]
-        return are_bool[0] == are_bool[1] and bool(a == b or (a != a and b != b))
+        if isinstance(a, bool | np.bool_) != isinstance(b, bool | np.bool_):
+            return False
+        return bool(a == b or (a != a and b != b))
     if isinstance(a, Mapping) and isinstance(b, Mapping):
         return len(a) == len(b) and all(k in b and equal(a[k], b[k]) for k in a)
     if type(a) is not type(b):
@@ -208,16 +244,16 @@ def equal(a: Any, b: Any) -> bool:
         return a == b or equal(sorted(a, key=repr), sorted(b, key=repr))
     if hasattr(a, "equals"):  # pandas
         return bool(a.equals(b))
-    has_own_eq = "__eq__" in {key for cls in type(a).__mro__[:-1] for key in vars(cls)}
-    if not has_own_eq and hasattr(a, "__dict__"):
+    cls: Any = type(a)
+    if cls.__eq__ is object.__eq__ and hasattr(a, "__dict__"):
         return equal(vars(a), vars(b))
-    return bool(np.all(a == b) or np.all((a != a) & (b != b)))
+    return bool(np.all(a == b) or np.all((a != a) & (b != b)))  # NaT is not itself
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, bool | int | float | complex | np.bool_ | np.number) and (
-        not isinstance(value, np.timedelta64)
-    )
+    if isinstance(value, np.timedelta64):  # an integer of NumPy too
+        return False
+    return isinstance(value, bool | int | float | complex | np.bool_ | np.number)
 
 
 def _equal_arrays(a: Any, b: Any) -> bool:
@@ -226,10 +262,9 @@ def _equal_arrays(a: Any, b: Any) -> bool:
     if a.dtype != b.dtype or a.shape != b.shape:
         return False
     if np.ma.isMaskedArray(a) or np.ma.isMaskedArray(b):
-        masks = np.ma.getmaskarray(a), np.ma.getmaskarray(b)
-        return np.array_equal(*masks) and _equal_arrays(
-            np.asarray(np.ma.filled(a)), np.asarray(np.ma.filled(b))
-        )
+        if not np.array_equal(np.ma.getmaskarray(a), np.ma.getmaskarray(b)):
+            return False
+        a, b = np.asarray(np.ma.filled(a)), np.asarray(np.ma.filled(b))
     if a.dtype.hasobject:
         return all(map(equal, a.ravel().tolist(), b.ravel().tolist()))
     equal_nan = a.dtype.kind in "fcmM"
@@ -246,18 +281,19 @@ def _equal_arrays(a: Any, b: Any) -> bool:
 
 
 def _shown(a: Any, b: Any) -> str:
-    """Return two values in few words."""
-    if isinstance(a, np.ndarray) and isinstance(b, np.ndarray):
-        if a.dtype != b.dtype:
-            return f"dtype {a.dtype} and {b.dtype}"
-        if a.shape != b.shape:
-            return f"shape {a.shape} and {b.shape}"
-        return f"values of an array of shape {a.shape}"
-    return " and ".join(
-        "nothing"
-        if value is MISSING
-        else f"an array of {value.dtype}"
-        if isinstance(value, np.ndarray)
-        else f"{value!r:.60}"
-        for value in (a, b)
-    )
+    """Return two values that differ in few words."""
+    if not (isinstance(a, np.ndarray) and isinstance(b, np.ndarray)):
+        return f"{_shown_value(a)} and {_shown_value(b)}"
+    if a.dtype != b.dtype:
+        return f"dtype {a.dtype} and {b.dtype}"
+    if a.shape != b.shape:
+        return f"shape {a.shape} and {b.shape}"
+    return f"values of an array of shape {a.shape}"
+
+
+def _shown_value(value: Any) -> str:
+    if value is MISSING:
+        return "nothing"
+    if isinstance(value, np.ndarray):
+        return f"an array of {value.dtype}"
+    return f"{value!r:.60}"

@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikelab.spikedata.data_object import DataObject, check_array, fields
-from spikelab.spikedata.quantity import has_unit, in_ms
+from spikelab.spikedata.quantity import in_ms
 from spikelab.spikedata.unit_selection import as_indices
+from spikelab.spikedata.windows import Window
 
 
 @dataclass(eq=False, repr=False)
@@ -53,7 +54,12 @@ class PairwiseCompMatrix(DataObject):
         self.check()
 
     def _check(self) -> None:
-        _check_values(self, "matrix", "(n, n)")
+        check_array("matrix", self.matrix)
+        shape = self.matrix.shape
+        if len(shape) != 2 or shape[0] != shape[1]:
+            raise ValueError(f"matrix must have shape (n, n), got {shape}")
+        _check_count("labels", self.labels, shape[0], "row")
+        _check_metadata(self.metadata)
 
 
 @dataclass(eq=False, repr=False)
@@ -94,19 +100,22 @@ class PairwiseCompMatrixStack(DataObject):
 
     stack: NDArray[Any]
     labels: list[Any] | None = None
-    times: list[tuple[float, float]] | None = None
+    times: list[Window] | None = None
     metadata: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.check()
 
     def _check(self) -> None:
-        _check_values(self, "stack", "(n, n, slices)")
-        _check_count("times", self.times, len(self), "slice")
-        windows: Any = () if self.times is None else self.times
-        bounds = [b for window in windows if np.iterable(window) for b in window]
-        if any(has_unit(type(bound)) for bound in bounds):
-            self.times = [tuple(in_ms("times", window)) for window in windows]
+        check_array("stack", self.stack)
+        shape = self.stack.shape
+        if len(shape) != 3 or shape[0] != shape[1]:
+            raise ValueError(f"stack must have shape (n, n, slices), got {shape}")
+        _check_count("labels", self.labels, shape[0], "row")
+        _check_metadata(self.metadata)
+        _check_count("times", self.times, shape[2], "slice")
+        if self.times is not None:
+            self.times = _without_units(self.times)
 
     def __len__(self) -> int:
         return int(self.stack.shape[2])
@@ -158,23 +167,22 @@ class PairwiseCompMatrixStack(DataObject):
         return PairwiseCompMatrix(self.stack[..., position], self.labels, metadata)
 
     def _chosen(self, index: slice | list[int]) -> "PairwiseCompMatrixStack":
-        times = self.times
-        if times is not None:
-            times = [times[i] for i in np.arange(len(self))[index]]
+        times = None
+        if self.times is not None:
+            times = [self.times[i] for i in np.arange(len(self))[index]]
         metadata = dict(self.metadata or {})
         return PairwiseCompMatrixStack(
             self.stack[..., index], self.labels, times, metadata
         )
 
 
-def _check_values(comparison: Any, name: str, shape: str) -> None:
-    values, metadata = getattr(comparison, name), comparison.metadata
-    check_array(name, values)
-    if values.ndim != len(shape.split(",")) or values.shape[0] != values.shape[1]:
-        raise ValueError(f"{name} must have shape {shape}, got {values.shape}")
-    _check_count("labels", comparison.labels, len(values), "row")
-    if metadata is not None and not isinstance(metadata, Mapping):
-        raise TypeError(f"metadata must be a mapping or None, got {metadata!r:.80}")
+def _without_units(times: list[Window]) -> list[Window]:
+    """Return windows in ms, themselves if none has a unit."""
+    windows = list(times)
+    converted = [in_ms("times", window) for window in windows]
+    if all(new is old for new, old in zip(converted, windows, strict=True)):
+        return times
+    return [(start, end) for start, end in converted]
 
 
 def _check_count(name: str, values: Any, count: int, what: str) -> None:
@@ -182,3 +190,8 @@ def _check_count(name: str, values: Any, count: int, what: str) -> None:
         raise ValueError(
             f"{name} must hold one entry per {what} ({count}), got {len(values)}"
         )
+
+
+def _check_metadata(metadata: Any) -> None:
+    if metadata is not None and not isinstance(metadata, Mapping):
+        raise TypeError(f"metadata must be a mapping or None, got {metadata!r:.80}")

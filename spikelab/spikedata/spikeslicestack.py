@@ -83,7 +83,7 @@ class SpikeSliceStack(SliceStack):
     """
 
     FIELDS = fields("spike_stack", "neuron_attributes", times_start_to_end="times")
-    _MADE_WITH: ClassVar[Mapping[str, Any]] = {"drop_slice_attributes": False}
+    _FIXED_ARGUMENTS: ClassVar[Mapping[str, Any]] = {"drop_slice_attributes": False}
 
     spike_stack: list[SpikeData]
 

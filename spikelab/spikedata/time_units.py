@@ -5,7 +5,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from spikelab import validate as checks
+from spikelab import validate
 from spikelab.errors import warn
 from spikelab.spikedata.quantity import in_unit
 
@@ -26,14 +26,14 @@ def time_unit(name: str, value: Any) -> str:
 
 def rate_Hz(name: str, value: Any) -> float:
     """Return a sampling rate in Hz as a float; warn if it may have been given in kHz."""
-    rate = checks.positive(name, value)
+    rate = validate.positive(name, value)
     if rate < 1000:
         warn(f"{name} is {value} Hz; is that a rate in kHz?")
     return rate
 
 
-is_time_unit = checks.validator(time_unit)
-is_sampling_rate = checks.validator(rate_Hz)
+is_time_unit = validate.validator(time_unit)
+is_sampling_rate = validate.validator(rate_Hz)
 
 
 def fs_in_hz(value: float) -> Any:
@@ -51,6 +51,11 @@ def sampling_rate(fs_Hz: Any, *units: str | None) -> float | None:
     if "samples" in units:
         raise ValueError("fs_Hz must be given when a time unit is 'samples', got None")
     return None
+
+
+def dtype(unit: str) -> type[np.float64] | type[np.int64]:
+    """Return the dtype of times written in `unit`."""
+    return np.int64 if unit == "samples" else np.float64
 
 
 def from_ms(
@@ -128,8 +133,3 @@ def _rate(fs_Hz: float | None) -> float:
     if fs_Hz is None:
         raise ValueError("fs_Hz must be given when a time unit is 'samples', got None")
     return float(fs_Hz)
-
-
-def dtype(unit: str) -> type[np.float64] | type[np.int64]:
-    """Return the dtype of times written in `unit`."""
-    return np.int64 if unit == "samples" else np.float64

@@ -13,6 +13,9 @@ from spikelab.spikedata.unit_table import Attributes
 MOST_UNITS = 1_000_000
 """Larger numbers of units, from 0, are rather ids, or times."""
 
+_SHOWN = 20
+"""Number of values that a warning lists."""
+
 
 def numbered_units(
     units: NDArray[Any], N: int | None
@@ -21,11 +24,13 @@ def numbered_units(
     if units.dtype.kind not in "iu":
         if units.size and units.dtype.kind != "f":
             raise TypeError(f"idces must be integers, got dtype {units.dtype}")
-        if (wrong := ~(np.isfinite(units) & (units == np.rint(units)))).any():
-            raise ValueError(f"idces must be whole numbers, got {units[wrong][0]}")
+        is_whole = np.isfinite(units) & (units == np.rint(units))
+        if not is_whole.all():
+            raise ValueError(f"idces must be whole numbers, got {units[~is_whole][0]}")
         units = units.astype(np.int64)
-    smallest, largest = (units.min(), units.max()) if units.size else (0, -1)
-    n_units = int(largest) + 1 if N is None else validate.index("N", N)
+    smallest = int(units.min()) if units.size else 0
+    largest = int(units.max()) if units.size else -1
+    n_units = largest + 1 if N is None else validate.index("N", N)
     if smallest < 0 or largest >= n_units:
         raise ValueError(
             f"idces must not be negative and be below N ({n_units}), "
@@ -64,10 +69,10 @@ def as_indices(
     indices: list[int] = given.ravel().tolist()
     lowest = -count if from_end else 0
     for index in indices:
+        if not count:
+            raise error(f"{name} must be empty, because there are none, got {index}")
         if not lowest <= index < count:
-            allowed = f"lie in {lowest}..{count - 1}" if count else "be empty"
-            because = "" if count else " because there are none,"
-            raise error(f"{name} must {allowed},{because} got {index}")
+            raise error(f"{name} must lie in {lowest}..{count - 1}, got {index}")
     return indices
 
 
@@ -85,27 +90,28 @@ def units_with(wanted: Any, neuron_attributes: Attributes, key: str) -> list[int
     """
     if neuron_attributes is None:
         raise ValueError(f"by={key!r} needs neuron_attributes, got None")
-    values = [wanted] if is_one_value(wanted) else list(wanted)
+    wanted_values = [wanted] if is_one_value(wanted) else list(wanted)
     known = {unit: row[key] for unit, row in enumerate(neuron_attributes) if key in row}
-    chosen = [
-        unit
-        for unit, value in known.items()
-        if (
-            any(np.array_equal(value, other) for other in values)
-            if isinstance(value, np.ndarray)
-            else value in values
-        )
-    ]
+    chosen = [unit for unit, value in known.items() if _is_among(value, wanted_values)]
     if neuron_attributes and not known:
         others = sorted({str(other) for row in neuron_attributes for other in row})
         warn(
             f"no unit has the attribute {key!r}, so none is chosen; "
             f"known attributes: {others}",
         )
-    elif values and not chosen:
-        there = list(dict.fromkeys(map(repr, known.values())))
+    elif wanted_values and not chosen:
+        existing = list(dict.fromkeys(map(repr, known.values())))
+        shown = ", ".join(existing[:_SHOWN])
+        if len(existing) > _SHOWN:
+            shown += ", ..."
         warn(
-            f"no unit has {key!r} among {values!r:.200}, so none is chosen; the values "
-            f"are {', '.join(there[:20])}{', ...' * (len(there) > 20)}"
+            f"no unit has {key!r} among {wanted_values!r:.200}, so none is chosen; the "
+            f"values are {shown}"
         )
     return chosen
+
+
+def _is_among(value: Any, wanted: list[Any]) -> bool:
+    if isinstance(value, np.ndarray):
+        return any(np.array_equal(value, other) for other in wanted)
+    return value in wanted

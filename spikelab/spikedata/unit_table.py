@@ -12,7 +12,13 @@ from numpy.typing import NDArray
 Attributes = list[dict[str, Any]] | None
 """One dictionary per unit, or None if nothing is known about any."""
 
-MISSING: Any = type("Missing", (), {"__repr__": lambda self: "MISSING"})()
+
+class _Missing:
+    def __repr__(self) -> str:
+        return "MISSING"
+
+
+MISSING: Any = _Missing()
 """The value of a unit that does not have the attribute."""
 
 ELECTRODE_KEYS = ("electrode", "channel", "ch")
@@ -25,15 +31,6 @@ ID_KEYS = ("unit_id", "cluster_id", "si_unit_id")
 """Attributes that hold the number or name of a unit in another program."""
 
 Kind = Literal["bool", "int", "float", "str", "array", "object", "empty"]
-
-_TYPES: tuple[tuple[Kind, Any], ...] = (
-    ("str", str),
-    ("bool", (bool, np.bool_)),
-    ("object", np.timedelta64),  # an integer of NumPy too
-    ("int", (int, np.integer)),
-    ("float", (float, np.floating)),
-    ("array", (np.ndarray, list, tuple)),
-)
 
 
 @attrs.frozen(eq=False, slots=False)
@@ -58,11 +55,16 @@ class Column:
         NaN is a value among numbers, and a missing one among str and bool, as pandas
         writes it.
         """
-        known = {u: v for u, v in enumerate(self.values) if v is not MISSING}
-        known = {unit: value for unit, value in known.items() if value is not None}
-        others = {unit: value for unit, value in known.items() if not is_nan(value)}
-        are_words = all(isinstance(v, str | bool | np.bool_) for v in others.values())
-        return others if others and are_words else known
+        known = {
+            unit: value
+            for unit, value in enumerate(self.values)
+            if value is not MISSING and value is not None
+        }
+        not_nan = {unit: value for unit, value in known.items() if not is_nan(value)}
+        are_numbers = not all(
+            isinstance(value, str | bool | np.bool_) for value in not_nan.values()
+        )
+        return known if are_numbers or not not_nan else not_nan
 
     @cached_property
     def kind(self) -> Kind:
@@ -121,8 +123,6 @@ class UnitTable:
         From the first of `ELECTRODE_KEYS` that the unit has: an int, a str, or a list
         of these if the unit was recorded with several. Whole floats become int.
         """
-        if self.columns.keys().isdisjoint(ELECTRODE_KEYS):
-            return [None] * len(self)
         return [_electrode(row) for row in self.rows]
 
     def electrode_array(self) -> NDArray[Any] | None:
@@ -184,7 +184,7 @@ class UnitTable:
     @cached_property
     def label_key(self) -> str | None:
         """The first of `LABEL_KEYS` whose known values are all str, None if none is."""
-        return next((k for k in LABEL_KEYS if self._kind(k) == "str"), None)
+        return next((key for key in LABEL_KEYS if self._kind(key) == "str"), None)
 
     @cached_property
     def labels(self) -> list[str | None]:
@@ -198,7 +198,7 @@ class UnitTable:
     @cached_property
     def id_key(self) -> str | None:
         """The first of `ID_KEYS` that has a distinct int or str for every unit."""
-        return next((k for k in ID_KEYS if self.is_id(k)), None)
+        return next((key for key in ID_KEYS if self.is_id(key)), None)
 
     @cached_property
     def unit_ids(self) -> list[Any] | None:
@@ -225,7 +225,19 @@ def is_nan(value: Any) -> bool:
 
 
 def _kind_of(value: Any) -> Kind:
-    return next((kind for kind, types in _TYPES if isinstance(value, types)), "object")
+    if isinstance(value, str):
+        return "str"
+    if isinstance(value, bool | np.bool_):
+        return "bool"
+    if isinstance(value, np.timedelta64):  # an integer of NumPy too
+        return "object"
+    if isinstance(value, int | np.integer):
+        return "int"
+    if isinstance(value, float | np.floating):
+        return "float"
+    if isinstance(value, np.ndarray | list | tuple):
+        return "array"
+    return "object"
 
 
 def _electrode(row: Mapping[Any, Any]) -> Any:
@@ -234,27 +246,34 @@ def _electrode(row: Mapping[Any, Any]) -> Any:
         if value is None or is_nan(value):
             continue
         if not isinstance(value, np.ndarray | list | tuple):
-            return _plain(value)
-        several = [_plain(x) for x in np.asarray(value, dtype=object).ravel()]
+            return _int_if_whole(value)
+        several = [_int_if_whole(x) for x in np.asarray(value, dtype=object).ravel()]
         return several[0] if len(several) == 1 else several
     return None
 
 
-def _plain(value: Any) -> Any:
+def _int_if_whole(value: Any) -> Any:
     """Return a Python int for a whole number, anything else as it is."""
-    if isinstance(value, float | np.floating):
-        is_whole = float(value).is_integer()
-    else:
-        is_whole = isinstance(value, np.integer)
-    return int(value) if is_whole else value
+    if isinstance(value, np.integer):
+        return int(value)
+    if isinstance(value, float | np.floating) and float(value).is_integer():
+        return int(value)
+    return value
 
 
 def _location(row: Mapping[Any, Any]) -> tuple[float, ...] | None:
-    place = _coordinates(row.get("location"))
-    if place is None:
-        axes = itertools.takewhile(lambda x: x is not None, map(row.get, "xyz"))
-        place = _coordinates(list(axes))
-    return _coordinates(row.get("position")) if place is None else place
+    x, y, z = row.get("x"), row.get("y"), row.get("z")
+    if y is None:
+        axes = [x]
+    elif z is None:
+        axes = [x, y]
+    else:
+        axes = [x, y, z]
+    for candidate in (row.get("location"), axes, row.get("position")):
+        place = _coordinates(candidate)
+        if place is not None:
+            return place
+    return None
 
 
 def _coordinates(value: Any) -> tuple[float, ...] | None:

@@ -68,7 +68,7 @@ def windows_inside(recording: Window, *given: Any) -> Windows:
             "with data_obj, got None"
         )
     first, last = recording
-    slack = _rounding(first, last)
+    slack = rounding_of(first, last)
     for i, (start, end) in enumerate(found.times):
         if start < first - slack or end > last + slack:
             raise ValueError(
@@ -135,7 +135,7 @@ def _checked_edges(given: Any, equal_lengths: bool) -> NDArray[np.float64]:
         i = int(np.argmax(is_wrong))
         raise ValueError(f"{name}[{i}] must start before it ends, got {given[i]}")
     excess = np.abs(lengths - lengths[0])
-    if equal_lengths and excess.max() > _rounding(edges.min(), edges.max()):
+    if equal_lengths and excess.max() > rounding_of(edges.min(), edges.max()):
         i = int(np.argmax(excess))
         raise ValueError(
             f"{name} must hold windows of equal length, "
@@ -167,6 +167,11 @@ def _windows_around_peaks(time_peaks: Any, time_bounds: Any) -> Windows:
     )
 
 
+def rounding_of(*times: float) -> float:
+    """Return how far rounding may carry what is computed of these times, in ms."""
+    return 16 * float(np.spacing(max(map(abs, times))))
+
+
 def frame_windows(
     start_time: float, recording_length: float, length: Any, overlap: Any
 ) -> list[Window]:
@@ -180,7 +185,7 @@ def frame_windows(
         )
     stop = start_time + recording_length
     # Rounding must not cost the frame that ends with the recording.
-    slack = _rounding(start_time, stop)
+    slack = rounding_of(start_time, stop)
     if length > recording_length + slack:
         raise ValueError(
             f"length must not exceed that of the recording ({recording_length} ms), "
@@ -193,11 +198,6 @@ def frame_windows(
     latest = max(stop - length, start_time)
     starts = [float(min(start_time + i * step, latest)) for i in range(count)]
     return [(start, float(start + length)) for start in starts]
-
-
-def _rounding(*times: float) -> float:
-    """Return how far rounding may carry a sum of these times."""
-    return 8 * float(np.spacing(max(map(abs, times))))
 
 
 def events_inside(

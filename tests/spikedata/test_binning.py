@@ -79,9 +79,6 @@ def test_counts_against_a_slow_reference(times, start, bin_size):
     train = [np.array(times) + start]
     expected = slow_raster(train[0], start, bin_size, bins)
     assert binning.counts(train, start, bin_size, bins).tolist() == [expected]
-    occupied, spikes = binning.occupied_bins(train[0], start, bin_size, bins)
-    assert occupied.tolist() == np.flatnonzero(expected).tolist()
-    assert spikes.tolist() == [count for count in expected if count]
 
 
 def test_spread_divides_a_bin_evenly():
