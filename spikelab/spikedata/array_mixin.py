@@ -263,17 +263,12 @@ class ArrayMixin(UnitObject):
         names = ("channel", "channel_id", "channel_index", "ch")
         key = channel_attr
         if key is None and self.neuron_attributes:
-            first = self.neuron_attributes[0]
-            key = next((name for name in names if name in first), None)
-        if key is None:
-            of_units = self.unit_table.electrodes
-        else:
-            of_units = self.get_neuron_attribute(key)
-        known = {
-            unit: channel
-            for unit, channel in enumerate(of_units)
-            if channel is not None and not is_nan(channel)
-        }
+            first_row = self.neuron_attributes[0]
+            key = next((name for name in names if name in first_row), None)
+        given = self.unit_table.electrodes
+        if key is not None:
+            given = self.get_neuron_attribute(key)
+        known = {u: v for u, v in enumerate(given) if not (v is None or is_nan(v))}
         if not known:
             raise ValueError(
                 f"neuron_attributes must hold the channel of a unit "

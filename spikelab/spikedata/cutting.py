@@ -1,6 +1,7 @@
 """Parts and chains of recordings, as arguments of a new recording."""
 
 from collections.abc import Mapping
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -66,6 +67,12 @@ def cut(
     flat = np.concatenate([np.empty(0), *parts]) - zero
     trains = SpikeTrains(flat, np.cumsum(list(map(len, parts)), dtype=np.int64))
     slack = rounding_of(first, last, zero)
+    rows = recording.neuron_attributes
+    if rows and (keys := keys_of_spikes(recording)):
+        rows = [
+            {**row, **{k: row[k][part] for k in keys if row.get(k) is not None}}
+            for row, part in zip(rows, spikes, strict=True)
+        ]
     time = recording.raw_time
     samples: Any = np.flatnonzero((time >= first) & (time < last))
     if samples.size and samples[-1] - samples[0] + 1 == samples.size:
@@ -74,24 +81,11 @@ def cut(
         "train": trains.moved_into(start_time, length, slack),
         "start_time": start_time,
         "length": length,
-        "neuron_attributes": _cut_attributes(recording, spikes),
+        "neuron_attributes": rows,
         "metadata": _with_time_zero(recording.metadata, zero),
         "raw_data": recording.raw_data[..., samples],
         "raw_time": time[samples] - zero,
     }
-
-
-def _cut_attributes(recording: "SpikeData", spikes: list[slice]) -> Attributes:
-    """Return the attributes of units that keep these of their spikes."""
-    rows = recording.neuron_attributes
-    keys = keys_of_spikes(recording)
-    if not rows or not keys:
-        return rows
-    cut_rows = []
-    for row, part in zip(rows, spikes, strict=True):
-        cut_values = {k: row[k][part] for k in keys if row.get(k) is not None}
-        cut_rows.append({**row, **cut_values})
-    return cut_rows
 
 
 def joined(
@@ -193,19 +187,11 @@ def keys_of_spikes(recording: "SpikeData") -> list[Any]:
     """
     rows = recording.neuron_attributes or []
     counts = recording.spike_trains.counts.tolist()
-    keys = dict.fromkeys(key for row in rows for key in row)
-    return [key for key in keys if _holds_values_of_spikes(key, rows, counts)]
-
-
-def _holds_values_of_spikes(
-    key: Any, rows: list[dict[Any, Any]], counts: list[int]
-) -> bool:
-    lengths = set()
-    for row, count in zip(rows, counts, strict=True):
-        value = row.get(key)
-        if value is None:
-            continue
-        if getattr(value, "shape", None) != (count,):
-            return False
-        lengths.add(count)
-    return len(lengths) > 1 or (len(lengths) == 1 and key == "amplitudes")
+    found = []
+    for key in dict.fromkeys(chain(*rows)):
+        known = [u for u, row in enumerate(rows) if row.get(key) is not None]
+        fit = all(getattr(rows[u][key], "shape", 0) == (counts[u],) for u in known)
+        lengths = {counts[u] for u in known}
+        if fit and (len(lengths) > 1 or (known and key == "amplitudes")):
+            found.append(key)
+    return found

@@ -141,14 +141,22 @@ class UnitObject(DataObject):
         >>> SpikeData([[1.0], [2.0]], neuron_attributes=known).electrodes
         array([4, 7])
         """
-        return self.unit_table.electrode_array()
+        electrodes = self.unit_table.electrodes
+        if not electrodes or any(electrode is None for electrode in electrodes):
+            return None
+        if not any(isinstance(electrode, list) for electrode in electrodes):
+            return np.array(electrodes)
+        several = np.empty(len(electrodes), dtype=object)
+        several[:] = electrodes
+        return several
 
     @property
     def unit_locations(self) -> NDArray[Any] | None:
         """Location of each unit, shape (N, 1 to 3), or None if any is unknown.
 
         Taken from the attribute ``location``, from ``x`` and maybe ``y`` and ``z``, or
-        from ``position``, in this order. A single number is x.
+        from ``position``, in this order. A single number is x. Raises ValueError if
+        units differ in the number of coordinates.
 
         Examples
         --------
@@ -158,7 +166,17 @@ class UnitObject(DataObject):
         array([[ 0., 20.],
                [ 0., 60.]])
         """
-        return self.unit_table.location_array()
+        locations = self.unit_table.locations
+        known = [location for location in locations if location is not None]
+        if not known or len(known) < len(locations):
+            return None
+        sizes = {len(location) for location in known}
+        if len(sizes) > 1:
+            raise ValueError(
+                f"locations must have the same number of coordinates for all units, "
+                f"got {sorted(sizes)}"
+            )
+        return np.array(known)
 
     def get_neuron_attribute(self, key: str, default: Any = None) -> list[Any]:
         """Return the attribute `key` of each unit, `default` where it has none.

@@ -102,21 +102,21 @@ def compare(
     for name in cls.FIELDS.values():
         one, two = getattr(a, name), getattr(b, name)
         if name == "train":
-            yield from _compare_trains(one, two, atol_ms)
+            text = _difference_of_trains(_trains(one), _trains(two), atol_ms)
+            if text:
+                yield Difference((name,), text)
         elif name == "spike_stack":
             yield from _compare_slices(one, two, atol_ms)
         elif name == "neuron_attributes":
             yield from _compare_attributes(one or [], two or [])
         elif name == "metadata":
-            yield from _compare_metadata(one or {}, two or {})
-        elif name not in _TIMES or not _close(one, two, atol_ms):
-            yield from _compare_values((name,), name, one, two)
-
-
-def _compare_trains(a: Any, b: Any, atol_ms: float) -> Iterator[Difference]:
-    text = _difference_of_trains(_trains(a), _trains(b), atol_ms)
-    if text:
-        yield Difference(("train",), text)
+            for key in dict.fromkeys(chain(one or {}, two or {})):
+                if key not in LOADER_KEYS:
+                    yield from _compare_key(
+                        (name, key), name, key, one or {}, two or {}
+                    )
+        elif not equal(one, two) and not (name in _TIMES and _close(one, two, atol_ms)):
+            yield Difference((name,), f"{name} differs: {_shown(one, two)}")
 
 
 def _trains(train: Any) -> SpikeTrains:
@@ -165,38 +165,21 @@ def _compare_slices(
 def _compare_attributes(
     a: list[dict[Any, Any]], b: list[dict[Any, Any]]
 ) -> Iterator[Difference]:
-    name = "neuron_attributes"
     nothing: dict[Any, Any] = {}
     pairs = list(zip_longest(a, b, fillvalue=nothing))
-    for key in dict.fromkeys(key for row in chain(a, b) for key in row):
+    for key in dict.fromkeys(chain(*a, *b)):
         for unit, (row, other) in enumerate(pairs):
-            yield from _compare_values(
-                (name, key, unit),
-                f"{name}[{unit}][{key!r}]",
-                row.get(key, MISSING),
-                other.get(key, MISSING),
-            )
+            path, where = ("neuron_attributes", key, unit), f"neuron_attributes[{unit}]"
+            yield from _compare_key(path, where, key, row, other)
 
 
-def _compare_metadata(
-    a: Mapping[Any, Any], b: Mapping[Any, Any]
+def _compare_key(
+    path: tuple[Any, ...], where: str, key: Any, a: Mapping[Any, Any], b: Any
 ) -> Iterator[Difference]:
-    for key in dict.fromkeys(chain(a, b)):
-        if key not in LOADER_KEYS:
-            yield from _compare_values(
-                ("metadata", key),
-                f"metadata[{key!r}]",
-                a.get(key, MISSING),
-                b.get(key, MISSING),
-            )
-
-
-def _compare_values(
-    path: tuple[Any, ...], where: str, a: Any, b: Any
-) -> Iterator[Difference]:
-    """Yield the difference between two values, if there is one."""
-    if not equal(a, b):
-        yield Difference(path, f"{where} differs: {_shown(a, b)}")
+    """Yield the difference between the values that two mappings have for a key."""
+    one, two = a.get(key, MISSING), b.get(key, MISSING)
+    if not equal(one, two):
+        yield Difference(path, f"{where}[{key!r}] differs: {_shown(one, two)}")
 
 
 def _close(a: Any, b: Any, atol_ms: float) -> bool:
@@ -261,10 +244,6 @@ def _equal_arrays(a: Any, b: Any) -> bool:
         return False
     if a.dtype != b.dtype or a.shape != b.shape:
         return False
-    if np.ma.isMaskedArray(a) or np.ma.isMaskedArray(b):
-        if not np.array_equal(np.ma.getmaskarray(a), np.ma.getmaskarray(b)):
-            return False
-        a, b = np.asarray(np.ma.filled(a)), np.asarray(np.ma.filled(b))
     if a.dtype.hasobject:
         return all(map(equal, a.ravel().tolist(), b.ravel().tolist()))
     equal_nan = a.dtype.kind in "fcmM"

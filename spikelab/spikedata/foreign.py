@@ -43,11 +43,10 @@ def instead_of(value: Any, table: str = "to_numpy() returns an array") -> str:
         return f"{kind}: {table}"
     if isinstance(value, str | bytes | os.PathLike):
         return f"{value!r:.80}: spikelab.load reads a file or a folder"
-    packages = [cls.__module__.partition(".")[0] for cls in type(value).__mro__]
-    for package in packages:
-        if package in _BY_PACKAGE:
-            call = _BY_NAME.get(name, _BY_PACKAGE[package])
-            return f"{kind}: {call}" if call else ""
+    packages = {cls.__module__.partition(".")[0] for cls in type(value).__mro__}
+    for package in packages & _BY_PACKAGE.keys():
+        call = _BY_NAME.get(name, _BY_PACKAGE[package])
+        return f"{kind}: {call}" if call else ""
     if isinstance(value, Mapping):
         return f"{kind}: list(x.values()) are the arrays in a mapping x"
     return ""

@@ -1,12 +1,13 @@
 """Comparisons of all pairs of units: correlations, latencies, tilings."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from spikelab import validate
 from spikelab.spikedata.data_object import DataObject, check_array, fields
 from spikelab.spikedata.quantity import in_ms
 from spikelab.spikedata.unit_selection import as_indices
@@ -59,7 +60,7 @@ class PairwiseCompMatrix(DataObject):
         if len(shape) != 2 or shape[0] != shape[1]:
             raise ValueError(f"matrix must have shape (n, n), got {shape}")
         _check_count("labels", self.labels, shape[0], "row")
-        _check_metadata(self.metadata)
+        validate.mapping("metadata", self.metadata or {})
 
 
 @dataclass(eq=False, repr=False)
@@ -112,10 +113,10 @@ class PairwiseCompMatrixStack(DataObject):
         if len(shape) != 3 or shape[0] != shape[1]:
             raise ValueError(f"stack must have shape (n, n, slices), got {shape}")
         _check_count("labels", self.labels, shape[0], "row")
-        _check_metadata(self.metadata)
+        validate.mapping("metadata", self.metadata or {})
         _check_count("times", self.times, shape[2], "slice")
         if self.times is not None:
-            self.times = _without_units(self.times)
+            self.times = [tuple(in_ms("times", window)) for window in self.times]
 
     def __len__(self) -> int:
         return int(self.stack.shape[2])
@@ -176,22 +177,8 @@ class PairwiseCompMatrixStack(DataObject):
         )
 
 
-def _without_units(times: list[Window]) -> list[Window]:
-    """Return windows in ms, themselves if none has a unit."""
-    windows = list(times)
-    converted = [in_ms("times", window) for window in windows]
-    if all(new is old for new, old in zip(converted, windows, strict=True)):
-        return times
-    return [(start, end) for start, end in converted]
-
-
 def _check_count(name: str, values: Any, count: int, what: str) -> None:
     if values is not None and len(values) != count:
         raise ValueError(
             f"{name} must hold one entry per {what} ({count}), got {len(values)}"
         )
-
-
-def _check_metadata(metadata: Any) -> None:
-    if metadata is not None and not isinstance(metadata, Mapping):
-        raise TypeError(f"metadata must be a mapping or None, got {metadata!r:.80}")

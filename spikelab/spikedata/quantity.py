@@ -86,7 +86,7 @@ def split_unit(value: Any) -> tuple[Any, str]:
         case "brian2":
             number, unit = np.asarray(value), str(value.dim)
         case "pint":
-            number, unit = _magnitude(value), str(_unit_of_pint(value))
+            number, unit = _magnitude_and_unit(value)
         case _:
             return value, ""
     if isinstance(number, np.ndarray) and not number.ndim:
@@ -134,7 +134,7 @@ def _converted(value: Any, library: _Library, unit: Unit) -> Any:
         case "pynapple":
             return _from_si(value.times(), "s", unit)
         case "pint":
-            return _magnitude(value.to(unit))
+            return _magnitude_and_unit(value.to(unit))[0]
 
 
 def _from_timedelta(value: Any, unit: Unit) -> Any:
@@ -169,11 +169,7 @@ def _from_si(numbers: Any, si_unit: str, unit: Unit) -> Any:
     return numbers * factor
 
 
-def _magnitude(value: Any) -> Any:
-    """Return the number of pint's ``magnitude`` or of astropy's ``value``."""
-    return value.magnitude if hasattr(value, "magnitude") else value.value
-
-
-def _unit_of_pint(value: Any) -> Any:
-    """Return the unit of pint's ``units`` or of astropy's ``unit``."""
-    return value.units if hasattr(value, "units") else value.unit
+def _magnitude_and_unit(value: Any) -> tuple[Any, str]:
+    if hasattr(value, "magnitude"):  # pint
+        return value.magnitude, str(value.units)
+    return value.value, str(value.unit)  # astropy

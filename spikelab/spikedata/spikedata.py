@@ -108,7 +108,7 @@ class SpikeData(BridgeMixin, ArrayMixin):
             length = float(end) - self.start_time
         self.length = length
         self.raw_data, self.raw_time = raw_arrays(raw_data, raw_time)
-        self.metadata = _dictionary({} if metadata is None else metadata)
+        self.metadata = dict(validate.mapping("metadata", metadata or {}))
         self.neuron_attributes = attribute_rows(neuron_attributes)
         self.check()
 
@@ -123,7 +123,7 @@ class SpikeData(BridgeMixin, ArrayMixin):
         was_unsorted = trains.sort()
         trains.check_window(self.start_time, self.length)
         trains.owned = True
-        _dictionary(self.metadata)
+        validate.mapping("metadata", self.metadata)
         self._check_attributes(self.N)
         if was_unsorted and (keys := cutting.keys_of_spikes(self)):
             warn(
@@ -371,10 +371,3 @@ class SpikeData(BridgeMixin, ArrayMixin):
             sigma_ms=sigma_ms,
             step_size=bin_size_ms,
         )
-
-
-def _dictionary(metadata: Any) -> dict[str, Any]:
-    """Return a shallow copy, or raise if it is no mapping."""
-    if not isinstance(metadata, Mapping):
-        raise TypeError(f"metadata must be a dictionary, got {metadata!r:.80}")
-    return dict(metadata)

@@ -222,26 +222,22 @@ class SpikeSliceStack(SliceStack):
         size = validate.positive("bin_size", in_ms("bin_size", bin_size))
         if absolute_times:
             first, last = self.times[0][0], max(end for _, end in self.times)
-            bins = binning.n_bins(last - first, size, first)
+            bins = {binning.n_bins(last - first, size, first)}
+            # Where the first bin begins, on the clock of each slice.
+            pairs = zip(self, self.times, strict=True)
+            origins = [sd.start_time - (start - first) for sd, (start, _) in pairs]
         else:
-            first = None
-            bins = self._bins_of_slices(size)
-        raster = np.empty((self.N, bins, len(self)), dtype=np.int64)
-        for i, (sd, (start, _)) in enumerate(zip(self, self.times, strict=True)):
-            # Where the bins begin on the clock of the slice.
-            origin = sd.start_time if first is None else sd.start_time - (start - first)
-            raster[..., i] = binning.counts(sd.spike_trains, origin, size, bins)
-        return raster
-
-    def _bins_of_slices(self, size_ms: float) -> int:
-        """Return how many bins each slice has, or raise if slices differ in that."""
-        bins = {binning.n_bins(sd.length, size_ms, sd.start_time) for sd in self}
+            bins = {binning.n_bins(sd.length, size, sd.start_time) for sd in self}
+            origins = [sd.start_time for sd in self]
         if len(bins) > 1:
             raise ValueError(
-                f"slices must have the same number of bins of {size_ms} ms, "
+                f"slices must have the same number of bins of {size} ms, "
                 f"got {sorted(bins)}"
             )
-        return bins.pop()
+        raster = np.empty((self.N, *bins, len(self)), dtype=np.int64)
+        for i, (sd, origin) in enumerate(zip(self, origins, strict=True)):
+            raster[..., i] = binning.counts(sd.spike_trains, origin, size, *bins)
+        return raster
 
 
 def _cut(recording: SpikeData, found: Windows) -> list[SpikeData]:

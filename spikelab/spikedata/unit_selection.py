@@ -13,9 +13,6 @@ from spikelab.spikedata.unit_table import Attributes
 MOST_UNITS = 1_000_000
 """Larger numbers of units, from 0, are rather ids, or times."""
 
-_SHOWN = 20
-"""Number of values that a warning lists."""
-
 
 def numbered_units(
     units: NDArray[Any], N: int | None
@@ -101,8 +98,8 @@ def units_with(wanted: Any, neuron_attributes: Attributes, key: str) -> list[int
         )
     elif wanted_values and not chosen:
         existing = list(dict.fromkeys(map(repr, known.values())))
-        shown = ", ".join(existing[:_SHOWN])
-        if len(existing) > _SHOWN:
+        shown = ", ".join(existing[:20])
+        if len(existing) > 20:
             shown += ", ..."
         warn(
             f"no unit has {key!r} among {wanted_values!r:.200}, so none is chosen; the "

@@ -7,18 +7,11 @@ from typing import Any, Literal
 
 import attrs
 import numpy as np
-from numpy.typing import NDArray
 
 Attributes = list[dict[str, Any]] | None
 """One dictionary per unit, or None if nothing is known about any."""
 
-
-class _Missing:
-    def __repr__(self) -> str:
-        return "MISSING"
-
-
-MISSING: Any = _Missing()
+MISSING: Any = object()
 """The value of a unit that does not have the attribute."""
 
 ELECTRODE_KEYS = ("electrode", "channel", "ch")
@@ -31,6 +24,15 @@ ID_KEYS = ("unit_id", "cluster_id", "si_unit_id")
 """Attributes that hold the number or name of a unit in another program."""
 
 Kind = Literal["bool", "int", "float", "str", "array", "object", "empty"]
+
+_TYPES: tuple[tuple[Kind, Any], ...] = (
+    ("str", str),
+    ("bool", (bool, np.bool_)),
+    ("object", np.timedelta64),  # an integer of NumPy too
+    ("int", (int, np.integer)),
+    ("float", (float, np.floating)),
+    ("array", (np.ndarray, list, tuple)),
+)
 
 
 @attrs.frozen(eq=False, slots=False)
@@ -55,16 +57,11 @@ class Column:
         NaN is a value among numbers, and a missing one among str and bool, as pandas
         writes it.
         """
-        known = {
-            unit: value
-            for unit, value in enumerate(self.values)
-            if value is not MISSING and value is not None
-        }
+        units = enumerate(self.values)
+        known = {u: v for u, v in units if v is not MISSING and v is not None}
         not_nan = {unit: value for unit, value in known.items() if not is_nan(value)}
-        are_numbers = not all(
-            isinstance(value, str | bool | np.bool_) for value in not_nan.values()
-        )
-        return known if are_numbers or not not_nan else not_nan
+        are_words = all(isinstance(v, str | bool | np.bool_) for v in not_nan.values())
+        return not_nan if not_nan and are_words else known
 
     @cached_property
     def kind(self) -> Kind:
@@ -125,19 +122,6 @@ class UnitTable:
         """
         return [_electrode(row) for row in self.rows]
 
-    def electrode_array(self) -> NDArray[Any] | None:
-        """Return the electrode of each unit, shape (N,), None if any is not known.
-
-        With a list in it, the array holds objects.
-        """
-        if not self.rows or any(electrode is None for electrode in self.electrodes):
-            return None
-        if not any(isinstance(electrode, list) for electrode in self.electrodes):
-            return np.array(self.electrodes)
-        several = np.empty(len(self), dtype=object)
-        several[:] = self.electrodes
-        return several
-
     @cached_property
     def electrode_numbers(self) -> list[int] | None:
         """The electrode of each unit as int64, None if any has no such number."""
@@ -152,25 +136,6 @@ class UnitTable:
         ``x``, ``y`` and ``z``, or from ``position``, in this order.
         """
         return [_location(row) for row in self.rows]
-
-    def location_array(self) -> NDArray[np.float64] | None:
-        """Return the locations, shape (N, 1 to 3), None if any is not known.
-
-        Raises
-        ------
-        ValueError
-            If units differ in the number of coordinates.
-        """
-        known = [location for location in self.locations if location is not None]
-        if not known or len(known) < len(self):
-            return None
-        sizes = {len(location) for location in known}
-        if len(sizes) > 1:
-            raise ValueError(
-                f"locations must have the same number of coordinates for all units, "
-                f"got {sorted(sizes)}"
-            )
-        return np.array(known)
 
     @cached_property
     def brain_areas(self) -> list[str | list[str] | None]:
@@ -225,19 +190,7 @@ def is_nan(value: Any) -> bool:
 
 
 def _kind_of(value: Any) -> Kind:
-    if isinstance(value, str):
-        return "str"
-    if isinstance(value, bool | np.bool_):
-        return "bool"
-    if isinstance(value, np.timedelta64):  # an integer of NumPy too
-        return "object"
-    if isinstance(value, int | np.integer):
-        return "int"
-    if isinstance(value, float | np.floating):
-        return "float"
-    if isinstance(value, np.ndarray | list | tuple):
-        return "array"
-    return "object"
+    return next((kind for kind, types in _TYPES if isinstance(value, types)), "object")
 
 
 def _electrode(row: Mapping[Any, Any]) -> Any:
@@ -262,18 +215,9 @@ def _int_if_whole(value: Any) -> Any:
 
 
 def _location(row: Mapping[Any, Any]) -> tuple[float, ...] | None:
-    x, y, z = row.get("x"), row.get("y"), row.get("z")
-    if y is None:
-        axes = [x]
-    elif z is None:
-        axes = [x, y]
-    else:
-        axes = [x, y, z]
-    for candidate in (row.get("location"), axes, row.get("position")):
-        place = _coordinates(candidate)
-        if place is not None:
-            return place
-    return None
+    axes = list(itertools.takewhile(lambda x: x is not None, map(row.get, "xyz")))
+    places = map(_coordinates, (row.get("location"), axes, row.get("position")))
+    return next((place for place in places if place is not None), None)
 
 
 def _coordinates(value: Any) -> tuple[float, ...] | None:

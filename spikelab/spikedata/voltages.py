@@ -31,8 +31,10 @@ def raw_arrays(raw_data: Any, raw_time: Any) -> tuple[NDArray[Any], NDArray[Any]
         raise TypeError(f"raw_data must be an array, got {instead}")
     data = np.asanyarray(raw_data)
     if np.ndim(raw_time) == 0:
-        n_samples = data.shape[-1] if data.ndim else 0
-        time = np.arange(n_samples) / _rate_in_khz(raw_time)
+        rate = np.asarray(in_unit("raw_time", raw_time, "kHz")).item()
+        if validate.positive("raw_time", rate) > _HIGH_RATE_KHZ:
+            warn(f"raw_time is {rate} kHz; is that a rate in Hz?")
+        time = np.arange(data.shape[-1] if data.ndim else 0) / rate
     else:
         time = np.asanyarray(in_ms("raw_time", raw_time))
     if data.ndim not in (1, 2):
@@ -46,10 +48,3 @@ def raw_arrays(raw_data: Any, raw_time: Any) -> tuple[NDArray[Any], NDArray[Any]
             f"got shape {time.shape} for {data.shape}"
         )
     return data, time
-
-
-def _rate_in_khz(raw_time: Any) -> float:
-    rate = np.asarray(in_unit("raw_time", raw_time, "kHz")).item()
-    if validate.positive("raw_time", rate) > _HIGH_RATE_KHZ:
-        warn(f"raw_time is {rate} kHz; is that a rate in Hz?")
-    return float(rate)

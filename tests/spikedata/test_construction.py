@@ -83,7 +83,7 @@ def test_the_unit_of_a_time_that_is_not_finite_is_named():
         ([], {"length": "5"}, "length must be a number, got '5'"),
         ([], {"start_time": None}, "start_time must be a number, got None"),
         ([[]], {"neuron_attributes": [None]}, "unit 0: .* a dictionary, got None"),
-        ([], {"metadata": "abc"}, "metadata must be a dictionary, got 'abc'"),
+        ([], {"metadata": "abc"}, "metadata must be a mapping, got 'abc'"),
     ],
 )
 def test_types_that_are_refused(train, arguments, message):

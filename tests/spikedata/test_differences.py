@@ -36,8 +36,6 @@ NAN = float("nan")
             np.array(["a", None], dtype=object),
             True,
         ),
-        (np.ma.array([1, 2], mask=[0, 1]), np.ma.array([1, 2], mask=[0, 1]), True),
-        (np.ma.array([1, 2], mask=[0, 1]), np.array([1, 2]), False),
         ("abc", np.str_("abc"), True),
         ("abc", b"abc", False),
         (None, None, True),

@@ -167,7 +167,7 @@ def test_converted_blocks():
         ("start_time", np.inf, ValueError, "start_time must be finite"),
         ("neuron_attributes", [{}], ValueError, "one dictionary per unit, got 1"),
         ("neuron_attributes", [{}, 3], TypeError, "unit 1: .* must be a dictionary"),
-        ("metadata", 3, TypeError, "metadata must be a dictionary"),
+        ("metadata", 3, TypeError, "metadata must be a mapping"),
         ("train", [np.array([1.0]), ["a"]], TypeError, "unit 1: .* must be numbers"),
         ("train", [np.ones((1, 1)), np.empty(0)], ValueError, "unit 0: .* 1-D"),
         ("raw_data", np.ones((2, 3)), ValueError, "raw_time must hold one time per"),
