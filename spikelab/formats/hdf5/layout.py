@@ -77,7 +77,7 @@ class StoredArray:
         if dtype.kind == "S":
             dtype = np.dtype(dtype.str)  # h5py notes in it how bytes are encoded
         # Of a single number h5py gives a scalar, which forgets the order of its bytes.
-        return cls(np.asarray(on_disk.values(stored), dtype=dtype), attributes)
+        return cls(np.asarray(on_disk.read_array(stored), dtype=dtype), attributes)
 
 
 def is_number_dtype(dtype: np.dtype[Any]) -> bool:

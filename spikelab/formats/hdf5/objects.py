@@ -311,7 +311,7 @@ class ObjectReader(Decoder):
 
 
 def _read_trains(group: h5py.Group) -> SpikeTrains:
-    times = on_disk.values(h5.dataset(group, "spike_times"))
+    times = on_disk.read_array(h5.dataset(group, "spike_times"))
     ends = h5.dataset(group, "spike_times_index", kinds="iu")[()]
     times = times.astype(np.float64, copy=False)
     return SpikeTrains.from_flat(times, ends, "spike_times_index")

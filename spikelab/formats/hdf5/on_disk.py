@@ -29,16 +29,20 @@ def arrays_on_disk() -> Iterator[None]:
         _ON_DISK.reset(token)
 
 
-def values(found: Any) -> NDArray[Any]:
-    """Return what a dataset holds: read, or mapped if it lies in a local file whole."""
-    may_lie_there = _ON_DISK.get() and isinstance(found, h5py.Dataset)
-    if not may_lie_there or found.size < _LARGE or found.id.get_offset() is None:
+def read_array(found: Any) -> NDArray[Any]:
+    """Return a dataset, or an array, as an array.
+
+    A dataset is read, or mapped if it lies in a local file as a whole.
+    """
+    offset = None
+    if _ON_DISK.get() and isinstance(found, h5py.Dataset) and found.size >= _LARGE:
+        offset = found.id.get_offset()  # None for chunks
+    if offset is None:
         return np.asarray(found[()])
-    place = found.id.get_offset()
-    return np.memmap(found.file.filename, found.dtype, "c", place, found.shape)
+    return np.memmap(found.file.filename, found.dtype, "c", offset, found.shape)
 
 
-def blank(size: int) -> NDArray[np.float64]:
+def empty_array(size: int) -> NDArray[np.float64]:
     """Return a float64 array of no known values, on the disk part of an unnamed file."""
     if size < _LARGE or not _ON_DISK.get():
         return np.empty(size)
@@ -50,7 +54,7 @@ def blank(size: int) -> NDArray[np.float64]:
         return np.memmap(file, np.float64, "r+", shape=(size,))
 
 
-def trains(arrays: Iterable[NDArray[np.float64]]) -> SpikeTrains:
+def collected(arrays: Iterable[NDArray[np.float64]]) -> SpikeTrains:
     """Return the spike times of each unit as trains."""
     if not _ON_DISK.get():
         return SpikeTrains.from_arrays(arrays)

@@ -16,7 +16,7 @@ from numpy.typing import DTypeLike, NDArray
 from spikelab import validate
 from spikelab.errors import FormatError, warn
 from spikelab.formats import h5
-from spikelab.formats.hdf5.on_disk import trains
+from spikelab.formats.hdf5.on_disk import collected
 from spikelab.formats.hdf5.writer import HDF5Writer
 from spikelab.spikedata import binning
 from spikelab.spikedata.quantity import in_ms
@@ -181,7 +181,7 @@ class RasterWriter(HDF5Writer):
             binning.placed(bins, counts, start, size)
             for bins, counts in _occupied(raster)
         )
-        return trains(placed), {"length": n_bins * size}
+        return collected(placed), {"length": n_bins * size}
 
 
 def _packed(

@@ -10,7 +10,7 @@ from attrs import field, frozen
 
 from spikelab.errors import FormatError, warn
 from spikelab.formats import h5
-from spikelab.formats.hdf5.on_disk import blank
+from spikelab.formats.hdf5.on_disk import empty_array
 from spikelab.formats.hdf5.writer import HDF5Writer, read_indices
 from spikelab.spikedata.spike_trains import BLOCK, SpikeTrains
 from spikelab.spikedata.spikedata import SpikeData
@@ -113,7 +113,7 @@ class GroupWriter(HDF5Writer):
     ) -> tuple[SpikeTrains, dict[str, Any]]:
         vectors = self._units(group)
         ends = np.cumsum([vector.size for vector in vectors.values()], dtype=np.int64)
-        flat = blank(int(ends[-1]) if vectors else 0)
+        flat = empty_array(int(ends[-1]) if vectors else 0)
         for vector, end in zip(vectors.values(), ends.tolist(), strict=True):
             out = flat[end - vector.size : end]
             to_ms(vector[()], self.time_unit, self.fs_Hz, out=out)

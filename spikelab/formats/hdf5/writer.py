@@ -17,13 +17,13 @@ from spikelab.errors import FormatError
 from spikelab.formats import h5
 from spikelab.formats.base import FileWriter, recordings_of
 from spikelab.formats.hdf5.objects import ObjectWriter
-from spikelab.formats.hdf5.on_disk import arrays_on_disk, blank, values
+from spikelab.formats.hdf5.on_disk import arrays_on_disk, empty_array, read_array
 from spikelab.formats.hdf5.values import check_storable, write_json
 from spikelab.formats.reading import READS_RAW, build
 from spikelab.spikedata import time_units
 from spikelab.spikedata.data_object import DataObject, data_class
 from spikelab.spikedata.differences import NOT_LOST, equal
-from spikelab.spikedata.spike_trains import BLOCK, SpikeTrains, converted
+from spikelab.spikedata.spike_trains import BLOCK, CACHED, SpikeTrains, converted
 from spikelab.spikedata.spikedata import SpikeData
 from spikelab.spikedata.spikeslicestack import SpikeSliceStack
 
@@ -31,8 +31,6 @@ RAW_NAMES = ("raw_dataset", "raw_time_dataset")
 """The options that name the raw voltages and their times."""
 
 _NAME = attrs.validators.optional(validate.is_dataset_name)
-
-_NO_ENDS = np.zeros(0, np.int64)
 
 
 @attrs.frozen(kw_only=True)
@@ -60,7 +58,7 @@ class HDF5Writer(FileWriter[DataObject]):
     method: ClassVar[str] = "to_hdf5"
     style: ClassVar[str]
     names: ClassVar[tuple[str, ...]]
-    """The options that name what the style writes, that of the times first."""
+    """The options that name the datasets of the style, or their group."""
 
     unit_option: ClassVar[str | None] = None
     """The option that says the time unit of the spike times, ms without one."""
@@ -132,7 +130,7 @@ class HDF5Writer(FileWriter[DataObject]):
                 f"raw_data must be integers or floats, got dtype {sd.raw_data.dtype}"
             )
         if self.raw_time_unit == "samples":
-            largest = max(abs(float(sd.raw_time.min())), abs(float(sd.raw_time.max())))
+            largest = _largest(sd.raw_time)
             if not math.isfinite(largest):
                 raise ValueError("raw_time must be finite to be written as samples")
             time_units.fits_int64("raw_time", largest, self.fs_Hz)
@@ -141,35 +139,44 @@ class HDF5Writer(FileWriter[DataObject]):
         return self.raw_dataset is not None and bool(sd.raw_data.size)
 
     def _losses(self, obj: DataObject) -> list[str]:
-        recordings, lost = recordings_of(obj), list[str]()
-        if isinstance(obj, SpikeData):
-            known = dict(obj.metadata or {})
-            if self.fs_Hz is not None and equal(known.get("fs_Hz"), self.fs_Hz):
-                del known["fs_Hz"]  # the file has it as an attribute
-            if obj.neuron_attributes:
-                lost.append("neuron_attributes (HDF5 styles hold spike trains only)")
-            if known.keys() - set(NOT_LOST):
-                lost.append("metadata (HDF5 styles hold spike trains only)")
+        lost = self._losses_of_knowledge(obj) if isinstance(obj, SpikeData) else []
+        recordings = recordings_of(obj)
         if any(sd.raw_data.size and not self._writes_raw(sd) for sd in recordings):
             lost.append("raw data (no raw_dataset was named)")
-        raw = [sd.raw_time for sd in recordings if self._writes_raw(sd)]
-        dtypes = sorted({str(times.dtype) for times in raw} - {"float64"})
-        lost += [f"raw_time is {dtype} and becomes float64" for dtype in dtypes]
+        raw_times = [sd.raw_time for sd in recordings if self._writes_raw(sd)]
+        for dtype in sorted({str(times.dtype) for times in raw_times} - {"float64"}):
+            lost.append(f"raw_time is {dtype} and becomes float64")
         ms = max(map(self._rounding_ms, recordings), default=0.0)
         if ms >= time_units.NEGLIGIBLE_MS:
             lost.append(f"spike times are rounded by up to {ms:.3g} ms")
-        trains = [SpikeTrains(np.asarray(t, np.float64), _NO_ENDS) for t in raw]
-        moved = [self._moved_ms(times, self.raw_time_unit) for times in trains]
-        if ms := max(moved, default=0.0):
-            lost.append(f"raw_time is rounded by up to {ms:.3g} ms")
+        raw_ms = [self._moved_ms(times, self.raw_time_unit) for times in raw_times]
+        if any(raw_ms):
+            lost.append(f"raw_time is rounded by up to {max(raw_ms):.3g} ms")
+        return lost
+
+    def _losses_of_knowledge(self, sd: SpikeData) -> list[str]:
+        lost = []
+        if sd.neuron_attributes:
+            lost.append("neuron_attributes (HDF5 styles hold spike trains only)")
+        metadata = dict(sd.metadata)
+        if self.fs_Hz is not None and equal(metadata.get("fs_Hz"), self.fs_Hz):
+            del metadata["fs_Hz"]  # the file has it as an attribute
+        if metadata.keys() - set(NOT_LOST):
+            lost.append("metadata (HDF5 styles hold spike trains only)")
         return lost
 
     def _rounding_ms(self, sd: SpikeData) -> float:
         """Return how far the style moves a spike at most."""
-        return self._moved_ms(sd.spike_trains, self.time_unit)
+        return self._moved_ms(sd.spike_trains.flat, self.time_unit)
 
-    def _moved_ms(self, times: SpikeTrains, unit: str) -> float:
-        return times.rounding(lambda t: time_units.there_and_back(t, unit, self.fs_Hz))
+    def _moved_ms(self, times_ms: NDArray[Any], unit: str) -> float:
+        """Return how far a time moves at most when it is written in `unit`."""
+        moved = [0.0]
+        for start in range(0, len(times_ms), CACHED):
+            block = times_ms[start : start + CACHED]
+            found = time_units.there_and_back(block, unit, self.fs_Hz)
+            moved.append(float(np.abs(found - block).max()))
+        return max(moved)
 
     def _carried(self, obj: DataObject) -> DataObject:
         if isinstance(obj, SpikeData):
@@ -198,9 +205,7 @@ class HDF5Writer(FileWriter[DataObject]):
         for sd in recordings_of(obj):
             slack.append(self._slack_ms(sd.spike_trains))
             if self._writes_raw(sd):
-                # Unlike min and max, these pass over NaN.
-                edges = np.fmin.reduce(sd.raw_time), np.fmax.reduce(sd.raw_time)
-                unit, largest = self.raw_time_unit, float(max(map(abs, edges)))
+                unit, largest = self.raw_time_unit, _largest(sd.raw_time)
                 slack.append(time_units.rounding_ms(unit, self.fs_Hz, largest))
         return max(slack)
 
@@ -221,21 +226,19 @@ class HDF5Writer(FileWriter[DataObject]):
         apart, name = file.create_group("exact"), data_class(obj).__name__
         writer = ObjectWriter(apart)
         exact = writer.write_parts(file, obj, name, exported=True)
-        recordings = recordings_of(obj)
-        if recordings:
+        if isinstance(obj, SpikeSliceStack):
             exact["slices"] = [
                 [
                     writer.encode(sd.neuron_attributes, f"{name}[{i}]"),
                     writer.encode(sd.metadata, f"{name}[{i}]"),
                 ]
-                for i, sd in enumerate(recordings)
+                for i, sd in enumerate(obj)
             ]
-        write_json(apart, "value", {"class": name, "parts": exact})
-        if isinstance(obj, SpikeSliceStack):
             file.attrs["n_units"] = obj.N
             slices = file.create_group("slices")
-            for i, sd in enumerate(recordings):
+            for i, sd in enumerate(obj):
                 self._write_group(slices.create_group(str(i)), sd)
+        write_json(apart, "value", {"class": name, "parts": exact})
 
     def _read(self, staged: Path) -> DataObject:
         # The reader chooses among the styles, and imports them.
@@ -284,8 +287,8 @@ class HDF5Writer(FileWriter[DataObject]):
         """Return a dataset of times in `unit` in ms."""
         found = h5.vector(group, name)
         if unit == "ms" and found.dtype == np.float64:
-            return values(found)
-        times = blank(found.size)
+            return read_array(found)
+        times = empty_array(found.size)
         for start in range(0, found.size, BLOCK):
             part = slice(start, start + BLOCK)
             time_units.to_ms(found[part], unit, self.fs_Hz, out=times[part])
@@ -305,10 +308,10 @@ class HDF5Writer(FileWriter[DataObject]):
         arguments of :class:`.SpikeData`.
         """
         for name in ("start_time", "length_ms", "n_units"):
-            if isinstance(value := recorded.get(name), str):
-                raise FormatError(f"{name} must be a number, got {value!r:.80}")
-        start = recorded.get("start_time") if start_ms is None else start_ms
-        length = recorded.get("length_ms") if length_ms is None else length_ms
+            if isinstance(recorded.get(name), str):
+                raise FormatError(
+                    f"{name} must be a number, got {recorded[name]!r:.80}"
+                )
         trains, noted = self._read_train(group, recorded)
         n_units = recorded.get("n_units", len(trains))
         if n_units != len(trains):
@@ -316,16 +319,17 @@ class HDF5Writer(FileWriter[DataObject]):
                 f"there must be {n_units} units, as the attribute n_units says, "
                 f"got {len(trains)}"
             )
-        if start is None:
-            start = trains.assumed_start()
-        if length is None:
-            length = noted.get("length")
-        if length is not None:
-            trains = trains.moved_into(start, length, self._slack_ms(trains))
-        if "n_units" not in recorded and "neuron_attributes" in noted:
-            known["neuron_attributes"] = noted["neuron_attributes"]
-        known |= self._read_raw(group)
-        return build(SpikeData, train=trains, start_time=start, length=length, **known)
+        if start_ms is None:
+            start_ms = recorded.get("start_time")
+        if start_ms is None:
+            start_ms = trains.assumed_start()
+        if length_ms is None:
+            length_ms = recorded.get("length_ms", noted.get("length"))
+        if length_ms is not None:
+            trains = trains.moved_into(start_ms, length_ms, self._slack_ms(trains))
+        arguments = {**noted, **known, **self._read_raw(group)}
+        arguments |= {"start_time": start_ms, "length": length_ms}
+        return build(SpikeData, train=trains, **arguments)
 
     def _read_raw(self, group: h5py.Group) -> dict[str, NDArray[Any]]:
         if self.raw_dataset is None or not h5.has_member(group, self.raw_dataset):
@@ -339,15 +343,20 @@ class HDF5Writer(FileWriter[DataObject]):
             return {"raw_data": raw, "raw_time": np.broadcast_to(0.0, raw.shape[-1:])}
         raw_time = str(self.raw_time_dataset)
         times = self._read_times(group, raw_time, self.raw_time_unit)
-        raw = values(data)
+        raw = read_array(data)
         if raw.ndim == 2 and raw.shape[1] != len(times) == raw.shape[0]:
             raw = raw.T  # channels and samples as MATLAB, R and Julia store them
         return {"raw_data": raw, "raw_time": times}
 
 
+def _largest(times: NDArray[Any]) -> float:
+    """Return the largest magnitude of times, without a copy of them."""
+    return max(abs(float(times.min())), abs(float(times.max())))
+
+
 def read_indices(group: h5py.Group, name: str) -> NDArray[Any]:
     """Return a dataset of integers, or of whole numbers as MATLAB's doubles."""
-    indices = values(h5.vector(group, name))
+    indices = read_array(h5.vector(group, name))
     if indices.dtype.kind != "f":
         return indices
     indices = indices.astype(np.float64)  # 2**53 is beyond narrower ones
