@@ -235,7 +235,7 @@ def test_a_file_that_contradicts_itself_is_a_format_error(tmp_path):
     rates().to_hdf5(tmp_path / "r.h5")
     with h5py.File(tmp_path / "r.h5", "r+") as file:
         file.attrs["__type__"] = "PairwiseCompMatrix"
-    with pytest.raises(FormatError, match="says that it holds a PairwiseCompMatrix"):
+    with pytest.raises(FormatError, match="PairwiseCompMatrix: .* no 'matrix'"):
         load(tmp_path / "r.h5")
 
 
@@ -258,7 +258,6 @@ def test_links_out_of_the_file_are_not_followed(tmp_path):
         (event_slices, '"snr"', '"SNR"', "cannot be read"),
         (rates, '"curated"', '"Curated"', r"neuron_attributes\[0\]\['curated'\]"),
         (comparison_matrix, "sessions", "session", r"metadata\['sessions'\] differs"),
-        (comparison_matrix, '"class"', '"Class"', "cannot be read"),
     ],
 )
 def test_verify_finds_what_is_not_spikes(make, old, new, message, tmp_path):

@@ -551,18 +551,6 @@ def test_load_names_the_workspace(tmp_path):
         load(tmp_path / "w.h5")
 
 
-def test_halves_of_a_character_stay_apart(tmp_path):
-    """Two surrogates are another text than the character that they could make."""
-    workspace = AnalysisWorkspace()
-    value = {"\ud83d\ude00": 1, "\U0001f600": 2}
-    workspace.store("n", "\ud83d\ude00", value)
-    workspace.store("n", "\U0001f600", {})
-    workspace.save(tmp_path / "w.h5", verify=True)
-    found = AnalysisWorkspace.load(tmp_path / "w.h5")
-    assert found.list_keys("n") == ["\ud83d\ude00", "\U0001f600"]
-    assert identical(found.get("n", "\ud83d\ude00"), value)
-
-
 def test_the_file_of_another_program_is_not_replaced(tmp_path):
     """Unless that is asked for; the error says what would be lost."""
     with h5py.File(tmp_path / "a.h5", "w") as file:

@@ -132,23 +132,17 @@ def decode_array(stored: StoredArray) -> NDArray[Any]:
 
 
 def _array_of_sequence(values: Any) -> NDArray[Any] | None:
-    """Return a sequence of numbers, or of str, as an array; None for others."""
     try:
-        array = np.array(list(values))
+        return np.array(list(values))
     except (TypeError, ValueError, OverflowError):
         return None
-    if array.dtype.kind == "U":  # NumPy has also made text of numbers beside text
-        items = np.array(list(values), dtype=object).ravel()
-        return array if all(isinstance(item, str) for item in items) else None
-    return array
 
 
 def encode_labels(labels: Any) -> StoredArray | None:
     """Return labels as numbers, or as str if any is one."""
     labels = list(labels)
     if any(isinstance(label, str) for label in labels):
-        known = all(isinstance(label, str | int | float) for label in labels)
-        return _encode_texts(list(map(str, labels))) if known else None
+        return _encode_texts(labels)
     stored = encode_array(labels)
     return stored if stored is not None and np.ndim(stored.values) == 1 else None
 
@@ -160,9 +154,10 @@ def decode_labels(stored: StoredArray) -> list[Any]:
 
 
 def _encode_texts(texts: list[Any]) -> StoredArray | None:
+    texts = list(map(str, texts))
     if not all(map(h5.is_text, texts)):
         return None
-    return StoredArray(np.array(list(map(str, texts)), dtype=object))
+    return StoredArray(np.array(texts, dtype=object))
 
 
 def encode_windows(windows: Any) -> StoredArray:
@@ -238,28 +233,21 @@ def decode_column(stored: StoredArray) -> list[Any]:
     return [MISSING if math.isnan(item) else item for item in items]
 
 
-def encode_metadata(metadata: Any) -> str:
-    """Return metadata as JSON, without what has no form there."""
-    known = _jsonable(metadata or {})
-    return json.dumps(known if isinstance(known, dict) else {})
+def encode_metadata(metadata: dict[Any, Any]) -> str:
+    """Return metadata as JSON, with null for what has no form there."""
+    return json.dumps(metadata, default=_jsonable, skipkeys=True)
 
 
 def _jsonable(value: Any) -> Any:
-    """Return what JSON has for a value, `MISSING` if it has nothing."""
-    if isinstance(value, np.ndarray) and is_number_dtype(value.dtype):
-        if value.dtype.kind == "c" or value.size > _MOST_VALUES:
-            return MISSING
-        described = {"dtype": str(value.dtype), "shape": list(value.shape)}
-        return {"__ndarray__": True, **described, "values": value.tolist()}
+    is_number = (
+        isinstance(value, np.ndarray | np.generic) and value.dtype.kind in "biuf"
+    )
+    if not is_number or value.dtype.itemsize > 8 or value.size > _MOST_VALUES:
+        return None
     if isinstance(value, np.generic):
-        value = value.item()
-    if isinstance(value, Mapping):
-        parts = {str(key): _jsonable(part) for key, part in value.items()}
-        return {key: part for key, part in parts.items() if part is not MISSING}
-    if isinstance(value, list | tuple):
-        items = [_jsonable(item) for item in value]
-        return MISSING if any(item is MISSING for item in items) else items
-    return value if isinstance(value, str | int | float | None) else MISSING
+        return value.item()
+    described = {"dtype": str(value.dtype), "shape": list(value.shape)}
+    return {"__ndarray__": True, **described, "values": value.tolist()}
 
 
 def decode_metadata(text: str) -> dict[str, Any]:
@@ -296,10 +284,8 @@ def encode_plain(value: Any) -> tuple[dict[str, Any], StoredArray | None] | None
         return _encode_scalar(value)
     if not isinstance(value, list | tuple | set | frozenset | np.ndarray):
         return None
-    if isinstance(value, set | frozenset):
-        stored = encode_array(sorted(value, key=repr))
-    else:
-        stored = encode_array(value)
+    is_set = isinstance(value, set | frozenset)
+    stored = encode_array(sorted(value, key=repr) if is_set else value)
     kind = type(value).__name__
     named = {"__type__": kind if kind in _SEQUENCES else "ndarray"}
     return None if stored is None else (named, stored)

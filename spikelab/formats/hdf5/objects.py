@@ -138,7 +138,8 @@ class ObjectWriter(Encoder):
         exact: dict[str, Tree] = {}
         for part in PARTS[cls]:
             value = getattr(obj, part.name)
-            stored = None if value is None else part.form.encode(value)
+            is_default = identical(value, part.default)
+            stored = None if is_default else part.form.encode(value)
             place = part.in_export if exported else part.in_workspace
             if isinstance(stored, StoredArray):
                 stored.write(group, place)
@@ -174,7 +175,7 @@ class ObjectWriter(Encoder):
         return columns
 
 
-class ObjectReader(Decoder):
+class ObjectReader:
     """Reads what an `ObjectWriter` has written, or spikelab 0.1.2.
 
     Parameters
@@ -185,13 +186,12 @@ class ObjectReader(Decoder):
 
     def __init__(self, apart: h5py.Group | None) -> None:
         self._apart = apart
+        self.decode = Decoder(self._stored_array, self._stored_object).decode
 
-    def stored_array(self, name: str) -> NDArray[Any]:
-        """Return an array of the group apart."""
+    def _stored_array(self, name: str) -> NDArray[Any]:
         return layout.decode_array(StoredArray.read(self._apart, name))
 
-    def stored_object(self, tree: Tree) -> DataObject:
-        """Return a data object of the group apart."""
+    def _stored_object(self, tree: Tree) -> DataObject:
         class_name, number, exact = tree
         return self.read_object(h5.member(self._apart, number), class_name, exact)
 

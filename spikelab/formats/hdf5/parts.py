@@ -11,7 +11,6 @@ import numpy as np
 
 from spikelab.formats import h5
 from spikelab.formats.hdf5 import layout
-from spikelab.formats.hdf5.layout import StoredArray
 
 NEEDED: Any = type("Needed", (), {"__repr__": lambda self: "NEEDED"})()
 """The default of a part without which there is no object."""
@@ -34,23 +33,14 @@ class Form:
     decode: Callable[[Any], Any]
 
 
-def _same(value: Any) -> Any:
-    return value
-
-
-def _encode_raw(array: Any) -> StoredArray | None:
-    return layout.encode_array(array) if array.size else None
-
-
 def _encode_text(text: Any) -> str | None:
     return text if h5.is_text(text) else None
 
 
 NUMBER = Form(float, float)
-TEXT = Form(_encode_text, _same)
+TEXT = Form(_encode_text, str)
 METADATA = Form(layout.encode_metadata, layout.decode_metadata)
 ARRAY = Form(layout.encode_array, layout.decode_array)
-RAW = Form(_encode_raw, layout.decode_array)
 LABELS = Form(layout.encode_labels, layout.decode_labels)
 WINDOWS = Form(layout.encode_windows, layout.decode_windows)
 
@@ -92,8 +82,8 @@ PARTS: dict[str, list[Part]] = {
         Part("length", NUMBER, in_workspace="length_ms"),
         Part("start_time", NUMBER),
         _METADATA,
-        Part("raw_data", RAW, default=np.zeros((0, 0))),
-        Part("raw_time", RAW, default=np.zeros(0)),
+        Part("raw_data", ARRAY, default=np.zeros((0, 0))),
+        Part("raw_time", ARRAY, default=np.zeros(0)),
     ],
     "RateData": [
         Part("inst_Frate_data", ARRAY, in_export="rates"),

@@ -152,15 +152,9 @@ def _read_object(
     file: h5py.File, class_name: str, layout: Mapping[str, Any]
 ) -> DataObject:
     """Return the object without spikes, or the slices, that a file holds."""
-    json = read_json(h5.member(file, "exact"), "value")
-    if not isinstance(json, dict) or json.get("class") != class_name:
-        raise FormatError(
-            f"{file.filename} says that it holds a {class_name}, but its JSON is of "
-            "another class"
-        )
-    reader = ObjectReader(file["exact"])
     with holding(file.filename, class_name):
-        exact = json.get("parts") or {}
+        apart = h5.member(file, "exact")
+        reader, exact = ObjectReader(apart), read_json(apart, "value")
         parts = reader.read_parts(file, class_name, exact, exported=True)
         if class_name == "SpikeSliceStack":
             parts["spike_stack"] = []

@@ -12,15 +12,15 @@ import datetime
 import io
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
+import attrs
 import h5py
 import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-from spikelab.errors import FormatError
 from spikelab.formats import h5
 from spikelab.formats.hdf5.layout import is_hdf5_array
 from spikelab.spikedata.data_object import DATA_CLASSES, DataObject
@@ -48,19 +48,13 @@ def identical(a: Any, b: Any) -> bool:
 
 
 def write_json(group: h5py.Group, name: str, tree: Tree) -> None:
-    """Write JSON as a scalar of UTF-8 text."""
-    # As escapes, two halves of a surrogate pair would be read as one character.
-    text = json.dumps(tree, allow_nan=False, ensure_ascii=False)
-    group[name] = np.bytes_(text.encode("utf-8", "surrogatepass"))
+    """Write JSON as a scalar of text."""
+    group[name] = np.bytes_(json.dumps(tree, allow_nan=False).encode())
 
 
 def read_json(group: h5py.Group, name: str) -> Tree:
-    """Return what :func:`write_json` wrote; FormatError if it is not that."""
-    stored = h5.dataset(group, name, ndim=0, kinds="S")
-    try:
-        return json.loads(bytes(stored[()]).decode("utf-8", "surrogatepass"))
-    except (ValueError, RecursionError) as error:
-        raise FormatError(f"{group.name}/{name} is not JSON: {error}") from error
+    """Return what :func:`write_json` wrote."""
+    return json.loads(bytes(h5.dataset(group, name, ndim=0, kinds="S")[()]))
 
 
 class Encoder:
@@ -188,19 +182,20 @@ def check_object(obj: DataObject, name: str) -> None:
         )
 
 
+@attrs.frozen
 class Decoder:
-    """Makes values of trees; a subclass reads what an `Encoder` has stored.
+    """Makes values of trees; what is no tree of an `Encoder` raises any error.
 
-    What is no tree of an `Encoder` raises any error.
+    Parameters
+    ----------
+    stored_array : callable
+        Returns the array that an encoder stored under a name.
+    stored_object : callable
+        Returns the data object of the tree that ``Encoder.store_object`` returned.
     """
 
-    def stored_array(self, name: str) -> NDArray[Any]:
-        """Return the array that was stored under a name."""
-        raise NotImplementedError
-
-    def stored_object(self, tree: Tree) -> DataObject:
-        """Return the data object of the tree that ``store_object`` returned."""
-        raise NotImplementedError
+    stored_array: Callable[[str], NDArray[Any]]
+    stored_object: Callable[[Tree], DataObject]
 
     def decode(self, tree: Tree) -> Any:
         """Return the value of a tree."""

@@ -238,7 +238,7 @@ class HDF5Writer(FileWriter[DataObject]):
             slices = file.create_group("slices")
             for i, sd in enumerate(obj):
                 self._write_group(slices.create_group(str(i)), sd)
-        write_json(apart, "value", {"class": name, "parts": exact})
+        write_json(apart, "value", exact)
 
     def _read(self, staged: Path) -> DataObject:
         # The reader chooses among the styles, and imports them.
