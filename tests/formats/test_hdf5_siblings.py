@@ -235,7 +235,7 @@ def test_a_file_that_contradicts_itself_is_a_format_error(tmp_path):
     rates().to_hdf5(tmp_path / "r.h5")
     with h5py.File(tmp_path / "r.h5", "r+") as file:
         file.attrs["__type__"] = "PairwiseCompMatrix"
-    with pytest.raises(FormatError, match="PairwiseCompMatrix: .* no 'matrix'"):
+    with pytest.raises(FormatError, match="has no 'matrix'"):
         load(tmp_path / "r.h5")
 
 
