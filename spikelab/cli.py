@@ -6,9 +6,9 @@ import importlib.util
 import os
 import signal
 import sys
-import threading
 import warnings
 from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -25,7 +25,8 @@ from spikelab.batch.many import (
 from spikelab.batch.options import Option, json_object, options_of, suggestion
 from spikelab.batch.places import Places, is_pattern, resolved
 from spikelab.errors import OptionError
-from spikelab.registry import FORMATS
+from spikelab.look import show
+from spikelab.registry import FORMATS, Format
 from spikelab.storage.urls import expanded, is_url
 
 _EXAMPLES = """\
@@ -41,14 +42,12 @@ _EVERY, _SEVERAL = "options of every format", "options of several formats"
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return its exit status."""
-    options = _parser().parse_args(arguments)
-    if threading.current_thread() is threading.main_thread():
-        # As Ctrl-C does, so that nothing is left behind.
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
+    options = _parsed(sys.argv[1:] if arguments is None else arguments)
+    # As Ctrl-C does, so that nothing is left behind.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     with warnings.catch_warnings():
-        warnings.simplefilter(
-            "always", UserWarning
-        )  # losses, whatever Python's filters
+        # Losses are shown, whatever Python's filters.
+        warnings.simplefilter("always", UserWarning)
         warnings.showwarning = lambda message, *_, **__: _say(f"warning: {message}")
         try:
             status: int = options.run(options)
@@ -81,26 +80,32 @@ class _Parser(argparse.ArgumentParser):
         layout = argparse.RawDescriptionHelpFormatter
         super().__init__(**kwargs, allow_abbrev=False, formatter_class=layout)
 
-    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
-        """Parse arguments; for an unknown one, name the option that may be meant."""
-        dashed = []
-        for text in sys.argv[1:] if args is None else args:
-            name, equals, value = text.partition("=")
-            is_flag = name.startswith("--")
-            dashed.append(_flag(name[2:]) + equals + value if is_flag else text)
-        found, unknown = super().parse_known_args(dashed, namespace)
-        flags = [text.split("=")[0] for text in unknown if text.startswith("-")]
-        if not flags and hasattr(found, "places"):
-            # What stands after an option.
-            found.places, unknown = [*found.places, *unknown], []
-        elif unknown:
-            hints = [suggestion(flag, self._option_string_actions) for flag in flags]
-            self.error(f"unrecognized arguments: {' '.join(unknown)}{''.join(hints)}")
-        return found, unknown
-
     def error(self, message: str) -> NoReturn:
         """Exit with one line."""
         self.exit(2, f"spikelab: error: {message}; see {self.prog} --help\n")
+
+
+def _parsed(arguments: Sequence[str]) -> argparse.Namespace:
+    """Parse arguments; for an unknown option, name the one that may be meant.
+
+    Options may be written with underscores, and stand before, between and after places.
+    """
+    options, rest = _parser().parse_known_args(map(_with_dashes, arguments))
+    flags = [text.split("=")[0] for text in rest if text.startswith("-")]
+    if not flags and "places" in options:
+        options.places += rest  # argparse takes only those before the first option
+    elif rest:
+        command: argparse.ArgumentParser = options.command
+        known = command._option_string_actions
+        hints = "".join(suggestion(flag, known) for flag in flags)
+        command.error(f"unrecognized arguments: {' '.join(rest)}{hints}")
+    return options
+
+
+def _with_dashes(argument: str) -> str:
+    """Return an argument; if it is an option, with dashes for the underscores in its name."""
+    name, equals, value = argument.partition("=")
+    return _flag(name[2:]) + equals + value if name.startswith("--") else argument
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -118,11 +123,11 @@ def _parser() -> argparse.ArgumentParser:
     text = "write a page with tables and pictures, of a report one line per recording"
     showing.add_argument("--html", metavar="FILE", help=text)
     _add_options_of_sources(showing)
-    showing.set_defaults(run=_show)
+    showing.set_defaults(run=_show, command=showing)
     text = "try every format on a simulated recording"
     trying = commands.add_parser("demo", help=text)
     trying.add_argument("folder", metavar="DIR", help="where to write")
-    trying.set_defaults(run=_demo)
+    trying.set_defaults(run=_demo, command=trying)
     return parser
 
 
@@ -156,38 +161,48 @@ def _add_convert(parser: argparse.ArgumentParser) -> None:
     text = "write also what the report says is written and unchanged"
     many.add_argument("--no-resume", action="store_true", help=text)
     _add_format_options(parser)
-    parser.set_defaults(run=_convert)
+    parser.set_defaults(run=_convert, command=parser)
 
 
 def _add_format_options(parser: argparse.ArgumentParser) -> None:
     """Add each option of the formats once, in the group of those that have it."""
-    found: dict[str, dict[str, Option]] = {}
+    by_format: dict[str, dict[str, Option]] = {}  # of each option
     for entry in FORMATS.values():
         for name, option in options_of(entry).items():
             if name != "storage_options":
-                found.setdefault(name, {})[entry.name] = option
+                by_format.setdefault(name, {})[entry.name] = option
     titles = [_EVERY, _SEVERAL, *(f"options of {name}" for name in FORMATS)]
     groups = {title: parser.add_argument_group(title) for title in titles}
-    for options in found.values():
-        texts: dict[str, list[str]] = {}
-        for name, option in options.items():
-            texts.setdefault(option.text, []).append(name)
-        text = next(iter(texts))
-        title = f"options of {next(iter(options))}" if len(options) == 1 else _SEVERAL
+    for options in by_format.values():
+        first, option = next(iter(options.items()))
         if len(options) == len(FORMATS):
-            title = _EVERY
+            title, text = _EVERY, option.text
         elif len(options) > 1:
-            text = "; ".join(f"{t} ({', '.join(of)})" for t, of in texts.items())
-        option = next(iter(options.values()))
-        how: dict[str, Any] = {"dest": option.name, "help": text.replace("%", "%%")}
-        if option.kind is bool:
-            how["action"] = argparse.BooleanOptionalAction
-        elif option.kind is list:
-            how |= {"type": int, "nargs": "+", "metavar": "N"}
+            title, text = _SEVERAL, _text_of_several(options)
         else:
-            how["type"] = int if option.kind is int else _argument(option.parsed)
-            how["metavar"] = _METAVARS.get(option.kind, "JSON_FILE")
-        groups[title].add_argument(_flag(option.name), **how)
+            title, text = f"options of {first}", option.text
+        _add_option(groups[title], option, text)
+
+
+def _text_of_several(options: dict[str, Option]) -> str:
+    """Return what the formats say about an option, each text with those that say so."""
+    names: dict[str, list[str]] = {}
+    for name, option in options.items():
+        names.setdefault(option.text, []).append(name)
+    return "; ".join(f"{text} ({', '.join(of)})" for text, of in names.items())
+
+
+def _add_option(group: Any, option: Option, text: str) -> None:
+    """Add an option of a format."""
+    how: dict[str, Any] = {"dest": option.name, "help": text.replace("%", "%%")}
+    if option.kind is bool:
+        how["action"] = argparse.BooleanOptionalAction
+    elif option.kind is list:
+        how |= {"type": int, "nargs": "+", "metavar": "N"}
+    else:
+        how["type"] = int if option.kind is int else _argument(option.parsed)
+        how["metavar"] = _METAVARS.get(option.kind, "JSON_FILE")
+    group.add_argument(_flag(option.name), **how)
 
 
 def _add_options_of_sources(parser: Any) -> None:
@@ -222,38 +237,43 @@ def _count(text: str) -> int:
 
 
 def _convert(options: argparse.Namespace) -> int:
+    """Convert one recording, or many."""
     *sources, target = options.places
     if not sources and not options.table:
         raise OptionError("sources", "must be given, and then TARGET")
-    names = {name for entry in FORMATS.values() for name in options_of(entry)}
-    given = {n: v for n in names if (v := getattr(options, n)) is not None}
-    storage_options = given.pop("storage_options", None)
     is_one = len(sources) == 1 and not options.table
     if is_one and is_pattern(sources[0]):
-        is_one = Places(storage_options).matches(sources[0]) == sources
-    if not is_one:
-        entry, template = template_of(target, options.to)
+        is_one = Places(options.storage_options).matches(sources[0]) == sources
+    if is_one:
+        entry, target = _single_target(sources[0], target, options.to)
     else:
-        template = resolved(target)
-        is_folder = template.endswith(("/", os.sep)) or (
-            not is_url(template) and Path(template).is_dir()
-        )
-        entry = format_of(template, options.to)
-        if is_folder and entry.suffixes:
-            template = in_folder(template, stem_of(resolved(sources[0])), entry)
-        if not (options.jobs or options.dask or options.report or "{" in template):
-            written = convert(
-                sources[0],
-                template,
-                to=options.to,
-                source_options=options.source_options,
-                storage_options=storage_options,
-                **{"progress": _has_bar(), **given},
-            )
-            print("\n".join(written) if isinstance(written, tuple) else written)
-            return 0
-    others = (options.source_options, storage_options)
-    return _run(sources, Job("", template, entry.name, given, *others), options)
+        entry, target = template_of(target, options.to)
+    names = {name for f in FORMATS.values() for name in options_of(f)}
+    names.remove("storage_options")
+    given = {n: v for n, v in vars(options).items() if n in names and v is not None}
+    how = {
+        "source_options": options.source_options,
+        "storage_options": options.storage_options,
+    }
+    needs_batch = options.jobs or options.dask or options.report or "{" in target
+    if not is_one or needs_batch:
+        return _run(sources, Job("", target, entry.name, given, **how), options)
+    given.setdefault("progress", _has_bar())
+    written = convert(sources[0], target, to=options.to, **how, **given)
+    print("\n".join(written) if isinstance(written, tuple) else written)
+    return 0
+
+
+def _single_target(source: str, target: str, to: str | None) -> tuple[Format, str]:
+    """Return the format and the name of one target: in a folder, a file of that format."""
+    target = resolved(target)
+    is_folder = target.endswith(("/", os.sep)) or (
+        not is_url(target) and Path(target).is_dir()
+    )
+    entry = format_of(target, to)
+    if is_folder and entry.suffixes:
+        target = in_folder(target, stem_of(resolved(source)), entry)
+    return entry, target
 
 
 def _run(sources: list[str], pattern: Job, options: argparse.Namespace) -> int:
@@ -267,11 +287,15 @@ def _run(sources: list[str], pattern: Job, options: argparse.Namespace) -> int:
     )
     counts = {"written": 0, "kept": 0, "failed": 0}
     has_bar, n_jobs = _has_bar(), len(batch.jobs)
-    executor: Any = contextlib.nullcontext()
-    if n_jobs > len(batch.kept) and options.jobs:
+    executor: contextlib.AbstractContextManager[Executor | None]
+    if len(batch.kept) == n_jobs:
+        executor = contextlib.nullcontext()  # nothing is left to do
+    elif options.jobs:
         executor = ProcessPool(options.jobs)
-    elif n_jobs > len(batch.kept) and options.dask:
+    elif options.dask:
         executor = dask_cluster(options.dask)
+    else:
+        executor = contextlib.nullcontext()
     with executor as runner, progress_bar(n_jobs, has_bar) as (advance, say):
 
         def record(row: Conversion, _: Exception | None) -> None:
@@ -289,8 +313,8 @@ def _run(sources: list[str], pattern: Job, options: argparse.Namespace) -> int:
             batch.run(record, runner)
         finally:
             texts = [f"{n} {status}" for status, n in counts.items()]
-            if left := n_jobs - sum(counts.values()):
-                texts.append(f"{left} not begun")
+            if n_left := n_jobs - sum(counts.values()):
+                texts.append(f"{n_left} not begun")
             print(f"{', '.join(texts)}; report: {batch.report.path}", flush=True)
     return 1 if counts["failed"] else 0
 
@@ -300,23 +324,22 @@ def _has_bar() -> bool:
 
 
 def _show(options: argparse.Namespace) -> int:
-    from spikelab.look import show
-
-    status: int = show(
+    return show(
         options.source, options.html, options.storage_options, options.source_options
     )
-    return status
 
 
 def _demo(options: argparse.Namespace) -> int:
+    """Print a row for each export of the demonstration; return 1 if one is wrong."""
     row = "{:<12}  {:<13}  {:>9}  {:>8}  {}"
     if is_url(options.folder):
         raise ValueError(f"DIR must be a folder of this machine, got {options.folder}")
     print(row.format("format", "file", "bytes", "time", "read back"))
-    status, folder = 0, Path(expanded(options.folder))
-    for case, n_bytes, seconds, result, passed in demo.run(folder):
-        shown = result if passed else f"FAILED: {result}"
-        time = f"{seconds * 1000:.0f} ms"
-        print(row.format(case.title, case.target, n_bytes, time, shown))
-        status |= not passed
+    status = 0
+    for result in demo.run(Path(expanded(options.folder))):
+        case, text = result.case, result.text
+        if not result.passed:
+            status, text = 1, f"FAILED: {text}"
+        time = f"{result.seconds * 1000:.0f} ms"
+        print(row.format(case.title, case.target, result.n_bytes, time, text))
     return status

@@ -26,25 +26,43 @@ class Case:
     title: str
     format: str
     target: str
-    options: dict[str, Any] = attrs.field(factory=dict)
+    options: dict[str, Any]
     units_table: str | None = None
+
+
+@attrs.frozen
+class Result:
+    """What became of an export."""
+
+    case: Case
+    n_bytes: int
+    seconds: float
+    text: str
+    """How exact what was read back is, in words, or what went wrong."""
+
+    passed: bool
 
 
 def _cases(entry: Format) -> Iterator[Case]:
     """Yield the exports of a format: one, or one for each style of HDF5."""
-    known, options = options_of(entry), {}
+    known = options_of(entry)
     suffix = entry.suffixes[0] if entry.suffixes else ""
     if "style" in known:
         for style in ("ragged", "raster", "group", "paired"):
-            options = {"raster_bin_size_ms": BIN_SIZE_MS} if style == "raster" else {}
+            options: dict[str, Any] = {"style": style}
+            if style == "raster":
+                options["raster_bin_size_ms"] = BIN_SIZE_MS
             title, target = f"{entry.name} {style}", f"{style}{suffix}"
-            yield Case(title, entry.name, target, {"style": style, **options})
+            yield Case(title, entry.name, target, options)
         return
-    if "fs_Hz" in known and known["fs_Hz"].required:
-        options = {"fs_Hz": FS_HZ}
-    table = f"units{suffix}" if "units_table" in known else None
-    target = f"cells{suffix}" if suffix else entry.name
-    yield Case(entry.name, entry.name, target, options, table)
+    needs_rate = "fs_Hz" in known and known["fs_Hz"].required
+    yield Case(
+        title=entry.name,
+        format=entry.name,
+        target=f"cells{suffix}" if suffix else entry.name,
+        options={"fs_Hz": FS_HZ} if needs_rate else {},
+        units_table=f"units{suffix}" if "units_table" in known else None,
+    )
 
 
 CASES = tuple(case for entry in FORMATS.values() for case in _cases(entry))
@@ -71,31 +89,27 @@ def simulated(
     )
 
 
-def run(folder: Path) -> Iterator[tuple[Case, int, float, str, bool]]:
-    """Write the recording into `folder` in every format, and read each back.
-
-    Yields the case, the size in bytes, the seconds, in words how exact it is, and whether
-    that is right.
-    """
+def run(folder: Path) -> Iterator[Result]:
+    """Write the recording into `folder` in every format, and read each back."""
     sd = simulated()
     for case in CASES:
+        target = folder / case.target
         table: dict[str, Any] = {}
         if case.units_table:
             table["units_table"] = folder / case.units_table
-        target = folder / case.target
         began = time.perf_counter()
         try:
             FORMATS[case.format].export(sd, target, **case.options, **table)
             within_ms = case.options.get("raster_bin_size_ms", 0.0)
-            result, passed = _compared(sd, load(target, **table), within_ms)
+            text, passed = _compared(sd, load(target, **table), within_ms)
         except MissingExtraError as error:
-            result, passed = f"skipped: {error}", True
+            text, passed = f"skipped: {error}", True
         except Exception as error:  # one format that fails must not hide the others
-            result, passed = f"{type(error).__name__}: {error}", False
+            text, passed = f"{type(error).__name__}: {error}", False
         seconds = time.perf_counter() - began
         files = target.rglob("*") if target.is_dir() else [target]
         n_bytes = sum(file.stat().st_size for file in files if file.is_file())
-        yield case, n_bytes, seconds, result, passed
+        yield Result(case, n_bytes, seconds, text, passed)
 
 
 def _compared(sd: SpikeData, read: Any, within_ms: float) -> tuple[str, bool]:
@@ -107,4 +121,6 @@ def _compared(sd: SpikeData, read: Any, within_ms: float) -> tuple[str, bool]:
         return "exact", True
     allowed = max(within_ms, float(np.spacing(sd.length)))
     wrong = differences(bare, found, atol_ms=allowed)
-    return ("; ".join(wrong), False) if wrong else (f"within {allowed:.2g} ms", True)
+    if wrong:
+        return "; ".join(wrong), False
+    return f"within {allowed:.2g} ms", True

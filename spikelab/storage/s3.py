@@ -14,21 +14,20 @@ from spikelab.errors import S3Error
 from spikelab.storage.store import LARGE, Entry, ForbiddenError, Moved, ReplacedError
 from spikelab.storage.urls import Location, located, scrubbed
 
-CREDENTIALS = (
-    *("aws_access_key_id", "aws_secret_access_key", "aws_session_token"),
-    "region_name",
-)
+_KEYS = ("aws_access_key_id", "aws_secret_access_key", "aws_session_token")
+
+CREDENTIALS = (*_KEYS, "region_name")
 """Options that functions of spikelab 0.1.2 take one by one."""
 
 
 def with_credentials(
     storage_options: Mapping[str, Any] | None, *credentials: str | None
 ) -> Mapping[str, Any] | None:
-    """Return the storage options with those of the `CREDENTIALS` that are given."""
+    """Return the storage options with those of the `CREDENTIALS` that are not None."""
     if not any(credentials):
         return storage_options
-    pairs = zip(CREDENTIALS, credentials, strict=True)
-    given = {name: value for name, value in pairs if value is not None}
+    added = dict(zip(CREDENTIALS, credentials, strict=True))
+    given = {name: value for name, value in added.items() if value is not None}
     return {**(storage_options or {}), **given}
 
 
@@ -56,31 +55,36 @@ class S3Store:
         """
         from botocore.exceptions import BotoCoreError
 
-        location, options = located(url), dict(storage_options or {})
+        location = located(url)
+        options = dict(storage_options or {})
         if location.region is not None:
             options.setdefault("region_name", location.region)
-        environment = {k: v for k, v in os.environ.items() if k.startswith("AWS_")}
-        # A process that was forked must not share the connections of its parent.
-        origin = os.getpid(), tuple(environment.items())
-        # An error may show one that ends with a line in another way.
-        secrets = tuple(
-            str(options[name]).strip() for name in CREDENTIALS[:3] if options.get(name)
-        )
+        # An error may show a credential without the line end that it was given with.
+        given = tuple(str(options[n]).strip() for n in _KEYS if options.get(n))
+        settings = [item for item in os.environ.items() if item[0].startswith("AWS_")]
         try:
-            client, found = client_for(*origin, tuple(options.items()))
+            # A process that was forked must not share the connections of its parent.
+            client, found = client_for(
+                os.getpid(), tuple(settings), tuple(options.items())
+            )
         except (BotoCoreError, ValueError, OSError) as error:
-            cause = scrubbed(secrets, str(error))
+            cause = scrubbed(given, str(error))
             raise S3Error(f"cannot reach {location.url}: {cause}") from None
         except (AttributeError, TypeError) as error:
             raise TypeError(
                 f"storage_options must be arguments of boto3.client: {error}"
             ) from None
-        return cls(location, client, (*secrets, *found))
+        return cls(location, client, given + found)
 
     @property
     def url(self) -> str:
         """The place as ``s3://bucket/key``."""
         return self.location.url
+
+    @property
+    def _object(self) -> dict[str, str]:
+        """The place as arguments of the client."""
+        return {"Bucket": self.location.bucket, "Key": self.location.key}
 
     def inside(self, name: str) -> Self:
         """Return the place of an object in this folder."""
@@ -119,7 +123,9 @@ class S3Store:
             raise FileNotFoundError(errno.ENOENT, "a bucket is no object", self.url)
         with self._errors(verb):
             try:
-                answer = self._get(Range=f"bytes=0-{count - 1}")
+                answer = self.client.get_object(
+                    **self._object, Range=f"bytes=0-{count - 1}"
+                )
             except ClientError as error:
                 if _answer(error)[0] in ("416", "InvalidRange"):  # it is empty
                     return b"", Entry(0, None)
@@ -133,7 +139,9 @@ class S3Store:
     def read(self, start: int, stop: int, tag: Any) -> bytes:
         """Return a range of bytes of the object, if it still has this ETag."""
         with self._errors("read"):
-            answer = self._get(IfMatch=tag, Range=f"bytes={start}-{stop - 1}")
+            answer = self.client.get_object(
+                **self._object, IfMatch=tag, Range=f"bytes={start}-{stop - 1}"
+            )
             with contextlib.closing(answer["Body"]) as body:
                 return bytes(body.read())
 
@@ -144,7 +152,8 @@ class S3Store:
         from botocore.exceptions import BotoCoreError
 
         with self._errors("read"):
-            answer = self._get(**({} if tag is None else {"IfMatch": tag}))
+            condition = {} if tag is None else {"IfMatch": tag}
+            answer = self.client.get_object(**self._object, **condition)
             mark: str | None = answer.get("Metadata", {}).get(_MARK)
             with contextlib.closing(answer["Body"]) as body:
                 if answer["ContentLength"] <= LARGE:
@@ -153,13 +162,10 @@ class S3Store:
                         if moved is not None:
                             moved(answer["ContentLength"])
                         return mark
-            bucket, key = self.location.bucket, self.location.key
-            self.client.download_file(bucket, key, str(path), Callback=moved)
+            self.client.download_file(
+                **self._object, Filename=str(path), Callback=moved
+            )
             return mark
-
-    def _get(self, **options: Any) -> Any:
-        place = {"Bucket": self.location.bucket, "Key": self.location.key}
-        return self.client.get_object(**place, **options)
 
     def upload(
         self, path: Path, moved: Moved | None = None, mark: str | None = None
@@ -169,16 +175,15 @@ class S3Store:
         The object appears when all its bytes have arrived.
         """
         about = {"Metadata": {_MARK: mark}} if mark else {}
-        place = {"Bucket": self.location.bucket, "Key": self.location.key}
         size = path.stat().st_size
         with self._errors("write"):
             if size > LARGE:
                 self.client.upload_file(
-                    str(path), *place.values(), ExtraArgs=about, Callback=moved
+                    str(path), **self._object, ExtraArgs=about, Callback=moved
                 )
-                return self.client.head_object(**place)["ETag"]
+                return self.client.head_object(**self._object)["ETag"]
             with path.open("rb") as file:
-                answer = self.client.put_object(**place, Body=file, **about)
+                answer = self.client.put_object(**self._object, Body=file, **about)
             if moved is not None:
                 moved(size)
             return answer["ETag"]
@@ -186,8 +191,7 @@ class S3Store:
     def remove(self) -> None:
         """Remove the object."""
         with self._errors("remove"):
-            place = {"Bucket": self.location.bucket, "Key": self.location.key}
-            self.client.delete_object(**place)
+            self.client.delete_object(**self._object)
 
     @contextlib.contextmanager
     def _errors(self, verb: str) -> Iterator[None]:
@@ -197,10 +201,10 @@ class S3Store:
         from botocore.parsers import ResponseParserError
 
         # What answers may be no store: boto3 then fails in many ways.
-        odd = (ResponseParserError, ValueError, LookupError, RecursionError)
+        no_store = (ResponseParserError, ValueError, LookupError, RecursionError)
         try:
             yield
-        except (Boto3Error, BotoCoreError, ClientError, *odd) as error:
+        except (Boto3Error, BotoCoreError, ClientError, *no_store) as error:
             code, cause = _answer(error)
             if code in ("404", "NoSuchKey", "NotFound"):
                 raise FileNotFoundError(
@@ -220,9 +224,12 @@ class S3Store:
 
 
 _FAILURES = {
-    **dict.fromkeys(("403", "AccessDenied"), ForbiddenError),
-    **dict.fromkeys(("412", "PreconditionFailed"), ReplacedError),
+    "403": ForbiddenError,
+    "AccessDenied": ForbiddenError,
+    "412": ReplacedError,
+    "PreconditionFailed": ReplacedError,
 }
+"""Errors by the code of the store's answer."""
 
 
 def _answer(error: BaseException) -> tuple[str, str]:
@@ -240,8 +247,13 @@ def _answer(error: BaseException) -> tuple[str, str]:
 
 
 @functools.lru_cache(maxsize=16)
-def client_for(pid: int, environment: Any, options: Any) -> tuple[Any, tuple[str, ...]]:
-    """Return a boto3 client, which takes 50 ms to make, and the credentials it found."""
+def client_for(
+    pid: int, settings: tuple[Any, ...], options: tuple[Any, ...]
+) -> tuple[Any, tuple[str, ...]]:
+    """Return a boto3 client, which takes 50 ms to make, and the credentials it found.
+
+    It is made for one process, with its environment variables for AWS.
+    """
     import boto3
     from botocore import UNSIGNED
     from botocore.config import Config
@@ -256,8 +268,9 @@ def client_for(pid: int, environment: Any, options: Any) -> tuple[Any, tuple[str
         given["config"] = given.get("config", unsigned).merge(unsigned)
     client = session.client("s3", **given)
     # Credentials that are given go first, and others need not even work.
-    is_given = anonymous or any(given.get(name) for name in CREDENTIALS[:3])
-    found = None if is_given else session.get_credentials()
+    if anonymous or any(given.get(name) for name in _KEYS):
+        return client, ()
+    found = session.get_credentials()
     if found is None:
         return client, ()
     keys = found.get_frozen_credentials()

@@ -25,7 +25,7 @@ _AMAZON = re.compile(
 _ANY_SCHEME = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]+):/")
 
 _NO_FOLDERS = ("s3", "http", "https", "gs", "gcs", "az", "abfs", "memory")
-"""Schemes that show what holds one slash only, as a ``Path`` does, to be meant as a URL."""
+"""Schemes by which a name with one slash, which a ``Path`` makes of two, is meant as a URL."""
 
 
 def expanded(path: StrPath) -> str:
