@@ -1,14 +1,14 @@
 """The errors that are spikelab's own, and how it warns.
 
-A wrong option is a :class:`ValueError`, a wrong type a :class:`TypeError`, a
-trouble with the disk an :class:`OSError`; the classes below add what those
-cannot say. Each also derives from the built-in that fits it, so that code
-which catches the built-in keeps working.
+A wrong option is a :class:`ValueError`, a wrong type a :class:`TypeError`, trouble with
+the disk an :class:`OSError`. The classes below add what those cannot say, and derive from
+the built-in that fits.
 """
 
 import contextlib
 import pickle
 import sys
+import types
 import warnings
 from collections.abc import Iterator
 from contextvars import ContextVar
@@ -42,13 +42,16 @@ def warn(message: str, category: type[Warning] = UserWarning) -> None:
         if not shown:
             return
     level, frame = 1, sys._getframe()
-    # Validators are called by attrs, whose constructors have no name of a module.
-    inside = ("spikelab.", "attr.")
-    while frame.f_back and f"{frame.f_globals.get('__name__', inside[1])}".startswith(
-        inside
-    ):
+    while frame.f_back is not None and _is_inside(frame):
         level, frame = level + 1, frame.f_back
     warnings.warn(message, category, stacklevel=level)
+
+
+def _is_inside(frame: types.FrameType) -> bool:
+    """Return whether a frame is of spikelab, or of attrs, which calls validators."""
+    # The constructors that attrs makes have no module.
+    module = frame.f_globals.get("__name__", "attr.")
+    return str(module).startswith(("spikelab.", "attr."))
 
 
 class SpikelabError(Exception):
