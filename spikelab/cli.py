@@ -8,7 +8,6 @@ import signal
 import sys
 import warnings
 from collections.abc import Callable, Sequence
-from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -175,34 +174,24 @@ def _add_format_options(parser: argparse.ArgumentParser) -> None:
     groups = {title: parser.add_argument_group(title) for title in titles}
     for options in by_format.values():
         first, option = next(iter(options.items()))
+        title, text = f"options of {first}", option.text
         if len(options) == len(FORMATS):
-            title, text = _EVERY, option.text
+            title = _EVERY
         elif len(options) > 1:
-            title, text = _SEVERAL, _text_of_several(options)
+            title = _SEVERAL
+            names: dict[str, list[str]] = {}  # of the formats, by what they say
+            for name, known in options.items():
+                names.setdefault(known.text, []).append(name)
+            text = "; ".join(f"{text} ({', '.join(of)})" for text, of in names.items())
+        how: dict[str, Any] = {"dest": option.name, "help": text.replace("%", "%%")}
+        if option.kind is bool:
+            how["action"] = argparse.BooleanOptionalAction
+        elif option.kind is list:
+            how |= {"type": int, "nargs": "+", "metavar": "N"}
         else:
-            title, text = f"options of {first}", option.text
-        _add_option(groups[title], option, text)
-
-
-def _text_of_several(options: dict[str, Option]) -> str:
-    """Return what the formats say about an option, each text with those that say so."""
-    names: dict[str, list[str]] = {}
-    for name, option in options.items():
-        names.setdefault(option.text, []).append(name)
-    return "; ".join(f"{text} ({', '.join(of)})" for text, of in names.items())
-
-
-def _add_option(group: Any, option: Option, text: str) -> None:
-    """Add an option of a format."""
-    how: dict[str, Any] = {"dest": option.name, "help": text.replace("%", "%%")}
-    if option.kind is bool:
-        how["action"] = argparse.BooleanOptionalAction
-    elif option.kind is list:
-        how |= {"type": int, "nargs": "+", "metavar": "N"}
-    else:
-        how["type"] = int if option.kind is int else _argument(option.parsed)
-        how["metavar"] = _METAVARS.get(option.kind, "JSON_FILE")
-    group.add_argument(_flag(option.name), **how)
+            how["type"] = int if option.kind is int else _argument(option.parsed)
+            how["metavar"] = _METAVARS.get(option.kind, "JSON_FILE")
+        groups[title].add_argument(_flag(option.name), **how)
 
 
 def _add_options_of_sources(parser: Any) -> None:
@@ -249,17 +238,22 @@ def _convert(options: argparse.Namespace) -> int:
     else:
         entry, target = template_of(target, options.to)
     names = {name for f in FORMATS.values() for name in options_of(f)}
-    names.remove("storage_options")
     given = {n: v for n, v in vars(options).items() if n in names and v is not None}
-    how = {
-        "source_options": options.source_options,
-        "storage_options": options.storage_options,
-    }
-    needs_batch = options.jobs or options.dask or options.report or "{" in target
-    if not is_one or needs_batch:
-        return _run(sources, Job("", target, entry.name, given, **how), options)
+    storage_options = given.pop("storage_options", None)
+    if not is_one or options.jobs or options.dask or options.report or "{" in target:
+        job = Job(
+            "", target, entry.name, given, options.source_options, storage_options
+        )
+        return _run(sources, job, options)
     given.setdefault("progress", _has_bar())
-    written = convert(sources[0], target, to=options.to, **how, **given)
+    written = convert(
+        sources[0],
+        target,
+        to=options.to,
+        source_options=options.source_options,
+        storage_options=storage_options,
+        **given,
+    )
     print("\n".join(written) if isinstance(written, tuple) else written)
     return 0
 
@@ -287,15 +281,11 @@ def _run(sources: list[str], pattern: Job, options: argparse.Namespace) -> int:
     )
     counts = {"written": 0, "kept": 0, "failed": 0}
     has_bar, n_jobs = _has_bar(), len(batch.jobs)
-    executor: contextlib.AbstractContextManager[Executor | None]
-    if len(batch.kept) == n_jobs:
-        executor = contextlib.nullcontext()  # nothing is left to do
-    elif options.jobs:
+    executor: Any = contextlib.nullcontext()
+    if options.jobs and len(batch.kept) < n_jobs:
         executor = ProcessPool(options.jobs)
-    elif options.dask:
+    elif options.dask and len(batch.kept) < n_jobs:
         executor = dask_cluster(options.dask)
-    else:
-        executor = contextlib.nullcontext()
     with executor as runner, progress_bar(n_jobs, has_bar) as (advance, say):
 
         def record(row: Conversion, _: Exception | None) -> None:
@@ -335,11 +325,10 @@ def _demo(options: argparse.Namespace) -> int:
     if is_url(options.folder):
         raise ValueError(f"DIR must be a folder of this machine, got {options.folder}")
     print(row.format("format", "file", "bytes", "time", "read back"))
-    status = 0
-    for result in demo.run(Path(expanded(options.folder))):
-        case, text = result.case, result.text
-        if not result.passed:
+    status, folder = 0, Path(expanded(options.folder))
+    for case, n_bytes, seconds, text, passed in demo.run(folder):
+        if not passed:
             status, text = 1, f"FAILED: {text}"
-        time = f"{result.seconds * 1000:.0f} ms"
-        print(row.format(case.title, case.target, result.n_bytes, time, text))
+        time = f"{seconds * 1000:.0f} ms"
+        print(row.format(case.title, case.target, n_bytes, time, text))
     return status

@@ -30,19 +30,6 @@ class Case:
     units_table: str | None = None
 
 
-@attrs.frozen
-class Result:
-    """What became of an export."""
-
-    case: Case
-    n_bytes: int
-    seconds: float
-    text: str
-    """How exact what was read back is, in words, or what went wrong."""
-
-    passed: bool
-
-
 def _cases(entry: Format) -> Iterator[Case]:
     """Yield the exports of a format: one, or one for each style of HDF5."""
     known = options_of(entry)
@@ -56,13 +43,10 @@ def _cases(entry: Format) -> Iterator[Case]:
             yield Case(title, entry.name, target, options)
         return
     needs_rate = "fs_Hz" in known and known["fs_Hz"].required
-    yield Case(
-        title=entry.name,
-        format=entry.name,
-        target=f"cells{suffix}" if suffix else entry.name,
-        options={"fs_Hz": FS_HZ} if needs_rate else {},
-        units_table=f"units{suffix}" if "units_table" in known else None,
-    )
+    options = {"fs_Hz": FS_HZ} if needs_rate else {}
+    table = f"units{suffix}" if "units_table" in known else None
+    target = f"cells{suffix}" if suffix else entry.name
+    yield Case(entry.name, entry.name, target, options, table)
 
 
 CASES = tuple(case for entry in FORMATS.values() for case in _cases(entry))
@@ -89,8 +73,12 @@ def simulated(
     )
 
 
-def run(folder: Path) -> Iterator[Result]:
-    """Write the recording into `folder` in every format, and read each back."""
+def run(folder: Path) -> Iterator[tuple[Case, int, float, str, bool]]:
+    """Write the recording into `folder` in every format, and read each back.
+
+    Yields the case, the size in bytes, the seconds, in words how exact it is, and whether
+    that is right.
+    """
     sd = simulated()
     for case in CASES:
         target = folder / case.target
@@ -109,7 +97,7 @@ def run(folder: Path) -> Iterator[Result]:
         seconds = time.perf_counter() - began
         files = target.rglob("*") if target.is_dir() else [target]
         n_bytes = sum(file.stat().st_size for file in files if file.is_file())
-        yield Result(case, n_bytes, seconds, text, passed)
+        yield case, n_bytes, seconds, text, passed
 
 
 def _compared(sd: SpikeData, read: Any, within_ms: float) -> tuple[str, bool]:
@@ -121,6 +109,4 @@ def _compared(sd: SpikeData, read: Any, within_ms: float) -> tuple[str, bool]:
         return "exact", True
     allowed = max(within_ms, float(np.spacing(sd.length)))
     wrong = differences(bare, found, atol_ms=allowed)
-    if wrong:
-        return "; ".join(wrong), False
-    return f"within {allowed:.2g} ms", True
+    return "; ".join(wrong) or f"within {allowed:.2g} ms", not wrong

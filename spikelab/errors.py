@@ -8,7 +8,6 @@ the built-in that fits.
 import contextlib
 import pickle
 import sys
-import types
 import warnings
 from collections.abc import Iterator
 from contextvars import ContextVar
@@ -41,17 +40,12 @@ def warn(message: str, category: type[Warning] = UserWarning) -> None:
         texts.append(message)
         if not shown:
             return
-    level, frame = 1, sys._getframe()
-    while frame.f_back is not None and _is_inside(frame):
+    # Validators are called by constructors of attrs, which have no module.
+    inside = ("spikelab.", "attr.", "None")
+    level, frame = 1, sys._getframe().f_back
+    while frame and str(frame.f_globals.get("__name__")).startswith(inside):
         level, frame = level + 1, frame.f_back
-    warnings.warn(message, category, stacklevel=level)
-
-
-def _is_inside(frame: types.FrameType) -> bool:
-    """Return whether a frame is of spikelab, or of attrs, which calls validators."""
-    # The constructors that attrs makes have no module.
-    module = frame.f_globals.get("__name__", "attr.")
-    return str(module).startswith(("spikelab.", "attr."))
+    warnings.warn(message, category, stacklevel=level + 1)
 
 
 class SpikelabError(Exception):

@@ -55,10 +55,6 @@ class Format:
         """The export function; its attribute ``writer`` makes the writer."""
         return getattr(self.module, self.export_name)
 
-    def writer(self, **options: Any) -> Any:
-        """Return a writer with the options of the export function."""
-        return self.export.writer(**options)
-
     @property
     def read(self) -> Callable[..., Any]:
         """The function that reads a file or folder of this format."""

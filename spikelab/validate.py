@@ -27,20 +27,24 @@ def index(name: str, value: Any) -> int:
         raise TypeError(f"{name} must be an integer, got {value!r}") from error
 
 
-def finite(name: str, value: Any) -> float:
-    """Return `value` as a float, or raise if it is no finite real number."""
-    number = _number(name, value)
-    if not math.isfinite(number):
-        raise ValueError(f"{name} must be finite, got {value!s:.40}")
+def finite(
+    name: str, value: Any, rule: str = "finite", least: float = -math.inf
+) -> float:
+    """Return `value` as a float, or raise if it is no finite real number above `least`."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        raise TypeError(f"{name} must be a number, got {value!r}")
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf
+    if not least < number < math.inf:
+        raise ValueError(f"{name} must be {rule}, got {value!s:.40}")
     return number
 
 
 def positive(name: str, value: Any) -> float:
     """Return `value` as a float, or raise if it is not positive and finite."""
-    number = _number(name, value)
-    if not 0.0 < number < math.inf:
-        raise ValueError(f"{name} must be positive and finite, got {value!s:.40}")
-    return number
+    return finite(name, value, "positive and finite", 0.0)
 
 
 def not_negative(name: str, value: Any) -> float:
@@ -49,16 +53,6 @@ def not_negative(name: str, value: Any) -> float:
     if number < 0:
         raise ValueError(f"{name} must not be negative, got {value}")
     return number
-
-
-def _number(name: str, value: Any) -> float:
-    """Return `value` as a float, infinite if it is too large for one."""
-    if isinstance(value, bool) or not isinstance(value, numbers.Real):
-        raise TypeError(f"{name} must be a number, got {value!r}")
-    try:
-        return float(value)
-    except OverflowError:
-        return math.inf
 
 
 def unmasked(name: str, value: Any) -> None:

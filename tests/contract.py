@@ -228,7 +228,7 @@ class FormatContract:
         self.export(simulated(), tmp_path / self.target)
         before = snapshot(tmp_path)
         name = self.method.removeprefix("to_")
-        made = FORMATS[name].writer(**{**self.options, "verify": True})
+        made = FORMATS[name].export.writer(**{**self.options, "verify": True})
 
         class Damaging(type(made)):
             """Writes another recording than it is given."""

@@ -317,7 +317,7 @@ def _write(job: Job, obj: DataObject, warned: list[str], prefix: str = "") -> An
             raise OptionError(
                 "fs_Hz", f"must be given for {job.to}: {job.source} does not say it"
             )
-    writer = FORMATS[job.to].writer(**options)
+    writer = FORMATS[job.to].export.writer(**options)
     if is_appended:
         from spikelab.formats.nwb.append import append_to_file
 

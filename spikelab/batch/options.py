@@ -152,7 +152,7 @@ def check_options(entry: Format, options: Mapping[str, Any]) -> None:
                 raise OptionError(name, "has no effect together with append")
     rate = {"fs_Hz": _TYPICAL_HZ} if "fs_Hz" in known else {}
     with collected_warnings(shown=False):  # the export gives them again
-        entry.writer(**{**rate, **others})
+        entry.export.writer(**{**rate, **others})
 
 
 def suggestion(name: str, known: Iterable[str]) -> str:

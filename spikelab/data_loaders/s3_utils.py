@@ -98,14 +98,10 @@ def download_from_s3(
     local_path : path, optional
         The file, replaced if it exists; by default a new temporary file, which
         is the caller's to remove.
-    aws_access_key_id, aws_secret_access_key, aws_session_token : str, optional
-        Credentials; by default those that boto3 finds.
-    region_name : str, optional
-        Region of the bucket.
+    aws_access_key_id, aws_secret_access_key, aws_session_token, region_name : str, optional
+        As in :func:`upload_to_s3`, and so are the options below.
     storage_options : mapping, optional
-        Arguments of ``boto3.client("s3", ...)``, and ``anon``.
     progress : bool
-        Show a progress bar.
 
     Returns
     -------

@@ -33,16 +33,10 @@ def replaced_entries(
     program, FileExistsError is raised, unless `overwrite` is set.
     """
     names = existing - {MANIFEST}
-    conflicting: set[str] = set()
-    for pattern in patterns:
-        conflicting.update(fnmatch.filter(names, pattern))
-    if in_manifest is None:
-        replaced = names & (new | conflicting)
-        foreign = replaced - _PUBLISHED
-    else:
-        replaced = names & (new | conflicting | in_manifest)
-        foreign = replaced - conflicting - in_manifest
-    if foreign and not overwrite:
+    conflicting = {n for pattern in patterns for n in fnmatch.filter(names, pattern)}
+    own = _PUBLISHED if in_manifest is None else in_manifest | conflicting
+    replaced = names & {*new, *conflicting, *(in_manifest or ())}
+    if (foreign := replaced - own) and not overwrite:
         text = (
             "folder holds files of another program that would contradict or be "
             f"replaced by this export ({', '.join(sorted(foreign))}); "

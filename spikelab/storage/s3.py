@@ -24,11 +24,9 @@ def with_credentials(
     storage_options: Mapping[str, Any] | None, *credentials: str | None
 ) -> Mapping[str, Any] | None:
     """Return the storage options with those of the `CREDENTIALS` that are not None."""
-    if not any(credentials):
-        return storage_options
-    added = dict(zip(CREDENTIALS, credentials, strict=True))
-    given = {name: value for name, value in added.items() if value is not None}
-    return {**(storage_options or {}), **given}
+    pairs = zip(CREDENTIALS, credentials, strict=True)
+    given = {name: value for name, value in pairs if value is not None}
+    return {**(storage_options or {}), **given} if given else storage_options
 
 
 _MARK = "spikelab-export"
@@ -61,12 +59,10 @@ class S3Store:
             options.setdefault("region_name", location.region)
         # An error may show a credential without the line end that it was given with.
         given = tuple(str(options[n]).strip() for n in _KEYS if options.get(n))
-        settings = [item for item in os.environ.items() if item[0].startswith("AWS_")]
+        settings = tuple(kv for kv in os.environ.items() if kv[0].startswith("AWS_"))
         try:
             # A process that was forked must not share the connections of its parent.
-            client, found = client_for(
-                os.getpid(), tuple(settings), tuple(options.items())
-            )
+            client, found = client_for(os.getpid(), settings, tuple(options.items()))
         except (BotoCoreError, ValueError, OSError) as error:
             cause = scrubbed(given, str(error))
             raise S3Error(f"cannot reach {location.url}: {cause}") from None
@@ -247,13 +243,8 @@ def _answer(error: BaseException) -> tuple[str, str]:
 
 
 @functools.lru_cache(maxsize=16)
-def client_for(
-    pid: int, settings: tuple[Any, ...], options: tuple[Any, ...]
-) -> tuple[Any, tuple[str, ...]]:
-    """Return a boto3 client, which takes 50 ms to make, and the credentials it found.
-
-    It is made for one process, with its environment variables for AWS.
-    """
+def client_for(pid: int, settings: Any, options: Any) -> tuple[Any, tuple[str, ...]]:
+    """Return a boto3 client, which takes 50 ms to make, and the credentials it found."""
     import boto3
     from botocore import UNSIGNED
     from botocore.config import Config
@@ -268,9 +259,8 @@ def client_for(
         given["config"] = given.get("config", unsigned).merge(unsigned)
     client = session.client("s3", **given)
     # Credentials that are given go first, and others need not even work.
-    if anonymous or any(given.get(name) for name in _KEYS):
-        return client, ()
-    found = session.get_credentials()
+    is_given = anonymous or any(given.get(name) for name in _KEYS)
+    found = None if is_given else session.get_credentials()
     if found is None:
         return client, ()
     keys = found.get_frozen_credentials()

@@ -529,7 +529,7 @@ def test_what_the_loader_noted_of_the_source_is_no_loss(name, tmp_path):
     folder = sorted_folder(tmp_path / "ks", spike_clusters__npy=CLUSTERS + 4)
     sd = load(folder)
     options = {"fs_Hz": 30_000.0} if name in ("phy", "kilosort") else {}
-    writer = FORMATS[name].writer(**options)
+    writer = FORMATS[name].export.writer(**options)
     fs_Hz = sd.metadata.pop("fs_Hz")
     assert not [line for line in writer.losses(sd) if "metadata" in line]
     sd.metadata.update(fs_Hz=fs_Hz, day="Monday")
