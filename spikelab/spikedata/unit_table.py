@@ -216,8 +216,10 @@ def _int_if_whole(value: Any) -> Any:
 
 def _location(row: Mapping[Any, Any]) -> tuple[float, ...] | None:
     axes = list(itertools.takewhile(lambda x: x is not None, map(row.get, "xyz")))
-    places = map(_coordinates, (row.get("location"), axes, row.get("position")))
-    return next((place for place in places if place is not None), None)
+    for value in (row.get("location"), axes or None, row.get("position")):
+        if value is not None and (place := _coordinates(value)) is not None:
+            return place
+    return None
 
 
 def _coordinates(value: Any) -> tuple[float, ...] | None:
