@@ -24,8 +24,8 @@ from spikelab.spikedata.windows import Window
 Row = tuple[str, ...]
 """The cells of a row of a table."""
 
-WIDTH, GAP = 80, "  "
-"""Number of columns of a terminal, and what parts the cells of a table."""
+WIDTH = 80
+"""Number of columns of a terminal."""
 
 
 class Table(NamedTuple):
@@ -75,26 +75,19 @@ def summary(obj: DataObject) -> str:
     title, sizes, tables = facts(obj, cells=60)
     lines = [title, *_aligned(sizes)]
     for table in tables:
-        rows = [table.header, *table.rows]
-        widths = [max(map(columns, column)) + 2 for column in zip(*rows, strict=True)]
-        if table.title == "Units" and sum(widths) > WIDTH:
-            note, kept = "(+{} more)", len(widths)
-            while kept > 1 and sum(widths[:kept]) + len(GAP + note) > WIDTH:
-                kept -= 1
-            ends = [note.format(len(widths) - kept), *[""] * len(table.rows)]
-            rows = [(*row[:kept], end) for row, end in zip(rows, ends, strict=True)]
-        lines += ["", table.heading, *_aligned(rows)]
+        lines += ["", table.heading, *_aligned([table.header, *table.rows])]
     return "\n".join(lines)
 
 
 def _aligned(rows: Sequence[Row]) -> Iterator[str]:
-    """Yield rows as lines, cells below one another, cut at the edge."""
-    widths = [max(map(columns, column)) for column in zip(*rows, strict=True)]
+    """Yield rows as lines, cells below one another, cut at the edge of the terminal."""
+    widths = [max(map(display_width, column)) for column in zip(*rows, strict=True)]
     for row in rows:
-        pairs = zip(row, widths, strict=True)
-        cells = [cell + " " * (width - columns(cell)) for cell, width in pairs]
-        line = (GAP + GAP.join(cells)).rstrip()
-        while (excess := columns(line) - WIDTH) > 0:
+        line = ""
+        for cell, width in zip(row, widths, strict=True):
+            line += f"  {cell}{' ' * (width - display_width(cell))}"
+        line = line.rstrip()
+        while (excess := display_width(line) - WIDTH) > 0:
             line = line[: -4 - excess].rstrip() + "..."
         yield line
 
@@ -109,10 +102,11 @@ def clean(value: str, width: int = 200) -> str:
     return printable if fits else f"{printable[: width - 3]}..."
 
 
-def columns(text: str) -> int:
+def display_width(text: str) -> int:
     """Return how many columns of a terminal a text takes."""
-    wide = sum(unicodedata.east_asian_width(c) in "WF" for c in text)
-    return len(text) + wide - sum(map(bool, map(unicodedata.combining, text)))
+    n_wide = sum(unicodedata.east_asian_width(c) in "WF" for c in text)
+    n_combining = sum(unicodedata.combining(c) > 0 for c in text)
+    return len(text) + n_wide - n_combining
 
 
 def short(value: Any, width: int = 40) -> str:
@@ -165,12 +159,13 @@ def _span(start_ms: float, end_ms: float) -> str:
 
 def one_line(obj: DataObject) -> str:
     """Return the repr of an object: its class, its size and its window."""
-    times: Any = None
-    if isinstance(obj, SpikeSliceStack | RateSliceStack | PairwiseCompMatrixStack):
-        times = obj.times
-    window = f", times={_ms(*extent(times))}" if times else ""
+    window = ""
+    stacks = SpikeSliceStack | RateSliceStack | PairwiseCompMatrixStack
+    if isinstance(obj, stacks) and obj.times:
+        window = f", times={_ms(*extent(obj.times))}"
     keys = [short(key, 20) for key in getattr(obj, "metadata", None) or ()]
-    shown = str(keys[:5]) if len(keys) <= 5 else f"{str(keys[:5])[:-1]}, ...]"
+    if len(keys) > 5:
+        keys[5:] = ["..."]
     match obj:
         case SpikeData():
             window = _ms(obj.start_time, obj.start_time + obj.length)
@@ -185,9 +180,9 @@ def one_line(obj: DataObject) -> str:
             units, steps, slices = obj.event_stack.shape
             text = f"U={units}, T={steps}, S={slices}{window}"
         case PairwiseCompMatrix():
-            text = f"n={len(obj.matrix)}, metadata={shown}"
+            text = f"n={len(obj.matrix)}, metadata={keys}"
         case PairwiseCompMatrixStack():
-            text = f"n={len(obj.stack)}, S={len(obj)}{window}, metadata={shown}"
+            text = f"n={len(obj.stack)}, S={len(obj)}{window}, metadata={keys}"
     return f"{type(obj).__name__}({text})"
 
 
@@ -212,9 +207,8 @@ def _sizes(obj: DataObject) -> dict[str, Any]:
             if obj.N and obj.length > 0:
                 found["Mean rates"] = _range(obj.rates("Hz").round(3), "Hz")
             if np.size(obj.raw_data):
-                *channels, samples = np.shape(obj.raw_data)
-                raw = f"{channels[0] if channels else 1} channels"
-                found["Raw data"] = f"{raw}, {samples} samples each"
+                channels, samples = np.atleast_2d(obj.raw_data).shape
+                found["Raw data"] = f"{channels} channels, {samples} samples each"
         case SpikeSliceStack(spike_stack=[first, *_]):
             each = _span(first.start_time, first.start_time + first.length)
             found |= {"Slices": len(obj), "First slice": each}
@@ -298,7 +292,7 @@ def _gist(column: Column) -> str:
         shapes = {np.shape(value) for value in values if isinstance(value, np.ndarray)}
         if len(shapes) == 1:
             return f"arrays of shape {shapes.pop()}"
-        if len(shapes) > 4:
+        if shapes:
             return f"arrays of {len(shapes)} shapes"
     counted = Counter(short(value, 20) for value in values).most_common()
     if len(counted) > 4 and len(counted) > len(values) / 2:

@@ -2,12 +2,13 @@
 
 import base64
 import contextvars
+import functools
 import io
 import os
 import sys
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,16 +30,6 @@ if TYPE_CHECKING:
 
     from spikelab.batch import Conversion
 
-
-_TITLES = {
-    "SpikeData": "Spikes",
-    "RateData": "Rates",
-    "SpikeSliceStack": "Spikes of the slices",
-    "RateSliceStack": "Mean rates of the slices",
-    "PairwiseCompMatrix": "Values of the pairs",
-    "PairwiseCompMatrixStack": "Values of the pairs by window",
-}
-"""What the picture of an object of each data class shows."""
 
 CELLS_IN_NOTEBOOK, CELLS_ON_PAGE = 100, 3000
 """About how many cells the table of units has."""
@@ -180,7 +171,7 @@ def index_page(rows: "Iterable[Conversion]", path: StrPath) -> str:
     'index.html'
     """
     folder = Path(expanded(path)).parent
-    _write(_conversions_page(rows, folder), path, None)
+    _write(_conversions_page(list(rows), folder), path, None)
     return os.fspath(path)
 
 
@@ -211,26 +202,13 @@ def fragment(obj: DataObject) -> str:
 
 def object_page(obj: DataObject, name: str) -> str:
     """Return a page with summary, tables and pictures of an object called `name`."""
-
-    def bars(ax: "Axes") -> None:
-        from matplotlib.ticker import MaxNLocator
-
-        rates = obj.rates("Hz") if isinstance(obj, SpikeData) else np.empty(0)
-        edges = np.arange(rates.size + 1) - 0.5
-        ax.stairs(rates, edges, fill=True, color=OKABE_ITO[0])
-        ax.set(xlabel="Unit", ylabel="Mean rate (Hz)", xlim=(edges[0], edges[-1]))
-        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
-
     title, sizes, tables = facts(obj, CELLS_ON_PAGE)
     parts = [f"<p>{title}</p>{_table(sizes)}"]
-    drawn: list[tuple[str, Callable[[Axes], Any]]] = [(_TITLES[title], obj.plot)]
-    if isinstance(obj, SpikeData) and obj.N:
-        drawn.append(("Mean rates", bars))
     try:
-        for text, draw in drawn:
-            source = f"data:image/webp;base64,{_picture(draw)}"
-            image = f'<img alt="{escape(text)}" src="{source}">'
-            parts.append(f"<h2>{escape(text)}</h2>{image}")
+        parts.append(f"<h2>Plot</h2>{_image('Plot', obj.plot)}")
+        if isinstance(obj, SpikeData) and obj.N:
+            image = _image("Mean rates", functools.partial(_draw_mean_rates, obj))
+            parts.append(f"<h2>Mean rates</h2>{image}")
     except MissingExtraError as error:
         parts.append(f"<h2>{escape(f'No pictures: {error}')}</h2>")
     for table in tables:
@@ -239,8 +217,17 @@ def object_page(obj: DataObject, name: str) -> str:
     return _page(name, "".join(parts))
 
 
-def _picture(draw: Callable[["Axes"], Any]) -> str:
-    """Return a picture as WebP in base64."""
+def _draw_mean_rates(sd: SpikeData, ax: "Axes") -> None:
+    from matplotlib.ticker import MaxNLocator
+
+    edges = np.arange(sd.N + 1) - 0.5
+    ax.stairs(sd.rates("Hz"), edges, fill=True, color=OKABE_ITO[0])
+    ax.set(xlabel="Unit", ylabel="Mean rate (Hz)", xlim=(edges[0], edges[-1]))
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+
+
+def _image(text: str, draw: Callable[["Axes"], Any]) -> str:
+    """Return what `draw` draws as an image that is part of the page."""
     try:
         from matplotlib.figure import Figure
         from matplotlib.layout_engine import ConstrainedLayoutEngine
@@ -255,16 +242,14 @@ def _picture(draw: Callable[["Axes"], Any]) -> str:
         draw(figure.subplots())
         # A PNG of a million spikes would be five times as large.
         figure.savefig(buffer, dpi=100, format="webp", pil_kwargs={"quality": 70})
-    return base64.b64encode(buffer.getvalue()).decode("ascii")
+    data = base64.b64encode(buffer.getvalue()).decode("ascii")
+    return f'<img alt="{text}" src="data:image/webp;base64,{data}">'
 
 
-def _conversions_page(rows: "Iterable[Conversion]", folder: Path) -> str:
+def _conversions_page(rows: "Collection[Conversion]", folder: Path) -> str:
     """Return a page in `folder` with a line for each recording of a batch."""
-    header = ["source", "target", "status", "units", "spikes", "bytes", "seconds"]
-    counted: Counter[str] = Counter()
     lines = []
     for row in rows:
-        counted[row.status] += 1
         target = clean(row.target)
         if "://" not in row.target and Path(row.target).exists():
             relative = Path(os.path.relpath(row.target, folder)).as_posix()
@@ -275,12 +260,11 @@ def _conversions_page(rows: "Iterable[Conversion]", folder: Path) -> str:
         shown = ["" if number is None else str(number) for number in numbers]
         notes = "; ".join(map(clean, filter(None, [*row.losses, row.error])))
         lines.append((clean(row.source), target, status, *shown, notes))
+    counted = Counter(row.status for row in rows)
     counts = [f"{counted[status]} {status}" for status in ("written", "kept", "failed")]
-    # On a phone, texts would be narrower than a word.
-    style = "<style>.spikelab td:last-child{min-width:20em}</style>"
+    header = ("source", "target", "status", "units", "spikes", "bytes", "seconds")
     table = _table(lines, (*header, "losses and errors"))
-    text = f"{style}<p>{', '.join(counts)}</p>{table}"
-    return _page(f"{len(lines)} recordings", text)
+    return _page(f"{len(lines)} recordings", f"<p>{', '.join(counts)}</p>{table}")
 
 
 def _page(title: str, body: str) -> str:
@@ -297,11 +281,11 @@ def _page(title: str, body: str) -> str:
 
 def _table(rows: Iterable[Row], header: Row = ()) -> str:
     """Return a table that scrolls sideways where the screen is narrow."""
-    lines = []
-    for tag, cells in [
-        *([("th", header)] if header else []),
-        *(("td", r) for r in rows),
-    ]:
-        texts = [cell if isinstance(cell, _Html) else escape(cell) for cell in cells]
-        lines.append(f"<tr>{''.join(f'<{tag}>{text}</{tag}>' for text in texts)}</tr>")
+    lines = [_row("th", header)] if header else []
+    lines += [_row("td", cells) for cells in rows]
     return f'<div class="wide"><table>{"".join(lines)}</table></div>'
+
+
+def _row(tag: str, cells: Row) -> str:
+    texts = [cell if isinstance(cell, _Html) else escape(cell) for cell in cells]
+    return f"<tr>{''.join(f'<{tag}>{text}</{tag}>' for text in texts)}</tr>"

@@ -10,7 +10,7 @@ import pytest
 from looked_at import MAKERS, ODD, parsed
 
 from spikelab import SpikeData
-from spikelab.look.facts import columns
+from spikelab.look.facts import display_width
 
 EVERY = {**MAKERS, **ODD}
 
@@ -43,7 +43,7 @@ def test_summary_fits_a_terminal(found):
     """80 columns, also with characters that are two columns wide."""
     lines = found.summary().splitlines()
     assert lines[0] == type(found).__name__
-    assert max(map(columns, lines)) <= 80
+    assert max(map(display_width, lines)) <= 80
 
 
 def test_summary_of_a_recording():
