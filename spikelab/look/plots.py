@@ -5,7 +5,7 @@ for images. Images have at most `ROWS` x `COLUMNS` pixels, each the mean of what
 it, so that ten million spikes take no longer than ten thousand.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 import attrs
@@ -102,30 +102,13 @@ def plot(
     picture = Picture(ax, time_unit, kw)
     match obj:
         case SpikeData():
-            window = (obj.start_time, obj.start_time + obj.length)
-            scale = picture.time_axis("Time", window)
-            picture.unit_axis(obj.N)
-            trains = obj.spike_trains
-            if trains.n_spikes <= DOTS or not obj.length:
-                units = trains.unit_indices(0, trains.n_spikes)
-                picture.dots(trains.flat / scale, units, obj.N)
-            else:
-                picture.spike_rates([obj], window, scale, "Rate (Hz)")
+            picture.spikes(obj)
         case SpikeSliceStack():
             picture.spike_slices(obj)
-        case RateData(inst_Frate_data=rates):
-            times = np.asarray(obj.times, dtype=np.float64)
-            window = (times[0], times[-1]) if times.size else (0.0, 0.0)
-            scale = picture.time_axis("Time", window)
-            unit = _label(obj.rate_unit) if obj.rate_unit else "unit not stored"
-            picture.rates(rates, times / scale, f"Rate ({unit})")
-        case RateSliceStack(event_stack=stack, step_size=step):
-            scale = picture.slice_axis((0.0, stack.shape[1] * step))
-            finite = np.isfinite(stack)
-            sums = np.where(finite, stack, 0.0).sum(axis=2)
-            name = f"Mean rate of {len(obj)} slices (unit not stored)"
-            steps = (np.arange(stack.shape[1]) + 0.5) * step
-            picture.rates(_ratio(sums, finite.sum(axis=2)), steps / scale, name)
+        case RateData():
+            picture.rates(obj)
+        case RateSliceStack():
+            picture.rate_slices(obj)
         case PairwiseCompMatrix():
             picture.comparison(obj)
         case PairwiseCompMatrixStack():
@@ -141,34 +124,128 @@ class Picture:
     time_unit: str | None
     style: dict[str, Any]
 
-    def unit_of(self, window: Window) -> str:
+    def spikes(self, sd: SpikeData) -> None:
+        """Draw a raster, or the rates of many spikes."""
+        window = (sd.start_time, sd.start_time + sd.length)
+        scale = self._time_axis("Time", window)
+        self._unit_axis(sd.N)
+        trains = sd.spike_trains
+        if trains.n_spikes <= DOTS or not sd.length:
+            units = trains.unit_indices(0, trains.n_spikes)
+            self._raster(trains.flat / scale, units, sd.N)
+        else:
+            self._spike_rates([sd], window, scale, "Rate (Hz)")
+
+    def spike_slices(self, stack: SpikeSliceStack) -> None:
+        """Draw a row for each slice of each unit, or the mean rates of many."""
+        window = (
+            min(sd.start_time for sd in stack),
+            max(sd.start_time + sd.length for sd in stack),
+        )
+        scale = self._slice_axis(window)
+        n_slices, n_rows = len(stack), stack.N * len(stack)
+        few = sum(sd.spike_trains.n_spikes for sd in stack) <= DOTS and n_rows <= ROWS
+        if not few and window[0] < window[1]:
+            self._unit_axis(stack.N)
+            self._spike_rates(stack.spike_stack, window, scale, "Mean rate (Hz)")
+            return
+        for i, sd in enumerate(stack):
+            trains = sd.spike_trains
+            rows = trains.unit_indices(0, trains.n_spikes) * n_slices + i
+            self._raster(trains.flat / scale, rows, n_rows)
+        self.ax.set(ylabel=f"Unit ({n_slices} slices each)", ylim=(-0.5, n_rows - 0.5))
+        units = _spaced(stack.N)
+        middles = [(unit + 0.5) * n_slices - 0.5 for unit in units]
+        self.ax.set_yticks(middles, list(map(str, units)))
+        for unit in range(1, stack.N):
+            self.ax.axhline(unit * n_slices - 0.5, color="0.6", linewidth=0.5)
+
+    def rates(self, obj: RateData) -> None:
+        """Draw rates at their times."""
+        times = np.asarray(obj.times, dtype=np.float64)
+        window = (times[0], times[-1]) if times.size else (0.0, 0.0)
+        scale = self._time_axis("Time", window)
+        unit = _label(obj.rate_unit) if obj.rate_unit else "unit not stored"
+        self._lines_or_image(obj.inst_Frate_data, times / scale, f"Rate ({unit})")
+
+    def rate_slices(self, stack: RateSliceStack) -> None:
+        """Draw the mean rates of the slices."""
+        n_steps = stack.event_stack.shape[1]
+        scale = self._slice_axis((0.0, n_steps * stack.step_size))
+        middles = (np.arange(n_steps) + 0.5) * stack.step_size
+        finite = np.isfinite(stack.event_stack)
+        sums = np.where(finite, stack.event_stack, 0.0).sum(axis=2)
+        means = _ratio(sums, finite.sum(axis=2))
+        name = f"Mean rate of {len(stack)} slices (unit not stored)"
+        self._lines_or_image(means, middles / scale, name)
+
+    def comparison(self, obj: PairwiseCompMatrix) -> None:
+        """Draw a matrix with the labels of the units on both axes."""
+        n_units = len(obj.matrix)
+        values = _means(obj.matrix, ROWS, ROWS)
+        edges = _row_edges(n_units, len(values))
+        self._image(edges, edges, values, "Value", 100)
+        names, units = obj.labels or range(n_units), _spaced(n_units)
+        for axis in (self.ax.xaxis, self.ax.yaxis):
+            axis.set_ticks(units, [_label(names[unit]) for unit in units])
+        self.ax.tick_params(axis="x", labelrotation=90 if obj.labels else 0)
+        self.ax.set(xlabel="Unit", ylabel="Unit", aspect="equal")
+        self.ax.invert_yaxis()
+
+    def comparisons(self, obj: PairwiseCompMatrixStack) -> None:
+        """Draw a row for each pair of units, once if symmetric, a column for a window."""
+        n_units, n_windows = len(obj.stack), len(obj)
+        # Sums in another order differ in their last bits.
+        symmetric = np.allclose(obj.stack, obj.stack.swapaxes(0, 1), equal_nan=True)
+        chosen = ~np.eye(n_units, dtype=bool)
+        first, second = np.nonzero(np.triu(chosen) if symmetric else chosen)
+        values = _means(obj.stack[first, second], ROWS, COLUMNS)
+        x = _row_edges(n_windows, values.shape[1])
+        self._image(x, _row_edges(len(first), len(values)), values, "Value", 100)
+        names, pairs = obj.labels or range(n_units), _spaced(len(first))
+        texts = [
+            f"{_label(names[first[i]])}, {_label(names[second[i]])}" for i in pairs
+        ]
+        self.ax.set_yticks(pairs, texts)
+        windows = _spaced(n_windows, TICKS // 2)
+        if obj.times:
+            unit = self._unit_of(extent(obj.times))
+            starts = [f"{obj.times[i][0] / MS[unit]:.6g}" for i in windows]
+            self.ax.set_xticks(windows, starts)
+            self.ax.set_xlabel(f"Start of the window ({unit})")
+        else:
+            self.ax.set_xticks(windows)
+            self.ax.set_xlabel("Window")
+        self.ax.set_ylabel("Pair of units")
+        self.ax.invert_yaxis()
+
+    def _unit_of(self, window: Window) -> str:
         """Return the unit of a time axis: s from 10 s on."""
         return self.time_unit or ("s" if window[1] - window[0] >= 10_000 else "ms")
 
-    def time_axis(self, name: str, window: Window) -> float:
+    def _time_axis(self, name: str, window: Window) -> float:
         """Label the x axis and set its limits; return its unit in ms."""
-        unit = self.unit_of(window)
+        unit = self._unit_of(window)
         start, end = window[0] / MS[unit], window[1] / MS[unit]
         if not end > start:
             start, end = start - 0.5, end + 0.5
         self.ax.set(xlabel=f"{name} ({unit})", xlim=(start, end))
         return MS[unit]
 
-    def slice_axis(self, window: Window) -> float:
+    def _slice_axis(self, window: Window) -> float:
         """Label the x axis of slices, and mark the event if it lies within."""
         if not window[0] < 0 <= window[1]:
-            return self.time_axis("Time in the slice", window)
+            return self._time_axis("Time in the slice", window)
         self.ax.axvline(0, color=OKABE_ITO[1], linestyle="--", linewidth=1, zorder=3)
-        return self.time_axis("Time from the event", window)
+        return self._time_axis("Time from the event", window)
 
-    def unit_axis(self, n_units: int) -> None:
-        """Label the y axis with the numbers of the units."""
+    def _unit_axis(self, n_units: int) -> None:
         from matplotlib.ticker import MaxNLocator
 
         self.ax.set(ylabel="Unit", ylim=(-0.5, max(n_units, 1) - 0.5))
         self.ax.yaxis.set_major_locator(MaxNLocator(integer=True))
 
-    def dots(self, x: Floats, rows: NDArray[Any], n_rows: int) -> None:
+    def _raster(self, x: Floats, rows: NDArray[Any], n_rows: int) -> None:
         """Draw a mark for each spike, as high as its row."""
         from matplotlib import rcParams
 
@@ -189,48 +266,7 @@ class Picture:
         style = cbook.normalize_kwargs(self.style, lines.Line2D)
         self.ax.plot(x, y, **{**default, **style})
 
-    def image(
-        self, x: Floats, y: Floats, values: Floats, name: str, brightest: float = 99.5
-    ) -> None:
-        """Draw values between the edges `x` and `y`, with a colour bar.
-
-        The colours end at the percentile `brightest`, so that one burst of spikes does
-        not leave all else dark; the colour bar then ends in an arrow.
-        """
-        if not values.size:
-            return
-        finite = values[np.isfinite(values)]
-        style: dict[str, Any] = {"cmap": "viridis", "rasterized": True}
-        if finite.size and "norm" not in self.style:
-            low, most, high = np.percentile(finite, (0, brightest, 100))
-            style |= {"vmin": low, "vmax": most if most > low else high}
-        shown = np.ma.masked_invalid(values)
-        image = self.ax.pcolorfast(x, y, shown, **{**style, **self.style})
-        beyond = bool(finite.size) and finite.max() > float(image.get_clim()[1])
-        extend = "max" if beyond else "neither"
-        self.ax.figure.colorbar(image, ax=self.ax, label=name, extend=extend)
-
-    def rates(self, rates: Floats, x: Floats, name: str) -> None:
-        """Draw rates of few units as lines, of many as an image."""
-        values = _means(rates, ROWS, COLUMNS)
-        if len(rates) <= len(OKABE_ITO):
-            self.ax.set_ylabel(name)
-            middles = _means(x[None], 1, COLUMNS)[0]
-            for unit, row in enumerate(values):
-                self._lines(middles, row, color=OKABE_ITO[unit], label=f"unit {unit}")
-            if len(rates):
-                self.ax.legend(loc="upper right")
-            return
-        self.unit_axis(len(rates))
-        # Where the pixels of the columns begin and end: between the times.
-        if x.size:
-            first, last = (x[1] - x[0], x[-1] - x[-2]) if x.size > 1 else (1.0, 1.0)
-            around = np.concatenate(([x[0] - first], x, [x[-1] + last]))
-            edges = (around[1:] + around[:-1]) / 2
-            shown = np.linspace(0, x.size, values.shape[1] + 1).astype(int)
-            self.image(edges[shown], _rows(len(rates), len(values)), values, name)
-
-    def spike_rates(
+    def _spike_rates(
         self, slices: Sequence[SpikeData], window: Window, scale: float, name: str
     ) -> None:
         """Draw the mean rate of each unit over recordings that share a time axis."""
@@ -254,77 +290,54 @@ class Picture:
                 begin += len(times)
         per_unit = counts.reshape(rows, COLUMNS) / np.bincount(row_of)[:, None]
         values = _ratio(per_unit, seconds)
-        self.image(edges / scale, _rows(n_units, rows), values, name)
+        self._image(edges / scale, _row_edges(n_units, rows), values, name)
 
-    def spike_slices(self, stack: SpikeSliceStack) -> None:
-        """Draw a row for each slice of each unit, or the mean rates of many."""
-        window = (
-            min(sd.start_time for sd in stack),
-            max(sd.start_time + sd.length for sd in stack),
-        )
-        scale = self.slice_axis(window)
-        n_slices, n_rows = len(stack), stack.N * len(stack)
-        few = sum(sd.spike_trains.n_spikes for sd in stack) <= DOTS and n_rows <= ROWS
-        if not few and window[0] < window[1]:
-            self.unit_axis(stack.N)
-            self.spike_rates(stack.spike_stack, window, scale, "Mean rate (Hz)")
+    def _lines_or_image(self, rates: Floats, x: Floats, name: str) -> None:
+        """Draw rates of few units as lines, of many as an image."""
+        values = _means(rates, ROWS, COLUMNS)
+        if len(rates) <= len(OKABE_ITO):
+            self.ax.set_ylabel(name)
+            middles = _means(x[None], 1, COLUMNS)[0]
+            for unit, row in enumerate(values):
+                self._lines(middles, row, color=OKABE_ITO[unit], label=f"unit {unit}")
+            if len(rates):
+                self.ax.legend(loc="upper right")
             return
-        for i, sd in enumerate(stack):
-            trains = sd.spike_trains
-            rows = trains.unit_indices(0, trains.n_spikes) * n_slices + i
-            self.dots(trains.flat / scale, rows, n_rows)
-        self.ax.set(ylabel=f"Unit ({n_slices} slices each)", ylim=(-0.5, n_rows - 0.5))
-        units = np.arange(0, stack.N, max(-(-stack.N // TICKS), 1))
-        ticks = (units + 0.5) * n_slices - 0.5
-        self.ax.set_yticks(ticks, [str(unit) for unit in units])
-        for unit in range(1, stack.N):
-            self.ax.axhline(unit * n_slices - 0.5, color="0.6", linewidth=0.5)
+        self._unit_axis(len(rates))
+        # Where the pixels of the columns begin and end: between the times.
+        if x.size:
+            first, last = (x[1] - x[0], x[-1] - x[-2]) if x.size > 1 else (1.0, 1.0)
+            around = np.concatenate(([x[0] - first], x, [x[-1] + last]))
+            edges = (around[1:] + around[:-1]) / 2
+            shown = np.linspace(0, x.size, values.shape[1] + 1).astype(int)
+            y = _row_edges(len(rates), len(values))
+            self._image(edges[shown], y, values, name)
 
-    def comparison(self, obj: PairwiseCompMatrix) -> None:
-        """Draw a matrix with the labels of the units on both axes."""
-        n_units = len(obj.matrix)
-        values = _means(obj.matrix, ROWS, ROWS)
-        edges = _rows(n_units, len(values))
-        self.image(edges, edges, values, "Value", 100)
-        names = obj.labels or range(n_units)
-        for axis in (self.ax.xaxis, self.ax.yaxis):
-            _label_axis(axis, "Unit", n_units, lambda i: _label(names[i]))
-        self.ax.tick_params(axis="x", labelrotation=90 if obj.labels else 0)
-        self.ax.set(aspect="equal")
-        self.ax.invert_yaxis()
+    def _image(
+        self, x: Floats, y: Floats, values: Floats, name: str, brightest: float = 99.5
+    ) -> None:
+        """Draw values between the edges `x` and `y`, with a colour bar.
 
-    def comparisons(self, obj: PairwiseCompMatrixStack) -> None:
-        """Draw a row for each pair of units, once if symmetric, a column for a window."""
-        n_units, n_windows = len(obj.stack), len(obj)
-        # Sums in another order differ in their last bits.
-        symmetric = np.allclose(obj.stack, obj.stack.swapaxes(0, 1), equal_nan=True)
-        chosen = ~np.eye(n_units, dtype=bool)
-        first, second = np.nonzero(np.triu(chosen) if symmetric else chosen)
-        values = _means(obj.stack[first, second], ROWS, COLUMNS)
-        x = _rows(n_windows, values.shape[1])
-        self.image(x, _rows(len(first), len(values)), values, "Value", 100)
-        names = obj.labels or range(n_units)
-
-        def pair(i: int) -> str:
-            return f"{_label(names[first[i]])}, {_label(names[second[i]])}"
-
-        _label_axis(self.ax.yaxis, "Pair of units", len(first), pair)
-        self.ax.invert_yaxis()
-        name, labels = "Window", [str(i) for i in range(n_windows)]
-        if obj.times:
-            unit = self.unit_of(extent(obj.times))
-            name = f"Start of the window ({unit})"
-            labels = [f"{start / MS[unit]:.6g}" for start, _ in obj.times]
-        _label_axis(self.ax.xaxis, name, n_windows, labels.__getitem__, TICKS // 2)
+        The colours end at the percentile `brightest`, so that one burst of spikes does
+        not leave all else dark; the colour bar then ends in an arrow.
+        """
+        if not values.size:
+            return
+        finite = values[np.isfinite(values)]
+        style: dict[str, Any] = {"cmap": "viridis", "rasterized": True}
+        if finite.size and "norm" not in self.style:
+            low, most, high = np.percentile(finite, (0, brightest, 100))
+            style |= {"vmin": low, "vmax": most if most > low else high}
+        shown = np.ma.masked_invalid(values)
+        image = self.ax.pcolorfast(x, y, shown, **{**style, **self.style})
+        beyond = bool(finite.size) and finite.max() > float(image.get_clim()[1])
+        extend = "max" if beyond else "neither"
+        self.ax.figure.colorbar(image, ax=self.ax, label=name, extend=extend)
 
 
-def _label_axis(
-    axis: Any, name: str, count: int, label: Callable[[int], str], most: int = TICKS
-) -> None:
-    """Name an axis, and label its positions, or every n-th if there are many."""
-    positions = range(0, count, max(-(-count // most), 1))
-    axis.set_label_text(name)
-    axis.set_ticks(positions, [label(i) for i in positions])
+def _spaced(count: int, most: int = TICKS) -> range:
+    """Return all of `count` positions, or every n-th if there are more than `most`."""
+    return range(0, count, max(-(-count // most), 1))
 
 
 def _label(value: Any) -> str:
@@ -332,7 +345,7 @@ def _label(value: Any) -> str:
     return short(value, 24).replace("$", r"\$")
 
 
-def _rows(count: int, rows: int) -> Floats:
+def _row_edges(count: int, rows: int) -> Floats:
     """Return the edges of the rows of an image of `count` things."""
     return np.linspace(0, count, rows + 1) - 0.5
 
