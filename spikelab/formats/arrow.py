@@ -18,14 +18,13 @@ _KEY = b"spikelab"
 """Key of the schema's metadata: JSON of what is in no row."""
 
 
-def pyarrow_modules(feature: str) -> tuple[Any, Any]:
-    """Import and return pyarrow and its module of Parquet files."""
+def pyarrow(feature: str) -> Any:
+    """Import and return pyarrow, with its module of Parquet files."""
     try:
-        import pyarrow
-        from pyarrow import parquet
+        import pyarrow.parquet
     except ImportError as error:
         raise MissingExtraError(feature, "pyarrow", "parquet") from error
-    return pyarrow, parquet
+    return pyarrow
 
 
 def native(array: NDArray[Any]) -> NDArray[Any]:
@@ -36,7 +35,7 @@ def native(array: NDArray[Any]) -> NDArray[Any]:
 
 def arrow_table(columns: Columns) -> Any:
     """Return a block of columns as an Arrow table."""
-    pa, _ = pyarrow_modules("to_parquet")
+    pa = pyarrow("to_parquet")
     return pa.table(
         {
             name: pa.array(v.tolist(), pa.string()) if v.dtype == object else native(v)
@@ -47,7 +46,7 @@ def arrow_table(columns: Columns) -> Any:
 
 def write_file(staged: Path, tables: Iterable[Any], about: Mapping[str, Any]) -> None:
     """Write a file with one row group per table; `about` is what is in no row."""
-    pa, pq = pyarrow_modules("to_parquet")
+    pa = pyarrow("to_parquet")
     blocks = iter(tables)
     first = next(blocks)
     text = json.dumps(about, default=lambda value: value.item())
@@ -60,7 +59,7 @@ def write_file(staged: Path, tables: Iterable[Any], about: Mapping[str, Any]) ->
     # A file of Python is closed whatever happens; one of Arrow is not on a full disk.
     with (
         staged.open("wb") as sink,
-        pq.ParquetWriter(
+        pa.parquet.ParquetWriter(
             sink,
             schema,
             compression="zstd",
@@ -76,9 +75,9 @@ def write_file(staged: Path, tables: Iterable[Any], about: Mapping[str, Any]) ->
 
 def opened(path: Path) -> tuple[Any, dict[str, Any]]:
     """Return a table, of spikes only the columns that are needed, and our metadata."""
-    pa, pq = pyarrow_modules("load")
+    pa = pyarrow("load")
     try:
-        with pq.ParquetFile(path) as file:
+        with pa.parquet.ParquetFile(path) as file:
             schema = file.schema_arrow
             about = json.loads((schema.metadata or {}).get(_KEY, b"{}"))
             if not isinstance(about, dict):
@@ -100,7 +99,7 @@ def opened(path: Path) -> tuple[Any, dict[str, Any]]:
 
 def numbers_of(column: Any, dtype: type) -> NDArray[Any]:
     """Return a column as int64 or float64, NaN for missing floats, or as it is."""
-    pa, _ = pyarrow_modules("load")
+    pa = pyarrow("load")
     if dtype is np.object_:
         return np.asarray(column.to_numpy())
     try:

@@ -15,7 +15,7 @@ from spikelab.formats.arrow import (
     native,
     numbers_of,
     opened,
-    pyarrow_modules,
+    pyarrow,
     write_file,
 )
 from spikelab.formats.functions import export_function, show_options, spikedata_loader
@@ -100,7 +100,7 @@ class ParquetWriter(TableWriter):
     )
 
     def _prepared(self, obj: DataObject) -> DataObject:
-        pyarrow_modules(self.method)
+        pyarrow(self.method)
         return super()._prepared(obj)
 
     def _write(self, obj: DataObject, staged: Path) -> None:
@@ -210,7 +210,7 @@ def _about(obj: DataObject) -> dict[str, Any]:
 
 def _units_of(sd: SpikeData, fs_Hz: float | None) -> tuple[Any, list[str]]:
     """Return the table of units, and the names of attributes that are NumPy arrays."""
-    pa, _ = pyarrow_modules("to_parquet")
+    pa = pyarrow("to_parquet")
     own, arrays = {}, []
     for key, column in sd.unit_table.columns.items():
         array = _attribute(column) if has_column(key) else None
@@ -234,7 +234,7 @@ def _units_of(sd: SpikeData, fs_Hz: float | None) -> tuple[Any, list[str]]:
 
 def _attribute(column: Column) -> Any:
     """Return an attribute of all units as an Arrow array, None if it has no type."""
-    pa, _ = pyarrow_modules("to_parquet")
+    pa = pyarrow("to_parquet")
     kinds = {
         "bool": pa.bool_(),
         "int": pa.int64(),
@@ -265,7 +265,7 @@ def _attribute(column: Column) -> Any:
 
 def _parsed_units(table: Any, arrays: Sequence[str]) -> RecordingFacts:
     """Return what an Arrow table of units says."""
-    pa, _ = pyarrow_modules("load")
+    pa = pyarrow("load")
     columns = []
     for name, column in zip(table.column_names, table.columns, strict=True):
         values = column.to_pylist()

@@ -33,16 +33,16 @@ __all__ = [
 _PLAIN = {type(None), *PLAIN, SpikeTrains}
 
 
-def _protocol(value: Any) -> int:
+def _protocol(name: str, value: Any) -> int:
     """Return a version of the pickle format; None and -1 are the highest."""
     if value is None:
         return pickle.HIGHEST_PROTOCOL
     if isinstance(value, bool):
-        raise TypeError(f"protocol must be an integer, got {value}")
-    number = validate.index("protocol", value)
+        raise TypeError(f"{name} must be an integer or None, got {value}")
+    number = validate.index(name, value)
     if not -1 <= number <= pickle.HIGHEST_PROTOCOL:
         raise ValueError(
-            f"protocol must lie in -1..{pickle.HIGHEST_PROTOCOL}, got {value}"
+            f"{name} must lie in -1..{pickle.HIGHEST_PROTOCOL}, got {value}"
         )
     return pickle.HIGHEST_PROTOCOL if number == -1 else number
 
@@ -73,7 +73,9 @@ class PickleWriter(FileWriter[DataObject]):
     method: ClassVar[str] = "to_pickle"
     keeps_all: ClassVar[bool] = True
 
-    protocol: int | None = attrs.field(default=None, converter=_protocol)
+    protocol: int | None = attrs.field(
+        default=None, validator=validate.validator(_protocol)
+    )
 
     def _losses(self, obj: DataObject) -> list[str]:
         return _untrusted(obj)
@@ -86,7 +88,7 @@ class PickleWriter(FileWriter[DataObject]):
         return self._losses(obj)
 
     def _write(self, obj: DataObject, staged: Path) -> None:
-        protocol = pickle.HIGHEST_PROTOCOL if self.protocol is None else self.protocol
+        protocol = _protocol("protocol", self.protocol)
         reduced = functools.partial(_reduced, protocol=protocol, folder=staged.parent)
         arrays: Any = {np.ndarray: reduced, np.memmap: reduced}
         with staged.open("wb") as file:
