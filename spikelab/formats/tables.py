@@ -201,11 +201,7 @@ class TableWriter(FileWriter[DataObject]):
             yield from self._stack(obj, of_pairs, rows, labels)
 
     def _wide(
-        self,
-        name: str,
-        edge: NDArray[Any],
-        names: Sequence[Any],
-        values: NDArray[Any],
+        self, name: str, edge: NDArray[Any], names: list[Any], values: NDArray[Any]
     ) -> Iterator[Columns]:
         """Yield the column `name` of `edge`, and one for each column of an array."""
         step = max(self.values_per_block // (len(names) + 1), 1)
@@ -244,10 +240,8 @@ class TableWriter(FileWriter[DataObject]):
     def _carried(self, obj: DataObject) -> DataObject:
         if isinstance(obj, SpikeData):
             known = attrs.evolve(self._known(obj), fs_Hz=self.fs_Hz)
-            trains = obj.spike_trains
-            return known.recording(
-                SpikeTrains(trains.flat, trains.ends[: known.n_units])
-            )
+            ends = obj.spike_trains.ends[: known.n_units]
+            return known.recording(SpikeTrains(obj.spike_trains.flat, ends))
         made = obj.arguments()
         for argument, value in made.items():
             if argument in self.not_written:
