@@ -299,7 +299,7 @@ def test_time_zero_of_another_program(zero_ms, tmp_path):
         assert found["session_start_time"] == START
 
 
-@pytest.mark.parametrize("zero", ["noon", 1e300, True, None])
+@pytest.mark.parametrize("zero", ["noon", True, None])
 def test_a_time_zero_that_is_none(zero, tmp_path):
     """It is lost, and said to be."""
     sd = SpikeData([[1.0]], metadata={"time_zero_ms": zero})

@@ -1,9 +1,9 @@
 """The electrodes of the units as a table of their own, and back."""
 
-import contextlib
-from collections.abc import Iterable
+import math
+from collections import defaultdict
 from itertools import pairwise, takewhile
-from typing import Any
+from typing import Any, TypeGuard
 
 import attrs
 import h5py
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from spikelab.errors import FormatError, warn
 from spikelab.formats import h5
 from spikelab.formats.nwb import schema
-from spikelab.formats.nwb.columns import read_column
+from spikelab.formats.nwb.columns import StoredColumn, read_column
 from spikelab.formats.nwb.schema import UNKNOWN
 from spikelab.spikedata.unit_table import UnitTable
 
@@ -23,7 +23,7 @@ _RELATIVE = ("rel_x", "rel_y", "rel_z")
 NAME = "electrode_name"
 """The column for names of electrodes that have no numbers."""
 
-PEAK = "peak_channel_id"
+_PEAK = "peak_channel_id"
 """A column of units, in files of the Allen Institute, with the ids of electrodes."""
 
 DEVICE = "recording_device"
@@ -95,25 +95,10 @@ def electrodes_of(table: UnitTable, area: str | None) -> Electrodes | None:
     labels = sorted(distinct)
     row_of = {label: row for row, label in enumerate(labels)}
     rows = [[row_of[label] for label in unit] for unit in known]
-    places: list[tuple[int, Any]] = []
-    areas: list[tuple[int, Any]] = []
-    units = zip(rows, table.locations, table.brain_areas, strict=True)
-    for unit, place, of_unit in units:
-        if place and len(unit) == 1:
-            places.append((unit[0], place))
-        # One for all electrodes, or each its own.
-        several = of_unit if isinstance(of_unit, list) else [of_unit] * len(unit)
-        if len(several) == len(unit):
-            areas += zip(unit, several, strict=True)
-    coordinates = np.full((len(labels), len(_AXES)), np.nan)
-    for row, place in _agreed(places).items():
-        coordinates[row, : len(place)] = place
-    said = _agreed((row, a) for row, a in areas if h5.is_text(a) and _is_area(a))
     columns: dict[str, Any] = {
-        "location": [said.get(row, area or UNKNOWN) for row in range(len(labels))]
+        "location": _areas(table, rows, len(labels), area or UNKNOWN),
+        **_coordinates(table, rows, len(labels)),
     }
-    axes = zip(_AXES, coordinates.T, strict=True)
-    columns |= {axis: column for axis, column in axes if not np.isnan(column).all()}
     ids = labels
     if isinstance(labels[0], str):
         columns[NAME], ids = labels, list(range(len(labels)))
@@ -134,46 +119,72 @@ def _labels(electrode: Any) -> list[Any]:
     return [str(e) for e in several] if all(map(h5.is_text, several)) else []
 
 
-def _is_area(value: Any) -> bool:
-    return isinstance(value, str) and value.strip() not in ("", UNKNOWN)
+def _areas(
+    table: UnitTable, rows: list[list[int]], n_electrodes: int, default: str
+) -> list[str]:
+    """Return the brain area of each electrode; `rows` are the electrodes of each unit."""
+    found: dict[int, set[str]] = defaultdict(set)
+    for given, unit in zip(table.brain_areas, rows, strict=True):
+        # One for all electrodes, or each its own.
+        areas = given if isinstance(given, list) else [given] * len(unit)
+        if len(areas) == len(unit):
+            for row, area in zip(unit, areas, strict=True):
+                if _is_area(area):
+                    found[row].add(area)
+    agreed = {row: areas.pop() for row, areas in found.items() if len(areas) == 1}
+    return [agreed.get(row, default) for row in range(n_electrodes)]
 
 
-def _agreed(pairs: Iterable[tuple[int, Any]]) -> dict[int, Any]:
-    """Return the one value of each row; rows that have several are left out."""
-    found: dict[int, set[Any]] = {}
-    for row, value in pairs:
-        found.setdefault(row, set()).add(value)
-    return {row: values.pop() for row, values in found.items() if len(values) == 1}
+def _is_area(value: Any) -> TypeGuard[str]:
+    return h5.is_text(value) and value.strip() not in ("", UNKNOWN)
+
+
+def _coordinates(
+    table: UnitTable, rows: list[list[int]], n_electrodes: int
+) -> dict[str, NDArray[np.float64]]:
+    """Return the coordinates of the electrodes on each axis on which any is known."""
+    found: dict[int, set[tuple[float, ...]]] = defaultdict(set)
+    for place, unit in zip(table.locations, rows, strict=True):
+        if place is not None and len(unit) == 1:
+            found[unit[0]].add(place)
+    coordinates = np.full((n_electrodes, len(_AXES)), np.nan)
+    for row, places in found.items():
+        if len(places) == 1:
+            (place,) = places
+            coordinates[row, : len(place)] = place
+    axes = zip(_AXES, coordinates.T, strict=True)
+    return {axis: column for axis, column in axes if not np.isnan(column).all()}
 
 
 def read_electrodes(units: h5py.Group, n_units: int) -> list[dict[str, Any]] | None:
-    """Return what the electrodes of each unit say, None if the column is not readable.
+    """Return what the electrodes of each unit say, nothing if no unit has any.
 
-    A warning says if their table cannot be read, or which columns of it are not.
+    None if the column is not readable. A warning says if their table cannot be read, or
+    which columns of it are not.
     """
-    names = [name for name in ("electrodes", PEAK) if schema.has_link(units, name)]
+    name = "electrodes" if schema.has_link(units, "electrodes") else _PEAK
+    if not schema.has_link(units, name):
+        return []
     known: dict[int, dict[str, Any]] = {}
     unread: list[str] = []
     try:
-        column = read_column(units, names[0], n_units, own=False) if names else None
+        column = read_column(units, name, n_units, own=False)
         if column is None or column.data.ndim > 1 or column.data.dtype.kind not in "iu":
-            return None if names[:1] == ["electrodes"] else []
+            return None if name == "electrodes" else []
         numbers = column.data.astype(np.int64).tolist()
-        region = h5.member(units, column.name)
-        is_region = "table" in region.attrs
-        if is_region:
-            rows, unread = _rows(_table(region))
-            known = dict(enumerate(rows))
-        elif h5.has_member(region.file, schema.ELECTRODES):
-            # Ids: of the Allen Institute, or as spikelab 0.1 wrote them.
-            rows, unread = _rows(h5.member(region.file, schema.ELECTRODES))
-            known = {row["electrode"]: row for row in rows}
+        is_region = "table" in h5.member(units, name).attrs
+        if is_region or h5.has_member(units.file, schema.ELECTRODES):
+            rows, unread = _read_table(h5.member(units.file, schema.ELECTRODES))
+            if is_region:
+                known = dict(enumerate(rows))
+            else:  # ids: of the Allen Institute, or as spikelab 0.1 wrote them
+                known = {row["electrode"]: row for row in rows}
     except FormatError as error:
         why, _, _ = str(error).partition(";")  # which lists all datasets of the file
         warn(f"the electrodes of the units are not read: {why}")
         return []
     unknown = [number for number in numbers if number not in known]
-    if unknown and column.name == PEAK:
+    if unknown and name == _PEAK:
         return []  # it means anything else
     if unknown and is_region:
         warn(f"the electrodes of the units are not read: there is no row {unknown[0]}")
@@ -185,53 +196,41 @@ def read_electrodes(units: h5py.Group, n_units: int) -> list[dict[str, Any]] | N
     return [_of_unit(several[start:stop]) for start, stop in pairwise([0, *ends])]
 
 
-def _table(region: h5py.Dataset) -> h5py.Group:
-    """Return the table that a column refers to; if it is gone, that of the file."""
-    file, usual = region.file, None
-    with contextlib.suppress(FormatError):
-        usual = h5.member(file, schema.ELECTRODES)
-    with contextlib.suppress(KeyError, RuntimeError, TypeError, ValueError):
-        found = file[region.attrs["table"]]
-        # One that was deleted has no name; HDF5 searches the file for names.
-        if isinstance(found, h5py.Group) and (found == usual or found.name):
-            return found
-    return h5.member(file, schema.ELECTRODES)
-
-
-def _rows(table: h5py.Group) -> tuple[list[dict[str, Any]], list[str]]:
+def _read_table(table: h5py.Group) -> tuple[list[dict[str, Any]], list[str]]:
     """Return what is known about each row of a table, and the columns that are not read."""
     ids = h5.dataset(table, "id")[()].tolist()
-    columns = {}
-    for name in {NAME, *_AXES, *_RELATIVE, "location"} & set(schema.names_in(table)):
+    names = list(table)
+    columns: dict[str, StoredColumn] = {}
+    for name in {NAME, *_AXES, *_RELATIVE, "location"} & set(names):
         column = read_column(table, name, len(ids), own=False)
         if column is not None and column.ends is None and column.data.ndim == 1:
             columns[name] = column
     labels = columns[NAME].values() if NAME in columns else ids
     rows: list[dict[str, Any]] = [{"electrode": label} for label in labels]
-    is_axis = {n: c.data.dtype.kind in "iuf" for n, c in columns.items()}
-    names_of_axes = _AXES if is_axis.get("x") else _RELATIVE
-    axes = list(takewhile(is_axis.get, names_of_axes))
-    places = np.transpose([columns[axis].data for axis in axes])
-    for row, place in zip(rows, places.tolist(), strict=False):
-        if coordinates := list(takewhile(lambda x: x == x, place)):
+    numeric = {name for name, c in columns.items() if c.data.dtype.kind in "iuf"}
+    names_of_axes = _AXES if "x" in numeric else _RELATIVE
+    axes = list(takewhile(numeric.__contains__, names_of_axes))
+    places = zip(*(columns[axis].data.tolist() for axis in axes), strict=True)
+    for row, place in zip(rows, places, strict=False):
+        if coordinates := list(takewhile(lambda x: not math.isnan(x), place)):
             row["location"] = coordinates
-    areas = columns["location"].values() if "location" in columns else []
-    for row, area in zip(rows, areas, strict=False):
-        if _is_area(area):
-            row["brain_area"] = area
+    if "location" in columns:
+        for row, area in zip(rows, columns["location"].values(), strict=True):
+            if _is_area(area):
+                row["brain_area"] = area
     read = {"id", "group", "group_name", *axes, *({"location", NAME} & columns.keys())}
-    names = schema.names_in(table)
-    return rows, [
-        n for n in names if n not in read and not schema.is_part_of_column(table, n)
-    ]
+    unread = [name for name in names if name not in read]
+    return rows, [name for name in unread if not schema.is_part_of_column(table, name)]
 
 
 def _of_unit(electrodes: list[dict[str, Any]]) -> dict[str, Any]:
     """Return the attributes of a unit that has these electrodes."""
-    if len(electrodes) < 2:
-        return dict(*electrodes)
+    if not electrodes:
+        return {}
+    if len(electrodes) == 1:
+        return electrodes[0]
     found: dict[str, Any] = {"electrode": [row["electrode"] for row in electrodes]}
-    areas = [known.get("brain_area") for known in electrodes]
+    areas = [row.get("brain_area") for row in electrodes]
     if any(areas):
         one = len(set(areas)) == 1
         found["brain_area"] = areas[0] if one else [area or UNKNOWN for area in areas]

@@ -18,11 +18,9 @@ import numpy as np
 from spikelab.errors import FormatError, warn
 from spikelab.formats import h5
 from spikelab.formats.nwb import schema
-from spikelab.formats.nwb.losses import Loss
 from spikelab.formats.nwb.session import NWBSession, NWBSubject, iso_time
 from spikelab.spikedata.cutting import TIME_ZERO
-from spikelab.spikedata.differences import LOADER_KEYS, NOT_LOST, equal
-from spikelab.spikedata.unit_table import MISSING
+from spikelab.spikedata.differences import NOT_LOST, equal
 
 _PLACEHOLDER = "1970-01-01T00:00:00+00:00"
 """Written as the start of a session of which the start is not known."""
@@ -34,6 +32,9 @@ _PLACEHOLDER_DESCRIPTION = (
 
 _REFERENCE = "timestamps_reference_time"
 """What all times in a file count from."""
+
+_AT_ROOT = {"identifier", "session_description", "session_start_time", _REFERENCE}
+"""What of the session stands at the root; all else is in ``general``."""
 
 _NOT_CARRIED = ("identifier", "electrode_location")
 """Fields of a session that are not read: another file has another identifier."""
@@ -73,19 +74,15 @@ class Header:
             "waveform_unit": self.waveform_unit,
         }
 
-    def losses(self, metadata: Mapping[Any, Any]) -> Iterator[Loss]:
-        """Yield which of the metadata of an object do not come back, or are added."""
+    def losses(self, metadata: Mapping[Any, Any]) -> Iterator[str]:
+        """Yield in words which of the metadata of an object do not come back."""
         back = self.metadata()
-        lost = [key for key in metadata if key not in {*back, *LOADER_KEYS}]
-        named = [key for key in lost if key not in NOT_LOST]
-        text = f"metadata (NWB has no place for {', '.join(map(repr, named))})"
-        for key in lost:
-            yield Loss(("metadata", key), text if named[:1] == [key] else "")
+        lost = [key for key in metadata if key not in back and key not in NOT_LOST]
+        if lost:
+            yield f"metadata (NWB has no place for {', '.join(map(repr, lost))})"
         for key, value in back.items():
-            given = metadata.get(key, MISSING)
-            if not equal(given, value):
-                text = f"metadata[{key!r}] (the file says {value!r:.80})"
-                yield Loss(("metadata", key), text if given is not MISSING else "")
+            if key in metadata and not equal(metadata[key], value):
+                yield f"metadata[{key!r}] (the file says {value!r:.80})"
 
     def write(self, file: h5py.File) -> None:
         """Write what an NWB file holds before any data."""
@@ -93,19 +90,19 @@ class Header:
         for name in schema.GROUPS:
             file.create_group(name)
         start = self.session.get("session_start_time", _PLACEHOLDER)
-        root = {
+        later = timedelta(milliseconds=self.time_zero_ms)
+        known = {
             "session_description": _PLACEHOLDER_DESCRIPTION,
             "session_start_time": start,
             **self.session,
-            _REFERENCE: _later(start, self.time_zero_ms) or start,
+            _REFERENCE: iso_time(datetime.fromisoformat(start) + later),
         }
-        root.pop("electrode_location", None)
-        for name, value in root.items():
-            # The text on the stimulus shares its name with a group of the root.
-            at_root = name in schema.MEMBERS and name not in file
-            place = file if at_root else file["general"]
-            is_text = isinstance(value, str)
-            place[name] = value if is_text else np.array(value, dtype=schema.TEXT)
+        known.pop("electrode_location", None)
+        for name, value in known.items():
+            group = file if name in _AT_ROOT else file["general"]
+            if isinstance(value, list):
+                value = np.array(value, dtype=schema.TEXT)
+            group[name] = value
         if self.subject:
             subject = schema.typed(file.create_group("general/subject"), "Subject")
             for name, value in self.subject.items():
@@ -127,13 +124,7 @@ class Header:
             file["identifier"] = str(uuid5(_NAMESPACE, digest.hexdigest()))
         now, given = datetime.now(UTC), os.environ.get("SOURCE_DATE_EPOCH")
         if given:  # as reproducible builds have it
-            try:
-                now = datetime.fromtimestamp(int(given), UTC)
-            except (ValueError, OverflowError, OSError) as error:
-                raise ValueError(
-                    "SOURCE_DATE_EPOCH must be a number of seconds since 1970, "
-                    f"got {given!r}"
-                ) from error
+            now = datetime.fromtimestamp(int(given), UTC)
         file["file_create_date"] = np.array([now.isoformat()], dtype=schema.TEXT)
 
 
@@ -160,14 +151,13 @@ def header_of(
     if born and start and datetime.fromisoformat(born) > datetime.fromisoformat(start):
         refused.append(f"date_of_birth must not be after {start}, got {born}")
         del animal["date_of_birth"]
-    zero = _number(metadata.get(TIME_ZERO)) or 0.0
     rate = _number(metadata.get("fs_Hz")) if fs_Hz is None else float(fs_Hz)
     unit = metadata.get("waveform_unit")
     return Header(
         session=about,
         subject=animal,
         fs_Hz=rate if rate and rate > 0 else None,
-        time_zero_ms=zero if _later(start or _PLACEHOLDER, zero) else 0.0,
+        time_zero_ms=_number(metadata.get(TIME_ZERO)) or 0.0,
         waveform_unit=unit if isinstance(unit, str) and h5.is_text(unit) else None,
         refused=refused,
     )
@@ -178,39 +168,29 @@ def _number(value: Any) -> float | None:
     return float(value) if is_number and math.isfinite(value) else None
 
 
-def _later(start: str, milliseconds: float) -> str | None:
-    """Return a time moved by milliseconds, None if there is no such year."""
-    try:
-        moved = datetime.fromisoformat(start) + timedelta(milliseconds=milliseconds)
-        return iso_time(moved)
-    except (OverflowError, ValueError):
-        return None
-
-
 def read_header(file: h5py.File, notes: Mapping[str, Any]) -> Header:
     """Return what the header of a file says.
 
     `notes` are the attributes of its root, if spikelab wrote it. A warning names the
     fields of session or subject that our classes refuse; they are left out.
     """
-    of_session = {f.name for f in attrs.fields(NWBSession)}
-    known, unread = _texts(file, "/", of_session & schema.MEMBERS | {_REFERENCE})
-    general, in_general = _texts(file, "general", of_session)
-    animal, in_subject = _texts(
-        file, "general/subject", {f.name for f in attrs.fields(NWBSubject)}
-    )
+    of_session = {field.name for field in attrs.fields(NWBSession)}
+    of_subject = {field.name for field in attrs.fields(NWBSubject)}
+    unread: list[str] = []
+    known = _facts(file, "/", _AT_ROOT, unread)
+    known |= _facts(file, "general", of_session, unread)
+    animal = _facts(file, "general/subject", of_subject, unread)
     reference, zero = known.pop(_REFERENCE, ""), 0.0
     if reference != _PLACEHOLDER:  # beside a start that was put in its place since
         with contextlib.suppress(TypeError, ValueError):
             start = datetime.fromisoformat(known.get("session_start_time", ""))
             moved = datetime.fromisoformat(reference) - start
             zero = moved / timedelta(milliseconds=1)
-    known |= general
     for name in (*_NOT_CARRIED, *_PROGRAMS):
         known.pop(name, None)
     session, refused = NWBSession.valid_fields(known)
     subject, wrong = NWBSubject.valid_fields(animal)
-    if left_out := [*refused, *wrong, *unread, *in_general, *in_subject]:
+    if left_out := [*refused, *wrong, *unread]:
         warn(f"session and subject are read without: {'; '.join(left_out)}")
     if session.get("session_start_time") == _PLACEHOLDER:
         del session["session_start_time"]
@@ -225,40 +205,51 @@ def read_header(file: h5py.File, notes: Mapping[str, Any]) -> Header:
     )
 
 
-def _texts(
-    file: h5py.File, place: str, names: set[str]
-) -> tuple[dict[str, Any], list[str]]:
-    """Return the datasets of a group that are not blank; of the root, only the `names`.
+def _facts(
+    file: h5py.File, place: str, fields: set[str], unread: list[str]
+) -> dict[str, Any]:
+    """Return the values in a group by name; of the root, which holds all else, `fields`.
 
-    Beside them, why some of the `names` are not read, such as links that cannot be
-    followed.
+    Why one of the `fields` cannot be read is added to `unread`.
     """
-    group = h5.member(file, place) if h5.has_member(file, place) else {}
-    found: dict[str, Any] = {}
-    unread: list[str] = []
-    for name in sorted(schema.names_in(group)):
-        if place == "/" and name not in names:
+    if not h5.has_member(file, place):
+        return {}
+    group = h5.member(file, place)
+    found = {}
+    for name in sorted(group):
+        if place == "/" and name not in fields:
             continue
         try:
-            data = h5.member(group, name)
-            if not isinstance(data, h5py.Dataset) or data.shape is None:
-                continue
-            h5.check_size(data, repr(name))
+            value = _fact(group, name)
         except FormatError as error:
-            unread += [str(error)] * (name in names)
+            if name in fields:
+                unread.append(str(error))
             continue
-        is_text = h5py.check_string_dtype(data.dtype) is not None
-        if not is_text and data.dtype.kind not in "biuf":
-            continue  # references, say
-        value = (h5.texts(data) if is_text else data[()]).tolist()
-        # Other programs hold one text as a list, or a list of one as a text.
-        if isinstance(value, list) and len(value) == 1 and name not in _LISTS:
-            value = value[0]
-        elif isinstance(value, str) and value.strip() and name in _LISTS:
-            value = [value]
-        origin = h5.scalar_attributes(data).get("reference", "birth")
-        if name == "age" and origin != "birth":
-            unread.append(f"age, which counts from {origin!r}")
-        elif value and not (isinstance(value, str) and not value.strip()):
+        if value is not None:
             found[name] = value
-    return found, unread
+    return found
+
+
+def _fact(group: h5py.Group, name: str) -> Any:
+    """Return a number, a str, or a list of them; None for anything else, or blank."""
+    data = h5.member(group, name)
+    if not isinstance(data, h5py.Dataset) or data.shape is None:
+        return None
+    h5.check_size(data, repr(name))
+    if h5py.check_string_dtype(data.dtype) is not None:
+        value = h5.texts(data).tolist()
+    elif data.dtype.kind in "biuf":
+        value = data[()].tolist()
+    else:
+        return None  # references, say
+    origin = h5.scalar_attributes(data).get("reference", "birth")
+    if name == "age" and origin != "birth":
+        raise FormatError(f"age, which counts from {origin!r}")
+    if value == [] or (isinstance(value, str) and not value.strip()):
+        return None
+    # Other programs hold one text as a list, or a list of one as a text.
+    if name in _LISTS:
+        return value if isinstance(value, list) else [value]
+    if isinstance(value, list) and len(value) == 1:
+        return value[0]
+    return value

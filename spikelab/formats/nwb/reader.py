@@ -1,6 +1,5 @@
 """The reader of NWB files, of spikelab and of other programs."""
 
-import itertools
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -8,18 +7,24 @@ from typing import Any, Unpack
 
 import h5py
 import numpy as np
-from numpy.typing import NDArray
 
 from spikelab.errors import FormatError, warn
 from spikelab.formats import h5
 from spikelab.formats.functions import show_options, spikedata_loader
-from spikelab.formats.hdf5.writer import read_indices
 from spikelab.formats.nwb import schema
-from spikelab.formats.nwb.columns import read_column
-from spikelab.formats.nwb.derived import DERIVED
-from spikelab.formats.nwb.electrodes import read_electrodes
-from spikelab.formats.nwb.header import Header, read_header
+from spikelab.formats.nwb.derived import (
+    read_matrix,
+    read_rate_slices,
+    read_rates,
+    read_stack,
+)
+from spikelab.formats.nwb.header import read_header
 from spikelab.formats.nwb.schema import SPIKE_TIMES, SPIKE_TIMES_INDEX, WAVEFORMS
+from spikelab.formats.nwb.units_reader import (
+    read_attributes,
+    read_ids_and_trains,
+    units_table,
+)
 from spikelab.formats.reading import (
     RecordingKeywords,
     RecordingOptions,
@@ -28,13 +33,20 @@ from spikelab.formats.reading import (
 )
 from spikelab.registry import HDF5_SIGNATURE
 from spikelab.spikedata import time_units
-from spikelab.spikedata.data_object import DataObject
+from spikelab.spikedata.data_object import DATA_CLASSES, DataObject
 from spikelab.spikedata.spike_trains import SpikeTrains
 from spikelab.spikedata.spikedata import SpikeData
-from spikelab.spikedata.unit_table import MISSING
 from spikelab.storage.publish import readable
 from spikelab.storage.remote_file import RemoteFile
 from spikelab.storage.urls import StrPath
+
+_READERS: dict[str, Callable[[h5py.File], dict[str, Any]]] = {
+    "RateData": read_rates,
+    "RateSliceStack": read_rate_slices,
+    "PairwiseCompMatrix": read_matrix,
+    "PairwiseCompMatrixStack": read_stack,
+}
+"""What a file without spikes holds, as arguments of the class, by its name."""
 
 
 def recognises(path: Path | RemoteFile, head: bytes) -> bool:
@@ -115,171 +127,99 @@ def read(
         readable(filepath, given.storage_options, progress=given.progress) as path,
         h5.opened(path) as file,
     ):
-        return _object(file, group, given, os.fspath(filepath))
+        notes = _notes(file)
+        kind = str(notes.get("kind")) if group is None else ""
+        try:
+            if kind not in _READERS:
+                return _recording(file, group, given, notes, os.fspath(filepath))
+            obj = _derived(file, kind, notes)
+        except FormatError:
+            raise
+        except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+            raise FormatError(f"it is damaged or not as expected: {error}") from error
+    given.refuse_unless_recording(obj)
+    return obj
 
 
 show_options(read, RecordingKeywords, [RecordingOptions])
 load_spikedata_from_nwb = spikedata_loader(read, "load_spikedata_from_nwb")
 
 
-def _object(
-    file: h5py.File, group: str | None, options: RecordingOptions, source: str
-) -> DataObject:
-    """Return the data object in an open file."""
+def _notes(file: h5py.File) -> dict[str, Any]:
+    """Return the attributes of the root if spikelab wrote the file, else nothing."""
     version = file.attrs.get("nwb_version", file.get("nwb_version"))
     if isinstance(version, h5py.Dataset):
         raise FormatError(
             "it is an NWB 1 file; NWB 2 files are read, which have the attribute "
             "nwb_version and no dataset of this name"
         )
-    notes: dict[str, Any] = h5.scalar_attributes(file)
-    own = notes.get("creator") == schema.CREATOR
-    if not own and version is not None:
-        notes = {}  # those of other programs mean something else
+    notes = h5.scalar_attributes(file)
+    # A file of spikelab 0.1 has no version, and no creator.
+    is_ours = version is None or notes.get("creator") == schema.CREATOR
+    return notes if is_ours else {}  # those of other programs mean something else
+
+
+def _derived(file: h5py.File, kind: str, notes: Mapping[str, Any]) -> DataObject:
+    """Return the rates or comparison in a file that spikelab wrote."""
+    cls, arguments = DATA_CLASSES[kind], _READERS[kind](file)
     header = read_header(file, notes)
-    plan = DERIVED.get(str(notes.get("kind"))) if own and group is None else None
-    if plan is None:
-        return _recording(file, group, options, header, notes, source)
-    known = None
     if h5.has_member(file, schema.UNIT_ATTRIBUTES):
-        facts = h5.member(file, schema.UNIT_ATTRIBUTES)
-        ids = h5.dataset(facts, "id", kinds="iu")[()]
-        known = _attributes(facts, ids, "", own=True)
-    obj = plan.read(file, known, header.metadata())
-    options.refuse_unless_recording(obj)
-    return obj
+        table = h5.member(file, schema.UNIT_ATTRIBUTES)
+        ids = h5.dataset(table, "id", kinds="iu")[()]
+        arguments["neuron_attributes"] = read_attributes(table, ids, "", own=True)
+    if "metadata" in cls.FIELDS:
+        arguments["metadata"] = header.metadata()
+    return build(cls, **arguments)
 
 
 def _recording(
     file: h5py.File,
     group: str | None,
     options: RecordingOptions,
-    header: Header,
     notes: Mapping[str, Any],
     source: str,
 ) -> SpikeData:
-    """Return the units of a table as a recording; `notes` are those of our own files."""
+    """Return the units of a table as a recording."""
     own = notes.get("creator") == schema.CREATOR
-    table = _units_table(file, group or str(notes.get("group", schema.UNITS)))
+    table = units_table(file, group or str(notes.get("group", schema.UNITS)))
     times = str(notes.get("spike_times_dataset", SPIKE_TIMES))
     index = str(notes.get("spike_times_index_dataset", SPIKE_TIMES_INDEX))
-    ids, trains = _ids_and_trains(table, times, index)
+    ids, trains = read_ids_and_trains(table, times, index)
     start, length = options.start_time_ms, options.length_ms
-    start, length = _window(
-        table,
-        trains,
-        notes.get("start_time") if start is None else start,
-        notes.get("length_ms") if length is None else length,
-    )
+    if start is None:
+        start = notes.get("start_time")
+    if length is None:
+        length = notes.get("length_ms")
+    if start is None or length is None:
+        start, length = _window(table, trains, start, length)
     if length is not None:
         slack = time_units.rounding_ms("s", None, trains.largest_ms())
         trains = trains.moved_into(start, length, slack)
-    # Our own header says all that these attributes do.
-    sampling = {} if own else _sampling(table, times)
-    found = {**sampling, **header.metadata()}
+    metadata = read_header(file, notes).metadata()
+    if not own:  # our own header says all that these attributes do
+        metadata = {**_sampling(table, times), **metadata}
     return build(
         SpikeData,
         train=trains,
         start_time=start,
         length=length,
-        neuron_attributes=_attributes(table, ids, times, own=own),
-        metadata=options.metadata_with(found, source_file=source, format="NWB"),
+        neuron_attributes=read_attributes(table, ids, times, own=own),
+        metadata=options.metadata_with(metadata, source_file=source, format="NWB"),
     )
 
 
 def _window(
-    table: h5py.Group, trains: SpikeTrains, start: Any, length: Any
+    table: h5py.Group, trains: SpikeTrains, start: float | None, length: float | None
 ) -> tuple[float, float | None]:
     """Return start and length in ms: as given, or as observed where they are None."""
-    if isinstance(start, str) or isinstance(length, str):
-        raise FormatError(
-            f"start_time and length_ms must be numbers, got {start}, {length}"
-        )
-    if start is None or length is None:
-        observed = _observed_ms(table)
-        first, last = trains.extremes() if trains.n_spikes else observed or (0.0, 0.0)
-        seen_from, seen_to = observed or (0.0, last)
-        start = min(first, seen_from) if start is None else start
-        if length is None and observed:
-            length = max(last, seen_to) - start
+    observed = _observed_ms(table)
+    first, last = trains.extremes() if trains.n_spikes else observed or (0.0, 0.0)
+    seen_from, seen_to = observed or (0.0, last)
+    if start is None:
+        start = min(first, seen_from)
+    if length is None and observed:
+        length = max(last, seen_to) - start
     return start, length
-
-
-def _units_table(file: h5py.File, name: str) -> h5py.Group:
-    """Return a table of units; without it, a FormatError names those that there are."""
-    if file.get(name, getlink=True) is None:
-        found: list[str] = []
-
-        def visit(path: str, obj: Any) -> None:
-            if isinstance(obj, h5py.Group) and (
-                obj.attrs.get("neurodata_type") == "Units" or SPIKE_TIMES in obj
-            ):
-                found.append(path)
-
-        file.visititems(visit)
-        elsewhere = f"units are in {', '.join(found)}: choose with group="
-        holds = f"it holds {', '.join(schema.names_in(file)) or 'nothing'}"
-        raise FormatError(f"it has no {name!r}; {elsewhere if found else holds}")
-    table = h5.member(file, name)
-    if not isinstance(table, h5py.Group):
-        raise FormatError(f"{name!r} must be a group of units, got a dataset")
-    return table
-
-
-def _ids_and_trains(
-    table: h5py.Group, name: str, index: str
-) -> tuple[NDArray[np.int64], SpikeTrains]:
-    """Return the id and the spike times in ms of each unit.
-
-    Without ids they are 0 to N - 1. A warning says if there are no spike times; the
-    units are then silent.
-    """
-    has_times, has_index, has_ids = (
-        schema.has_link(table, n.split("/")[0]) for n in (name, index, "id")
-    )
-    given: Any = _needed(table, "id", read_indices) if has_ids else []
-    ids = np.array(given, dtype=np.int64)
-    if not has_times:
-        if not has_ids:
-            raise FormatError(f"the units have no {name!r} and no 'id'")
-        if has_index or name in schema.listed(table):
-            raise FormatError(f"the units must have the {name!r} that they list")
-        if len(ids):
-            warn(f"the units have no {name!r}: they are read as units without spikes")
-        return ids, SpikeTrains(np.empty(0), np.zeros(len(ids), dtype=np.int64))
-    found = _needed(table, name, lambda t, n: np.ravel(h5.vector(t, n)[()]))
-    times: NDArray[np.float64] = found.astype(np.float64, copy=False)
-    # In place: nobody else holds these seconds, and there may be gigabytes of them.
-    times *= 1000.0
-    if has_index:
-        ends = _needed(table, index, read_indices)
-    else:  # one spike each, as NWB defines a column
-        ends = np.arange(1, len(times) + 1)
-    trains = SpikeTrains.from_flat(times, ends, f"{table.name}/{index}")
-    if has_ids and len(ids) != len(trains):
-        raise FormatError(
-            f"{table.name}/id must number the {len(trains)} units, got {len(ids)} ids"
-        )
-    if not np.all(np.isfinite(trains.extremes())):
-        wrong = int(np.flatnonzero(~np.isfinite(times))[0])
-        unit = int(np.searchsorted(trains.ends, wrong, side="right"))
-        raise FormatError(
-            f"unit {unit}: spike times must be finite, got {times[wrong]}"
-        )
-    return ids if has_ids else np.arange(len(trains)), trains
-
-
-def _needed(
-    table: h5py.Group, name: str, read: Callable[[h5py.Group, str], NDArray[Any]]
-) -> NDArray[Any]:
-    """Return the values of a dataset without which there are no units."""
-    try:
-        return read(table, name)
-    except FormatError as error:
-        why = f"must be a vector of numbers: {error}"
-        if not h5.has_member(table, name):
-            why = "is a link that cannot be followed, or leads out of the file"
-        raise FormatError(f"{table.name}/{name} {why}") from error
 
 
 def _observed_ms(table: h5py.Group) -> tuple[float, float] | None:
@@ -333,68 +273,3 @@ def _sampling(table: h5py.Group, times: str) -> dict[str, Any]:
     if isinstance(unit, str) and unit != schema.UNKNOWN:
         found["waveform_unit"] = unit
     return found
-
-
-def _attributes(
-    table: h5py.Group, ids: NDArray[np.int64], times: str, *, own: bool
-) -> list[dict[str, Any]]:
-    """Return what is known about each unit; warn of columns that are not read.
-
-    `times` is the name of the spike times; `own` says whether spikelab wrote the table,
-    so that its notes can be trusted.
-    """
-    listed = schema.listed(table)
-    numbers = ids.tolist() if "unit_id" in listed else _distinct(ids)
-    units: list[dict[str, Any]] = [{"unit_id": number} for number in numbers]
-    skipped = schema.STRUCTURE | {times}
-    found, left_out = {}, []
-    for name in listed:
-        if name in skipped or schema.is_part_of_column(table, name):
-            continue
-        try:
-            column = read_column(table, name, len(units), own=own)
-        except FormatError as error:
-            if own:
-                raise
-            column, name = None, f"{name} [{error}]"
-        if column is None:
-            left_out.append(name)
-        else:
-            found[name] = column
-    if not own:  # in our own files the columns say all that the electrodes do
-        electrodes = read_electrodes(table, len(units))
-        left_out += ["electrodes"] * (electrodes is None)
-        for unit, known in zip(units, electrodes or [], strict=False):
-            unit.update(known)
-    for column in found.values():
-        for unit, value in zip(units, column.values(), strict=True):
-            if value is not MISSING:
-                unit[column.key] = value
-    for unit in units if not own and WAVEFORMS[0] in found else []:
-        # Other programs list the electrodes of the waveform as those of the unit.
-        shape = np.shape(unit.get(WAVEFORMS[0], ()))
-        electrode = np.atleast_1d(unit.get("electrode", []))
-        if len(shape) == 2 and shape[1] == len(electrode):
-            unit.setdefault("waveform_channels", electrode)
-    if left_out:
-        warn(
-            f"columns of the units left out: {', '.join(left_out)} (only numbers, "
-            "bool and str are read, one value or one row of them per unit, and "
-            "nothing that lies outside of the file)"
-        )
-    return units
-
-
-def _distinct(ids: NDArray[np.int64]) -> list[int]:
-    """Return the ids of the units; those that stand for several units get new ones."""
-    numbers, counts = np.unique(ids, return_counts=True)
-    several = numbers[counts > 1].tolist()  # as of the joined tables of several probes
-    given: list[int] = ids.tolist()
-    if not several:
-        return given
-    warn(
-        f"unit_id {', '.join(map(str, several[:10]))} stands for several units in the "
-        "column id; they get new ids"
-    )
-    free, again = itertools.count(int(numbers[-1]) + 1), set(several)
-    return [next(free) if number in again else number for number in given]

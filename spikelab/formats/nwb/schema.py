@@ -23,10 +23,15 @@ UNIT_ATTRIBUTES = f"{MODULE}/unit_attributes"
 SPIKE_TIMES = "spike_times"
 SPIKE_TIMES_INDEX = "spike_times_index"
 
-STRUCTURE = frozenset(
-    {"id", "spike_times", "spike_times_index", "obs_intervals", "obs_intervals_index"}
-    | {"electrodes", "electrodes_index"}
-)
+STRUCTURE = {
+    "id",
+    "spike_times",
+    "spike_times_index",
+    "obs_intervals",
+    "obs_intervals_index",
+    "electrodes",
+    "electrodes_index",
+}
 """Members of the Units table that carry the spikes, the window and the electrodes."""
 
 _OTHERS = """
@@ -61,27 +66,23 @@ VERSION = "2.7.0"
 """The schema that the files follow; every reader since pynwb 2.8 knows it."""
 
 GROUPS = (
-    *("acquisition", "analysis", "general", "processing"),
-    *("stimulus/presentation", "stimulus/templates"),
+    "acquisition",
+    "analysis",
+    "general",
+    "processing",
+    "stimulus/presentation",
+    "stimulus/templates",
 )
-
-MEMBERS = frozenset(
-    {group.split("/")[0] for group in GROUPS}
-    | {"file_create_date", "identifier", "intervals", "scratch", "specifications"}
-    | {"session_description", "session_start_time", "timestamps_reference_time"}
-)
-"""Names at the root of a file that mean something else than the units."""
+"""Groups that every file has."""
 
 _COMMON = {
-    *("DynamicTable", "DynamicTableRegion", "ElementIdentifiers"),
-    *("VectorData", "VectorIndex"),
+    "DynamicTable",
+    "DynamicTableRegion",
+    "ElementIdentifiers",
+    "VectorData",
+    "VectorIndex",
 }
 """Types of the namespace ``hdmf-common``; all others are of ``core``."""
-
-
-def names_in(group: h5py.Group) -> list[str]:
-    """Return the names in a group; h5py gives those that are not UTF-8 as bytes."""
-    return [name for name in group if isinstance(name, str)]
 
 
 def has_link(group: h5py.Group, name: str) -> bool:
@@ -104,12 +105,10 @@ def typed(obj: Any, neurodata_type: str, **attributes: Any) -> Any:
     return obj
 
 
-def module(file: h5py.File) -> h5py.Group:
-    """Return the processing module for what was computed from spikes, made if needed."""
-    if MODULE in file:
-        return file[MODULE]
+def add_module(file: h5py.File) -> None:
+    """Create the processing module for what was computed from spikes."""
     what = "Computed from the spikes of sorted units."
-    return typed(file.create_group(MODULE), "ProcessingModule", description=what)
+    typed(file.create_group(MODULE), "ProcessingModule", description=what)
 
 
 def table(

@@ -1,8 +1,7 @@
-"""What NWB files hold of objects, computed once: recordings, and slices of them."""
+"""What an NWB file holds of an object, computed once: of recordings and their slices."""
 
 import abc
-import functools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from typing import Any, Generic, TypeVar
 
 import h5py
@@ -11,10 +10,9 @@ from numpy.typing import NDArray
 
 from spikelab.formats.nwb import schema
 from spikelab.formats.nwb.header import Header
-from spikelab.formats.nwb.losses import Loss
-from spikelab.formats.nwb.units import UnitFacts
+from spikelab.formats.nwb.units import UnitFacts, UnitsNames, write_units
 from spikelab.spikedata import time_units
-from spikelab.spikedata.cutting import TIME_ZERO, recording_metadata
+from spikelab.spikedata.cutting import TIME_ZERO
 from spikelab.spikedata.data_object import DataObject, data_class
 from spikelab.spikedata.spike_trains import SpikeTrains
 from spikelab.spikedata.spikedata import SpikeData
@@ -25,6 +23,12 @@ _Times = NDArray[np.float64]
 _SAME_MS = 1e-6
 """Closer than this, spikes of two slices are one: a nanosecond, far below a sample."""
 
+WINDOWS = "windows"
+"""Key of the metadata in which `verify` finds the windows of slices.
+
+They are trials of the file, for which the recording that is read has no field.
+"""
+
 O = TypeVar("O", bound=DataObject)  # noqa: E741
 
 
@@ -34,59 +38,149 @@ class Plan(abc.ABC, Generic[O]):
     Making one raises ValueError if the object holds what NWB cannot.
     """
 
-    header: Header  # session, subject and time 0
-    recording: SpikeData | None = None  # the spikes, if it has any
-    units: UnitFacts | None = None  # what is known about the units
+    windows: NDArray[np.float64] = np.empty((0, 2))
+    """Start and end in ms of each trial in the file."""
 
-    def __init__(self, obj: O) -> None:
+    def __init__(self, obj: O, header: Header, units: UnitFacts | None) -> None:
         self.obj, self.name = obj, data_class(obj).__name__
-        # Of the recording that it is, or comes from.
-        self.metadata: Mapping[Any, Any] = getattr(obj, "metadata", None) or {}
+        self.header, self.units = header, units
 
-    @functools.cached_property
-    def all_losses(self) -> list[Loss]:
-        """What a reader of the file does not find, or finds beside it."""
-        lost = [] if self.units is None else list(self.units.losses())
+    def losses(self) -> Iterator[str]:
+        """Yield in words what the file does not carry."""
+        if self.units is not None:
+            yield from self.units.losses()
         if "metadata" in data_class(self.obj).FIELDS:
-            lost += self.header.losses(self.metadata)
-        return [*lost, *self.losses()]
+            yield from self.header.losses(getattr(self.obj, "metadata", {}))
+        yield from rounding_losses("windows", self.windows)
+
+    def largest_ms(self) -> float:
+        """Return the largest magnitude among the times in the file."""
+        return float(np.abs(self.windows).max(initial=0.0))
 
     @abc.abstractmethod
-    def losses(self) -> Iterator[Loss]:
-        """Yield what the file does not carry beside attributes and metadata."""
+    def carried(self) -> DataObject:
+        """Return the object that a reader makes, its times not rounded."""
 
     @abc.abstractmethod
-    def write(self, file: h5py.File) -> None:
-        """Write all but header, units and spikes."""
+    def write(self, file: h5py.File, names: UnitsNames) -> None:
+        """Write all but the header."""
 
 
-class RecordingPlan(Plan[SpikeData]):
-    """Spike trains: the Units table holds them all, the root the window in ms."""
+class SpikesPlan(Plan[O]):
+    """Spike trains, all of them in the Units table."""
 
-    def __init__(self, obj: SpikeData) -> None:
-        super().__init__(obj)
+    recording: SpikeData
+    units: UnitFacts
+
+    def losses(self) -> Iterator[str]:
+        """Yield in words what the file does not carry."""
+        yield from super().losses()
+        yield from rounding_losses("spike times", self.recording.spike_trains.flat)
+
+    def largest_ms(self) -> float:
+        """Return the largest magnitude among the times in the file."""
+        return max(super().largest_ms(), self.recording.spike_trains.largest_ms())
+
+    def carried(self) -> SpikeData:
+        """Return the recording with what the file holds of attributes and metadata."""
+        trains = self.recording.spike_trains
+        return SpikeData(
+            SpikeTrains(trains.flat, trains.ends),  # shared, not copied
+            start_time=self.recording.start_time,
+            length=self.recording.length,
+            neuron_attributes=self.units.attributes(),
+            metadata=self.header.metadata(),
+        )
+
+    def write(self, file: h5py.File, names: UnitsNames) -> None:
+        """Write the Units table, and under which names it stands if not NWB's own."""
+        file.attrs.update({"n_units": self.recording.N, **names.own()})
+        write_units(file, names, self.units, self.recording, self.header)
+
+
+class RecordingPlan(SpikesPlan[SpikeData]):
+    """A recording: the root of the file holds its window in ms."""
+
+    def __init__(self, obj: SpikeData, header: Header, units: UnitFacts) -> None:
+        super().__init__(obj, header, units)
         self.recording = obj
 
-    def losses(self) -> Iterator[Loss]:
-        """Yield what no table holds."""
+    def losses(self) -> Iterator[str]:
+        """Yield in words what the file does not carry."""
+        yield from super().losses()
         if np.size(self.obj.raw_data):
-            yield Loss(("raw_data",), "raw data (only spikes are written)")
-            yield Loss(("raw_time",))
-        yield from rounding_losses("spike times", "train", self.obj.spike_trains.flat)
+            yield "raw data (only spikes are written)"
 
-    def write(self, file: h5py.File) -> None:
-        """Write the window."""
+    def write(self, file: h5py.File, names: UnitsNames) -> None:
+        """Write units and window."""
+        super().write(file, names)
         file.attrs["start_time"] = float(self.obj.start_time)
         file.attrs["length_ms"] = float(self.obj.length)
 
 
-def rounding_losses(name: str, path: str, times_ms: Any) -> Iterator[Loss]:
+class SpikeSlicesPlan(SpikesPlan[SpikeSliceStack]):
+    """Slices: each spike once, on the clock of the recording, and a trial per window."""
+
+    def __init__(self, obj: SpikeSliceStack, header: Header, units: UnitFacts) -> None:
+        super().__init__(obj, header, units)
+        self.windows = windows_ms(obj.times)
+        starts = np.array([sd.start_time for sd in obj.spike_stack], dtype=float)
+        # The time that is 0 in each slice, and its spikes on that clock, unit by unit.
+        self.zeros = self.windows[:, 0] - starts
+        self.absolute: list[list[_Times]] = [
+            [times - sd.start_time + start for times in sd.train]
+            for sd, (start, _) in zip(obj.spike_stack, obj.times, strict=True)
+        ]
+        by_unit = zip(*self.absolute, strict=True)
+        train = [_union(slices, self.windows) for slices in by_unit]
+        flat = np.concatenate([self.windows.ravel(), *train])
+        start, stop = float(flat.min()), float(flat.max())
+        self.recording = SpikeData(train, start_time=start, length=stop - start)
+
+    def losses(self) -> Iterator[str]:
+        """Yield in words what the file does not carry."""
+        yield from super().losses()
+        yield "the slices as such (the file is read as the recording they cover)"
+        slices = self.obj.spike_stack
+        differing = 0
+        for absolute, (start, stop) in zip(self.absolute, self.windows, strict=True):
+            pairs = zip(self.recording.train, absolute, strict=True)
+            if not all(_is_cut(whole, part, start, stop) for whole, part in pairs):
+                differing += 1
+        if differing:
+            yield (
+                f"{differing} of {len(slices)} slices as they are (they disagree with "
+                "others that overlap them)"
+            )
+        if any(sd.neuron_attributes for sd in slices):
+            yield "neuron_attributes of single slices (those of the stack are kept)"
+        # The windows say where time 0 of each slice lies.
+        if any(sd.metadata.keys() - {TIME_ZERO} for sd in slices):
+            yield "metadata of the slices (NWB has no place for it)"
+        if any(np.size(sd.raw_data) for sd in slices):
+            yield "raw data of the slices (only spikes are written)"
+
+    def carried(self) -> SpikeData:
+        """Return the recording, with the windows for `verify`."""
+        recording = super().carried()
+        windows = time_units.there_and_back(self.windows, "s", None)
+        recording.metadata[WINDOWS] = windows
+        return recording
+
+    def write(self, file: h5py.File, names: UnitsNames) -> None:
+        """Write units and windows."""
+        super().write(file, names)
+        from_starts = np.array_equal(self.zeros, self.windows[:, 0])
+        schema.write_trials(file, self.windows, None if from_starts else self.zeros)
+
+
+def rounding_losses(name: str, times_ms: Any) -> Iterator[str]:
     """Yield how far seconds move times in ms, if it is not negligible."""
     flat = np.asarray(times_ms, dtype=np.float64).ravel()
     trains = SpikeTrains(flat, np.array([flat.size]))
     shift = trains.rounding(lambda t: time_units.there_and_back(t, "s", None))
     if shift >= time_units.NEGLIGIBLE_MS:
-        yield Loss((path,), f"{name} are rounded by up to {shift:.3g} ms")
+        yield f"{name} are rounded by up to {shift:.3g} ms"
 
 
 def windows_ms(times: Any) -> NDArray[np.float64]:
@@ -102,77 +196,14 @@ def windows_ms(times: Any) -> NDArray[np.float64]:
     return windows
 
 
-class SpikeSlicesPlan(Plan[SpikeSliceStack]):
-    """Spikes on the clock of the recording, each once, and a trial for each window."""
-
-    recording: SpikeData
-
-    def __init__(self, obj: SpikeSliceStack) -> None:
-        super().__init__(obj)
-        self.metadata, slices = recording_metadata(obj), obj.spike_stack
-        self.windows = windows_ms(obj.times)
-        starts = np.array([sd.start_time for sd in slices], dtype=float)
-        # The time that is 0 in each slice, and its spikes on that clock, unit by unit.
-        self.zeros = self.windows[:, 0] - starts
-        self.absolute: list[list[_Times]] = [
-            [times - sd.start_time + start for times in sd.train]
-            for sd, (start, _) in zip(slices, obj.times, strict=True)
-        ]
-        train = [
-            _union([slice_[unit] for slice_ in self.absolute], self.windows)
-            for unit in range(obj.N)
-        ]
-        flat = np.concatenate([self.windows.ravel(), *train])
-        start, stop = float(flat.min()), float(flat.max())
-        self.recording = SpikeData(
-            train,
-            start_time=start,
-            length=stop - start,
-            neuron_attributes=obj.neuron_attributes,
-            metadata=self.metadata,
-        )
-
-    def losses(self) -> Iterator[Loss]:
-        """Yield what units and windows do not tell."""
-        slices = self.obj.spike_stack
-        differing = sum(
-            not all(
-                _is_cut(whole, part, *window)
-                for whole, part in zip(self.recording.train, absolute, strict=True)
-            )
-            for absolute, window in zip(self.absolute, self.windows, strict=True)
-        )
-        # The windows say where time 0 of each slice lies.
-        has_metadata = any(sd.metadata.keys() - {TIME_ZERO} for sd in slices)
-        lost = {
-            "the slices as such (the file is read as the recording they cover)": True,
-            f"{differing} of {len(slices)} slices as they are (they disagree "
-            "with others that overlap them)": differing,
-            "neuron_attributes of single slices (those of the stack are kept)": any(
-                sd.neuron_attributes for sd in slices
-            ),
-            "metadata of the slices (NWB has no place for it)": has_metadata,
-            "raw data of the slices (only spikes are written)": any(
-                np.size(sd.raw_data) for sd in slices
-            ),
-        }
-        yield from (Loss(("spike_stack",), text) for text in lost if lost[text])
-        flat = self.recording.spike_trains.flat
-        yield from rounding_losses("spike times", "spike_stack", flat)
-
-    def write(self, file: h5py.File) -> None:
-        """Write the windows."""
-        from_starts = np.array_equal(self.zeros, self.windows[:, 0])
-        schema.write_trials(file, self.windows, None if from_starts else self.zeros)
-
-
-def _union(slices: list[_Times], windows: NDArray[np.float64]) -> _Times:
+def _union(slices: Iterable[_Times], windows: NDArray[np.float64]) -> _Times:
     """Return the spikes of one unit, each from the first window that covers it."""
     taken: list[_Times] = [np.empty(0)]
     covered_to = -np.inf
     for times, (_, stop) in zip(slices, windows, strict=True):
         fresh = times[times >= covered_to - _SAME_MS]
-        if n_at_edge := np.searchsorted(fresh, covered_to + _SAME_MS):
+        n_at_edge = int(np.searchsorted(fresh, covered_to + _SAME_MS))
+        if n_at_edge:
             # As many of them as are known there already are the same spikes.
             known = _near(np.sort(np.concatenate(taken)), covered_to, covered_to)
             fresh = fresh[min(n_at_edge, len(known)) :]
@@ -186,18 +217,19 @@ def _is_cut(whole: _Times, part: _Times, start: float, stop: float) -> bool:
 
     A spike at the end may be in it or not; at the start it must be.
     """
-    inside, cut = (
-        times[slice(*np.searchsorted(times, (start + _SAME_MS, stop - _SAME_MS)))]
-        for times in (whole, part)
-    )
-    return (
-        len(_near(part, start, stop)) == len(part)
-        and bool(np.count_nonzero(whole == start) <= len(_near(part, start, start)))
-        and len(inside) == len(cut)
-        and bool(np.all(np.abs(inside - cut) <= _SAME_MS))
-    )
+    if len(_near(part, start, stop)) < len(part):
+        return False
+    if np.count_nonzero(whole == start) > len(_near(part, start, start)):
+        return False
+    inside = _between(whole, start + _SAME_MS, stop - _SAME_MS)
+    cut = _between(part, start + _SAME_MS, stop - _SAME_MS)
+    return len(inside) == len(cut) and bool(np.all(np.abs(inside - cut) <= _SAME_MS))
 
 
 def _near(times: _Times, first: float, last: float) -> _Times:
     """Return the times in a window, and those as close to it as to be the same."""
-    return times[slice(*np.searchsorted(times, (first - _SAME_MS, last + _SAME_MS)))]
+    return _between(times, first - _SAME_MS, last + _SAME_MS)
+
+
+def _between(times: _Times, first: float, last: float) -> _Times:
+    return times[slice(*np.searchsorted(times, (first, last)))]

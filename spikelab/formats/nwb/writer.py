@@ -1,6 +1,6 @@
 """The writer of NWB files."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -12,37 +12,34 @@ from spikelab.formats import h5, protect
 from spikelab.formats.base import FileWriter
 from spikelab.formats.functions import export_function
 from spikelab.formats.nwb import schema
-from spikelab.formats.nwb.derived import DERIVED
+from spikelab.formats.nwb.derived import ComparisonPlan, RateSlicesPlan, RatesPlan
 from spikelab.formats.nwb.header import header_of
 from spikelab.formats.nwb.reader import read
-from spikelab.formats.nwb.schema import SPIKE_TIMES, SPIKE_TIMES_INDEX, STRUCTURE
+from spikelab.formats.nwb.schema import SPIKE_TIMES, SPIKE_TIMES_INDEX
 from spikelab.formats.nwb.session import NWBSession, NWBSubject
-from spikelab.formats.nwb.spikes import Plan, RecordingPlan, SpikeSlicesPlan
-from spikelab.formats.nwb.units import unit_facts, write_units
+from spikelab.formats.nwb.spikes import (
+    WINDOWS,
+    Plan,
+    RecordingPlan,
+    SpikeSlicesPlan,
+    SpikesPlan,
+)
+from spikelab.formats.nwb.units import UnitsNames, unit_facts
 from spikelab.spikedata import time_units
-from spikelab.spikedata.data_object import DataObject, data_class
+from spikelab.spikedata.cutting import recording_metadata
+from spikelab.spikedata.data_object import DataObject, UnitObject, data_class
 from spikelab.spikedata.spikedata import SpikeData
-from spikelab.spikedata.unit_table import UnitTable
+from spikelab.spikedata.spikeslicestack import SpikeSliceStack
 
 _PLANS: dict[str, type[Plan[Any]]] = {
     "SpikeData": RecordingPlan,
     "SpikeSliceStack": SpikeSlicesPlan,
-    **DERIVED,
+    "RateData": RatesPlan,
+    "RateSliceStack": RateSlicesPlan,
+    "PairwiseCompMatrix": ComparisonPlan,
+    "PairwiseCompMatrixStack": ComparisonPlan,
 }
 """How an object of each data class lies in a file."""
-
-_NAMES = {
-    "group": schema.UNITS,
-    "spike_times_dataset": SPIKE_TIMES,
-    "spike_times_index_dataset": SPIKE_TIMES_INDEX,
-}
-"""Options that name parts of the file, and the names that NWB gives them."""
-
-_OTHERS = STRUCTURE - {SPIKE_TIMES, SPIKE_TIMES_INDEX} | {"colnames"}
-"""Members of the Units table under whose names spike times cannot be written."""
-
-_WINDOWS = "windows"
-"""Key of the metadata in which the windows of slices are compared."""
 
 
 @attrs.frozen(kw_only=True)
@@ -153,21 +150,10 @@ class NWBWriter(FileWriter[Plan[Any]]):
 
     def __attrs_post_init__(self) -> None:
         """Check what concerns several options together."""
-        names = {
-            "spike_times_dataset": self.spike_times_dataset,
-            "spike_times_index_dataset": self.spike_times_index_dataset,
-        }
-        validate.distinct(**names)
-        for name, value in names.items():
-            if value.split("/")[0] in _OTHERS:
-                raise ValueError(
-                    f"{name} must not be one of {sorted(_OTHERS)}, got {value!r}"
-                )
-        if self.group.split("/")[0] in schema.MEMBERS:
-            raise ValueError(
-                f"group must not lie in a part of the file with another meaning "
-                f"({', '.join(sorted(schema.MEMBERS))}), got {self.group!r}"
-            )
+        validate.distinct(
+            spike_times_dataset=self.spike_times_dataset,
+            spike_times_index_dataset=self.spike_times_index_dataset,
+        )
         born = self.subject.date_of_birth if self.subject else None
         if born and self.session and born > self.session.session_start_time:
             raise ValueError(
@@ -175,90 +161,70 @@ class NWBWriter(FileWriter[Plan[Any]]):
                 f"got {born} and {self.session.session_start_time}"
             )
 
+    def _names(self) -> UnitsNames:
+        return UnitsNames(
+            self.group, self.spike_times_dataset, self.spike_times_index_dataset
+        )
+
     def _prepared(self, obj: DataObject) -> Plan[Any]:
-        plan = _PLANS[data_class(obj).__name__](obj)
-        plan.header = header_of(plan.metadata, self.session, self.subject, self.fs_Hz)
-        table = None
-        if plan.recording is not None:
-            table = plan.recording.unit_table
-        elif (known := getattr(obj, "neuron_attributes", None)) is not None:
-            table = UnitTable(known, len(known))
-        if table is not None:
+        metadata = getattr(obj, "metadata", None) or {}
+        if isinstance(obj, SpikeSliceStack):
+            metadata = recording_metadata(obj)
+        units = None
+        has_spikes = isinstance(obj, SpikeData | SpikeSliceStack)
+        if isinstance(obj, UnitObject) and (
+            has_spikes or obj.neuron_attributes is not None
+        ):
             names = (self.spike_times_dataset, self.spike_times_index_dataset)
             area = self.session.electrode_location if self.session else None
-            plan.units = unit_facts(table, [n.split("/")[0] for n in names], area)
-        return plan
-
-    def _own_names(self) -> dict[str, str]:
-        """Return the options that give another name than NWB does."""
-        names = {name: getattr(self, name) for name in _NAMES}
-        return {name: value for name, value in names.items() if value != _NAMES[name]}
+            taken = [name.split("/")[0] for name in names]
+            units = unit_facts(obj.unit_table, taken, area)
+        header = header_of(metadata, self.session, self.subject, self.fs_Hz)
+        return _PLANS[data_class(obj).__name__](obj, header, units)
 
     def _cautions(self, plan: Plan[Any]) -> Iterator[str]:
-        recording, names = plan.recording, self._own_names()
-        if plan.units is not None and (said := plan.units.cautions()):
-            yield f"neuron_attributes in NWB: {said}"
+        own_names = self._names().own()
+        if plan.units is not None and (text := plan.units.cautions()):
+            yield f"neuron_attributes in NWB: {text}"
         if refused := plan.header.refused:
             yield f"session and subject are written without: {'; '.join(refused)}"
-        if recording is None and names:
-            yield f"{', '.join(names)} has no meaning for a {plan.name}"
-        elif names:
+        if not isinstance(plan, SpikesPlan):
+            if own_names:
+                yield f"{', '.join(own_names)} has no meaning for a {plan.name}"
+            return
+        if own_names:
             times, ends = self.spike_times_dataset, self.spike_times_index_dataset
             yield (
                 "NWB readers look for the spikes in 'units/spike_times' and "
                 f"'units/spike_times_index' and will not find them in "
                 f"'{self.group}/{times}' and '{self.group}/{ends}'"
             )
-        if recording is None or recording.start_time >= 0:
-            return
-        if recording.spike_trains.extremes()[0] < 0:
+        recording = plan.recording
+        if recording.start_time < 0 and recording.spike_trains.extremes()[0] < 0:
             yield (
                 "NWB counts time from the start of the session, and its validators "
                 "object to negative spike times; this recording has some "
                 f"(start_time is {recording.start_time} ms)"
             )
 
-    def _warned_losses(self, plan: Plan[Any]) -> Iterable[str]:
-        return () if plan.units is None else plan.units.left_out_losses().values()
+    def _warned_losses(self, plan: Plan[Any]) -> list[str]:
+        return [] if plan.units is None else plan.units.left_out_losses()
 
     def _losses(self, plan: Plan[Any]) -> list[str]:
-        return [loss.text for loss in plan.all_losses if loss.text]
-
-    def _changed(self, plan: Plan[Any]) -> Iterable[tuple[Any, ...]]:
-        return [loss.path for loss in plan.all_losses]
+        return list(plan.losses())
 
     def _carried(self, plan: Plan[Any]) -> DataObject:
-        carried: DataObject = plan.obj
-        if isinstance(plan, SpikeSlicesPlan):
-            carried = plan.recording
-            windows = time_units.there_and_back(plan.windows, "s", None)
-            carried.metadata = {**plan.header.metadata(), _WINDOWS: windows}
-        return carried
+        return plan.carried()
 
     def _atol_ms(self, plan: Plan[Any]) -> float:
-        recording = plan.recording
-        largest = 0.0 if recording is None else recording.spike_trains.largest_ms()
-        if recording is not plan.obj:
-            times: Any = getattr(plan.obj, "times", None)
-            times = np.empty(0) if times is None else np.asarray(times, dtype=float)
-            largest = max(largest, float(np.abs(times).max(initial=0.0)))
-        return time_units.rounding_ms("s", None, largest)
+        return time_units.rounding_ms("s", None, plan.largest_ms())
 
     def _write(self, plan: Plan[Any], staged: Path) -> None:
-        recording, units, header = plan.recording, plan.units, plan.header
         with h5.created(staged) as file:
-            header.write(file)
+            plan.header.write(file)
             file.attrs.update({"creator": schema.CREATOR, "kind": plan.name})
-            if recording is not None and units is not None:
-                file.attrs.update({"n_units": recording.N, **self._own_names()})
-                names: Any = [getattr(self, name) for name in _NAMES]
-                unit = header.waveform_unit
-                write_units(file, names, units, recording, header.fs_Hz, unit)
-            elif units is not None:
-                schema.module(file)
-                units.write(file, schema.UNIT_ATTRIBUTES)
-            plan.write(file)
-            header.finish(file, staged)
+            plan.write(file, self._names())
+            plan.header.finish(file, staged)
             protect.record_members(file)
 
     def _read(self, staged: Path) -> DataObject:
@@ -266,7 +232,7 @@ class NWBWriter(FileWriter[Plan[Any]]):
         if isinstance(found, SpikeData):
             with h5.opened(staged) as file:
                 if windows := schema.read_trials(file):
-                    found.metadata[_WINDOWS] = np.array(windows)
+                    found.metadata[WINDOWS] = np.array(windows)
         return found
 
 
