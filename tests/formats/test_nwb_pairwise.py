@@ -117,7 +117,6 @@ def test_labels_of_several_types_become_text(tmp_path):
     [
         (PairwiseCompMatrix(np.eye(2, dtype=complex)), "real numbers"),
         (PairwiseCompMatrix(np.eye(2, dtype=object)), "real numbers"),
-        (PairwiseCompMatrixStack(np.ones((1, 1, 1)), times=[3.0]), "start and an end"),
         (
             PairwiseCompMatrixStack(np.ones((1, 1, 1)), times=[(0.0, np.inf)]),
             "must be finite",
