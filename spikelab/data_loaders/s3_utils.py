@@ -129,7 +129,7 @@ def download_from_s3(
         descriptor, target = tempfile.mkstemp(prefix="spikelab-", suffix=suffix)
         os.close(descriptor)
     else:
-        target = os.fspath(local_path)
+        target = expanded(local_path)
     try:
         size = store.beginning(1)[1].size if progress else 0
         bar = progress_bar(progress, "download", url, size)

@@ -98,17 +98,13 @@ def unchanged(source: StrPath, name: str) -> Iterator[Path]:
     if name == "filepath":
         raise IsADirectoryError(f"filepath must name a file, got a folder: {source}")
     before = _identity(path / MANIFEST)
-    failed = None
     try:
         yield path
-    except (OSError, ValueError) as error:
-        failed = error
-    if _identity(path / MANIFEST) != before:
-        raise IncompleteExportError(
-            f"{source} was exported again while it was read; load it again"
-        ) from failed
-    if failed is not None:
-        raise failed
+    finally:
+        if _identity(path / MANIFEST) != before:
+            raise IncompleteExportError(
+                f"{source} was exported again while it was read; load it again"
+            )
 
 
 def _identity(file: Path) -> tuple[int, ...]:

@@ -500,6 +500,8 @@ def test_single_transfers(server, bucket, tmp_path, monkeypatch):
     target = str(tmp_path / "new" / "copy.txt")
     assert s3_utils.download_from_s3(url, target, **credentials(server)) == target
     assert Path(target).read_text() == "cell 3"
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert s3_utils.download_from_s3(url, "~/home.txt") == str(tmp_path / "home.txt")
     with pytest.raises(FileNotFoundError, match=f"s3://{bucket}/nothing"):
         s3_utils.download_from_s3(f"s3://{bucket}/nothing", target)
     assert Path(target).read_text() == "cell 3"
