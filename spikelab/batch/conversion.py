@@ -1,9 +1,9 @@
 """One conversion: load a source, write it as another format, say what is lost."""
 
 import hashlib
-import json
 import os
 import pickle
+import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -125,17 +125,13 @@ class Job:
     @property
     def digest(self) -> str:
         """A text that is the same for jobs whose options make the same file."""
-        options = self.options.items()
-        given = {k: v for k, v in options if not k.startswith(_WITHOUT_EFFECT)}
-
-        def plain(value: Any) -> Any:
-            # The text of a long array leaves values out.
-            values = np.asarray(value).tolist() if hasattr(value, "tolist") else None
-            return [repr(value), values]
-
-        about = [self.to, given, self.source_options or {}]
-        text = json.dumps(about, sort_keys=True, default=plain)
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
+        options = sorted(self.options.items())
+        given = [item for item in options if not item[0].startswith(_WITHOUT_EFFECT)]
+        source_options = sorted((self.source_options or {}).items())
+        # By default the text of a long array leaves values out.
+        with np.printoptions(threshold=sys.maxsize, floatmode="unique"):
+            text = repr([self.to, given, source_options])
+        return hashlib.sha256(text.encode(errors="backslashreplace")).hexdigest()[:16]
 
 
 def convert(

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import attrs
+import numpy as np
 
 from spikelab.batch.options import check_options, options_of, suggestion
 from spikelab.batch.places import resolved
@@ -131,7 +132,7 @@ def _described(row: Row, name: str, cells: dict[str, Any], common: Any) -> Any:
     fields = attrs.fields_dict(_CLASSES[name])
     values = {} if common is None else attrs.asdict(common, recurse=False)
     for column, value in cells.items():
-        if isinstance(value, int | float) or type(value).__module__ == "numpy":
+        if isinstance(value, int | float | np.generic):
             value = str(value)
         if isinstance(value, str) and "tuple" in str(fields[column].type):
             value = [part.strip() for part in value.split(";") if part.strip()]
