@@ -334,15 +334,11 @@ def _origin(sd: SpikeData, fs_Hz: float) -> tuple[float, float]:
     """
     per_ms = fs_Hz / 1000.0
     grid = float(np.floor(sd.start_time * per_ms + 1e-6) / per_ms)
-
-    def moved(origin: float) -> float:
-        def there_and_back(times: NDArray[np.float64]) -> NDArray[np.float64]:
-            back = time_units.there_and_back(times - origin, "samples", fs_Hz)
-            return back + origin
-
-        return sd.spike_trains.rounding(there_and_back)
-
-    shifts = {origin: moved(origin) for origin in {sd.start_time, grid}}
+    times = sd.spike_trains.flat
+    shifts = {
+        origin: time_units.moved_ms(times, "samples", fs_Hz, origin)
+        for origin in {sd.start_time, grid}
+    }
     # The start, if both move spikes as far.
     best = min(shifts, key=lambda origin: (shifts[origin], origin != sd.start_time))
     return shifts[best], best

@@ -255,10 +255,11 @@ class TableWriter(FileWriter[DataObject]):
         return build(data_class(obj), **made)
 
     def _losses(self, obj: DataObject) -> list[str]:
-        def there_and_back(times_ms: NDArray[Any]) -> NDArray[Any]:
-            return time_units.there_and_back(times_ms, self.time_unit, self.fs_Hz)
-
-        shift = max((t.rounding(there_and_back) for t in _times_of(obj)), default=0)
+        moved = (
+            time_units.moved_ms(trains.flat, self.time_unit, self.fs_Hz)
+            for trains in _times_of(obj)
+        )
+        shift = max(moved, default=0.0)
         losses = []
         if shift >= time_units.NEGLIGIBLE_MS:
             losses.append(f"times are rounded by up to {shift:.3g} ms")

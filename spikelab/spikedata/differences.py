@@ -110,11 +110,10 @@ def compare(
         elif name == "neuron_attributes":
             yield from _compare_attributes(one or [], two or [])
         elif name == "metadata":
-            for key in dict.fromkeys(chain(one or {}, two or {})):
+            one, two = one or {}, two or {}
+            for key in dict.fromkeys(chain(one, two)):
                 if key not in LOADER_KEYS:
-                    yield from _compare_key(
-                        (name, key), name, key, one or {}, two or {}
-                    )
+                    yield from _compare_key((name, key), name, key, one, two)
         elif not equal(one, two) and not (name in _TIMES and _close(one, two, atol_ms)):
             yield Difference((name,), f"{name} differs: {_shown(one, two)}")
 

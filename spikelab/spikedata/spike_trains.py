@@ -283,13 +283,6 @@ class SpikeTrains(Sequence[NDArray[np.float64]]):
         moved = np.where(is_near, np.clip(flat, first, last), flat)
         return SpikeTrains(moved, self.ends)
 
-    def rounding(
-        self, there_and_back: Callable[[NDArray[np.float64]], NDArray[np.float64]]
-    ) -> float:
-        """Return how far a time moves at most when converted and converted back."""
-        shifts = (there_and_back(block) - block for block in self.blocks(CACHED))
-        return float(max((np.abs(shift).max() for shift in shifts), default=0.0))
-
 
 def converted(
     blocks: Iterable[Any],

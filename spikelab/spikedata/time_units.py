@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 from spikelab import validate
 from spikelab.errors import warn
 from spikelab.spikedata.quantity import in_unit
+from spikelab.spikedata.spike_trains import CACHED
 
 TimeUnit = Literal["ms", "s", "samples"]
 
@@ -106,8 +107,23 @@ def there_and_back(
     return to_ms(from_ms(times_ms, unit, fs_Hz), unit, fs_Hz)
 
 
+def moved_ms(
+    times_ms: NDArray[Any], unit: str, fs_Hz: float | None, origin_ms: float = 0.0
+) -> float:
+    """Return how far a time moves at most when it is written in `unit` and read back.
+
+    `origin_ms` is the time that is written as 0.
+    """
+    largest = 0.0
+    for start in range(0, len(times_ms), CACHED):
+        since = times_ms[start : start + CACHED] - origin_ms
+        shifts = there_and_back(since, unit, fs_Hz) - since
+        largest = max(largest, float(np.abs(shifts).max()))
+    return largest
+
+
 def rounding_ms(unit: str, fs_Hz: float | None, largest_ms: float) -> float:
-    """Return how far a time can move when it is written in `unit` and read back.
+    """Return a bound for :func:`moved_ms` of any times.
 
     `largest_ms` is the largest magnitude among the times.
     """

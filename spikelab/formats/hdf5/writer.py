@@ -23,7 +23,7 @@ from spikelab.formats.reading import READS_RAW, build
 from spikelab.spikedata import time_units
 from spikelab.spikedata.data_object import DataObject, data_class
 from spikelab.spikedata.differences import NOT_LOST, equal
-from spikelab.spikedata.spike_trains import BLOCK, CACHED, SpikeTrains, converted
+from spikelab.spikedata.spike_trains import BLOCK, SpikeTrains, converted
 from spikelab.spikedata.spikedata import SpikeData
 from spikelab.spikedata.spikeslicestack import SpikeSliceStack
 
@@ -149,7 +149,8 @@ class HDF5Writer(FileWriter[DataObject]):
         ms = max(map(self._rounding_ms, recordings), default=0.0)
         if ms >= time_units.NEGLIGIBLE_MS:
             lost.append(f"spike times are rounded by up to {ms:.3g} ms")
-        raw_ms = [self._moved_ms(times, self.raw_time_unit) for times in raw_times]
+        unit = self.raw_time_unit
+        raw_ms = [time_units.moved_ms(times, unit, self.fs_Hz) for times in raw_times]
         if any(raw_ms):
             lost.append(f"raw_time is rounded by up to {max(raw_ms):.3g} ms")
         return lost
@@ -167,16 +168,7 @@ class HDF5Writer(FileWriter[DataObject]):
 
     def _rounding_ms(self, sd: SpikeData) -> float:
         """Return how far the style moves a spike at most."""
-        return self._moved_ms(sd.spike_trains.flat, self.time_unit)
-
-    def _moved_ms(self, times_ms: NDArray[Any], unit: str) -> float:
-        """Return how far a time moves at most when it is written in `unit`."""
-        moved = [0.0]
-        for start in range(0, len(times_ms), CACHED):
-            block = times_ms[start : start + CACHED]
-            found = time_units.there_and_back(block, unit, self.fs_Hz)
-            moved.append(float(np.abs(found - block).max()))
-        return max(moved)
+        return time_units.moved_ms(sd.spike_trains.flat, self.time_unit, self.fs_Hz)
 
     def _carried(self, obj: DataObject) -> DataObject:
         if isinstance(obj, SpikeData):

@@ -176,9 +176,7 @@ class SpikeSlicesPlan(SpikesPlan[SpikeSliceStack]):
 
 def rounding_losses(name: str, times_ms: Any) -> Iterator[str]:
     """Yield how far seconds move times in ms, if it is not negligible."""
-    flat = np.asarray(times_ms, dtype=np.float64).ravel()
-    trains = SpikeTrains(flat, np.array([flat.size]))
-    shift = trains.rounding(lambda t: time_units.there_and_back(t, "s", None))
+    shift = time_units.moved_ms(np.ravel(times_ms), "s", None)
     if shift >= time_units.NEGLIGIBLE_MS:
         yield f"{name} are rounded by up to {shift:.3g} ms"
 

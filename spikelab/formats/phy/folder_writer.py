@@ -89,7 +89,7 @@ class FolderPlan(abc.ABC):
     def _time_losses(self) -> Iterator[str]:
         trains, start = self.sd.spike_trains, self.sd.start_time
         unit, fs_Hz = self.facts.time_unit, self.facts.fs_Hz
-        moved = trains.rounding(lambda t: time_units.there_and_back(t, unit, fs_Hz))
+        moved = time_units.moved_ms(trains.flat, unit, fs_Hz)
         if moved > 4 * np.spacing(trains.largest_ms()):
             yield f"spike times are rounded to {unit}, by up to {moved:.3g} ms"
         if together := n_together(trains, lambda t: time_units.from_ms(t, unit, fs_Hz)):
