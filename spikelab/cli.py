@@ -22,7 +22,7 @@ from spikelab.batch.many import (
     template_of,
 )
 from spikelab.batch.options import Option, json_object, options_of, suggestion
-from spikelab.batch.places import Places, is_pattern, resolved
+from spikelab.batch.places import Places, is_pattern, path_or_url
 from spikelab.errors import OptionError
 from spikelab.look import show
 from spikelab.registry import FORMATS, Format
@@ -260,13 +260,13 @@ def _convert(options: argparse.Namespace) -> int:
 
 def _single_target(source: str, target: str, to: str | None) -> tuple[Format, str]:
     """Return the format and the name of one target: in a folder, a file of that format."""
-    target = resolved(target)
+    target = path_or_url(target)
     is_folder = target.endswith(("/", os.sep)) or (
         not is_url(target) and Path(target).is_dir()
     )
     entry = format_of(target, to)
     if is_folder and entry.suffixes:
-        target = in_folder(target, stem_of(resolved(source)), entry)
+        target = in_folder(target, stem_of(path_or_url(source)), entry)
     return entry, target
 
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from spikelab import validate
 from spikelab.batch.options import PRIVATE, check_options, options_of
-from spikelab.batch.places import State, is_same, resolved, size_of
+from spikelab.batch.places import State, is_same, path_or_url, size_of
 from spikelab.data_loaders.data_loaders import load
 from spikelab.errors import (
     FormatError,
@@ -187,8 +187,8 @@ def convert(
     """
     entry = format_of(target, to)
     job = Job(
-        resolved(source),
-        resolved(target),
+        path_or_url(source),
+        path_or_url(target),
         entry.name,
         options,
         source_options,

@@ -18,7 +18,7 @@ import attrs
 from spikelab.batch.conversion import UNITS_TABLE, Conversion, Job, Outcome, format_of
 from spikelab.batch.executors import run_jobs
 from spikelab.batch.options import check_options, suggestion
-from spikelab.batch.places import Places, identity, resolved
+from spikelab.batch.places import Places, identity, path_or_url
 from spikelab.batch.report import NAME, Report, conversion
 from spikelab.batch.table import Row, checked_rows
 from spikelab.errors import OptionError
@@ -348,7 +348,7 @@ def _by_target(jobs: list[Job]) -> dict[str, Job]:
 
 def template_of(target: StrPath, to: str | None) -> tuple[Format, str]:
     """Return the format and the template of the targets; a folder holds all of them."""
-    text = resolved(target)
+    text = path_or_url(target)
     is_folder = text.endswith(("/", os.sep)) or (
         "{" not in text and (named_by(text) is None or Path(text).is_dir())
     )

@@ -18,7 +18,7 @@ State = tuple[int, float]
 _WILDCARD = re.compile(r"[*?\[]")
 
 
-def resolved(place: StrPath) -> str:
+def path_or_url(place: StrPath) -> str:
     """Return a path or URL as a string, with ``~`` as the home folder."""
     if not isinstance(place, str | os.PathLike):
         raise TypeError(f"source and target must be a path or URL, got {place!r:.80}")
@@ -73,7 +73,7 @@ class Places:
         A pattern that matches nothing is an error. What is there, or has no wildcards,
         names itself.
         """
-        text = resolved(source)
+        text = path_or_url(source)
         if not is_pattern(text):
             return [text]
         if is_url(text):

@@ -10,7 +10,7 @@ import attrs
 import numpy as np
 
 from spikelab.batch.options import check_options, options_of, suggestion
-from spikelab.batch.places import resolved
+from spikelab.batch.places import path_or_url
 from spikelab.bridges.columns import is_missing
 from spikelab.errors import warn
 from spikelab.formats.nwb.session import NWBSession, NWBSubject
@@ -119,7 +119,7 @@ def _row(number: int, given: Any) -> Row:
             cells[str(name)] = value
     if "source" not in cells:
         raise ValueError(f"row {number}: column source must be given")
-    row = Row(number, resolved(cells["source"]), names=cells)
+    row = Row(number, path_or_url(cells["source"]), names=cells)
     if not is_url(row.source) and not Path(row.source).exists():
         raise ValueError(
             f"{row}, column source: no such file or folder, got {row.source!r}"

@@ -100,38 +100,37 @@ def show(
       0
     0
     """
-    from spikelab.batch.places import is_same, resolved
+    from spikelab.batch.places import is_same, path_or_url
     from spikelab.batch.report import Report, conversion, is_report
     from spikelab.data_loaders.data_loaders import load
 
-    name, page = os.fspath(source), ""
+    name = os.fspath(source)
+    page: Callable[[], str]
     try:
         if html is not None:
-            path = resolved(html)
-            if is_same(resolved(name), path) or Path(path).is_dir():
+            path = path_or_url(html)
+            if is_same(path_or_url(name), path) or Path(path).is_dir():
                 return _fail(f"--html must be another file than SOURCE, got {html}", 2)
         if is_report(name):
             Path(expanded(name)).stat()  # raises if there is no such file
             # The last row of each target counts.
             last = {row["target"]: row for row in Report(name).rows()}
             rows = [conversion(row) for row in last.values()]
-            text = "\n".join([name, *map(_line, rows)])
-            if html is not None:
-                page = _conversions_page(rows, Path(expanded(html)).parent)
+            text = "\n".join(map(_line, rows))
+            page = functools.partial(_conversions_page, rows, html or "")
         else:
             without_raw = contextvars.copy_context()
             without_raw.run(READS_RAW.set, False)
             options = {**(source_options or {}), "storage_options": storage_options}
             obj = without_raw.run(load, source, **options)
-            text = f"{name}\n{summary(obj)}"
-            if html is not None:
-                page = object_page(obj, Path(name).name or name)
+            text = summary(obj)
+            page = functools.partial(object_page, obj, Path(name).name or name)
         # What the terminal cannot show is escaped.
         encoding = sys.stdout.encoding or "utf-8"
-        shown = text.encode(encoding, "backslashreplace").decode(encoding)
-        sys.stdout.write(f"{shown}\n")
+        shown = f"{name}\n{text}\n".encode(encoding, "backslashreplace")
+        sys.stdout.write(shown.decode(encoding))
         if html is not None:
-            _write(page, html, storage_options)
+            _write(page(), html, storage_options)
     except (OSError, ImportError, LookupError, TypeError, ValueError) as error:
         return _fail(str(error) or type(error).__name__, 1)
     return 0
@@ -170,8 +169,7 @@ def index_page(rows: "Iterable[Conversion]", path: StrPath) -> str:
     >>> index_page(convert_many([source], "{stem}.h5"), "index.html")
     'index.html'
     """
-    folder = Path(expanded(path)).parent
-    _write(_conversions_page(list(rows), folder), path, None)
+    _write(_conversions_page(list(rows), path), path, None)
     return os.fspath(path)
 
 
@@ -246,9 +244,10 @@ def _image(text: str, draw: Callable[["Axes"], Any]) -> str:
     return f'<img alt="{text}" src="data:image/webp;base64,{data}">'
 
 
-def _conversions_page(rows: "Collection[Conversion]", folder: Path) -> str:
-    """Return a page in `folder` with a line for each recording of a batch."""
+def _conversions_page(rows: "Collection[Conversion]", path: StrPath) -> str:
+    """Return the page `path` with a line for each recording of a batch."""
     lines = []
+    folder = Path(expanded(path)).parent
     for row in rows:
         target = clean(row.target)
         if "://" not in row.target and Path(row.target).exists():
