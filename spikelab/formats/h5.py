@@ -119,13 +119,10 @@ def _why_unreadable(path: str | os.PathLike[str] | RemoteFile, reason: str) -> s
 
 
 def has_attribute(path: str | os.PathLike[str], name: str) -> bool:
-    """Return whether the root of a file has an attribute; far cheaper than to open it."""
+    """Return whether a file is one of HDF5 whose root has an attribute."""
     try:
-        file = h5f.open(os.fsencode(path), h5f.ACC_RDONLY)
-        try:
-            return bool(h5a.exists(file, name.encode()))
-        finally:
-            file.close()
+        with h5py.File(path, "r") as file:
+            return name in file.attrs
     except _OF_H5PY:
         return False
 

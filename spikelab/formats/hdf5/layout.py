@@ -73,11 +73,7 @@ class StoredArray:
             return cls(h5.texts(stored), attributes)
         if stored.dtype.hasobject:
             raise FormatError(f"{stored.name!r} must hold plain numbers or strings")
-        dtype = stored.dtype
-        if dtype.kind == "S":
-            dtype = np.dtype(dtype.str)  # h5py notes in it how bytes are encoded
-        # Of a single number h5py gives a scalar, which forgets the order of its bytes.
-        return cls(np.asarray(on_disk.read_array(stored), dtype=dtype), attributes)
+        return cls(on_disk.read_array(stored), attributes)
 
 
 def is_number_dtype(dtype: np.dtype[Any]) -> bool:

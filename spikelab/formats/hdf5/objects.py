@@ -21,7 +21,7 @@ from spikelab.errors import FormatError
 from spikelab.formats import h5
 from spikelab.formats.hdf5 import layout, on_disk
 from spikelab.formats.hdf5.layout import StoredArray
-from spikelab.formats.hdf5.parts import NEEDED, PARTS
+from spikelab.formats.hdf5.parts import PARTS
 from spikelab.formats.hdf5.values import Decoder, Encoder, Tree, check_object, identical
 from spikelab.formats.reading import build
 from spikelab.spikedata.data_object import (
@@ -140,7 +140,7 @@ class ObjectWriter(Encoder):
             value = getattr(obj, part.name)
             is_default = identical(value, part.default)
             stored = None if is_default else part.form.encode(value)
-            place = part.in_export if exported else part.in_workspace
+            place = part.place(exported=exported)
             if isinstance(stored, StoredArray):
                 stored.write(group, place)
             elif stored is not None:
@@ -258,7 +258,7 @@ class ObjectReader:
         parts: dict[str, Any] = {}
         attributes = h5.scalar_attributes(group)
         for part in PARTS[kind]:
-            place = part.in_export if exported else part.in_workspace
+            place = part.place(exported=exported)
             if part.name in exact:
                 parts[part.name] = self.decode(exact[part.name])
             elif place in attributes:
@@ -266,7 +266,7 @@ class ObjectReader:
             elif place in group:
                 stored = StoredArray.read(group, place)
                 parts[part.name] = part.form.decode(stored)
-            elif part.default is NEEDED:
+            elif part.default is MISSING:
                 raise FormatError(f"{group.name} has no {place!r}")
             else:
                 parts[part.name] = part.default

@@ -38,7 +38,7 @@ def read_array(found: Any) -> NDArray[Any]:
     if _ON_DISK.get() and isinstance(found, h5py.Dataset) and found.size >= _LARGE:
         offset = found.id.get_offset()  # None for chunks
     if offset is None:
-        return np.asarray(found[()])
+        return np.asarray(found[...])
     return np.memmap(found.file.filename, found.dtype, "c", offset, found.shape)
 
 

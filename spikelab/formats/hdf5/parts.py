@@ -11,9 +11,7 @@ import numpy as np
 
 from spikelab.formats import h5
 from spikelab.formats.hdf5 import layout
-
-NEEDED: Any = type("Needed", (), {"__repr__": lambda self: "NEEDED"})()
-"""The default of a part without which there is no object."""
+from spikelab.spikedata.unit_table import MISSING
 
 
 @attrs.frozen
@@ -55,22 +53,22 @@ class Part:
         The attribute of the object.
     form : Form
         How its values are stored.
-    in_workspace, in_export : str
+    in_workspace, in_export : str, optional
         Name of the dataset, or of the attribute of the group, in a workspace, and in a
-        file of ``to_hdf5``.
+        file of ``to_hdf5``; by default `name`.
     default : object
-        The value if nothing is stored; `NEEDED` if there is no object without the part.
+        The value if nothing is stored; `MISSING` if there is no object without the part.
     """
 
     name: str
     form: Form
-    in_workspace: str = attrs.field(
-        default=attrs.Factory(lambda part: part.name, takes_self=True), kw_only=True
-    )
-    in_export: str = attrs.field(
-        default=attrs.Factory(lambda part: part.name, takes_self=True), kw_only=True
-    )
-    default: Any = attrs.field(default=NEEDED, kw_only=True)
+    in_workspace: str | None = attrs.field(default=None, kw_only=True)
+    in_export: str | None = attrs.field(default=None, kw_only=True)
+    default: Any = attrs.field(default=MISSING, kw_only=True)
+
+    def place(self, *, exported: bool) -> str:
+        """Return the name in a file of ``to_hdf5``, or in a workspace."""
+        return (self.in_export if exported else self.in_workspace) or self.name
 
 
 _METADATA = Part("metadata", METADATA, in_workspace="__metadata__", default=None)
@@ -97,11 +95,6 @@ PARTS: dict[str, list[Part]] = {
     ],
     "SpikeSliceStack": [_WINDOWS],
     "PairwiseCompMatrix": [Part("matrix", ARRAY), _LABELS, _METADATA],
-    "PairwiseCompMatrixStack": [
-        Part("stack", ARRAY),
-        _LABELS,
-        _WINDOWS,
-        _METADATA,
-    ],
+    "PairwiseCompMatrixStack": [Part("stack", ARRAY), _LABELS, _WINDOWS, _METADATA],
 }
 """The parts of the data classes but spike trains, slices, and attributes of units."""

@@ -128,17 +128,13 @@ class RasterWriter(HDF5Writer):
 
     def _dtype(self, sd: SpikeData, n_bins: int) -> DTypeLike:
         """Return the smallest unsigned integers that hold the spikes of every bin."""
-
-        def exceeds(times: NDArray[np.float64], most: int) -> bool:
-            bins = self._bins(sd, times, n_bins)
-            # With the one so many before it, a spike is one too many in a bin.
-            return bool(np.any(bins[most:] == bins[: len(bins) - most]))
-
-        for dtype in (np.uint8, np.uint16):
-            most = int(np.iinfo(dtype).max)
-            if not any(len(t) > most and exceeds(t, most) for t in sd.spike_trains):
-                return dtype
-        return np.uint32
+        most = 0
+        for times in sd.spike_trains:
+            if len(times) > np.iinfo(np.uint8).max:
+                bins = self._bins(sd, times, n_bins)
+                firsts = np.flatnonzero(np.diff(bins, prepend=-1, append=n_bins))
+                most = max(most, int(np.diff(firsts).max()))
+        return np.min_scalar_type(most)
 
     def _chunks(
         self, sd: SpikeData, n_bins: int, height: int, width: int
@@ -201,23 +197,25 @@ def _occupied(raster: h5py.Dataset) -> Iterator[tuple[NDArray[Any], NDArray[Any]
     Only chunks that were written are read; without chunks, about a block at a time.
     """
     n_units, n_bins = raster.shape
-    height, width = raster.chunks or (max(BLOCK // max(n_bins, 1), 1), max(n_bins, 1))
-    corners: list[tuple[int, ...]] = []
+    columns: dict[int, list[int]] = {}
     if raster.chunks:
-        raster.id.chunk_iter(lambda chunk: corners.append(chunk.chunk_offset))
-        corners.sort()
+        height, width = raster.chunks
+        h5.check_size(raster, raster.name, height * width)
+        raster.id.chunk_iter(
+            lambda chunk: columns.setdefault(chunk.chunk_offset[0], []).append(
+                chunk.chunk_offset[1]
+            )
+        )
     else:
-        corners += [(row, 0) for row in range(0, n_units, height)]
-    h5.check_size(raster, raster.name, height * width if raster.chunks else None)
-    in_stripe = {
-        row: list(stripe) for row, stripe in itertools.groupby(corners, lambda c: c[0])
-    }
+        height, width = max(BLOCK // max(n_bins, 1), 1), max(n_bins, 1)
+        h5.check_size(raster, raster.name)
+        columns = {row: [0] for row in range(0, n_units, height)}
     for first in range(0, n_units, height):
-        empty = np.zeros((3, 0), np.int64)
         found = [
-            _spikes(raster, corner, (height, width))
-            for corner in in_stripe.get(first, ())
+            _spikes(raster, (first, column), (height, width))
+            for column in sorted(columns.get(first, ()))
         ]
+        empty = np.zeros((3, 0), np.int64)
         rows, bins, counts = map(np.concatenate, zip(empty, *found, strict=True))
         order = np.argsort(rows, kind="stable")
         edges = np.arange(first + 1, min(first + height, n_units))
@@ -226,7 +224,7 @@ def _occupied(raster: h5py.Dataset) -> Iterator[tuple[NDArray[Any], NDArray[Any]
 
 
 def _spikes(
-    raster: h5py.Dataset, corner: tuple[int, ...], size: tuple[int, ...]
+    raster: h5py.Dataset, corner: tuple[int, int], size: tuple[int, int]
 ) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
     """Return the rows, bins and counts of the spikes in a region of the raster."""
     row, column = corner
