@@ -104,6 +104,14 @@ def test_a_missing_value_that_looks_like_another_is_said(tmp_path):
     assert read_back(units, tmp_path)[2]["b"] == ""
 
 
+def test_missing_values_of_two_kinds_are_nan_among_integers(tmp_path):
+    """One column cannot tell None from nothing; no other number takes their place."""
+    units = [{"n": 1, "ok": True}, {"n": None, "ok": None}, {}]
+    found = read_back(units, tmp_path)
+    assert same(found, [{"n": 1, "ok": 1.0}] + [{"n": np.nan, "ok": np.nan}] * 2)
+    assert len(losses(units)) == 2
+
+
 WIDE = st.integers(-(2**63) - 1, 2**64) | st.integers(-1, 1)
 AS_NUMPY = {
     "python": int,

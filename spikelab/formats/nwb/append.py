@@ -188,16 +188,14 @@ def _rows(electrodes: Electrodes, table: Any) -> NDArray[np.int64]:
 
 def _add_electrodes(electrodes: Electrodes, nwbfile: "NWBFile") -> None:
     """Add a table of electrodes, their group and their device to a file without one."""
-    device = nwbfile.devices.get(DEVICE)
-    if device is None:
-        what = "The device that recorded; nothing more is known about it."
-        device = nwbfile.create_device(name=DEVICE, description=what)
-    group = nwbfile.electrode_groups.get(GROUP)
-    if group is None:
-        area = electrodes.group_area
-        group = nwbfile.create_electrode_group(
-            name=GROUP, description=GROUP_DESCRIPTION, location=area, device=device
-        )
+    what = "The device that recorded; nothing more is known about it."
+    device = nwbfile.create_device(name=DEVICE, description=what)
+    group = nwbfile.create_electrode_group(
+        name=GROUP,
+        description=GROUP_DESCRIPTION,
+        location=electrodes.group_area,
+        device=device,
+    )
     if NAME in electrodes.columns:
         nwbfile.add_electrode_column(name=NAME, description="Its name.")
     for row, number in enumerate(electrodes.ids.tolist()):

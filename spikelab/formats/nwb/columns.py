@@ -51,6 +51,9 @@ class StoredColumn:
 
     def values(self) -> list[Any]:
         """Return the value of each unit; MISSING where it has none."""
+        if self.data.ndim == 1 and self.ends is None and not self.missing:
+            plain: list[Any] = self.data.tolist()
+            return plain
         if self.ends is None:
             return [self._value(row) for row in self.data]
         edges = pairwise([0, *self.ends.tolist()])
@@ -101,11 +104,11 @@ def looks_missing(value: Any) -> bool:
     return not array.size or (array.dtype.kind == "f" and bool(np.isnan(array).all()))
 
 
-def meaning_of_gaps(missing: Sequence[Any], present: Iterable[Any]) -> str:
+def meaning_of_gaps(gaps: Sequence[Any], present: Iterable[Any]) -> str:
     """Return what a filled place in a column means, "" if that is ambiguous."""
-    if missing and not any(map(looks_missing, present)):
+    if gaps and not any(map(looks_missing, present)):
         for meaning, value in _MEANINGS.items():
-            if all(equal(given, value) for given in missing):
+            if all(equal(given, value) for given in gaps):
                 return meaning
     return ""
 
@@ -171,15 +174,16 @@ def stored_column(name: str, key: Any, given: Sequence[Any]) -> StoredColumn:
         data, ends = _joined([np.atleast_1d(a) for a in arrays], has_value)
     else:
         (data,) = _of_one_type([_as_array(present)])
-    value_dtype = ""
-    if ends is None and not has_value.all():
+    gaps = [value for unit, value in enumerate(values) if unit not in known]
+    missing, value_dtype = meaning_of_gaps(gaps, present), ""
+    if ends is None and gaps:
         if data.dtype.kind in "biu":
-            value_dtype, data = data.dtype.name, _as_type(data, np.dtype(np.float64))
+            value_dtype = data.dtype.name if missing else ""
+            data = _as_type(data, np.dtype(np.float64))
         fill = "" if data.dtype.kind == "O" else np.nan
         filled = np.full((len(values), *data.shape[1:]), fill, dtype=data.dtype)
         filled[has_value] = data
         data = filled
-    missing = [value for unit, value in enumerate(values) if unit not in known]
     return StoredColumn(
         name=name,
         key=key,
@@ -187,7 +191,7 @@ def stored_column(name: str, key: Any, given: Sequence[Any]) -> StoredColumn:
         ends=ends,
         container=types.pop().__name__ if types in ({list}, {tuple}) else "",
         value_dtype=value_dtype,
-        missing=meaning_of_gaps(missing, present),
+        missing=missing,
         scalars=scalars,
     )
 
