@@ -19,7 +19,7 @@ from spikelab.batch.conversion import UNITS_TABLE, Conversion, Job, Outcome, for
 from spikelab.batch.executors import run_jobs
 from spikelab.batch.options import check_options, suggestion
 from spikelab.batch.places import Places, identity, path_or_url
-from spikelab.batch.report import NAME, Report, conversion
+from spikelab.batch.report import DEFAULT_NAME, Report, conversion_of
 from spikelab.batch.table import Row, checked_rows
 from spikelab.errors import OptionError
 from spikelab.registry import FORMATS, Format, named_by
@@ -159,7 +159,8 @@ class Batch:
     ) -> None:
         if report is None:  # beside the targets, if they are local
             start = pattern.target.partition("{")[0]
-            report = NAME if is_url(start) else Path(f"{start}_").parent / NAME
+            folder = Path() if is_url(start) else Path(f"{start}_").parent
+            report = folder / DEFAULT_NAME
         self.report = Report(report)
         self._places = Places(pattern.storage_options)
         self.jobs = _planned(sources, pattern, table, self._places)
@@ -172,8 +173,7 @@ class Batch:
         for key, job in self.jobs.items():
             row = last_rows.get(key)
             if row is not None and self._is_kept(job, row):
-                names = {"source": job.source, "target": job.target}
-                kept[key] = conversion(row, status="kept", **names)
+                kept[key] = conversion_of(row, status="kept", target=job.target)
         return kept
 
     def _is_kept(self, job: Job, row: Mapping[str, Any]) -> bool:

@@ -12,19 +12,19 @@ import attrs
 from spikelab.batch.conversion import Conversion, Job
 from spikelab.storage.urls import expanded, is_url, shown
 
-NAME = "spikelab-conversions.jsonl"
+DEFAULT_NAME = "spikelab-conversions.jsonl"
 """Name of a report that the caller gives none."""
 
 _FIELDS = [field.name for field in attrs.fields(Conversion)]
 _COLUMNS = [*_FIELDS, "source_bytes", "source_time", "options"]
-_NUMBERS = {
-    **dict.fromkeys(("n_units", "n_spikes", "n_bytes", "source_bytes"), int),
-    **dict.fromkeys(("seconds", "source_time"), float),
-}
-_AS_BYTES: Any = {"encoding": "utf-8", "errors": "surrogateescape", "newline": ""}
+_TEXTS = ("source", "target", "status", "error", "options")
+"""The columns whose cells are texts in CSV; those of the others are JSON."""
+
+_MODE: Any = {"encoding": "utf-8", "errors": "surrogateescape", "newline": ""}
+"""How reports are opened: names of files that are not UTF-8 keep their bytes."""
 
 
-def conversion(row: Mapping[str, Any], **changes: Any) -> Conversion:
+def conversion_of(row: Mapping[str, Any], **changes: Any) -> Conversion:
     """Return what a row of a report says of a recording."""
     return Conversion(**{name: row[name] for name in _FIELDS} | changes)
 
@@ -60,7 +60,7 @@ class Report:
         """Yield the rows of earlier runs, without a torn one; ValueError for others."""
         if not self.path.exists():
             return
-        with self.path.open(**_AS_BYTES) as file:
+        with self.path.open(**_MODE) as file:
             lines = (line for line in file if line.endswith("\n"))
             rows: Any = map(json.loads, lines)
             try:
@@ -81,7 +81,7 @@ class Report:
     def __enter__(self) -> Self:
         """Open the file, of which the folder is made, and remove a torn row."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = self.path.open("a", **_AS_BYTES)
+        self._file = self.path.open("a", **_MODE)
         size = self.path.read_bytes().rfind(b"\n") + 1
         self._file.truncate(size)
         if self._is_csv and not size:
@@ -112,8 +112,8 @@ class Report:
 
 
 def _from_cells(cells: Mapping[str, str]) -> dict[str, Any]:
-    """Return a row of a CSV report as one of JSON."""
-    row: dict[str, Any] = {name: text or None for name, text in cells.items()}
-    for name, number in _NUMBERS.items():
-        row[name] = None if row[name] is None else number(row[name])
-    return row | {"losses": json.loads(row["losses"] or "[]")}
+    """Return a row of a CSV report as one of JSON; an empty cell is None."""
+    return {
+        name: cell if name in _TEXTS and cell else json.loads(cell or "null")
+        for name, cell in cells.items()
+    }

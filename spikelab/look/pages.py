@@ -101,7 +101,7 @@ def show(
     0
     """
     from spikelab.batch.places import is_same, path_or_url
-    from spikelab.batch.report import Report, conversion, is_report
+    from spikelab.batch.report import Report, conversion_of, is_report
     from spikelab.data_loaders.data_loaders import load
 
     name = os.fspath(source)
@@ -115,7 +115,7 @@ def show(
             Path(expanded(name)).stat()  # raises if there is no such file
             # The last row of each target counts.
             last = {row["target"]: row for row in Report(name).rows()}
-            rows = [conversion(row) for row in last.values()]
+            rows = [conversion_of(row) for row in last.values()]
             text = "\n".join(map(_line, rows))
             page = functools.partial(_conversions_page, rows, html or "")
         else:
