@@ -8,7 +8,7 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 
-from spikelab.errors import FormatError
+from spikelab.errors import warn
 from spikelab.formats.phy import npy
 from spikelab.spikedata.unit_table import UnitTable
 
@@ -60,9 +60,8 @@ def channels_of(
     # Phy needs all positions to be different: the others follow upwards.
     left = np.flatnonzero(~placed)
     top = positions[placed].max(axis=0) if placed.any() else np.array([0.0, -1.0])
-    step = max(1.0, float(np.spacing(np.float32(top[1]))))
     positions[left] = top
-    positions[left, 1] += step * (1 + np.arange(len(left)))
+    positions[left, 1] += 1 + np.arange(len(left))
     n_unplaced = len(left) if placed.any() else 0
     return Channels(electrodes, of_unit, positions.astype(np.float32), n_unplaced)
 
@@ -133,21 +132,18 @@ def read(
     Either is None if it is not there, or cannot be read.
     """
     channel_map = npy.optional(npy.read_whole, folder / map_file)
-    n_channels = 0 if channel_map is None else len(channel_map)
-
-    def read_positions(path: Path) -> NDArray[Any]:
-        found = npy.read(path, ndim=2)
-        if not 1 <= found.shape[1] <= 3 or len(found) < n_channels:
-            raise FormatError(
-                f"{path} must have shape (channels, 2) with the channels of {map_file}, "
-                f"got {found.shape}"
+    positions = npy.optional(npy.read, folder / positions_file, ndim=2)
+    electrodes = None
+    if channel_map is not None and len(channel_map):
+        electrodes = channel_map.astype(np.int64)
+    if positions is not None:
+        n_channels = 0 if electrodes is None else len(electrodes)
+        if not 1 <= positions.shape[1] <= 3 or len(positions) < n_channels:
+            warn(
+                f"left out: {folder / positions_file} must have shape (channels, 2) with "
+                f"the channels of {map_file}, got {positions.shape}"
             )
-        return found
-
-    positions = npy.optional(read_positions, folder / positions_file)
-    electrodes = (
-        channel_map.astype(np.int64) if channel_map is not None and n_channels else None
-    )
+            positions = None
     return electrodes, positions
 
 

@@ -161,14 +161,12 @@ class FolderReader(ReaderOptions):
     def _read_recording(self, folder: Path) -> SpikeData:
         units = spike_arrays.read(folder, self._facts(folder))
         known = units.facts
-        start, length = known.start_time_ms, known.length_ms
-        if start is None:
-            start, first = 0.0, units.trains.extremes()[0]
-            if first < 0:
-                raise FormatError(
-                    f"{folder} holds a spike at {first} ms, before 0; "
-                    "give start_time_ms, the start of the recording"
-                )
+        start, length = known.start_time_ms or 0.0, known.length_ms
+        if known.start_time_ms is None and (first := units.trains.extremes()[0]) < 0:
+            raise FormatError(
+                f"{folder} holds a spike at {first} ms, before 0; "
+                "give start_time_ms, the start of the recording"
+            )
         if length is not None:
             edge = max(abs(start), abs(start + length))
             slack = time_units.rounding_ms(known.time_unit, known.fs_Hz, edge)
@@ -176,20 +174,8 @@ class FolderReader(ReaderOptions):
         electrodes, positions = channels.read(
             folder, self.channel_map_file, self.channel_positions_file
         )
-        exported = [column.name for column in known.columns]
-        # Columns that Phy may have filled with channels hold numbers in channel_map.npy.
-        numbers = range(2**63) if electrodes is None else set(electrodes.tolist())
-        of_phy = dict.fromkeys({"ch", "channel"}.difference(exported), numbers)
-        tables = cluster_tables.read_tables(folder, of_phy)
-        table = cluster_tables.combined(tables, exported)
-        kept: Sequence[int] = range(len(units.ids))
-        if self.cluster_info_tsv is not None:
-            path = folder / os.fspath(self.cluster_info_tsv)
-            if path not in tables and path.is_file():
-                tables[path] = cluster_tables.read_table(path, of_phy)
-            named = cluster_tables.combined({path: tables.get(path, {})}, exported)
-            table |= named
-            kept = self._kept(units.ids, named)
+        table, named = self._tables(folder, known, electrodes)
+        kept = range(len(units.ids)) if named is None else self._kept(units.ids, named)
         rows = [{"unit_id": i} for i in unit_ids.read_ids(table, units)]
         unit_columns.add_cells(rows, unit_columns.read_columns(table, units))
         _add_arrays(rows, units, electrodes, positions)
@@ -217,6 +203,24 @@ class FolderReader(ReaderOptions):
                 f"number to sample_rate, got {folder}"
             )
         return known
+
+    def _tables(
+        self, folder: Path, known: Facts, electrodes: NDArray[np.int64] | None
+    ) -> tuple[Table, Table | None]:
+        """Return the columns of all tables, and of the one that the caller named."""
+        exported = [column.name for column in known.columns]
+        # Columns that Phy may have filled with channels hold numbers in channel_map.npy.
+        numbers = range(2**63) if electrodes is None else set(electrodes.tolist())
+        of_phy = dict.fromkeys({"ch", "channel"}.difference(exported), numbers)
+        tables = cluster_tables.read_tables(folder, of_phy)
+        table = cluster_tables.combined(tables, exported)
+        if self.cluster_info_tsv is None:
+            return table, None
+        path = folder / self.cluster_info_tsv
+        if path not in tables and path.is_file():
+            tables[path] = cluster_tables.read_table(path, of_phy)
+        named = cluster_tables.combined({path: tables.get(path, {})}, exported)
+        return table | named, named
 
     def _kept(self, ids: Sequence[int], named: Table) -> Sequence[int]:
         """Return the positions of the units that the caller wants."""

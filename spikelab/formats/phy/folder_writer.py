@@ -138,9 +138,7 @@ class ExportPlan:
     """What an export will hold: one folder, or one for each slice of a stack."""
 
     obj: DataObject  # the recording, or the stack
-    folders: dict[
-        str, FolderPlan
-    ]  # by the name of the folder, "" for the target itself
+    folders: dict[str, FolderPlan]  # by name, "" for the target itself
 
 
 def _integers(value: Sequence[int] | None) -> tuple[int, ...] | None:
@@ -165,13 +163,6 @@ class ClusterFolderWriter(Writer[R, ExportPlan]):
     """A writer of spike times and clusters as a folder of arrays.
 
     A SpikeSliceStack becomes a folder with such a folder for each slice.
-
-    Parameters
-    ----------
-    fs_Hz : float
-        Sampling rate in Hz. One below 1,000 gives a warning: it may be in kHz.
-    cluster_ids : sequence of int, optional
-        An id for each unit, all distinct.
     """
 
     is_folder: ClassVar[bool] = True
@@ -233,23 +224,15 @@ class ClusterFolderWriter(Writer[R, ExportPlan]):
         return ExportPlan(obj, folders)
 
     def _cautions(self, plan: ExportPlan) -> list[str]:
-        return stacks.merged(
-            {
-                name: [f"{self.method}: {text}" for text in folder.cautions()]
-                for name, folder in plan.folders.items()
-            }
-        )
+        texts = stacks.merged(plan.folders, lambda folder: folder.cautions())
+        return [f"{self.method}: {text}" for text in texts]
 
     def _warned_losses(self, plan: ExportPlan) -> list[str]:
-        return stacks.merged(
-            {name: folder.warned_losses() for name, folder in plan.folders.items()}
-        )
+        return stacks.merged(plan.folders, lambda folder: folder.warned_losses())
 
     def _losses(self, plan: ExportPlan) -> list[str]:
         obj = plan.obj
-        texts = stacks.merged(
-            {n: folder.losses() for n, folder in plan.folders.items()}
-        )
+        texts = stacks.merged(plan.folders, lambda folder: folder.losses())
         if isinstance(obj, SpikeSliceStack) and stacks.has_own_attributes(obj):
             own = obj.spike_stack[0].neuron_attributes
             if not equal(obj.neuron_attributes, own):

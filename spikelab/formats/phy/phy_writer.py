@@ -14,7 +14,6 @@ from spikelab.formats.functions import export_function
 from spikelab.formats.phy import raw as raw_data
 from spikelab.formats.phy import spike_arrays, stacks, templates
 from spikelab.formats.phy.channels import Channels, channels_of
-from spikelab.formats.phy.facts import read as read_facts
 from spikelab.formats.phy.folder_writer import (
     ClusterFolderWriter,
     FolderPlan,
@@ -27,6 +26,7 @@ from spikelab.formats.phy.unit_columns import UnitColumns, add_cells, unit_colum
 from spikelab.formats.phy.unit_ids import check_small_ids
 from spikelab.spikedata import time_units
 from spikelab.spikedata.data_object import DataObject
+from spikelab.spikedata.spike_trains import SpikeTrains
 from spikelab.spikedata.spikedata import SpikeData
 from spikelab.spikedata.spikeslicestack import SpikeSliceStack
 from spikelab.storage.urls import StrPath
@@ -218,39 +218,31 @@ class PhyWriter(ClusterFolderWriter[str]):
 
     def _plan(self, sd: SpikeData) -> PhyPlan:
         trains, table = sd.spike_trains, sd.unit_table
-        if trains.n_spikes < 2:
-            raise ValueError(
-                f"spike times must be two or more, got {trains.n_spikes}: "
-                "Phy cannot open a folder with fewer than two spikes"
-            )
-        raw = raw_data.raw_of(sd, self.fs_Hz, is_needed=self.raw_data)
-        n_raw, n_raw_samples = np.atleast_2d(sd.raw_data).shape
-        waveforms = mean_waveforms(table, n_raw if n_raw_samples else 0)
+        clusters, raw = _clusters(trains), self._raw(sd)
+        n_raw = len(np.atleast_2d(sd.raw_data)) if np.size(sd.raw_data) else 0
+        waveforms = mean_waveforms(table, n_raw)
         amplitudes = spike_arrays.amplitudes_of(table, trains.counts)
+        source = "placeholder" if raw is None else "raw_data"
         if waveforms.key is not None:
             source = "neuron_attributes"
-        else:
-            source = "placeholder" if raw is None else "raw_data"
-        in_arrays = [] if waveforms.key is None else [waveforms.key]
-        if waveforms.known_electrodes:
-            in_arrays.append("waveform_channels")
+        in_arrays = waveforms.keys
         if amplitudes is not None:
             in_arrays.append(spike_arrays.AMPLITUDES)
         columns = unit_columns(table, self.cluster_ids, in_arrays)
-        uses_raw = self.raw_data or source == "raw_data"
-        channels = channels_of(
-            table, n_raw if uses_raw else 0, waveforms.width, waveforms.known_electrodes
-        )
+        if not (self.raw_data or source == "raw_data"):
+            n_raw = 0  # the channels are not those of the raw data
+        listed = waveforms.known_electrodes
+        channels = channels_of(table, n_raw, waveforms.width, listed)
         facts = self._facts(
             sd,
             "samples",
-            _clusters(trains.counts),
+            clusters,
             unit_ids=columns.unit_ids,
             spike_order="time",
             first_sample=self._first_sample(sd, raw),
             columns=columns.columns,
             templates=source,
-            waveform_channels=bool(waveforms.known_electrodes or source == "raw_data"),
+            waveform_channels=bool(listed or source == "raw_data"),
         )
         return PhyPlan(
             sd=sd,
@@ -266,6 +258,18 @@ class PhyWriter(ClusterFolderWriter[str]):
             columns=columns,
         )
 
+    def _raw(self, sd: SpikeData) -> Raw | None:
+        """Return the raw data, None if they are neither usable nor to be written."""
+        try:
+            raw = raw_data.raw_of(sd, self.fs_Hz)
+            if self.raw_data:
+                raw.check_covers(sd)
+        except ValueError:
+            if self.raw_data:
+                raise
+            return None
+        return raw
+
     def _first_sample(self, sd: SpikeData, raw: Raw | None) -> int:
         """Return the sample number that becomes 0."""
         if raw is not None and self.raw_data:
@@ -279,10 +283,7 @@ class PhyWriter(ClusterFolderWriter[str]):
             return read
         # The loader leaves raw data where they are; verify compares them too.
         folders = stacks.recordings_by_folder(read)
-        slices = [
-            raw_data.with_raw(sd, staged / name, read_facts(staged / name).first_sample)
-            for name, sd in folders.items()
-        ]
+        slices = [raw_data.with_raw(sd, staged / name) for name, sd in folders.items()]
         return stacks.made_of(slices, read)
 
     def _written(self, obj: DataObject, target: StrPath) -> str:
@@ -290,12 +291,17 @@ class PhyWriter(ClusterFolderWriter[str]):
         return joined(target, stacks.WINDOWS_FILE if is_stack else PARAMS_FILE)
 
 
-def _clusters(counts: NDArray[np.int64]) -> list[int]:
+def _clusters(trains: SpikeTrains) -> list[int]:
     """Return the cluster of each unit, the highest that of a unit with spikes.
 
     Phy numbers a merged or split cluster from there: it must not meet a silent unit.
     """
-    clusters, last = list(range(len(counts))), int(np.flatnonzero(counts)[-1])
+    if trains.n_spikes < 2:
+        raise ValueError(
+            f"spike times must be two or more, got {trains.n_spikes}: "
+            "Phy cannot open a folder with fewer than two spikes"
+        )
+    clusters, last = list(range(len(trains))), int(np.flatnonzero(trains.counts)[-1])
     clusters[last], clusters[-1] = clusters[-1], clusters[last]
     return clusters
 

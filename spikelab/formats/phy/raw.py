@@ -7,6 +7,7 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 
+from spikelab.formats.phy import facts
 from spikelab.formats.phy.params import read_params
 from spikelab.spikedata import time_units
 from spikelab.spikedata.spike_trains import BLOCK
@@ -32,6 +33,17 @@ class Raw:
         name = self.data.dtype.name
         return name if name in _KEPT else "float32"
 
+    def check_covers(self, sd: SpikeData) -> None:
+        """Raise ValueError if a spike lies outside of the raw data."""
+        low_ms, high_ms = sd.spike_trains.extremes()
+        ends = time_units.from_ms(np.array([low_ms, high_ms]), "samples", self.fs_Hz)
+        low, high = ends - self.first_sample
+        if not 0 <= low <= high < self.data.shape[1]:
+            raise ValueError(
+                f"raw_data must cover all spikes, from {low_ms} to {high_ms} ms, "
+                f"got raw_time from {sd.raw_time[0]} to {sd.raw_time[-1]} ms"
+            )
+
     def write(self, folder: Path) -> None:
         """Write ``recording.dat``: samples by channels, block by block."""
         n_channels, n_samples = self.data.shape
@@ -56,50 +68,36 @@ class Raw:
         return self.data[:, at].mean(axis=1, dtype=np.float64).T if at.size else None
 
 
-def raw_of(sd: SpikeData, fs_Hz: float, *, is_needed: bool) -> Raw | None:
-    """Return the raw data of a recording, None if they are not sampled as the spikes are.
+def raw_of(sd: SpikeData, fs_Hz: float) -> Raw:
+    """Return the raw data of a recording.
 
-    Raises ValueError if they are needed, and there are none, they are not sampled evenly
-    at `fs_Hz`, or a spike lies outside of them.
+    Raises ValueError if there are none, or they are not sampled evenly at `fs_Hz`.
     """
     data, times = np.atleast_2d(np.asanyarray(sd.raw_data)), np.asarray(sd.raw_time)
-    problem = (
-        ""
-        if data.size
-        else ("raw_data=True must come with raw data, got a recording without")
-    )
-    for start in range(0, 0 if problem else len(times), BLOCK):
+    if not data.size:
+        raise ValueError(
+            "raw_data=True must come with raw data, got a recording without"
+        )
+    for start in range(0, len(times), BLOCK):
         block = times[start : start + BLOCK]
         expected = times[0] + np.arange(start, start + len(block)) / fs_Hz * 1000.0
         # NaN makes the comparison false.
         late = ~(np.abs(block - expected) <= 500.0 / fs_Hz)
         if np.any(late):
             first = int(np.argmax(late))
-            problem = (
+            raise ValueError(
                 f"raw_time must be spaced by 1/fs_Hz, {1000.0 / fs_Hz} ms, without "
                 f"gaps, got {block[first]} ms at sample {start + first}, "
                 f"not {expected[first]}"
             )
-            break
-    if problem and is_needed:
-        raise ValueError(problem)
-    if problem:
-        return None
-    low, high = sd.spike_trains.extremes()
-    at = time_units.from_ms(np.array([times[0], low, high]), "samples", fs_Hz)
-    if is_needed and not at[0] <= at[1] <= at[2] < at[0] + data.shape[1]:
-        raise ValueError(
-            f"raw_data must cover all spikes, from {low} to {high} ms, "
-            f"got raw_time from {times[0]} to {times[-1]} ms"
-        )
-    return Raw(data, int(at[0]), fs_Hz)
+    return Raw(data, int(time_units.from_ms(times[:1], "samples", fs_Hz)[0]), fs_Hz)
 
 
-def with_raw(sd: SpikeData, folder: Path, first_sample: int) -> SpikeData:
+def with_raw(sd: SpikeData, folder: Path) -> SpikeData:
     """Return a recording with the raw data that ``recording.dat`` beside it holds."""
     values = read_params(folder)
     data = np.memmap(folder / RAW_FILE, dtype=values["dtype"], mode="r")
     rows = data.reshape(-1, values["n_channels_dat"])
-    samples = np.arange(first_sample, first_sample + len(rows))
+    samples = facts.read(folder).first_sample + np.arange(len(rows))
     times = time_units.to_ms(samples, "samples", values["sample_rate"])
     return SpikeData(**{**sd.arguments(), "raw_data": rows.T, "raw_time": times})

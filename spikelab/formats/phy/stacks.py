@@ -4,6 +4,7 @@ import copy
 import csv
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from typing import TypeVar
 
 from spikelab import validate
 from spikelab.errors import FormatError, IncompleteExportError
@@ -15,9 +16,13 @@ from spikelab.spikedata.spikedata import SpikeData
 from spikelab.spikedata.spikeslicestack import SpikeSliceStack
 from spikelab.storage.manifest import MANIFEST, read_manifest, write_manifest
 
+T = TypeVar("T")
+
 KIND = "SpikeSliceStack"
 
 WINDOWS_FILE = "windows.tsv"
+
+_FOLDER = "slice_{:04d}"  # of a slice, by its position
 
 
 def recordings_by_folder(obj: DataObject) -> dict[str, SpikeData]:
@@ -30,7 +35,7 @@ def recordings_by_folder(obj: DataObject) -> dict[str, SpikeData]:
         return {"": obj} if isinstance(obj, SpikeData) else {}
     found = {}
     for i, sd in enumerate(obj.spike_stack):
-        part = found[f"slice_{i:04d}"] = copy.copy(sd)
+        part = found[_FOLDER.format(i)] = copy.copy(sd)
         if sd.neuron_attributes is None:
             part.neuron_attributes = obj.neuron_attributes
         part.metadata = {k: v for k, v in sd.metadata.items() if k != TIME_ZERO}
@@ -62,14 +67,16 @@ def has_own_attributes(stack: SpikeSliceStack) -> bool:
     return any(sd.neuron_attributes is not None for sd in stack.spike_stack)
 
 
-def merged(messages: Mapping[str, Iterable[str]]) -> list[str]:
+def merged(
+    slices: Mapping[str, T], messages: Callable[[T], Iterable[str]]
+) -> list[str]:
     """Return the messages of slices once each; those of some only with their names."""
     where: dict[str, list[str]] = {}
-    for name, texts in messages.items():
-        for text in texts:
+    for name, item in slices.items():
+        for text in messages(item):
             where.setdefault(text, []).append(name)
     return [
-        text if len(names) == len(messages) else f"{', '.join(names)}: {text}"
+        text if len(names) == len(slices) else f"{', '.join(names)}: {text}"
         for text, names in where.items()
     ]
 
@@ -80,7 +87,7 @@ def write(folder: Path, stack: SpikeSliceStack, format_name: str) -> None:
         writer = csv.writer(file, delimiter="\t", lineterminator="\n")
         writer.writerow(["slice", "folder", "start_ms", "end_ms"])
         for i, (start, end) in enumerate(stack.times):
-            writer.writerow([i, f"slice_{i:04d}", float(start), float(end)])
+            writer.writerow([i, _FOLDER.format(i), float(start), float(end)])
     about = {
         "format": format_name,
         "kind": KIND,
@@ -105,19 +112,13 @@ def read(
     try:
         with table.open(encoding="utf-8", newline="") as file:
             rows = list(csv.DictReader(file, delimiter="\t"))
-        names = [validate.file_name("folder", row["folder"]) for row in rows]
         windows = [(float(row["start_ms"]), float(row["end_ms"])) for row in rows]
     except (OSError, KeyError, TypeError, ValueError, csv.Error) as error:
         raise FormatError(f"{table} is not a table of windows: {error}") from error
-    if len(names) != manifest.get("n_slices"):
+    if len(windows) != manifest.get("n_slices"):
         raise IncompleteExportError(
             f"{table} must name {manifest.get('n_slices')} slices, as {MANIFEST} says, "
-            f"got {len(names)}"
+            f"got {len(windows)}"
         )
-    if len(set(names) & set(manifest["files"])) < len(names):
-        raise FormatError(
-            f"{table} must name folders that {MANIFEST} lists, each once, "
-            f"got {', '.join(names):.80}"
-        )
-    slices = [read_slice(folder / name) for name in names]
+    slices = [read_slice(folder / _FOLDER.format(i)) for i in range(len(windows))]
     return stack_of(slices, windows, own=manifest.get("slice_attributes") is True)

@@ -50,6 +50,12 @@ class MeanWaveforms:
         return int(max(widths, default=1))
 
     @property
+    def keys(self) -> list[str]:
+        """The attributes that are written as templates."""
+        keys = [] if self.key is None else [self.key]
+        return [*keys, "waveform_channels"] if self.known_electrodes else keys
+
+    @property
     def known_electrodes(self) -> list[NDArray[np.int64]]:
         """The electrodes of the waveforms for which they are known."""
         return [electrodes for electrodes in self.electrodes if electrodes is not None]
@@ -67,28 +73,20 @@ class MeanWaveforms:
             if waveform is None:
                 found.append(None)
                 continue
-            where = self._channels_of_columns(unit, waveform, channels)
+            n_columns, electrodes = waveform.shape[1], self.electrodes[unit]
+            where = np.full(n_columns, -1)  # the channel of each column
+            if electrodes is not None:
+                where = positions_in(channels.electrodes, electrodes)
+            elif n_columns == len(channels):
+                where = np.arange(n_columns)
+            if not np.any(where >= 0):
+                where[_by_size(waveform)[0]] = max(channels.of_unit[unit], 0)
             columns = np.flatnonzero(where >= 0)
             columns = columns[np.argsort(where[columns])]
             padded = np.zeros((n_samples, len(columns)), dtype=np.float32)
             padded[: len(waveform)] = waveform[:, columns]
             found.append(Template(padded, where[columns]))
         return found
-
-    def _channels_of_columns(
-        self, unit: int, waveform: NDArray[np.float32], channels: Channels
-    ) -> NDArray[np.int64]:
-        """Return the channel of each column of a waveform, -1 for one to leave out."""
-        n_columns, electrodes = waveform.shape[1], self.electrodes[unit]
-        if electrodes is not None:
-            where = positions_in(channels.electrodes, electrodes)
-        elif n_columns == len(channels):
-            where = np.arange(n_columns)
-        else:
-            where = np.full(n_columns, -1)
-        if not np.any(where >= 0):
-            where[_by_size(waveform)[0]] = max(channels.of_unit[unit], 0)
-        return where
 
     def losses(
         self, channels: Channels, rows: Sequence[dict[str, Any]]

@@ -83,14 +83,13 @@ def unit_columns(
     are_numbers = all(isinstance(unit_id, int) for unit_id in unit_ids)
     numbers = unit_ids if are_numbers else range(len(unit_ids))
     labels, unreadable = label_column(table)
-    columns = [
-        labels,
-        TableColumn(SI_UNIT_ID, "unit_id", "id", [str(n) for n in numbers]),
-    ]
+    cells = [str(number) for number in numbers]
+    columns = [labels, TableColumn(SI_UNIT_ID, "unit_id", "id", cells)]
     left_out, renamed, lists = [], [], []
+    key_of_labels = label_key(table)
     names = {*map(str, table.columns), "group", SI_UNIT_ID}
     for key, column in table.columns.items():
-        is_label = isinstance(key, str) and key == label_key(table)
+        is_label = key is not None and key == key_of_labels
         if key in in_arrays or key == "unit_id" or is_label:
             continue
         made = _coordinate_columns(column, names) or _value_column(column, names)
@@ -101,8 +100,8 @@ def unit_columns(
         if made and key in PHY_COLUMNS:
             renamed.append(key)
         if made and key in _OF_ELECTRODES:
-            units = [unit for unit, v in column.known.items() if isinstance(v, _LIST)]
-            lists += [f"{key} of unit {unit}" for unit in units]
+            known = column.known.items()
+            lists += [f"{key} of unit {u}" for u, v in known if isinstance(v, _LIST)]
     texts: dict[str, list[Any]] = {
         "neuron_attributes {} left out: tables of Phy hold numbers, booleans, and texts "
         "that begin with a letter, under names that do": left_out,
