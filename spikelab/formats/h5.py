@@ -37,12 +37,6 @@ _MOST_LINKS = 8
 _MOST_NAMED = 20
 """Datasets of a file that an error names."""
 
-_OF_H5PY = (
-    *(ArithmeticError, AttributeError, LookupError, MemoryError, OSError),
-    *(RuntimeError, SyntaxError, TypeError, ValueError),
-)
-"""What h5py raises for damage inside of a file."""
-
 
 @contextlib.contextmanager
 def created(path: str | os.PathLike[str]) -> Iterator[h5py.File]:
@@ -84,15 +78,15 @@ def opened(path: str | os.PathLike[str] | RemoteFile) -> Iterator[h5py.File]:
             source = Source(remote or file)
             with h5py.File(source, "r") as opened_file:
                 yield opened_file
-        except _OF_H5PY as error:
+        except Exception as error:
             if remote is not None and remote.error is not None:
                 raise remote.error from None
-            # What h5py did not raise is a mistake of our own.
-            frames = traceback.walk_tb(error.__traceback__)
-            is_damage = any(
-                "h5py" in Path(f.f_code.co_filename).parts for f, _ in frames
+            is_of_h5py = any(
+                "h5py" in Path(frame.f_code.co_filename).parts
+                for frame, _ in traceback.walk_tb(error.__traceback__)
             )
-            if isinstance(error, FormatError) or not is_damage:
+            # For damage h5py raises any error; what it did not raise is our mistake.
+            if isinstance(error, FormatError) or not is_of_h5py:
                 raise
             raise FormatError(_why_unreadable(path, str(error))) from error
         if source.damaged:
@@ -123,7 +117,7 @@ def has_attribute(path: str | os.PathLike[str], name: str) -> bool:
     try:
         with h5py.File(path, "r") as file:
             return name in file.attrs
-    except _OF_H5PY:
+    except Exception:
         return False
 
 
@@ -150,19 +144,23 @@ def has_member(group: h5py.Group, name: str) -> bool:
 
 def _found(group: h5py.Group, name: str, links: int = _MOST_LINKS) -> Any:
     """Follow `name`, through no more than `links` soft links; None if it ends."""
-    if not isinstance(name, str):  # h5py's name of a link that is not UTF-8
+    if not is_text(name):  # h5py gives a name that is not UTF-8 as bytes
         return None
     found: Any = group.file["/"] if name.startswith("/") else group
-    for part in filter(lambda part: part not in ("", "."), name.split("/")):
-        is_known = isinstance(found, h5py.Group) and is_text(part)
-        link = found.get(part, getlink=True) if is_known else None
+    for part in name.split("/"):
+        if part in ("", "."):
+            continue
+        is_group = isinstance(found, h5py.Group)
+        link = found.get(part, getlink=True) if is_group else None
         if link is None:
             return None
         if isinstance(link, h5py.ExternalLink) or links == 0:
             where = posixpath.join(str(group.name), name)
             raise FormatError(f"{where!r} must not lead out of the file, nor in a ring")
-        is_soft = isinstance(link, h5py.SoftLink)
-        found = _found(found, link.path, links - 1) if is_soft else found[part]
+        if isinstance(link, h5py.SoftLink):
+            found = _found(found, link.path, links - 1)
+        else:
+            found = found[part]
     return found
 
 

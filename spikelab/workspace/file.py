@@ -222,14 +222,11 @@ def _entries_in(namespace: str, group: h5py.Group) -> Iterator[_Entry]:
         if isinstance(found, h5py.Group) and "__type__" not in attributes:
             yield from _entries_in(f"{namespace}/{key}", found)
             continue
-        created_at, note = attributes.get("__created_at__"), attributes.get("__note__")
-        yield _Entry(
-            namespace,
-            key,
-            created_at if isinstance(created_at, float) else 0.0,
-            note if isinstance(note, str) else None,
-            f"{namespace}/{key}",
+        created_at, note = (
+            attributes.get("__created_at__", 0),
+            attributes.get("__note__"),
         )
+        yield _Entry(namespace, key, created_at, note, f"{namespace}/{key}")
 
 
 def _value(file: h5py.File, entry: _Entry) -> Any:
