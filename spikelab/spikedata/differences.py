@@ -119,7 +119,7 @@ def compare(
 
 
 def _trains(train: Any) -> SpikeTrains:
-    """Return spike trains also of a list of arrays that was assigned to `train`."""
+    # A list of arrays may have been assigned.
     return train if isinstance(train, SpikeTrains) else SpikeTrains.from_arrays(train)
 
 
@@ -175,7 +175,6 @@ def _compare_attributes(
 def _compare_key(
     path: tuple[Any, ...], where: str, key: Any, a: Mapping[Any, Any], b: Any
 ) -> Iterator[Difference]:
-    """Yield the difference between the values that two mappings have for a key."""
     one, two = a.get(key, MISSING), b.get(key, MISSING)
     if not equal(one, two):
         yield Difference(path, f"{where}[{key!r}] differs: {_shown(one, two)}")
@@ -259,7 +258,6 @@ def _equal_arrays(a: Any, b: Any) -> bool:
 
 
 def _shown(a: Any, b: Any) -> str:
-    """Return two values that differ in few words."""
     if not (isinstance(a, np.ndarray) and isinstance(b, np.ndarray)):
         return f"{_shown_value(a)} and {_shown_value(b)}"
     if a.dtype != b.dtype:

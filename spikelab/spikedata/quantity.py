@@ -138,15 +138,11 @@ def _converted(value: Any, library: _Library, unit: Unit) -> Any:
 
 
 def _from_timedelta(value: Any, unit: Unit) -> Any:
-    """Return differences of time in ms, NaN for a missing one."""
     if unit != "ms":
         raise ValueError("got a timedelta")
     if isinstance(value, datetime.timedelta):
         return value / datetime.timedelta(milliseconds=1)
-    steps = np.asarray(value)
-    if np.datetime_data(steps.dtype)[0] == "generic":
-        raise ValueError("got a timedelta64 without unit")
-    return np.where(np.isnat(steps), np.nan, steps / np.timedelta64(1, "ms"))
+    return np.asarray(value) / np.timedelta64(1, "ms")  # NaN for NaT
 
 
 def _from_quantities(value: Any, unit: Unit) -> Any:

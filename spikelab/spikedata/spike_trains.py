@@ -209,7 +209,7 @@ class SpikeTrains(Sequence[NDArray[np.float64]]):
             # From the last spike of a unit to the first of the next a time may fall.
             units = np.searchsorted(self.ends, falls, side="right")
             units_before = np.searchsorted(self.ends, falls - 1, side="right")
-            unsorted.update(np.unique(units[units == units_before]).tolist())
+            unsorted.update(units[units == units_before].tolist())
         return unsorted
 
     def extremes(self) -> tuple[float, float]:
