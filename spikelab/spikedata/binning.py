@@ -15,7 +15,7 @@ _DRIFT = 1e-8
 """Fraction of a bin by which a length may exceed whole bins without a further one.
 
 A part of a recording has the rounding of the times that it was cut at, up to
-1e-9 ms in hours of recording, but no longer tells where it lay.
+1e-9 ms in hours of recording, but these times are not known any more.
 """
 
 

@@ -55,7 +55,7 @@ class SpikeData(BridgeMixin, ArrayMixin):
     N : int
         Number of units, silent ones included.
     length, start_time, neuron_attributes, metadata
-        The arguments; `length` and `metadata` are always there.
+        The arguments; `length` and `metadata` are never None.
     raw_data, raw_time : ndarray
         Raw voltages and their times in ms; of size 0 if there are none.
 

@@ -253,7 +253,7 @@ def _cut(recording: SpikeData, found: Windows) -> list[SpikeData]:
 
 def _common_attributes(slices: list[SpikeData], *, warns: bool) -> Attributes:
     """Return the attributes of the first slice that has any."""
-    known = [rows for sd in slices if (rows := sd.neuron_attributes) is not None]
+    known = [sd.neuron_attributes for sd in slices if sd.neuron_attributes is not None]
     if warns and not all(equal(known[0], rows) for rows in known[1:]):
         warn(
             "slices differ in neuron_attributes: the stack takes those of the first; "
@@ -263,5 +263,6 @@ def _common_attributes(slices: list[SpikeData], *, warns: bool) -> Attributes:
 
 
 def _without_attributes(sd: SpikeData) -> SpikeData:
-    is_bare = sd.neuron_attributes is None
-    return sd if is_bare else sd._replaced(neuron_attributes=None)
+    if sd.neuron_attributes is None:
+        return sd
+    return sd._replaced(neuron_attributes=None)

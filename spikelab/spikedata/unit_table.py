@@ -243,5 +243,5 @@ def _brain_area(row: Mapping[Any, Any]) -> str | list[str] | None:
         if isinstance(value, np.ndarray | list | tuple):
             several = np.asarray(value, dtype=object).ravel().tolist()
             if several and all(isinstance(area, str) for area in several):
-                return list(several)
+                return several
     return None
