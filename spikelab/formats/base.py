@@ -182,8 +182,7 @@ class Writer(abc.ABC, Generic[R, P]):
         obj.check()
         units: list[str] = []
         if not self.keeps_all:
-            slices = recordings_of(obj) if isinstance(obj, SpikeSliceStack) else []
-            for part in (obj, *slices):
+            for part in (obj, *recordings_of(obj)):
                 for name, value in part.arguments().items():
                     validate.unmasked(name, value)
             obj, units = without_units(obj)

@@ -205,7 +205,9 @@ def _about(obj: DataObject) -> dict[str, Any]:
     for name in ("times", "step_size"):
         if hasattr(obj, name):
             about[name] = getattr(obj, name)
-    return about | ({"labels": labels_of(obj)} if hasattr(obj, "labels") else {})
+    if hasattr(obj, "labels"):
+        about["labels"] = labels_of(obj)
+    return about
 
 
 def _units_of(sd: SpikeData, fs_Hz: float | None) -> tuple[Any, list[str]]:

@@ -22,25 +22,30 @@ PUBLISHED = {"start_time", "length_ms"}
 """All root attributes of a file that spikelab 0.1.2 exported."""
 
 _HEADER = {
-    *("file_create_date", "identifier", "session_description", "session_start_time"),
-    *("specifications", "timestamps_reference_time"),
+    "file_create_date",
+    "identifier",
+    "session_description",
+    "session_start_time",
+    "specifications",
+    "timestamps_reference_time",
 }
 """Members of every NWB file that are no data."""
 
 _NAMING = ("_dataset", "group_per_unit")
 """How the options of HDF5 styles end that name a member."""
 
-_OF_OTHER_CLASSES = (
-    *("exact", "labels", "matrix", "neuron_attributes", "rates", "slices", "stack"),
-    *("times", "windows"),
-)
-"""Members of the files of ``to_hdf5`` that have no style."""
-
-_SECTIONS = {
-    *("acquisition", "analysis", "general", "intervals", "processing", "scratch"),
-    "stimulus",
+_OF_OTHER_CLASSES = {
+    "exact",
+    "labels",
+    "matrix",
+    "neuron_attributes",
+    "rates",
+    "slices",
+    "stack",
+    "times",
+    "windows",
 }
-"""Groups of every NWB file, of which the members say what they hold."""
+"""Members of the files of ``to_hdf5`` that have no style."""
 
 
 def record_members(file: h5py.File) -> None:
@@ -78,7 +83,7 @@ def _added(file: h5py.File) -> list[str]:
     elif "style" in attributes or "__type__" in attributes:
         options = {k: str(v) for k, v in attributes.items() if k.endswith(_NAMING)}
         ours = {name.split("/")[0] for name in options.values()}
-        added = set(file) - ours - {*_OF_OTHER_CLASSES}
+        added = set(file) - ours - _OF_OTHER_CLASSES
         units = file.get(options.get("group_per_unit", ""))
         if units is not None and len(units) > int(attributes["n_units"]):
             added.add(options["group_per_unit"])
@@ -87,14 +92,14 @@ def _added(file: h5py.File) -> list[str]:
 
 
 def _unknown(group: h5py.Group, known: set[str]) -> Iterator[str]:
-    """Yield what is not `known` in a group: other groups whole, but sections of NWB."""
+    """Yield what is not `known` in a group, the outermost names only."""
     for name in group:
         path = f"{group.name}/{name}".lstrip("/")
         link, found = group.get(name, getlink=True), group.get(name)
         is_group = isinstance(link, h5py.HardLink) and isinstance(found, h5py.Group)
         if path in _HEADER:
             continue
-        if is_group and (path in known or path in _SECTIONS):
+        if is_group and path in known:
             yield from _unknown(found, known)
         elif path not in known and not (is_group and not len(found)):
             yield path

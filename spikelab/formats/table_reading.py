@@ -257,11 +257,8 @@ class _TimeTable:
         units, times = self._beside_times(self.names.index("unit"), np.int64)
         trains = self.known.spike_trains(units, times)
         sd = recording(self.known, trains, self.time, self.options)
-        others = [
-            name
-            for name in self.names
-            if name not in ("unit", self.time) and not INDEX.fullmatch(name)
-        ]
+        read = ("unit", self.time)
+        others = [n for n in self.names if n not in read and not INDEX.fullmatch(n)]
         if others:
             warn(
                 f"columns beside unit and {self.time} are not read: "
