@@ -37,12 +37,7 @@ from spikelab.formats.tables import (
     values_of,
     window_of,
 )
-from spikelab.formats.units_table import (
-    AXES,
-    PLACES,
-    RecordingFacts,
-    unit_columns,
-)
+from spikelab.formats.units_table import AXES, PLACES, RecordingFacts, unit_columns
 from spikelab.spikedata.data_object import DataObject
 from spikelab.spikedata.pairwise import PairwiseCompMatrix, PairwiseCompMatrixStack
 from spikelab.spikedata.rateslicestack import RateSliceStack
