@@ -68,21 +68,19 @@ def checked_rows(
     elif hasattr(table, "to_dict"):
         table = table.to_dict("records")
     known = options_of(entry)
-    columns = {n: attrs.fields_dict(c) for n, c in _CLASSES.items() if n in known}
-    of_classes = [name for names in columns.values() for name in names]
-    single = {name: known[name] for name in known if name not in of_classes}
-    usable = {"source", *of_classes, *single, *fields}
+    fields_of = {n: attrs.fields_dict(c) for n, c in _CLASSES.items() if n in known}
+    session_and_subject = {name for names in fields_of.values() for name in names}
+    single = {n: option for n, option in known.items() if n not in session_and_subject}
+    usable = {"source", *session_and_subject, *single, *fields}
     rows = [_row(number, given) for number, given in enumerate(table, start=1)]
     if not rows:
         raise ValueError("table must have at least one row, got none")
     for name in dict.fromkeys(name for row in rows for name in row.names):
         if name not in usable:
-            text = f"of a session or subject, no option of {entry.name}, and no field"
+            what = f"no field of session, subject or target, nor option of {entry.name}"
             if hint := suggestion(name, usable):
-                raise ValueError(
-                    f"column {name!r} is no field {text} of the target{hint}"
-                )
-            warn(f"column {name!r} is not used: it is no field {text} of the target")
+                raise ValueError(f"column {name!r} is {what}{hint}")
+            warn(f"column {name!r} is not used: it is {what}")
     for row in rows:
         for name in single.keys() & row.names:
             value = row.names[name]
@@ -91,11 +89,11 @@ def checked_rows(
             except (TypeError, ValueError, OSError) as error:
                 raise ValueError(f"{row}, column {name}: {error}") from None
             row.options[name] = parsed
-        for name, names in columns.items():
-            own = {column: row.names[column] for column in names if column in row.names}
+        for name, columns in fields_of.items():
+            cells = {key: row.names[key] for key in columns if key in row.names}
             # A session's id alone, say, may be there for the name of the file only.
-            if own.keys() - fields:
-                row.options[name] = _described(row, name, own, common.get(name))
+            if cells.keys() - fields:
+                row.options[name] = _described(row, name, cells, common.get(name))
         try:
             check_options(entry, {**common, **row.options})
         except (TypeError, ValueError) as error:

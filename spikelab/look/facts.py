@@ -257,8 +257,8 @@ def _tables(obj: DataObject, cells: int) -> Iterator[Table]:
         table = UnitTable(obj.neuron_attributes, obj.N)
         header: Row = ("name", "units", "type", "values")
         rows = [
-            (short(column.key, 30), str(len(column.known)), column.kind, _gist(column))
-            for column in list(table.columns.values())[: cells // 3]
+            (short(c.key, 30), str(len(c.known)), c.kind, _in_words(c))
+            for c in list(table.columns.values())[: cells // 3]
         ]
         yield Table("Attributes of the units", header, rows, len(table.columns))
         yield _units(obj, table, cells)
@@ -279,13 +279,13 @@ def _tables(obj: DataObject, cells: int) -> Iterator[Table]:
     yield Table("Metadata", ("name", "value"), rows, len(metadata))
 
 
-def _gist(column: Column) -> str:
+def _in_words(column: Column) -> str:
     """Return in a few words which values an attribute has."""
     values = list(column.known.values())
     if column.kind == "int":
         return f"{short(min(values))} to {short(max(values))}"
     if column.kind == "float":
-        return _range(np.array(values, dtype=np.float64)).split(", median")[0]
+        return _range(np.array(values, dtype=np.float64))
     if column.kind == "object":
         return ", ".join(sorted({clean(type(value).__name__) for value in values})[:3])
     if column.kind == "array":

@@ -20,6 +20,7 @@ from spikelab.spikedata.ratedata import RateData
 from spikelab.spikedata.rateslicestack import RateSliceStack
 from spikelab.spikedata.spikedata import SpikeData
 from spikelab.spikedata.spikeslicestack import SpikeSliceStack
+from spikelab.spikedata.windows import Window
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -40,7 +41,6 @@ MS = {"ms": 1.0, "s": 1000.0}
 """The units of a time axis."""
 
 Floats = NDArray[np.floating[Any]]
-Window = tuple[float, float]
 
 
 def plot(
