@@ -123,15 +123,19 @@ def _columns(
             stops = ends.astype(np.uint64)
             columns.append(VectorIndex(name=f"{name}_index", data=stops, target=column))
 
-    trains, windows = sd.spike_trains, np.repeat([observed_ms(sd)], sd.N, axis=0)
-    seconds = (trains.flat + zero_ms) / 1000.0 if zero_ms else trains.flat / 1000.0
-    what = "Times of the spikes of each unit in seconds."
-    add(schema.SPIKE_TIMES, what, seconds, trains.ends)
+    seconds, ends = (sd.spike_trains.flat + zero_ms) / 1000.0, sd.spike_trains.ends
+    add(
+        schema.SPIKE_TIMES,
+        "Times of the spikes of each unit in seconds.",
+        seconds,
+        ends,
+    )
+    seconds = (np.repeat([observed_ms(sd)], sd.N, axis=0) + zero_ms) / 1000.0
     what = "The recording window of each unit in seconds."
-    add("obs_intervals", what, (windows + zero_ms) / 1000.0, np.arange(1, sd.N + 1))
+    add("obs_intervals", what, seconds, np.arange(1, sd.N + 1))
     if facts.electrodes is not None:
-        what, ends = "Rows of the electrodes table.", facts.electrodes.ends
-        add("electrodes", what, rows, ends, table=electrodes)
+        what = "Rows of the electrodes table."
+        add("electrodes", what, rows, facts.electrodes.ends, table=electrodes)
     for column in facts.columns:
         if column.key == "electrode" and column.scalars:
             continue  # the rows of the electrodes table say it, without our notes

@@ -19,7 +19,7 @@ from spikelab.formats.nwb.derived import (
     read_stack,
 )
 from spikelab.formats.nwb.header import read_header
-from spikelab.formats.nwb.schema import SPIKE_TIMES, SPIKE_TIMES_INDEX, WAVEFORMS
+from spikelab.formats.nwb.schema import SPIKE_TIMES, SPIKE_TIMES_INDEX
 from spikelab.formats.nwb.units_reader import (
     read_attributes,
     read_ids_and_trains,
@@ -257,19 +257,16 @@ def _observed_ms(table: h5py.Group) -> tuple[float, float] | None:
 
 def _sampling(table: h5py.Group, times: str) -> dict[str, Any]:
     """Return, as metadata, sampling rate and unit of waveforms, where known."""
-    spikes, waves = (
-        h5.scalar_attributes(h5.member(table, name))
-        if h5.has_member(table, name)
-        else {}
-        for name in (times, WAVEFORMS[0])
-    )
     found: dict[str, Any] = {}
-    rate, resolution = waves.get("sampling_rate"), spikes.get("resolution")
-    if isinstance(resolution, float) and 0 < resolution < np.inf:
-        found["fs_Hz"] = 1.0 / resolution
-    elif isinstance(rate, float) and 0 < rate < np.inf:
-        found["fs_Hz"] = rate
-    unit = waves.get("unit")
-    if isinstance(unit, str) and unit != schema.UNKNOWN:
-        found["waveform_unit"] = unit
+    if h5.has_member(table, "waveform_mean"):
+        waves = h5.scalar_attributes(table["waveform_mean"])
+        rate, unit = waves.get("sampling_rate"), waves.get("unit")
+        if isinstance(rate, float) and 0 < rate < np.inf:
+            found["fs_Hz"] = rate
+        if isinstance(unit, str) and unit != schema.UNKNOWN:
+            found["waveform_unit"] = unit
+    if h5.has_member(table, times):
+        resolution = h5.scalar_attributes(table[times]).get("resolution")
+        if isinstance(resolution, float) and 0 < resolution < np.inf:
+            found["fs_Hz"] = 1.0 / resolution
     return found

@@ -1,6 +1,5 @@
 """Objects of the NWB schema in HDF5: typed groups, tables, columns and trials."""
 
-import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -92,8 +91,8 @@ def has_link(group: h5py.Group, name: str) -> bool:
 
 def is_part_of_column(table: h5py.Group, name: str) -> bool:
     """Return whether a member is the index, or the elements, of a column."""
-    column = re.fullmatch("(.+)_(?:index|elements)", name)
-    return column is not None and column[1] in table
+    column = name.removesuffix("_index").removesuffix("_elements")
+    return column != name and column in table
 
 
 def typed(obj: Any, neurodata_type: str, **attributes: Any) -> Any:

@@ -14,7 +14,7 @@ from spikelab.formats.hdf5.writer import read_indices
 from spikelab.formats.nwb import schema
 from spikelab.formats.nwb.columns import add_values, read_column
 from spikelab.formats.nwb.electrodes import read_electrodes
-from spikelab.formats.nwb.schema import SPIKE_TIMES, WAVEFORMS
+from spikelab.formats.nwb.schema import SPIKE_TIMES
 from spikelab.spikedata.spike_trains import SpikeTrains
 
 
@@ -160,7 +160,7 @@ def _add_waveform_channels(units: list[dict[str, Any]]) -> None:
     Other programs list those of the waveform as the electrodes of the unit.
     """
     for unit in units:
-        shape = np.shape(unit.get(WAVEFORMS[0], ()))
+        shape = np.shape(unit.get("waveform_mean", ()))
         electrodes = np.atleast_1d(unit.get("electrode", []))
         if len(shape) == 2 and shape[1] == len(electrodes):
             unit.setdefault("waveform_channels", electrodes)
