@@ -115,8 +115,13 @@ class PairwiseCompMatrixStack(DataObject):
         _check_count("labels", self.labels, shape[0], "row")
         validate.mapping("metadata", self.metadata or {})
         _check_count("times", self.times, shape[2], "slice")
-        if self.times is not None:
-            self.times = [tuple(in_ms("times", window)) for window in self.times]
+        windows = [] if self.times is None else list(self.times)
+        in_plain_ms = [in_ms("times", window) for window in windows]
+        had_unit = [
+            new is not old for new, old in zip(in_plain_ms, windows, strict=True)
+        ]
+        if any(had_unit):
+            self.times = [tuple(window) for window in in_plain_ms]
 
     def __len__(self) -> int:
         return int(self.stack.shape[2])

@@ -186,3 +186,11 @@ def test_times_with_a_unit_become_ms():
     pq = pytest.importorskip("quantities")
     times = [(i * pq.s, (i + 1) * pq.s) for i in range(3)]
     assert stack(times=times).times == [(0, 1000), (1000, 2000), (2000, 3000)]
+
+
+@pytest.mark.parametrize(
+    "given", [[[0, 1], [1, 2], [2, 3]], np.arange(6.0).reshape(3, 2)]
+)
+def test_times_without_a_unit_are_stored_as_they_are(given):
+    """Lists of lists and arrays too."""
+    assert stack(times=given).times is given
