@@ -138,6 +138,7 @@ class _Level(enum.IntEnum):
         np.ma.masked_array([1, 2], [True, False]),
         np.array([len], dtype=object),
         np.zeros(2, dtype=[("a", object)]),
+        np.rec.array([(1, 2.0)], dtype=[("a", "i4"), ("b", "f8")])[0],
         datetime.datetime(2024, 1, 1, tzinfo=zoneinfo.ZoneInfo("UTC")),
         type("RateData", (RateData,), {})(np.eye(2), [0, 1]),
     ],

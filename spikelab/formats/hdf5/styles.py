@@ -1,7 +1,7 @@
 """The HDF5 styles ``ragged``, ``group`` and ``paired``: spike times as they are."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
 import h5py
@@ -139,18 +139,16 @@ class GroupWriter(HDF5Writer):
         found = h5.dataset(group, name, ndim=range(33), kinds="OSVbcfiu", empty=True)
         if h5.is_empty(found):
             return {}
-        is_cell = h5py.check_ref_dtype(found.dtype) is h5py.Reference
-        numbers = h5py.check_vlen_dtype(found.dtype)
-        if not is_cell and getattr(numbers, "kind", "O") not in "iuf":
+        cells: Iterable[Any] = np.ravel(found[()])
+        vlen_dtype = h5py.check_vlen_dtype(found.dtype)
+        if h5py.check_ref_dtype(found.dtype) is h5py.Reference:
+            file = group.file
+            cells = [h5.vector(file, file[reference].name) for reference in cells]
+        elif not isinstance(vlen_dtype, np.dtype) or vlen_dtype.kind not in "iuf":
             raise FormatError(
                 f"{name} must be a group of datasets, or an array of arrays"
             )
-        cells = np.ravel(found[()])
-        file = group.file
-        return {
-            str(i): h5.vector(file, file[cell].name) if is_cell else cell
-            for i, cell in enumerate(cells)
-        }
+        return {str(i): cell for i, cell in enumerate(cells)}
 
 
 def _natural(name: str) -> list[str | int]:
@@ -218,7 +216,7 @@ class PairedWriter(HDF5Writer):
                 warn(
                     f"{name} counts from 1, as MATLAB does: unit 0 is there, and silent"
                 )
-        if not 0 <= smallest <= largest + 1 <= n_units:
+        if smallest < 0 or not largest < n_units:
             raise FormatError(
                 f"{name} must lie in 0..{n_units - 1}, got {smallest} to {largest}"
             )

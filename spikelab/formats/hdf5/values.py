@@ -90,7 +90,7 @@ class Encoder:
             return self._encode_dict(value, name)
         if kind in (np.ndarray, np.memmap):
             return self._encode_array(value, name)
-        if isinstance(value, np.generic):
+        if isinstance(value, np.generic) and kind is not np.record:
             return {"$scalar": self._encode_array(np.asarray(value), name)}
         if kind in DATA_CLASSES.values():
             return self.store_object(value, name)

@@ -219,17 +219,14 @@ class HDF5Writer(FileWriter[DataObject]):
         writer = ObjectWriter(apart)
         exact = writer.write_parts(file, obj, name, exported=True)
         if isinstance(obj, SpikeSliceStack):
-            exact["slices"] = [
-                [
-                    writer.encode(sd.neuron_attributes, f"{name}[{i}]"),
-                    writer.encode(sd.metadata, f"{name}[{i}]"),
-                ]
-                for i, sd in enumerate(obj)
-            ]
             file.attrs["n_units"] = obj.N
-            slices = file.create_group("slices")
+            slices, exact["slices"] = file.create_group("slices"), []
             for i, sd in enumerate(obj):
                 self._write_group(slices.create_group(str(i)), sd)
+                known = sd.neuron_attributes, sd.metadata
+                exact["slices"].append(
+                    [writer.encode(part, f"{name}[{i}]") for part in known]
+                )
         write_json(apart, "value", exact)
 
     def _read(self, staged: Path) -> DataObject:
@@ -336,7 +333,7 @@ class HDF5Writer(FileWriter[DataObject]):
         raw_time = str(self.raw_time_dataset)
         times = self._read_times(group, raw_time, self.raw_time_unit)
         raw = read_array(data)
-        if raw.ndim == 2 and raw.shape[1] != len(times) == raw.shape[0]:
+        if raw.ndim == 2 and raw.shape[1] != len(times) and len(raw) == len(times):
             raw = raw.T  # channels and samples as MATLAB, R and Julia store them
         return {"raw_data": raw, "raw_time": times}
 
