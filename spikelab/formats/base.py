@@ -56,7 +56,7 @@ class Writer(abc.ABC, Generic[R, P]):
     method: ClassVar[str]  # the export method, ``to_<format>``
     is_folder: ClassVar[bool] = False
     conflicting: ClassVar[tuple[str, ...]] = ()  # globs of what readers would look for
-    keeps_all: ClassVar[bool] = False  # masks, units of measurement, any attribute
+    keeps_all: ClassVar[bool] = False  # also masks, units of measurement, any attribute
 
     verify: bool = attrs.field(default=False, validator=validate.is_flag)
     strict: bool = attrs.field(default=False, validator=validate.is_flag)

@@ -20,7 +20,7 @@ from spikelab.storage.urls import StrPath, expanded
 P = ParamSpec("P")
 R = TypeVar("R")
 
-_COMMON = ("verify", "strict", "storage_options", "progress", "overwrite")
+_COMMON = [field.name for field in attrs.fields(Writer)]
 """Options that all formats have; in signatures they stand after those of the format."""
 
 _OBJECT = """sd : data object
@@ -108,7 +108,7 @@ def show_options(
     """
     hints = get_type_hints(options)
     fields = {field.name: field for cls in classes for field in attrs.fields(cls)}
-    names = sorted(hints, key=_COMMON.__contains__)
+    names = sorted(hints, key=lambda name: name in _COMMON)
     signature = inspect.signature(function)
     parameters = list(signature.parameters.values())[:-1]
     for name in names:
