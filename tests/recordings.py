@@ -108,3 +108,13 @@ def assert_same_recording(found, expected, slack_ms=0.0):
     # Times of 1e-308 ms cannot be written in seconds without rounding.
     atol = slack_ms + 1e-300
     np.testing.assert_allclose(everything[0], everything[1], rtol=0, atol=atol)
+
+
+def large(megabytes=40, seed=0):
+    """A recording that goes up in several parts."""
+    raw = np.random.default_rng(seed).integers(
+        -9999, 9999, (4, megabytes * 2**20 // 8), dtype=np.int16
+    )
+    return SpikeData(
+        [[1.0]], length=2.0, raw_data=raw, raw_time=np.zeros(raw.shape[1], np.int8)
+    )

@@ -11,26 +11,12 @@ import h5py
 import numpy as np
 import pytest
 from recordings import assert_same_recording, simulated
-from s3_server import S3Server
 
 from spikelab import RateData, SpikeData, load, load_spikedata_from_nwb
 from spikelab.errors import S3Error
 from spikelab.storage import s3
 from spikelab.storage.s3 import S3Store
 from spikelab.storage.store import ForbiddenError
-
-
-@pytest.fixture(scope="module")
-def server():
-    """One server for all tests."""
-    with S3Server() as started:
-        yield started
-
-
-@pytest.fixture
-def bucket(server):
-    """An empty bucket."""
-    return server.bucket(f"bucket-{time.monotonic_ns()}")
 
 
 @pytest.fixture
