@@ -53,11 +53,10 @@ CASES = tuple(case for entry in FORMATS.values() for case in _cases(entry))
 """What the demonstration writes: every format of the registry."""
 
 
-def simulated(
-    n_units: int = 20, length_ms: float = 10_000.0, seed: int = 0
-) -> SpikeData:
-    """Return units that fire at random, on a 20 kHz grid; the last is silent."""
-    rng = np.random.default_rng(seed)
+def simulated() -> SpikeData:
+    """Return 20 units that fire at random for 10 s, on a 20 kHz grid; the last is silent."""
+    rng = np.random.default_rng(0)
+    n_units, length_ms = 20, 10_000.0
     n_samples = int(length_ms / 1000.0 * FS_HZ)
     counts = rng.integers(50, 200, size=n_units - 1)
     train = [np.sort(rng.choice(n_samples, n, replace=False)) for n in counts]

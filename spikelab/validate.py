@@ -13,7 +13,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import attrs
 import numpy as np
 
 from spikelab.errors import FormatError
@@ -131,12 +130,13 @@ def validator(check: Callable[[str, Any], Any]) -> Any:
 def is_optional_instance(cls: type) -> Any:
     """Return a validator for an option that is None or an instance of `cls`."""
 
-    def optional(instance: Any, attribute: "attrs.Attribute[Any]", value: Any) -> None:
+    def optional(name: str, value: Any) -> None:
         if value is not None and not isinstance(value, cls):
-            problem = f"must be a {cls.__name__} or None, got {value!r:.80}"
-            raise TypeError(f"{attribute.name} {problem}")
+            raise TypeError(
+                f"{name} must be a {cls.__name__} or None, got {value!r:.80}"
+            )
 
-    return optional
+    return validator(optional)
 
 
 is_positive = validator(positive)

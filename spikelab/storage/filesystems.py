@@ -73,8 +73,8 @@ class FsspecStore:
 
     def inside(self, name: str) -> Self:
         """Return the place of a file in this folder."""
-        url, path = (f"{text.rstrip('/')}/{name}" for text in (self.url, self.path))
-        return attrs.evolve(self, url=url, path=path)
+        url = f"{self.url.rstrip('/')}/{name}"
+        return attrs.evolve(self, url=url, path=f"{self.path.rstrip('/')}/{name}")
 
     def check_target(self, *, is_folder: bool) -> None:
         """Raise for addresses of the web, and for a folder in the place of a file."""
@@ -122,13 +122,13 @@ class FsspecStore:
                         return b"", entry
         return self.read(0, min(count, entry.size), entry.tag), entry
 
-    def read(self, start: int, stop: int, tag: Any) -> bytes:
+    def read(self, start: int, stop: int, tag: str | None) -> bytes:
         """Return a range of bytes of the file."""
         with self._errors("read"):
             return bytes(self.fs.cat_file(self.path, start=start, end=stop))
 
     def download(
-        self, path: Path, moved: Moved | None = None, tag: Any = None
+        self, path: Path, moved: Moved | None = None, tag: str | None = None
     ) -> str | None:
         """Read the file to a local one; it has no mark."""
         with self._errors("read"):
@@ -139,8 +139,8 @@ class FsspecStore:
 
     def upload(
         self, path: Path, moved: Moved | None = None, mark: str | None = None
-    ) -> Any:
-        """Write a local file under a temporary name, and rename it."""
+    ) -> None:
+        """Write a local file under a temporary name, and rename it; it gets no tag."""
         folder, _, last = self.path.rpartition("/")
         staged = f"{folder}/.{last[:40]}.{secrets.token_hex(6)}{STAGED_SUFFIX}"
         with self._errors("write"):

@@ -26,7 +26,7 @@ import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import attrs
 
@@ -70,14 +70,13 @@ class RemoteFolder:
     @classmethod
     def of(cls, store: Store, entries: dict[str, Entry], copy: Path) -> Self:
         """Return a folder, after a download of its manifest to the folder `copy`."""
-        metadata = None
-        if MANIFEST in entries:
-            place, tag = store.inside(MANIFEST), entries[MANIFEST].tag
-            metadata = place.download(copy / MANIFEST, tag=tag)
-        manifest = load_manifest(copy)
-        if manifest is None:
+        if MANIFEST not in entries:
             return cls(store, entries)
-        mark, _, digest = (metadata or "").partition("-")
+        place, tag = store.inside(MANIFEST), entries[MANIFEST].tag
+        mark, _, digest = (place.download(copy / MANIFEST, tag=tag) or "").partition(
+            "-"
+        )
+        manifest = load_manifest(copy) or {"files": ()}
         return cls(store, entries, set(manifest["files"]), mark, digest)
 
     @property
@@ -86,7 +85,7 @@ class RemoteFolder:
         return self.digest == _digest(self.tags)
 
     @property
-    def tags(self) -> dict[str, Any]:
+    def tags(self) -> dict[str, str | None]:
         """The tags of its files by name."""
         return {name: entry.tag for name, entry in self.entries.items()}
 
@@ -232,7 +231,7 @@ def _transfer_all(sizes: Mapping[str, int], transfer: Callable[[str], None]) -> 
         transfer(name)
 
 
-def _digest(tags: Mapping[str, Any]) -> str:
+def _digest(tags: Mapping[str, str | None]) -> str:
     """Return a digest of the tags of all files of a folder but its manifest."""
     known = sorted((n, str(tag)) for n, tag in tags.items() if n != MANIFEST)
     return hashlib.sha256(repr(known).encode()).hexdigest()[:32]

@@ -132,7 +132,7 @@ class S3Store:
             size = answer.get("ContentRange", "").rpartition("/")[2] or len(data)
             return data, Entry(int(size), answer["ETag"], answer["LastModified"])
 
-    def read(self, start: int, stop: int, tag: Any) -> bytes:
+    def read(self, start: int, stop: int, tag: str | None) -> bytes:
         """Return a range of bytes of the object, if it still has this ETag."""
         with self._errors("read"):
             answer = self.client.get_object(
@@ -142,7 +142,7 @@ class S3Store:
                 return bytes(body.read())
 
     def download(
-        self, path: Path, moved: Moved | None = None, tag: Any = None
+        self, path: Path, moved: Moved | None = None, tag: str | None = None
     ) -> str | None:
         """Read the object to a file, if it still has this ETag, and return its mark."""
         from botocore.exceptions import BotoCoreError
@@ -165,7 +165,7 @@ class S3Store:
 
     def upload(
         self, path: Path, moved: Moved | None = None, mark: str | None = None
-    ) -> Any:
+    ) -> str:
         """Write a local file with a mark, and return its ETag.
 
         The object appears when all its bytes have arrived.
@@ -177,12 +177,14 @@ class S3Store:
                 self.client.upload_file(
                     str(path), **self._object, ExtraArgs=about, Callback=moved
                 )
-                return self.client.head_object(**self._object)["ETag"]
-            with path.open("rb") as file:
-                answer = self.client.put_object(**self._object, Body=file, **about)
-            if moved is not None:
-                moved(size)
-            return answer["ETag"]
+                answer = self.client.head_object(**self._object)
+            else:
+                with path.open("rb") as file:
+                    answer = self.client.put_object(**self._object, Body=file, **about)
+                if moved is not None:
+                    moved(size)
+            tag: str = answer["ETag"]
+            return tag
 
     def remove(self) -> None:
         """Remove the object."""

@@ -27,7 +27,7 @@ without secrets; a file that does not exist FileNotFoundError.
 LARGE = 8 * 2**20
 """Files of more bytes than this are transferred one by one, each in several parts."""
 
-Moved = Callable[[int], Any]
+Moved = Callable[[int], object]
 """Is called with the number of bytes that were just transferred."""
 
 
@@ -44,7 +44,7 @@ class Entry:
     """A remote file: its size in bytes, what changes when it is replaced, and when."""
 
     size: int
-    tag: Any
+    tag: str | None
     modified: datetime | None = None
 
 
