@@ -24,7 +24,7 @@ from spikelab.errors import (
     collected_warnings,
     warn,
 )
-from spikelab.formats.base import recordings_of
+from spikelab.formats.base import Writer, recordings_of
 from spikelab.registry import FORMATS, Format, named_by
 from spikelab.spikedata.data_object import DataObject, UnitObject
 from spikelab.spikedata.quantity import in_unit
@@ -93,8 +93,8 @@ class Job:
     In the job that all of a batch are made from, target and ``units_table`` are templates.
     """
 
-    source: str
-    target: str
+    source: str = attrs.field(converter=path_or_url)
+    target: str = attrs.field(converter=path_or_url)
     to: str
     options: Mapping[str, Any] = attrs.field(converter=_verified)
     source_options: Mapping[str, Any] | None = attrs.field(
@@ -142,7 +142,7 @@ def convert(
     source_options: Mapping[str, Any] | None = None,
     storage_options: Mapping[str, Any] | None = None,
     **options: Any,
-) -> Any:
+) -> str | tuple[str, ...]:
     """Write a file or folder in another format.
 
     A warning names each thing that the target cannot hold. The new file is read back
@@ -186,14 +186,7 @@ def convert(
     'cells.h5'
     """
     entry = format_of(target, to)
-    job = Job(
-        path_or_url(source),
-        path_or_url(target),
-        entry.name,
-        options,
-        source_options,
-        storage_options,
-    )
+    job = Job(source, target, entry.name, options, source_options, storage_options)
     check_options(entry, job.options)
     with collected_warnings(shown=True) as warned:
         return _write(job, _loaded(job), warned, prefix=f"{os.fspath(target)}: ")
@@ -264,7 +257,7 @@ def _sendable(error: Exception) -> Exception:
     return error
 
 
-def _loaded(job: Job) -> Any:
+def _loaded(job: Job) -> DataObject:
     options = job.source_options or {}
     try:
         return load(
@@ -285,7 +278,9 @@ def _loaded(job: Job) -> Any:
         raise
 
 
-def _write(job: Job, obj: DataObject, warned: list[str], prefix: str = "") -> Any:
+def _write(
+    job: Job, obj: DataObject, warned: list[str], prefix: str = ""
+) -> str | tuple[str, ...]:
     """Write an object, with a warning for each loss that the writer does not warn of.
 
     Raises LossError if source and target are the same, and part of it would be lost, or
@@ -313,7 +308,9 @@ def _write(job: Job, obj: DataObject, warned: list[str], prefix: str = "") -> An
             raise OptionError(
                 "fs_Hz", f"must be given for {job.to}: {job.source} does not say it"
             )
-    writer = FORMATS[job.to].export.writer(**options)
+    writer: Writer[str | tuple[str, ...], Any] = FORMATS[job.to].export.writer(
+        **options
+    )
     if is_appended:
         from spikelab.formats.nwb.append import append_to_file
 

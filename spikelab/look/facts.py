@@ -79,84 +79,6 @@ def summary(obj: DataObject) -> str:
     return "\n".join(lines)
 
 
-def _aligned(rows: Sequence[Row]) -> Iterator[str]:
-    """Yield rows as lines, cells below one another, cut at the edge of the terminal."""
-    widths = [max(map(display_width, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        line = ""
-        for cell, width in zip(row, widths, strict=True):
-            line += f"  {cell}{' ' * (width - display_width(cell))}"
-        line = line.rstrip()
-        while (excess := display_width(line) - WIDTH) > 0:
-            line = line[: -4 - excess].rstrip() + "..."
-        yield line
-
-
-def clean(value: str, width: int = 200) -> str:
-    """Return a text as one line of at most `width` printable characters."""
-    line = " ".join(value[: 2 * width].split())
-    printable = "".join(
-        c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in line
-    )
-    fits = len(printable) <= width and len(value) <= 2 * width
-    return printable if fits else f"{printable[: width - 3]}..."
-
-
-def display_width(text: str) -> int:
-    """Return how many columns of a terminal a text takes."""
-    n_wide = sum(unicodedata.east_asian_width(c) in "WF" for c in text)
-    n_combining = sum(unicodedata.combining(c) > 0 for c in text)
-    return len(text) + n_wide - n_combining
-
-
-def short(value: Any, width: int = 40) -> str:
-    """Return any value in a few words, large and unknown ones by their type."""
-    if isinstance(value, np.ndarray) and value.size > 4:
-        return f"{value.dtype} array, shape {value.shape}"
-    if isinstance(value, np.ndarray | np.generic):
-        value = value.tolist()
-    match value:
-        case None | bool():
-            return str(value)
-        case int():
-            bits = value.bit_length()
-            return str(value) if bits <= 64 else f"integer of {bits} bits"
-        case float():
-            return f"{value:.6g}"
-        case datetime.date() | datetime.time():
-            return value.isoformat()
-        case str():
-            text = value
-        case Mapping():
-            text = f"{{{', '.join(short(key, 20) for key in list(value)[:9])}}}"
-        case list() | tuple() if len(value) <= 4:
-            text = f"[{', '.join(short(item, 20) for item in value)}]"
-        case Sequence() | set() | frozenset():
-            text = f"{type(value).__name__} of {len(value)}"
-        case _:
-            text = type(value).__name__
-    return clean(text, width)
-
-
-def extent(windows: Iterable[Window]) -> Window:
-    """Return when the first of some windows begins and the last one ends, in ms."""
-    starts, ends = zip(*windows, strict=True)
-    return min(starts), max(ends)
-
-
-def _ms(start_ms: float, end_ms: float) -> str:
-    return f"{round(float(start_ms), 4)} to {round(float(end_ms), 4)} ms"
-
-
-def _span(start_ms: float, end_ms: float) -> str:
-    """Return a window in ms, and how long it is in the unit that fits."""
-    length = end_ms - start_ms
-    for unit, ms, least in (("h", 3_600_000, 2), ("min", 60_000, 2), ("s", 1_000, 1)):
-        if length >= least * ms:
-            return f"{_ms(start_ms, end_ms)} ({length / ms:.4g} {unit})"
-    return _ms(start_ms, end_ms)
-
-
 def one_line(obj: DataObject) -> str:
     """Return the repr of an object: its class, its size and its window."""
     window = ""
@@ -320,3 +242,81 @@ def _units(obj: UnitObject, table: UnitTable, cells: int) -> Table:
         for unit in range(min(obj.N, max(cells // len(header), 5)))
     ]
     return Table("Units", header, rows, obj.N)
+
+
+def _aligned(rows: Sequence[Row]) -> Iterator[str]:
+    """Yield rows as lines, cells below one another, cut at the edge of the terminal."""
+    widths = [max(map(display_width, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        line = ""
+        for cell, width in zip(row, widths, strict=True):
+            line += f"  {cell}{' ' * (width - display_width(cell))}"
+        line = line.rstrip()
+        while (excess := display_width(line) - WIDTH) > 0:
+            line = line[: -4 - excess].rstrip() + "..."
+        yield line
+
+
+def clean(value: str, width: int = 200) -> str:
+    """Return a text as one line of at most `width` printable characters."""
+    line = " ".join(value[: 2 * width].split())
+    printable = "".join(
+        c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in line
+    )
+    fits = len(printable) <= width and len(value) <= 2 * width
+    return printable if fits else f"{printable[: width - 3]}..."
+
+
+def display_width(text: str) -> int:
+    """Return how many columns of a terminal a text takes."""
+    n_wide = sum(unicodedata.east_asian_width(c) in "WF" for c in text)
+    n_combining = sum(unicodedata.combining(c) > 0 for c in text)
+    return len(text) + n_wide - n_combining
+
+
+def short(value: Any, width: int = 40) -> str:
+    """Return any value in a few words, large and unknown ones by their type."""
+    if isinstance(value, np.ndarray) and value.size > 4:
+        return f"{value.dtype} array, shape {value.shape}"
+    if isinstance(value, np.ndarray | np.generic):
+        value = value.tolist()
+    match value:
+        case None | bool():
+            return str(value)
+        case int():
+            bits = value.bit_length()
+            return str(value) if bits <= 64 else f"integer of {bits} bits"
+        case float():
+            return f"{value:.6g}"
+        case datetime.date() | datetime.time():
+            return value.isoformat()
+        case str():
+            text = value
+        case Mapping():
+            text = f"{{{', '.join(short(key, 20) for key in list(value)[:9])}}}"
+        case list() | tuple() if len(value) <= 4:
+            text = f"[{', '.join(short(item, 20) for item in value)}]"
+        case Sequence() | set() | frozenset():
+            text = f"{type(value).__name__} of {len(value)}"
+        case _:
+            text = type(value).__name__
+    return clean(text, width)
+
+
+def extent(windows: Iterable[Window]) -> Window:
+    """Return when the first of some windows begins and the last one ends, in ms."""
+    starts, ends = zip(*windows, strict=True)
+    return min(starts), max(ends)
+
+
+def _ms(start_ms: float, end_ms: float) -> str:
+    return f"{round(float(start_ms), 4)} to {round(float(end_ms), 4)} ms"
+
+
+def _span(start_ms: float, end_ms: float) -> str:
+    """Return a window in ms, and how long it is in the unit that fits."""
+    length = end_ms - start_ms
+    for unit, ms, least in (("h", 3_600_000, 2), ("min", 60_000, 2), ("s", 1_000, 1)):
+        if length >= least * ms:
+            return f"{_ms(start_ms, end_ms)} ({length / ms:.4g} {unit})"
+    return _ms(start_ms, end_ms)
