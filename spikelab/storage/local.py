@@ -38,9 +38,6 @@ _INCOMPLETE = f"incomplete-{MANIFEST}"
 _SHOWN = 8
 """Number of names in an error."""
 
-LostLocally = Callable[[Path], Iterable[str]]
-"""Returns the names of what an export onto a path would destroy."""
-
 
 def resolved(name: str, target: StrPath) -> Path:
     """Return the local file or folder that `target` (called `name` in errors) names.
@@ -117,7 +114,9 @@ def _identity(file: Path) -> tuple[int, ...]:
 
 
 @contextlib.contextmanager
-def staged_file(target: StrPath, lost: LostLocally | None) -> Iterator[Path]:
+def staged_file(
+    target: StrPath, lost: Callable[[Path], Iterable[str]] | None
+) -> Iterator[Path]:
     """Yield a staged file, and rename it to `target`, unless something would be lost."""
     path = resolved("filepath", target)
     if path.is_dir() or os.fspath(target).endswith(("/", os.sep)):
@@ -147,7 +146,7 @@ def staged_file(target: StrPath, lost: LostLocally | None) -> Iterator[Path]:
 @contextlib.contextmanager
 def staged_folder(
     target: StrPath,
-    lost: LostLocally | None,
+    lost: Callable[[Path], Iterable[str]] | None,
     conflicting: Sequence[str],
     overwrite: bool,
 ) -> Iterator[Path]:
