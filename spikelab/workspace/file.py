@@ -21,8 +21,8 @@ from spikelab.formats.hdf5 import layout
 from spikelab.formats.hdf5.objects import ObjectReader, ObjectWriter, holding
 from spikelab.formats.hdf5.on_disk import arrays_on_disk
 from spikelab.formats.hdf5.values import Tree, identical, read_json, write_json
-from spikelab.spikedata.data_object import DATA_CLASSES, DataObject
-from spikelab.spikedata.differences import differences, equal
+from spikelab.spikedata.data_object import DATA_CLASSES
+from spikelab.spikedata.differences import equal
 from spikelab.storage.remote_file import RemoteFile
 from spikelab.storage.remote_folder import Existing, RemoteFolder
 from spikelab.workspace.items import Item
@@ -144,8 +144,6 @@ def _same(item: Item, read: Item | None) -> bool:
     """Return whether an item came back with all that is known about it."""
     if read is None or (read.created_at, read.note) != (item.created_at, item.note):
         return False
-    if isinstance(item.value, DataObject):
-        return not differences(item.value, read.value)
     return identical(item.value, read.value) or equal(item.value, read.value)
 
 

@@ -66,10 +66,8 @@ class StoredArray:
         """
         stored = h5.dataset(group, name, ndim=range(33), kinds="biufcSVO")
         attributes = h5.plain_attributes(stored)
-        if (
-            h5py.check_string_dtype(stored.dtype) is not None
-            and stored.dtype.kind == "O"
-        ):
+        is_text = h5py.check_string_dtype(stored.dtype) is not None
+        if is_text and stored.dtype.kind == "O":
             return cls(h5.texts(stored), attributes)
         if stored.dtype.hasobject:
             raise FormatError(f"{stored.name!r} must hold plain numbers or strings")
