@@ -1,5 +1,6 @@
 """What the six data classes have in common."""
 
+import inspect
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Self
 
@@ -34,11 +35,18 @@ class DataObject(LookMixin, ExportMixin):
     _FIXED_ARGUMENTS: ClassVar[Mapping[str, Any]] = {}
     """What else the constructor must be given to make an equal object."""
 
+    __signature__: ClassVar[inspect.Signature]
+
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
         # A class that a user derives from a data class has none of its own.
         if "FIELDS" in vars(cls):
             DATA_CLASSES[cls.__name__] = cls
+        if "__init__" in vars(cls):
+            # What `help` shows first; the types are in the docstring, in words.
+            _, *shown = inspect.signature(vars(cls)["__init__"]).parameters.values()
+            untyped = [p.replace(annotation=inspect.Parameter.empty) for p in shown]
+            cls.__signature__ = inspect.Signature(untyped)
 
     def arguments(self) -> dict[str, Any]:
         """Return the constructor's arguments that make an equal object."""

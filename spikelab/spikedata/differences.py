@@ -242,6 +242,11 @@ def _equal_arrays(a: Any, b: Any) -> bool:
         return False
     if a.dtype != b.dtype or a.shape != b.shape:
         return False
+    if np.ma.isMaskedArray(a) or np.ma.isMaskedArray(b):
+        masks = np.ma.getmaskarray(a), np.ma.getmaskarray(b)
+        return np.array_equal(*masks) and _equal_arrays(
+            np.asarray(np.ma.filled(a)), np.asarray(np.ma.filled(b))
+        )
     if a.dtype.hasobject:
         return all(map(equal, a.ravel().tolist(), b.ravel().tolist()))
     equal_nan = a.dtype.kind in "fcmM"

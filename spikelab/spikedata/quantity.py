@@ -142,7 +142,10 @@ def _from_timedelta(value: Any, unit: Unit) -> Any:
         raise ValueError("got a timedelta")
     if isinstance(value, datetime.timedelta):
         return value / datetime.timedelta(milliseconds=1)
-    return np.asarray(value) / np.timedelta64(1, "ms")  # NaN for NaT
+    steps = np.asarray(value)
+    if np.datetime_data(steps.dtype)[0] == "generic":
+        raise ValueError("got a timedelta64 without unit")
+    return steps / np.timedelta64(1, "ms")  # NaN for NaT
 
 
 def _from_quantities(value: Any, unit: Unit) -> Any:

@@ -79,8 +79,10 @@ class RateData(UnitObject):
         self.rate_unit = rate_unit
         self.neuron_attributes = attribute_rows(neuron_attributes)
         self.check()
-        if not _is_on_disk(self.inst_Frate_data):
-            self.inst_Frate_data = np.array(self.inst_Frate_data)
+        rates = self.inst_Frate_data
+        is_view = rates is inst_Frate_data or rates.base is not None
+        if is_view and not _is_on_disk(rates):
+            self.inst_Frate_data = rates.copy()
 
     def _check(self) -> None:
         self.inst_Frate_data = self._checked_rates()
@@ -94,6 +96,13 @@ class RateData(UnitObject):
         rates = in_unit(name, given, "kHz" if self.rate_unit == "kHz" else "Hz")
         if rates is not given:  # they had a unit
             self.rate_unit = self.rate_unit or "Hz"
+            if self.rate_unit not in ("Hz", "kHz"):
+                raise ValueError(
+                    f"rate_unit must be 'Hz' or 'kHz' for rates with a unit, "
+                    f"got {self.rate_unit!r}"
+                )
+        if np.iscomplexobj(rates):
+            raise TypeError(f"{name} must hold real numbers, got complex ones")
         try:
             rates = np.asarray(rates, dtype=np.float64)
         except (TypeError, ValueError) as error:
@@ -213,6 +222,8 @@ def _refuse_other_objects(rates: Any, times: Any) -> None:
     is_table = type(rates).__name__ in AS_ARRAYS and times is not None
     if is_table and np.shape(rates)[1:] == np.shape(times):
         got = ""
+    if isinstance(rates, UnitObject):
+        got = f"a {type(rates).__name__}: SpikeData.resampled_isi returns a RateData"
     if got:
         raise TypeError(f"inst_Frate_data must be an array (units, times), got {got}")
     if times is None:

@@ -255,10 +255,12 @@ def test_what_to_call_instead_of_an_array(make, given, message):
         make(given)
 
 
-def test_signals_as_raw_data():
+def test_signals_as_raw_data_and_recordings_as_rates():
     """Signals of neo and pynapple have time first."""
     with pytest.raises(TypeError, match="raw_data must be an array, got an AnalogSig"):
         SpikeData([[]], raw_data=of_package("neo", "AnalogSignal"), raw_time=1.0)
+    with pytest.raises(TypeError, match="resampled_isi returns a RateData"):
+        RateData(SpikeData([[1.0]]))
 
 
 def test_tables_that_are_arrays_of_the_right_shape():

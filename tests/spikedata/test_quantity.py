@@ -84,6 +84,13 @@ def test_units_that_are_not_known(given, message):
         in_ms("x", given)
 
 
+@pytest.mark.filterwarnings("ignore:The 'generic' unit:DeprecationWarning")
+def test_a_timedelta_without_a_unit_is_refused():
+    """NumPy is about to refuse it too."""
+    with pytest.raises(ValueError, match="timedelta64 without unit"):
+        in_ms("x", np.timedelta64(5))
+
+
 def test_a_time_is_no_rate():
     """Where a rate is needed, a time is refused."""
     with pytest.raises(ValueError, match="raw_time must be in a unit of frequency"):
@@ -159,6 +166,8 @@ def test_rates_with_a_unit():
     assert rates.inst_Frate_data.tolist() == [[1000, 2000], [3, 4]]
     with pytest.raises(ValueError, match="inst_Frate_data must be in a unit of freq"):
         RateData([[1.0]] * pq.mV, [0.0])
+    with pytest.raises(ValueError, match="rate_unit must be 'Hz' or 'kHz'"):
+        RateData([[1.0]] * pq.Hz, [0.0], rate_unit="spikes per bin")
 
 
 def test_a_time_in_us_is_right_to_the_last_bit():

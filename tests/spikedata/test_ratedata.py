@@ -150,3 +150,9 @@ def test_frames():
     assert len(rates().frames(2)) == 3
     with pytest.raises(ValueError, match=r"length must not exceed .*got 7"):
         rates().frames(7)
+
+
+def test_complex_rates():
+    """Their imaginary part would be lost."""
+    with pytest.raises(TypeError, match="inst_Frate_data must hold real numbers"):
+        RateData([[1 + 2j]], [0.0])

@@ -1,6 +1,7 @@
 """Recordings: made, counted, sliced."""
 
 import builtins
+import inspect
 import pickle
 
 import numpy as np
@@ -389,6 +390,20 @@ def test_recordings_from_the_published_package():
     assert sd.subtime(1, 3).train[0].tolist() == [0.0, 1.0]
     assert sd.idces_times()[1].dtype == np.float64
     assert sd.spike_trains.extremes() == (1.0, 3.0)
+
+
+def test_help_begins_with_a_signature_that_one_can_read():
+    """Names and defaults; a class of the user shows its own."""
+
+    class Tagged(SpikeData):
+        def __init__(self, tag, train):
+            super().__init__(train)
+
+    assert str(inspect.signature(SpikeData)) == (
+        "(train, *, N=None, length=None, start_time=0.0, neuron_attributes=None, "
+        "metadata=None, raw_data=None, raw_time=None)"
+    )
+    assert str(inspect.signature(Tagged)) == "(tag, train)"
 
 
 def test_units_one_after_the_other():
