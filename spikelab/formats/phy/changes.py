@@ -76,7 +76,7 @@ def _is_changed(path: Path, exported: Facts) -> bool:
             return npy.counted(npy.read_whole(path)) != counts
         if not path.name.startswith("cluster_"):
             return True
-        table = cluster_tables.read_table(path, {})
+        table = cluster_tables.read_table(path)
     except FormatError:
         return True
     columns = {column.name: column for column in exported.columns}

@@ -124,20 +124,17 @@ def are_same(a: str, b: str) -> bool:
     return a == b or (number(a) is not None and number(a) == number(b))
 
 
-def read_tables(
-    folder: Path, channels: Mapping[str, Container[int]]
-) -> dict[Path, Table]:
+def read_tables(folder: Path, channels: Container[int] | None) -> dict[Path, Table]:
     """Return all ``cluster_*`` tables of a folder, in the order in which they count.
 
     As in Phy, a .tsv goes before a .csv, and ``cluster_info``, which gathers the columns
     of the others, comes last. One that cannot be read is left out with a warning.
     """
     files = [
-        (file.stem == "cluster_info", file.suffix.lower() == ".csv", file)
-        for file in folder.glob("cluster_*")
-        if file.suffix.lower() in (".tsv", ".csv")
+        f for f in folder.glob("cluster_*") if f.suffix.lower() in (".tsv", ".csv")
     ]
-    tables = {f: npy.optional(read_table, f, channels) for *_, f in sorted(files)}
+    files.sort(key=lambda f: (f.stem == "cluster_info", f.suffix.lower() == ".csv", f))
+    tables = {file: npy.optional(read_table, file, channels) for file in files}
     return {file: table for file, table in tables.items() if table is not None}
 
 
@@ -168,11 +165,11 @@ def combined(tables: Mapping[Path, Table], exported: Collection[str]) -> Table:
     return table
 
 
-def read_table(path: Path, channels: Mapping[str, Container[int]]) -> Table:
+def read_table(path: Path, channels: Container[int] | None = None) -> Table:
     """Return the columns of a table, whose delimiter is a tab, a comma or a semicolon.
 
-    Rows whose id is no whole number, or that are not UTF-8, are left out, and cells of a
-    column in `channels` (in lower case) that are none of those numbers; of rows of one
+    Rows whose id is no whole number, or that are not UTF-8, are left out, and cells of
+    the columns ``ch`` and ``channel`` that are none of the `channels`; of rows of one
     cluster the last counts. One warning names the rows. Rows and cells of blanks count
     for nothing. Raises FormatError for a file that is no table, or has no column
     ``cluster_id`` or ``id``.
@@ -181,10 +178,7 @@ def read_table(path: Path, channels: Mapping[str, Container[int]]) -> Table:
     try:
         content = path.read_bytes()
         header = content.split(b"\n", 1)[0]
-        if (
-            header.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
-            or b"\0" in header
-        ):
+        if header[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) or b"\0" in header:
             raise FormatError(f"{path} is UTF-16 or no text at all: save it as UTF-8")
         # Bytes that are not UTF-8 become characters that no file can hold.
         text = content.decode("utf-8-sig", errors="surrogateescape")
@@ -210,7 +204,7 @@ def read_table(path: Path, channels: Mapping[str, Container[int]]) -> Table:
 
 
 def _read_rows(
-    rows: Any, names: list[str], id_column: int, channels: Mapping[str, Container[int]]
+    rows: Any, names: list[str], id_column: int, channels: Container[int] | None
 ) -> tuple[Table, list[str]]:
     """Return the columns of a table, and in words what is left out of which rows."""
     table: Table = {}
@@ -233,10 +227,12 @@ def _read_rows(
         for i, (name, cell) in enumerate(zip(names, row, strict=False)):
             if i == id_column or not name or not cell.strip():
                 continue
-            numbers = channels.get(name.lower())
-            if numbers is not None and not _is_channel(cell, numbers):
-                wrong_channel.add(rows.line_num)
-                continue
+            if channels is not None and name.lower() in ("ch", "channel"):
+                channel = whole_number(cell)
+                is_blank = channel is None and is_missing(guessed(cell))
+                if not is_blank and channel not in channels:
+                    wrong_channel.add(rows.line_num)
+                    continue
             cells = table.setdefault(name, {})
             if cluster in cells and not are_same(cells[cluster], cell):
                 contradicting |= rows_of[cluster]
@@ -249,12 +245,6 @@ def _read_rows(
     }
     found = {text: sorted(lines) for text, lines in left_out.items() if lines}
     return table, [text.format(_listed(lines)) for text, lines in found.items()]
-
-
-def _is_channel(cell: str, numbers: Container[int]) -> bool:
-    """Return whether a cell holds one of the numbers, or stands for none, as NaN does."""
-    channel = whole_number(cell)
-    return channel in numbers if channel is not None else is_missing(guessed(cell))
 
 
 def _listed(numbers: Sequence[int]) -> str:

@@ -1,7 +1,7 @@
 """Reading KiloSort and Phy folders, of spikelab or of other programs."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from pathlib import Path
 from typing import Any, Unpack
 
@@ -191,6 +191,7 @@ class FolderReader(ReaderOptions):
 
     def _facts(self, folder: Path) -> Facts:
         """Return what is known of a folder: the options, spikelab.json, params.py."""
+        # Options that have the name of a fact go before it.
         names = attrs.fields_dict(Facts).keys() & ReadOptions.__annotations__
         given = {name: getattr(self, name) for name in names}
         given = {name: value for name, value in given.items() if value is not None}
@@ -209,16 +210,16 @@ class FolderReader(ReaderOptions):
     ) -> tuple[Table, Table | None]:
         """Return the columns of all tables, and of the one that the caller named."""
         exported = [column.name for column in known.columns]
-        # Columns that Phy may have filled with channels hold numbers in channel_map.npy.
-        numbers = range(2**63) if electrodes is None else set(electrodes.tolist())
-        of_phy = dict.fromkeys({"ch", "channel"}.difference(exported), numbers)
-        tables = cluster_tables.read_tables(folder, of_phy)
+        numbers: Container[int] | None = None
+        if known.format is None:
+            numbers = range(2**63) if electrodes is None else set(electrodes.tolist())
+        tables = cluster_tables.read_tables(folder, numbers)
         table = cluster_tables.combined(tables, exported)
         if self.cluster_info_tsv is None:
             return table, None
         path = folder / self.cluster_info_tsv
         if path not in tables and path.is_file():
-            tables[path] = cluster_tables.read_table(path, of_phy)
+            tables[path] = cluster_tables.read_table(path, numbers)
         named = cluster_tables.combined({path: tables.get(path, {})}, exported)
         return table | named, named
 
@@ -232,7 +233,7 @@ class FolderReader(ReaderOptions):
                 "so all units are read"
             )
             return range(len(ids))
-        wanted = {"good", "mua", *(["noise"] if self.include_noise else [])}
+        wanted = {"good", "mua", "noise"} if self.include_noise else {"good", "mua"}
         of_units = [labels.get(i, "").strip() for i in ids]
         kept = [u for u, label in enumerate(of_units) if label.lower() in wanted]
         if ids and not kept:

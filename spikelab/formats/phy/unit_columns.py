@@ -139,10 +139,10 @@ def label_column(table: UnitTable) -> tuple[TableColumn, list[str]]:
         is_blank = value is MISSING or is_missing(value) or not str(value).strip()
         cell = as_text(value) if isinstance(value, str) and not is_blank else None
         cells.append(cell or "")
-        shown = repr(str(value) if isinstance(value, str) else value)
-        if cell is None and not is_blank and shown not in unreadable:
-            unreadable.append(shown)
-    return TableColumn("group", key or "group", "label", cells), unreadable
+        if cell is None and not is_blank:
+            unreadable.append(repr(str(value) if isinstance(value, str) else value))
+    column = TableColumn("group", key or "group", "label", cells)
+    return column, list(dict.fromkeys(unreadable))  # each once
 
 
 def _value_column(column: Column, names: Collection[str]) -> list[TableColumn]:

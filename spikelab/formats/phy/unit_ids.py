@@ -82,8 +82,10 @@ def read_ids(table: Table, units: Units) -> list[int | str]:
     facts = units.facts
     column = SI_UNIT_ID if SI_UNIT_ID in table else "unit_id"
     ids: dict[int, int | str] = {}
-    for cluster, cell in table.get(column, {}).items():
-        if cluster in units.ids and cell.strip().lower() != "nan":
+    cells = table.get(column, {})
+    for cluster in units.ids:
+        cell = cells.get(cluster)
+        if cell is not None and cell.strip().lower() != "nan":
             number = whole_number(cell)
             ids[cluster] = cell if number is None else number
     if facts.format is not None:
@@ -105,9 +107,8 @@ def read_ids(table: Table, units: Units) -> list[int | str]:
     has_names = len(numbers) < len(ids)
     for cluster in units.ids:
         if cluster not in ids:
-            new = next(
-                n for n in itertools.chain([cluster], free) if str(n) not in used
-            )
+            candidates = itertools.chain([cluster], free)
+            new = next(number for number in candidates if str(number) not in used)
             ids[cluster] = str(new) if has_names else new
             used.add(str(new))
     return [ids[cluster] for cluster in units.ids]
