@@ -101,10 +101,8 @@ class PickleWriter(FileWriter[DataObject]):
                 AttributeError,
                 RecursionError,
                 TypeError,
-            ) as error:
-                raise TypeError(
-                    f"the object holds what cannot be pickled: {error}"
-                ) from error
+            ) as e:
+                raise TypeError(f"the object holds what cannot be pickled: {e}") from e
 
     def _read(self, staged: Path) -> DataObject:
         return _load(staged, trusted=True)

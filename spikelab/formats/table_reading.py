@@ -42,16 +42,7 @@ _TIME = re.compile(
 
 _TIME_UNITS = {"msec": "ms", "milliseconds": "ms", "sec": "s", "seconds": "s"}
 
-_UNITS = (
-    "unit_id",
-    "unit_name",
-    "cluster_id",
-    "cluster",
-    "neuron",
-    "neuron_id",
-    "cell",
-    "cell_id",
-)
+_UNITS = re.compile("(?:unit|cluster|neuron|cell)(?:[ _](?:id|name))?")
 """What other programs call the column of units, whose values need not be 0, 1, 2..."""
 
 _OF_SPIKES = {"units", "channel", "ch", "electrode", "amplitude"}
@@ -269,7 +260,7 @@ class _TimeTable:
     def spikes_of_named_units(self) -> SpikeData | None:
         """Return the recording if another program's column of units is found."""
         for place, name in enumerate(self.names):
-            if name.replace(" ", "_") not in _UNITS:
+            if not _UNITS.fullmatch(name):
                 continue
             cells, times = self._beside_times(place, np.object_)
             found = _units_named(cells, self.known)
