@@ -59,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             _say(f"error: {name} {error.problem}")
             return 2
         except Exception as error:  # whatever went wrong, a user gets one line
-            _say(f"error: {error or type(error).__name__}")
+            _say(f"error: {str(error) or type(error).__name__}")
             return 1
     return status
 

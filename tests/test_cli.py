@@ -134,6 +134,17 @@ def test_wrong_arguments_are_one_line_too(arguments, message, tmp_path):
     assert message in line
 
 
+def test_an_error_without_a_text_is_called_by_its_name(monkeypatch, capsys):
+    """As Python's own of too little memory is."""
+
+    def fail(*arguments):
+        raise MemoryError
+
+    monkeypatch.setattr(cli, "show", fail)
+    assert cli.main(["show", "x.pkl"]) == 1
+    assert capsys.readouterr().err == "spikelab: error: MemoryError\n"
+
+
 def test_warnings_are_one_line_too(tmp_path):
     """A late start that KiloSort's arrays cannot tell is said on stderr."""
     late = simulated(start_time=1000.0)

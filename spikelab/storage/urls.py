@@ -25,7 +25,7 @@ _AMAZON = re.compile(
 _ANY_SCHEME = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]+):/")
 
 _NO_FOLDERS = ("s3", "http", "https", "gs", "gcs", "az", "abfs", "memory")
-"""Schemes by which a name with one slash, which a ``Path`` makes of two, is meant as a URL."""
+"""Schemes that no folder is called: ``Path("s3://lab/a")``, which is ``s3:/lab/a``, is refused."""
 
 
 def expanded(path: StrPath) -> str:
