@@ -37,7 +37,7 @@ def identity(place: str) -> str:
     place = os.fspath(folder_of(place))
     if is_s3_url(place):
         place = located(place).url
-    place = re.sub("^(?:file|local)://", "", place)
+    place = place.removeprefix("file://")
     return place.rstrip("/") if is_url(place) else os.path.realpath(place)
 
 
