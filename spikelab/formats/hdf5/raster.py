@@ -95,12 +95,15 @@ class RasterWriter(HDF5Writer):
     def _write_train(self, group: h5py.Group, sd: SpikeData) -> None:
         n_bins = binning.n_bins(sd.length, self.raster_bin_size_ms, sd.start_time)
         shape = (min(_CHUNK[0], sd.N), min(_CHUNK[1], n_bins))
-        chunked = {"chunks": shape, "compression": "gzip"}
+        chunked: dict[str, Any] = {}
+        if 0 not in shape:
+            gzip = {"compression": "gzip", "compression_opts": _GZIP_LEVEL}
+            chunked = {"chunks": shape, **gzip}
         raster = group.create_dataset(
             self.raster_dataset,
             shape=(sd.N, n_bins),
             dtype=self._dtype(sd, n_bins),
-            **({} if 0 in shape else {**chunked, "compression_opts": _GZIP_LEVEL}),
+            **chunked,
         )
         raster.attrs["bin_size_ms"] = self.raster_bin_size_ms
         raster.attrs["time_origin_ms"] = float(sd.start_time)
@@ -127,8 +130,8 @@ class RasterWriter(HDF5Writer):
         for times in sd.spike_trains:
             if len(times) > np.iinfo(np.uint8).max:
                 bins = self._bins(sd, times, n_bins)
-                firsts = np.flatnonzero(np.diff(bins, prepend=-1, append=n_bins))
-                most = max(most, int(np.diff(firsts).max()))
+                _, counts = np.unique(bins, return_counts=True)
+                most = max(most, int(counts.max()))
         return np.min_scalar_type(most)
 
     def _chunks(
@@ -140,9 +143,10 @@ class RasterWriter(HDF5Writer):
             for i, times in enumerate(sd.spike_trains[row : row + height]):
                 columns, inside = np.divmod(self._bins(sd, times, n_bins), width)
                 places = (inside + i * width).astype(np.int32)
-                begins = np.flatnonzero(np.diff(columns, prepend=-1))
+                occupied, begins = np.unique(columns, return_index=True)
+                # A silent unit has an empty part, and no column.
                 parts = np.split(places, begins[1:])
-                for column, part in zip(columns[begins].tolist(), parts, strict=False):
+                for column, part in zip(occupied.tolist(), parts, strict=False):
                     stripe.setdefault(column, []).append(part)
             for column in sorted(stripe):
                 yield (row, column * width), np.concatenate(stripe[column])

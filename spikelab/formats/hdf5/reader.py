@@ -46,11 +46,6 @@ _UNIT_SPELLINGS = {
 }
 """How other programs spell a time unit, in lower case."""
 
-_EXAMPLE = (
-    "load_spikedata_from_hdf5(path, idces_dataset='idces', times_dataset='times', "
-    "times_unit='ms')"
-)
-
 
 class ReadOptions(LayoutOptions, RecordingKeywords, total=False):
     """The options of the reader."""
@@ -224,7 +219,8 @@ def _style(
             return style
     raise FormatError(
         "it does not say how it is laid out; name its datasets and their time unit, as "
-        f"in {_EXAMPLE}; {h5.listed(group)}"
+        "in load_spikedata_from_hdf5(path, idces_dataset='idces', "
+        f"times_dataset='times', times_unit='ms'); {h5.listed(group)}"
     )
 
 
