@@ -31,6 +31,17 @@ _HEADER = {
 }
 """Members of every NWB file that are no data."""
 
+_SECTIONS = {
+    "acquisition",
+    "analysis",
+    "general",
+    "intervals",
+    "processing",
+    "scratch",
+    "stimulus",
+}
+"""Groups of every NWB file, of which the members say what they hold."""
+
 _NAMING = ("_dataset", "group_per_unit")
 """How the options of HDF5 styles end that name a member."""
 
@@ -99,7 +110,7 @@ def _unknown(group: h5py.Group, known: set[str]) -> Iterator[str]:
         is_group = isinstance(link, h5py.HardLink) and isinstance(found, h5py.Group)
         if path in _HEADER:
             continue
-        if is_group and path in known:
+        if is_group and (path in known or path in _SECTIONS):
             yield from _unknown(found, known)
         elif path not in known and not (is_group and not len(found)):
             yield path

@@ -43,14 +43,14 @@ def test_what_was_added_is_named(exported):
 
 
 def test_a_file_of_another_program_is_lost_whole(tmp_path):
-    """Its header is not named."""
+    """Its sections are opened up, its header is not named."""
     path = tmp_path / "a.nwb"
     with h5py.File(path, "w") as file:
         file["identifier"] = "i"
         file["acquisition/voltage/data"] = np.zeros(3)
         file["units/id"] = [1]
         file["units/spike_times"] = [1.0]
-    assert would_be_lost(path) == ["acquisition", "units"]
+    assert would_be_lost(path) == ["acquisition/voltage", "units"]
 
 
 def test_a_file_of_the_published_package_is_our_own(tmp_path):
