@@ -25,11 +25,6 @@ PRIVATE = ("s3_upload", "aws_", "region_name")
 _TYPICAL_HZ = 30_000.0
 """Stands for the sampling rate of a source that was not loaded yet."""
 
-_FLAGS = {
-    **dict.fromkeys(("true", "yes", "on", "1"), True),
-    **dict.fromkeys(("false", "no", "off", "0"), False),
-}
-
 _FACTORS = {
     "Hz": {"kHz": 1000.0, "Hz": 1.0},
     "ms": {"ms": 1.0, "s": 1000.0},
@@ -37,9 +32,13 @@ _FACTORS = {
 """The units that a number may have, by the end of the option's name."""
 
 _KINDS: dict[Any, Any] = {
-    **{cls: cls for cls in (bool, int, float, NWBSession, NWBSubject)},
+    bool: bool,
+    int: int,
+    float: float,
     Mapping: dict,
     Sequence: list,
+    NWBSession: NWBSession,
+    NWBSubject: NWBSubject,
 }
 """As what the values of a type are written; of other types as str."""
 
@@ -56,9 +55,11 @@ class Option:
     def parsed(self, text: str) -> Any:
         """Return the value that a text means; raise ValueError if it means none."""
         if self.kind is bool:
-            if text.strip().lower() not in _FLAGS:
-                raise ValueError(f"must be true or false, got {text!r}")
-            return _FLAGS[text.strip().lower()]
+            if text.strip().lower() in ("true", "yes", "on", "1"):
+                return True
+            if text.strip().lower() in ("false", "no", "off", "0"):
+                return False
+            raise ValueError(f"must be true or false, got {text!r}")
         if self.kind is list:
             return [int(part) for part in re.split(r"[\s,;]+", text.strip())]
         if self.kind is float:
@@ -72,13 +73,12 @@ class Option:
 
 def _number(text: str, factors: Mapping[str, float]) -> float:
     """Return a number, which may be followed by one of the units of `factors`."""
-    number, factor = text.strip(), 1.0
-    for unit in factors:
-        if number.endswith(unit):
-            number, factor = number.removesuffix(unit), factors[unit]
-            break
+    number = text.strip()
     try:
-        return float(number) * factor
+        for unit, factor in factors.items():
+            if number.endswith(unit):
+                return float(number.removesuffix(unit)) * factor
+        return float(number)
     except ValueError:
         raise ValueError(f"invalid float value: {text!r}") from None
 

@@ -187,15 +187,13 @@ class _Html(str):
 def fragment(obj: DataObject) -> str:
     """Return an object as the HTML that notebooks show in place of its repr."""
     title, sizes, tables = facts(obj, CELLS_IN_NOTEBOOK)
-    parts = [
-        f"<details{' open' if i == 0 else ''}><summary>{escape(table.heading)}</summary>"
-        f"{_table(table.rows, table.header)}</details>"
-        for i, table in enumerate(tables)
-    ]
-    return (
-        f'<div class="spikelab"><style>{_TABLES}</style><strong>{title}</strong>'
-        f"{_table(sizes)}{''.join(parts)}</div>"
-    )
+    style = f"<style>{_TABLES}</style>"
+    html = f'<div class="spikelab">{style}<strong>{title}</strong>{_table(sizes)}'
+    for table in tables:
+        opened = " open" if table is tables[0] else ""
+        html += f"<details{opened}><summary>{escape(table.heading)}</summary>"
+        html += f"{_table(table.rows, table.header)}</details>"
+    return f"{html}</div>"
 
 
 def object_page(obj: DataObject, name: str) -> str:
