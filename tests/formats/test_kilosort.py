@@ -377,11 +377,9 @@ def test_a_wrong_rate_in_params_is_named(text, tmp_path):
         load_spikedata_from_kilosort(tmp_path)
 
 
-@pytest.mark.parametrize(
-    "text", ["sample_rate = ", "\0", "(" * 9000, "x=1\n" * 20_000, "-" * 9000 + "1"]
-)
+@pytest.mark.parametrize("text", ["sample_rate = ", "\0", "(" * 9000, "-" * 9000 + "1"])
 def test_a_broken_params_tells_nothing(text, tmp_path):
-    """Not Python, too deep or too long: as if it were not there."""
+    """Not Python, or too deep: as if it were not there."""
     write_folder(tmp_path, [30], [0])
     (tmp_path / "params.py").write_text(text)
     with pytest.raises(ValueError, match="fs_Hz must be given"):

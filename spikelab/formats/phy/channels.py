@@ -87,24 +87,25 @@ def _numbered(
     # A unit with several electrodes is shown on the first.
     numbers = [e[0] if isinstance(e, list) and e else e for e in table.electrodes]
     are_known = all(type(n) is int and abs(n) < 2**63 for n in numbers)
-    units = np.array(numbers if are_known else [-1] * len(table), dtype=np.int64)
+    of_unit = np.array(numbers if are_known else [-1] * len(table), dtype=np.int64)
     if n_raw:
-        return np.arange(n_raw), np.where((units >= 0) & (units < n_raw), units, -1)
+        is_row = (of_unit >= 0) & (of_unit < n_raw)
+        return np.arange(n_raw), np.where(is_row, of_unit, -1)
     if listed:
-        longest = max(listed, key=len)
-        named = [units] if are_known else []
+        named = [of_unit] if are_known else []
         electrodes = np.unique(np.concatenate([*listed, *named]))
+        longest = max(listed, key=len)
         if len(longest) == len(electrodes):
             electrodes = longest  # the order of a template with all is the probe's
-        return electrodes, positions_in(electrodes, units) if are_known else units
+        return electrodes, positions_in(electrodes, of_unit) if are_known else of_unit
     if are_known:
-        if 0 <= units.min() <= units.max() < width:
-            return np.arange(width), units
-        return np.unique(units, return_inverse=True)
+        if 0 <= of_unit.min() <= of_unit.max() < width:
+            return np.arange(width), of_unit
+        return np.unique(of_unit, return_inverse=True)
     if places is not None and np.isfinite(places).all():
         of_unit = np.unique(places, axis=0, return_inverse=True)[1].reshape(-1)
         return np.arange(of_unit.max() + 1), of_unit
-    return np.arange(width), units if width > 1 else np.zeros_like(units)
+    return np.arange(width), of_unit if width > 1 else np.zeros_like(of_unit)
 
 
 def _places(table: UnitTable) -> NDArray[np.float32] | None:
@@ -131,20 +132,20 @@ def read(
 
     Either is None if it is not there, or cannot be read.
     """
-    channel_map = npy.optional(npy.read_whole, folder / map_file)
+    electrodes = npy.optional(npy.read_whole, folder / map_file)
+    n_channels = 0 if electrodes is None else len(electrodes)
     positions = npy.optional(npy.read, folder / positions_file, ndim=2)
-    electrodes = None
-    if channel_map is not None and len(channel_map):
-        electrodes = channel_map.astype(np.int64)
-    if positions is not None:
-        n_channels = 0 if electrodes is None else len(electrodes)
-        if not 1 <= positions.shape[1] <= 3 or len(positions) < n_channels:
-            warn(
-                f"left out: {folder / positions_file} must have shape (channels, 2) with "
-                f"the channels of {map_file}, got {positions.shape}"
-            )
-            positions = None
-    return electrodes, positions
+    if positions is not None and (
+        not 1 <= positions.shape[1] <= 3 or len(positions) < n_channels
+    ):
+        warn(
+            f"left out: {folder / positions_file} must have shape (channels, 2) with "
+            f"the channels of {map_file}, got {positions.shape}"
+        )
+        positions = None
+    if electrodes is None or not n_channels:
+        return None, positions
+    return electrodes.astype(np.int64), positions
 
 
 def add_channels(

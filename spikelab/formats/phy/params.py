@@ -14,8 +14,6 @@ from spikelab.spikedata.time_units import rate_Hz
 
 PARAMS_FILE = "params.py"
 
-_LARGEST = 2**16  # a file of more bytes is not read
-
 _OPERATORS: dict[type[ast.AST], Any] = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
@@ -48,11 +46,10 @@ def read_params(folder: Path) -> dict[str, Any]:
     """Return the values that lines of ``params.py`` assign.
 
     Values may be constants, names of earlier ones, arithmetic, or a number that
-    ``float``, ``int`` or a dtype of NumPy makes. Other lines need not be Python. Nothing
-    is assigned if there is no such file, or a large one.
+    ``float``, ``int`` or a dtype of NumPy makes. Other lines need not be Python.
     """
     path = folder / PARAMS_FILE
-    if not path.is_file() or path.stat().st_size > _LARGEST:
+    if not path.is_file():
         return {}
     text = path.read_bytes().decode("utf-8-sig", errors="replace")
     values: dict[str, Any] = {}

@@ -155,21 +155,16 @@ def _value_column(column: Column, names: Collection[str]) -> list[TableColumn]:
         return []
     if key in _OF_ELECTRODES:
         values = [MISSING if isinstance(v, _LIST) else v for v in values]
-    cells = []
-    for value in values:
-        cell = "" if value is MISSING else as_text(value)
-        if cell is None:
-            return []
-        cells.append(cell)
+    cells = ["" if value is MISSING else as_text(value) for value in values]
     known = [value for value, cell in zip(values, cells, strict=True) if cell]
     texts = [value for value in known if isinstance(value, str)]
-    if not known:
+    if None in cells or not known:
         return []
     if len(texts) < len(known) and any(guessed(text) != text for text in texts):
         return []  # a text among numbers that would be read as one
     name = _free(f"unit_{key}", names) if key in _RENAMED else key
     kind: ColumnKind = "text" if len(texts) == len(known) else "value"
-    return [TableColumn(name, key, kind, cells)]
+    return [TableColumn(name, key, kind, [cell or "" for cell in cells])]
 
 
 def _free(name: str, names: Collection[str]) -> str:
