@@ -184,6 +184,15 @@ def test_a_placeholder_is_not_known(tmp_path):
     assert not KNOWN.keys() & found.metadata.keys()
 
 
+def test_a_start_that_is_the_placeholder_is_not_known(tmp_path):
+    """Whoever gave it."""
+    session = attrs.evolve(SESSION, session_start_time="1970-01-01T00:00:00Z")
+    path = simulated().to_nwb(tmp_path / "a.nwb", session=session, verify=True)
+    found = load(path).metadata["nwb_session"]
+    assert "session_start_time" not in found
+    assert found["session_id"] == "track-1"
+
+
 def test_fields_of_another_program_that_are_not_valid(tmp_path):
     """They are left out of the metadata, and one warning says why."""
     path = simulated().to_nwb(tmp_path / "a.nwb", session=SESSION, subject=SUBJECT)

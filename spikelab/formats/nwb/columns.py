@@ -165,15 +165,16 @@ def stored_column(name: str, key: Any, given: Sequence[Any]) -> StoredColumn:
         raise UnstorableError("no unit has a value")
     present = list(known.values())
     has_value = np.array([unit in known for unit in range(len(values))])
-    types = {type(v) for v in present if isinstance(v, list | tuple | np.ndarray)}
+    containers = {type(v) for v in present if isinstance(v, list | tuple | np.ndarray)}
     ends, scalars = None, False
-    if types:
+    if containers:
         arrays = [_as_array(value) for value in present]
         # One value beside rows of several, as the electrodes of units can be.
         scalars = {array.ndim for array in arrays} == {0, 1}
         data, ends = _joined([np.atleast_1d(a) for a in arrays], has_value)
     else:
         (data,) = _of_one_type([_as_array(present)])
+    is_list = containers in ({list}, {tuple})
     gaps = [value for unit, value in enumerate(values) if unit not in known]
     missing, value_dtype = meaning_of_gaps(gaps, present), ""
     if ends is None and gaps:
@@ -189,7 +190,7 @@ def stored_column(name: str, key: Any, given: Sequence[Any]) -> StoredColumn:
         key=key,
         data=data,
         ends=ends,
-        container=types.pop().__name__ if types in ({list}, {tuple}) else "",
+        container=containers.pop().__name__ if is_list else "",
         value_dtype=value_dtype,
         missing=missing,
         scalars=scalars,

@@ -30,6 +30,8 @@ _PLACEHOLDER_DESCRIPTION = (
     "time 1970-01-01T00:00:00+00:00 is a placeholder, the true one is not known."
 )
 
+_PLACEHOLDERS = (_PLACEHOLDER, _PLACEHOLDER_DESCRIPTION)
+
 _REFERENCE = "timestamps_reference_time"
 """What all times in a file count from."""
 
@@ -62,7 +64,11 @@ class Header:
 
     def metadata(self) -> dict[str, Any]:
         """Return what a reader puts into the metadata of a recording."""
-        known = {n: v for n, v in self.session.items() if n not in _NOT_CARRIED}
+        known = {
+            name: value
+            for name, value in self.session.items()
+            if name not in _NOT_CARRIED and value not in _PLACEHOLDERS
+        }
         found = {NWBSession.KEY: known, NWBSubject.KEY: self.subject, **self._at_root()}
         return {key: value for key, value in found.items() if value}
 
@@ -192,10 +198,6 @@ def read_header(file: h5py.File, notes: Mapping[str, Any]) -> Header:
     subject, wrong = NWBSubject.valid_fields(animal)
     if left_out := [*refused, *wrong, *unread]:
         warn(f"session and subject are read without: {'; '.join(left_out)}")
-    if session.get("session_start_time") == _PLACEHOLDER:
-        del session["session_start_time"]
-    if session.get("session_description") == _PLACEHOLDER_DESCRIPTION:
-        del session["session_description"]
     return Header(
         session=session,
         subject=subject,

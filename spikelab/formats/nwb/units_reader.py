@@ -59,7 +59,7 @@ def read_ids_and_trains(
         if len(ids):
             warn(f"the units have no {times!r}: they are read as units without spikes")
         return ids, SpikeTrains(np.empty(0), np.zeros(len(ids), dtype=np.int64))
-    found = _needed(table, times, lambda t, n: np.ravel(h5.vector(t, n)[()]))
+    found = _needed(table, times, lambda t, n: h5.vector(t, n)[()])
     flat: NDArray[np.float64] = found.astype(np.float64, copy=False)
     # In place: nobody else holds these seconds, and there may be gigabytes of them.
     flat *= 1000.0
