@@ -194,18 +194,12 @@ def test_the_second_run_writes_what_is_missing_changed_or_failed(
 def test_a_folder_by_any_of_its_files(tmp_path):
     """What changes in the folder is seen, whichever file of it names the source."""
     pair = SpikeData([[100.0, 600.0]], length=1000.0).frames(500)
-
-    def again():
-        report = tmp_path / "rows.jsonl"
-        source = tmp_path / "in" / "windows.tsv"
-        return convert_many(source, tmp_path / "{index}.pkl", report=report)
-
     pair.to_kilosort(tmp_path / "in", fs_Hz=20_000)
-    assert [statuses(again()), statuses(again())] == [["written"], ["kept"]]
-    (tmp_path / "in" / "slice_0000" / "cluster_note.tsv").write_text(
-        "cluster_id\tnote\n"
-    )
-    assert statuses(again()) == ["written"]
+    names = (tmp_path / "in" / "windows.tsv", tmp_path / "{index}.pkl")
+    assert statuses(convert_many(*names)) == ["written"]
+    assert statuses(convert_many(*names)) == ["kept"]
+    (tmp_path / "in" / "slice_0000" / "cluster_note.tsv").write_text("cluster_id")
+    assert statuses(convert_many(*names)) == ["written"]
 
 
 def test_credentials_and_bars_are_not_part_of_the_options(sources, tmp_path):
@@ -386,10 +380,8 @@ def test_a_bucket_is_a_folder(sources, tmp_path):
         recording(3).to_phy("s3://phy", fs_Hz=20_000, **options)
 
         def again():
-            report = tmp_path / "rows.jsonl"
-            return convert_many(
-                "s3://phy", "s3://copy", to="phy", report=report, **options
-            )
+            names = {"to": "phy", "report": tmp_path / "rows.jsonl"}
+            return convert_many("s3://phy", "s3://copy", **names, **options)
 
         assert statuses(again()) == ["written"]
         (row,) = again()
