@@ -195,56 +195,51 @@ class ObjectReader:
         class_name, number, exact = tree
         return self.read_object(h5.member(self._apart, number), class_name, exact)
 
-    def read(self, group: h5py.Group | None, exact: Tree) -> Any:
-        """Return the value of a group, and of what that does not say.
+    def read(self, group: Any, exact: Tree) -> Any:
+        """Return the value of a group (None without one), and of what that does not say.
 
         FormatError if they do not hold a value.
         """
-        where = "a value" if group is None else group.name
-        if isinstance(exact, dict) and _VALUE in exact:
-            with holding(where, "stored value"):
+        with holding("the index" if group is None else group.name, "value"):
+            if isinstance(exact, dict) and _VALUE in exact:
                 return self.decode(exact[_VALUE])
-        is_group = isinstance(group, h5py.Group)
-        attributes = h5.plain_attributes(group) if is_group else {}
-        kind = attributes.get("__type__")
-        if group is None or kind not in (*DATA_CLASSES, "dict", *layout.PLAIN_TYPES):
-            raise FormatError(f"{where} has no known __type__, got {kind!r:.80}")
-        if kind in DATA_CLASSES:
-            return self.read_object(group, kind, exact)
-        if kind == "dict":
-            return self._read_dict(group, exact)
-        with holding(where, kind):
+            attributes = h5.plain_attributes(group)
+            kind = attributes.get("__type__")
+            if kind in DATA_CLASSES:
+                return self.read_object(group, kind, exact)
+            if kind == "dict":
+                return self._read_dict(group, exact)
+            if kind not in layout.PLAIN_TYPES:
+                raise FormatError(f"it has no known __type__, got {kind!r:.80}")
             array = StoredArray.read(group, "data") if "data" in group else None
             return layout.decode_plain(attributes, array)
 
     def _read_dict(self, group: h5py.Group, exact: Tree) -> dict[Any, Any]:
-        with holding(group.name, "dict"):
-            if exact is None:
-                return {key: self.read(h5.member(group, key), None) for key in group}
-            found = {}
-            for tree, part in exact:
-                key = self.decode(tree)
-                in_json = isinstance(part, dict) and _VALUE in part
-                found[key] = self.read(None if in_json else h5.member(group, key), part)
-            return found
+        if exact is None:
+            return {key: self.read(h5.member(group, key), None) for key in group}
+        found = {}
+        for tree, part in exact:
+            key = self.decode(tree)
+            in_json = isinstance(part, dict) and _VALUE in part
+            found[key] = self.read(None if in_json else h5.member(group, key), part)
+        return found
 
     def read_object(self, group: h5py.Group, kind: str, exact: Tree) -> DataObject:
         """Return the data object of the class `kind` in a group of a workspace.
 
         `exact` is what the group does not say.
         """
-        with holding(group.name, kind):
-            exact = exact or {}
-            parts = self.read_parts(group, kind, exact)
-            if kind == "SpikeData":
-                parts["train"] = _read_trains(group)
-            elif kind == "SpikeSliceStack":
-                inner = h5.member(group, "spike_stack")
-                parts["spike_stack"] = [
-                    self.read_object(h5.member(inner, str(i)), "SpikeData", tree)
-                    for i, tree in enumerate(exact.get(_SLICES) or [None] * len(inner))
-                ]
-            return self.build(group, kind, parts, exact)
+        exact = exact or {}
+        parts = self.read_parts(group, kind, exact)
+        if kind == "SpikeData":
+            parts["train"] = _read_trains(group)
+        elif kind == "SpikeSliceStack":
+            inner = h5.member(group, "spike_stack")
+            parts["spike_stack"] = [
+                self.read_object(h5.member(inner, str(i)), "SpikeData", tree)
+                for i, tree in enumerate(exact.get(_SLICES) or [None] * len(inner))
+            ]
+        return self.build(group, kind, parts, exact)
 
     def read_parts(
         self,

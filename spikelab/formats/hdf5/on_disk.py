@@ -1,4 +1,7 @@
-"""Large arrays on the disk instead of in memory, while a staged file is verified."""
+"""Large arrays on the disk instead of in memory, while a staged file is verified.
+
+An array is large from `CACHED` values.
+"""
 
 import contextlib
 import os
@@ -14,9 +17,6 @@ from numpy.typing import NDArray
 from spikelab.spikedata.spike_trains import CACHED, SpikeTrains
 
 _ON_DISK: ContextVar[bool] = ContextVar("_ON_DISK", default=False)
-
-_LARGE = CACHED
-"""Values from which an array is kept on the disk."""
 
 
 @contextlib.contextmanager
@@ -35,7 +35,7 @@ def read_array(found: Any) -> NDArray[Any]:
     A dataset is read, or mapped if it lies in a local file as a whole.
     """
     offset = None
-    if _ON_DISK.get() and isinstance(found, h5py.Dataset) and found.size >= _LARGE:
+    if _ON_DISK.get() and isinstance(found, h5py.Dataset) and found.size >= CACHED:
         offset = found.id.get_offset()  # None for chunks
     if offset is None:
         return np.asarray(found[...])
@@ -44,7 +44,7 @@ def read_array(found: Any) -> NDArray[Any]:
 
 def empty_array(size: int) -> NDArray[np.float64]:
     """Return a float64 array of no known values, on the disk part of an unnamed file."""
-    if size < _LARGE or not _ON_DISK.get():
+    if size < CACHED or not _ON_DISK.get():
         return np.empty(size)
     with tempfile.TemporaryFile() as file:
         try:  # a mapped file for which the disk has no room crashes Python
