@@ -260,8 +260,11 @@ def _conversions_page(rows: "Collection[Conversion]", path: StrPath) -> str:
     counted = Counter(row.status for row in rows)
     counts = [f"{counted[status]} {status}" for status in ("written", "kept", "failed")]
     header = ("source", "target", "status", "units", "spikes", "bytes", "seconds")
+    # On a phone, the last column would be narrower than a word.
+    style = "<style>.spikelab td:last-child{min-width:20em}</style>"
     table = _table(lines, (*header, "losses and errors"))
-    return _page(f"{len(lines)} recordings", f"<p>{', '.join(counts)}</p>{table}")
+    body = f"{style}<p>{', '.join(counts)}</p>{table}"
+    return _page(f"{len(lines)} recordings", body)
 
 
 def _page(title: str, body: str) -> str:
