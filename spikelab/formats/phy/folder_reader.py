@@ -193,8 +193,8 @@ class FolderReader(ReaderOptions):
         """Return what is known of a folder: the options, spikelab.json, params.py."""
         # Options that have the name of a fact go before it.
         names = attrs.fields_dict(Facts).keys() & ReadOptions.__annotations__
-        given = {name: getattr(self, name) for name in names}
-        given = {name: value for name, value in given.items() if value is not None}
+        options = {name: getattr(self, name) for name in names}
+        given = {name: value for name, value in options.items() if value is not None}
         known = attrs.evolve(facts.read(folder), **given)
         if known.fs_Hz is None:
             known = attrs.evolve(known, fs_Hz=read_sample_rate(folder))

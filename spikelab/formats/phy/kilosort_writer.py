@@ -11,11 +11,7 @@ import numpy as np
 from spikelab import validate
 from spikelab.formats.functions import export_function
 from spikelab.formats.phy import spike_arrays, stacks
-from spikelab.formats.phy.folder_writer import (
-    ClusterFolderWriter,
-    FolderPlan,
-    joined,
-)
+from spikelab.formats.phy.folder_writer import ClusterFolderWriter, FolderPlan, joined
 from spikelab.formats.phy.params import PARAMS_FILE, write_params
 from spikelab.formats.phy.unit_columns import (
     GROUP_FILE,

@@ -14,11 +14,7 @@ from spikelab.formats.functions import export_function
 from spikelab.formats.phy import raw as raw_data
 from spikelab.formats.phy import spike_arrays, stacks, templates
 from spikelab.formats.phy.channels import Channels, channels_of
-from spikelab.formats.phy.folder_writer import (
-    ClusterFolderWriter,
-    FolderPlan,
-    joined,
-)
+from spikelab.formats.phy.folder_writer import ClusterFolderWriter, FolderPlan, joined
 from spikelab.formats.phy.params import PARAMS_FILE, write_params
 from spikelab.formats.phy.raw import RAW_FILE, Raw
 from spikelab.formats.phy.templates import MeanWaveforms, Template, mean_waveforms

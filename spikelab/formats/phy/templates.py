@@ -293,11 +293,8 @@ def add_templates(
             size = np.ptp(template.waveform, axis=0)
             if facts.format is None:
                 is_known = has_peak = bool(np.isfinite(size).all() and size.any())
-            else:
-                is_known = number not in facts.placeholders
-                has_peak = (
-                    size.size > 0
-                )  # placeholders are on the channel of their unit
+            else:  # a placeholder is on the channel of its unit
+                is_known, has_peak = number not in facts.placeholders, size.size > 0
             if has_peak and peak < 0:
                 peak = int(template.channels[np.argmax(size)])
             if is_known:
@@ -307,9 +304,8 @@ def add_templates(
             mean = known[0][1] if len(known) == 1 else _mean(known)
             row["waveform_mean"] = mean.waveform
             if facts.waveform_channels:
-                numbers = (
-                    mean.channels if electrodes is None else electrodes[mean.channels]
-                )
+                channels = mean.channels
+                numbers = channels if electrodes is None else electrodes[channels]
                 row["waveform_channels"] = np.array(numbers)
     return peaks
 
