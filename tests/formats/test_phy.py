@@ -16,7 +16,6 @@ from spikelab.data_loaders.data_exporters import export_spikedata_to_phy
 from spikelab.errors import LossError, VerificationError
 from spikelab.formats import KiloSortWriter, PhyWriter
 from spikelab.formats.phy import raw
-from spikelab.formats.phy.cluster_tables import as_text, guessed
 
 FS = 30_000.0
 
@@ -561,16 +560,28 @@ class TestTables:
             (1j, None),
         ],
     )
-    def test_cells_that_every_reader_can_read(self, value, text):
+    def test_cells_that_every_reader_can_read(self, value, text, tmp_path):
         """Plain decimals, or text that starts with a letter."""
-        assert as_text(value) == text
+        sd = with_attribute("value", [value, value])
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)
+            sd.to_phy(tmp_path, fs_Hz=FS)
+        table = tmp_path / "cluster_value.tsv"
+        if text:
+            assert table.read_text().splitlines()[1:] == [f"0\t{text}", f"1\t{text}"]
+            return
+        assert not table.exists()
+        if text is None:
+            lost = "neuron_attributes['value'] (no table of Phy can hold it)"
+            assert lost in PhyWriter(fs_Hz=FS).losses(sd)
 
     @pytest.mark.parametrize(
         "value", [0.1, 1e-300, 1.7e308, 5e-324, -2.5, 3, 10**30, True]
     )
-    def test_numbers_come_back_exactly(self, value):
+    def test_numbers_come_back_exactly(self, value, tmp_path):
         """However small or large."""
-        found = guessed(as_text(value))
+        with_attribute("value", [value, value]).to_phy(tmp_path, fs_Hz=FS)
+        found = load(tmp_path).neuron_attributes[0]["value"]
         assert (found, type(found)) == (value, type(value))
 
     @pytest.mark.parametrize(
