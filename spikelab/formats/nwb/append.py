@@ -181,12 +181,13 @@ def _rows(electrodes: Electrodes, table: Any) -> NDArray[np.int64]:
     is_there = key == "id" or key in table.colnames
     theirs = np.asarray(table[key][:]).tolist() if is_there else []
     row_of = {label: row for row, label in enumerate(theirs)}
-    if missing := [label for label in electrodes.labels if label not in row_of]:
+    labels = electrodes.columns.get(NAME, electrodes.ids.tolist())
+    if missing := [label for label in labels if label not in row_of]:
         raise ValueError(
             f"the electrodes of nwbfile must hold all of ours by their {key}, "
             f"got none for {missing}"
         )
-    rows = np.array([row_of[label] for label in electrodes.labels], dtype=np.int64)
+    rows = np.array([row_of[label] for label in labels], dtype=np.int64)
     return rows[electrodes.rows]
 
 

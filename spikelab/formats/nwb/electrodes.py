@@ -43,7 +43,6 @@ _DESCRIPTIONS = {
 class Electrodes:
     """The distinct electrodes of a recording, and which of them each unit has."""
 
-    labels: list[Any]  # the name of each electrode, or its number
     ids: NDArray[np.int64]  # number of each electrode, shape (E,)
     columns: dict[str, Any]  # brain area, those of x, y and z that are known, and names
     rows: NDArray[np.int64]  # rows of the table, unit after unit
@@ -103,7 +102,6 @@ def electrodes_of(table: UnitTable, area: str | None) -> Electrodes | None:
     if isinstance(labels[0], str):
         columns[NAME], ids = labels, list(range(len(labels)))
     return Electrodes(
-        labels=labels,
         ids=np.array(ids, dtype=np.int64),
         columns=columns,
         rows=np.array([row for unit in rows for row in unit], dtype=np.int64),

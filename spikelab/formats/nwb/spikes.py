@@ -66,64 +66,46 @@ class Plan(abc.ABC, Generic[O]):
         """Write all but the header."""
 
 
-class SpikesPlan(Plan[O]):
-    """Spike trains, all of them in the Units table."""
+class RecordingPlan(Plan[SpikeData]):
+    """Spike trains: the Units table holds them all, the root the window in ms."""
 
-    recording: SpikeData
     units: UnitFacts
-
-    def losses(self) -> Iterator[str]:
-        """Yield in words what the file does not carry."""
-        yield from super().losses()
-        yield from rounding_losses("spike times", self.recording.spike_trains.flat)
-
-    def largest_ms(self) -> float:
-        """Return the largest magnitude among the times in the file."""
-        return max(super().largest_ms(), self.recording.spike_trains.largest_ms())
-
-    def carried(self) -> SpikeData:
-        """Return the recording with what the file holds of attributes and metadata."""
-        trains = self.recording.spike_trains
-        return SpikeData(
-            SpikeTrains(trains.flat, trains.ends),  # shared, not copied
-            start_time=self.recording.start_time,
-            length=self.recording.length,
-            neuron_attributes=self.units.attributes(),
-            metadata=self.header.metadata(),
-        )
-
-    def write(self, file: h5py.File, names: UnitsNames) -> None:
-        """Write the Units table, and under which names it stands if not NWB's own."""
-        file.attrs.update({"n_units": self.recording.N, **names.own()})
-        write_units(file, names, self.units, self.recording, self.header)
-
-
-class RecordingPlan(SpikesPlan[SpikeData]):
-    """A recording: the root of the file holds its window in ms."""
-
-    def __init__(self, obj: SpikeData, header: Header, units: UnitFacts) -> None:
-        super().__init__(obj, header, units)
-        self.recording = obj
 
     def losses(self) -> Iterator[str]:
         """Yield in words what the file does not carry."""
         yield from super().losses()
         if np.size(self.obj.raw_data):
             yield "raw data (only spikes are written)"
+        yield from rounding_losses("spike times", self.obj.spike_trains.flat)
+
+    def largest_ms(self) -> float:
+        """Return the largest magnitude among the times in the file."""
+        return max(super().largest_ms(), self.obj.spike_trains.largest_ms())
+
+    def carried(self) -> SpikeData:
+        """Return the recording with what the file holds of attributes and metadata."""
+        trains = self.obj.spike_trains
+        return SpikeData(
+            SpikeTrains(trains.flat, trains.ends),  # shared, not copied
+            start_time=self.obj.start_time,
+            length=self.obj.length,
+            neuron_attributes=self.units.attributes(),
+            metadata=self.header.metadata(),
+        )
 
     def write(self, file: h5py.File, names: UnitsNames) -> None:
-        """Write units and window."""
-        super().write(file, names)
+        """Write the Units table, the window, and names that are not those of NWB."""
+        file.attrs.update({"n_units": self.obj.N, **names.own()})
+        write_units(file, names, self.units, self.obj, self.header)
         file.attrs["start_time"] = float(self.obj.start_time)
         file.attrs["length_ms"] = float(self.obj.length)
 
 
-class SpikeSlicesPlan(SpikesPlan[SpikeSliceStack]):
+class SpikeSlicesPlan(RecordingPlan):
     """Slices: each spike once, on the clock of the recording, and a trial per window."""
 
     def __init__(self, obj: SpikeSliceStack, header: Header, units: UnitFacts) -> None:
-        super().__init__(obj, header, units)
-        self.windows = windows_ms(obj.times)
+        self.stack, self.windows = obj, windows_ms(obj.times)
         starts = np.array([sd.start_time for sd in obj.spike_stack], dtype=float)
         # The time that is 0 in each slice, and its spikes on that clock, unit by unit.
         self.zeros = self.windows[:, 0] - starts
@@ -135,16 +117,18 @@ class SpikeSlicesPlan(SpikesPlan[SpikeSliceStack]):
         train = [_union(slices, self.windows) for slices in by_unit]
         flat = np.concatenate([self.windows.ravel(), *train])
         start, stop = float(flat.min()), float(flat.max())
-        self.recording = SpikeData(train, start_time=start, length=stop - start)
+        recording = SpikeData(train, start_time=start, length=stop - start)
+        super().__init__(recording, header, units)
+        self.name = "SpikeSliceStack"
 
     def losses(self) -> Iterator[str]:
         """Yield in words what the file does not carry."""
         yield from super().losses()
         yield "the slices as such (the file is read as the recording they cover)"
-        slices = self.obj.spike_stack
+        slices = self.stack.spike_stack
         differing = 0
         for absolute, (start, stop) in zip(self.absolute, self.windows, strict=True):
-            pairs = zip(self.recording.train, absolute, strict=True)
+            pairs = zip(self.obj.train, absolute, strict=True)
             if not all(_is_cut(whole, part, start, stop) for whole, part in pairs):
                 differing += 1
         if differing:

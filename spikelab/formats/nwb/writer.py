@@ -17,13 +17,7 @@ from spikelab.formats.nwb.header import header_of
 from spikelab.formats.nwb.reader import read
 from spikelab.formats.nwb.schema import SPIKE_TIMES, SPIKE_TIMES_INDEX
 from spikelab.formats.nwb.session import NWBSession, NWBSubject
-from spikelab.formats.nwb.spikes import (
-    WINDOWS,
-    Plan,
-    RecordingPlan,
-    SpikeSlicesPlan,
-    SpikesPlan,
-)
+from spikelab.formats.nwb.spikes import WINDOWS, Plan, RecordingPlan, SpikeSlicesPlan
 from spikelab.formats.nwb.units import UnitsNames, unit_facts
 from spikelab.spikedata import time_units
 from spikelab.spikedata.cutting import recording_metadata
@@ -188,7 +182,7 @@ class NWBWriter(FileWriter[Plan[Any]]):
             yield f"neuron_attributes in NWB: {text}"
         if refused := plan.header.refused:
             yield f"session and subject are written without: {'; '.join(refused)}"
-        if not isinstance(plan, SpikesPlan):
+        if not isinstance(plan, RecordingPlan):
             if own_names:
                 yield f"{', '.join(own_names)} has no meaning for a {plan.name}"
             return
@@ -199,7 +193,7 @@ class NWBWriter(FileWriter[Plan[Any]]):
                 f"'units/spike_times_index' and will not find them in "
                 f"'{self.group}/{times}' and '{self.group}/{ends}'"
             )
-        recording = plan.recording
+        recording = plan.obj
         if recording.start_time < 0 and recording.spike_trains.extremes()[0] < 0:
             yield (
                 "NWB counts time from the start of the session, and its validators "
