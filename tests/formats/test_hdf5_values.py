@@ -152,16 +152,6 @@ def test_other_values_are_refused_by_name(value, tmp_path):
         saved(value, tmp_path)
 
 
-def test_what_holds_itself_is_refused(tmp_path):
-    """Instead of a recursion without end."""
-    value = []
-    value.append(value)
-    workspace = AnalysisWorkspace()
-    workspace.store("n", "k", {"a": value})
-    with pytest.raises(TypeError, match="'n' / 'k' must not hold itself"):
-        workspace.save(tmp_path / "w.h5")
-
-
 def test_data_objects_come_back_inside_other_values():
     """A recording in a tuple in a dictionary."""
     found = there_and_back({"pair": (recording(), 1)})

@@ -158,17 +158,6 @@ def _base64(data: bytes) -> str:
     return base64.b64encode(data).decode("ascii")
 
 
-def check_storable(value: Any, name: str) -> None:
-    """Raise TypeError for a value that cannot be stored, or holds itself.
-
-    ValueError for a data object that was changed so that it could not be made again.
-    """
-    try:
-        Encoder().encode(value, name)
-    except RecursionError:
-        raise TypeError(f"{name} must not hold itself or nest so deep") from None
-
-
 def check_object(obj: DataObject, name: str) -> None:
     """Raise ValueError for a data object that would not come back as it is."""
     try:

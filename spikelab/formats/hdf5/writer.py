@@ -18,7 +18,7 @@ from spikelab.formats import h5
 from spikelab.formats.base import FileWriter, recordings_of
 from spikelab.formats.hdf5.objects import ObjectWriter
 from spikelab.formats.hdf5.on_disk import arrays_on_disk, empty_array, read_array
-from spikelab.formats.hdf5.values import check_storable, write_json
+from spikelab.formats.hdf5.values import Encoder, write_json
 from spikelab.formats.reading import READS_RAW, build
 from spikelab.spikedata import time_units
 from spikelab.spikedata.data_object import DataObject, data_class
@@ -116,7 +116,7 @@ class HDF5Writer(FileWriter[DataObject]):
             for part in (obj, *recordings):
                 for name, value in part.arguments().items():
                     if name not in ("train", "spike_stack"):
-                        check_storable(value, f"{data_class(obj).__name__}[{name!r}]")
+                        Encoder().encode(value, f"{data_class(obj).__name__}[{name!r}]")
         return obj
 
     def _check_recording(self, sd: SpikeData) -> None:
@@ -139,7 +139,7 @@ class HDF5Writer(FileWriter[DataObject]):
         return self.raw_dataset is not None and bool(sd.raw_data.size)
 
     def _losses(self, obj: DataObject) -> list[str]:
-        lost = self._losses_of_knowledge(obj) if isinstance(obj, SpikeData) else []
+        lost = self._losses_beside_trains(obj) if isinstance(obj, SpikeData) else []
         recordings = recordings_of(obj)
         if any(sd.raw_data.size and not self._writes_raw(sd) for sd in recordings):
             lost.append("raw data (no raw_dataset was named)")
@@ -155,7 +155,7 @@ class HDF5Writer(FileWriter[DataObject]):
             lost.append(f"raw_time is rounded by up to {max(raw_ms):.3g} ms")
         return lost
 
-    def _losses_of_knowledge(self, sd: SpikeData) -> list[str]:
+    def _losses_beside_trains(self, sd: SpikeData) -> list[str]:
         lost = []
         if sd.neuron_attributes:
             lost.append("neuron_attributes (HDF5 styles hold spike trains only)")
