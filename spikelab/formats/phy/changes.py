@@ -70,10 +70,11 @@ def _is_changed(path: Path, exported: Facts) -> bool:
 
     Clusters tell how many spikes each has, tables the cells of those that have any.
     """
+    counts = exported.counts
     try:
         if path.name == exported.spike_clusters_file:
-            counts = {i: count for i, count in exported.counts.items() if count}
-            return npy.counted(npy.read_whole(path)) != counts
+            present = {cluster: count for cluster, count in counts.items() if count}
+            return npy.counted(npy.read_whole(path)) != present
         if not path.name.startswith("cluster_"):
             return True
         table = cluster_tables.read_table(path)
@@ -81,12 +82,10 @@ def _is_changed(path: Path, exported: Facts) -> bool:
         return True
     columns = {column.name: column for column in exported.columns}
     for name, cells in table.items():
-        if name not in columns or not cells.keys() <= exported.counts.keys():
+        if name not in columns or not cells.keys() <= counts.keys():
             return True
         written = columns[name].written()
-        for (cluster, count), cell in zip(
-            exported.counts.items(), written, strict=True
-        ):
+        for (cluster, count), cell in zip(counts.items(), written, strict=True):
             # Phy drops the rows of clusters without spikes.
             cell_now = cells.get(cluster, "" if count else cell)
             if not cluster_tables.are_same(cell_now, cell):

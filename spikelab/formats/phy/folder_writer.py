@@ -63,10 +63,6 @@ class FolderPlan(abc.ABC):
             metadata=self.metadata,
         )
 
-    def warned_losses(self) -> Iterable[str]:
-        """Return those of the losses that the cautions name."""
-        return ()
-
     def cautions(self) -> Iterator[str]:
         """Yield what the user should know."""
         if self.sd.start_time != 0:
@@ -226,9 +222,6 @@ class ClusterFolderWriter(Writer[R, ExportPlan]):
     def _cautions(self, plan: ExportPlan) -> list[str]:
         texts = stacks.merged(plan.folders, lambda folder: folder.cautions())
         return [f"{self.method}: {text}" for text in texts]
-
-    def _warned_losses(self, plan: ExportPlan) -> list[str]:
-        return stacks.merged(plan.folders, lambda folder: folder.warned_losses())
 
     def _losses(self, plan: ExportPlan) -> list[str]:
         obj = plan.obj

@@ -1,6 +1,6 @@
 """The writer of Phy folders."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
@@ -14,7 +14,12 @@ from spikelab.formats.functions import export_function
 from spikelab.formats.phy import raw as raw_data
 from spikelab.formats.phy import spike_arrays, stacks, templates
 from spikelab.formats.phy.channels import Channels, channels_of
-from spikelab.formats.phy.folder_writer import ClusterFolderWriter, FolderPlan, joined
+from spikelab.formats.phy.folder_writer import (
+    ClusterFolderWriter,
+    ExportPlan,
+    FolderPlan,
+    joined,
+)
 from spikelab.formats.phy.params import PARAMS_FILE, write_params
 from spikelab.formats.phy.raw import RAW_FILE, Raw
 from spikelab.formats.phy.templates import MeanWaveforms, Template, mean_waveforms
@@ -96,10 +101,6 @@ class PhyPlan(FolderPlan):
         """Yield what the user should know."""
         yield from super().cautions()
         yield from self.columns.cautions
-
-    def warned_losses(self) -> Iterable[str]:
-        """Return those of the losses that the cautions name."""
-        return [self.left_out_text(key) for key in self.left_out]
 
     def _waveform_losses(self) -> Iterator[str]:
         if self.facts.templates == "placeholder":
@@ -252,6 +253,11 @@ class PhyWriter(ClusterFolderWriter[str]):
             channels=channels,
             amplitudes=amplitudes,
             columns=columns,
+        )
+
+    def _warned_losses(self, plan: ExportPlan) -> list[str]:
+        return stacks.merged(
+            plan.folders, lambda folder: map(folder.left_out_text, folder.left_out)
         )
 
     def _raw(self, sd: SpikeData) -> Raw | None:
