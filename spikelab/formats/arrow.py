@@ -49,7 +49,7 @@ def write_file(staged: Path, tables: Iterable[Any], about: Mapping[str, Any]) ->
     pa = pyarrow("to_parquet")
     blocks = iter(tables)
     first = next(blocks)
-    text = json.dumps(about, default=lambda value: value.item())
+    text = json.dumps(about, default=lambda value: value.tolist())
     schema = first.schema.with_metadata({_KEY: text})
     # Of sorted times, two bytes of eight are nearly constant.
     floats = [field.name for field in schema if pa.types.is_floating(field.type)]

@@ -286,6 +286,7 @@ class TestParams:
             "sample_rate = float(30000.)",
             "sample_rate = int(3e4)",
             'sample_rate = float("30000")',
+            "sample_rate: float = 30000",
             "sample_rate = np.float32(30000)",
             "import numpy\nsample_rate = numpy.int64(30000)",
             "fs = sample_rate = +30000",

@@ -48,7 +48,9 @@ class TestNWBOwnNames(FileContract):
         "fs_Hz": 30_000.0,
     }
     wrong_options = (
-        *({"group": name} for name in ("", "/units", 3)),
+        *({"group": name} for name in ("", "/units", "general", "processing/x", 3)),
+        {"spike_times_dataset": "id"},
+        {"spike_times_index_dataset": "obs_intervals"},
         {"spike_times_dataset": "flat/ends"},
         {"spike_times_dataset": "../x"},
         {"session": "yesterday"},
@@ -628,6 +630,7 @@ def test_units_without_spike_times_are_silent(tmp_path):
     ("datasets", "why"),
     [
         ({}, "no 'spike_times' and no 'id'"),
+        ({"id": [1], "spike_times_index": [1]}, "must have the 'spike_times'"),
         ({"spike_times": [[1, 2], [3, 4]], "spike_times_index": [1]}, "a vector"),
         ({"spike_times": [b"a"], "spike_times_index": [1]}, "numbers"),
         ({"spike_times": [1.0], "spike_times_index": [0.5]}, "whole numbers"),

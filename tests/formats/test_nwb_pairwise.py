@@ -117,6 +117,7 @@ def test_labels_of_several_types_become_text(tmp_path):
     [
         (PairwiseCompMatrix(np.eye(2, dtype=complex)), "real numbers"),
         (PairwiseCompMatrix(np.eye(2, dtype=object)), "real numbers"),
+        (PairwiseCompMatrixStack(np.ones((1, 1, 1)), times=[3.0]), "start and an end"),
         (
             PairwiseCompMatrixStack(np.ones((1, 1, 1)), times=[(0.0, np.inf)]),
             "must be finite",
@@ -136,14 +137,16 @@ def test_no_units_come_back(tmp_path):
     assert load(tmp_path / "a.nwb").matrix.shape == (0, 0)
 
 
-@pytest.mark.parametrize("labels", [["a\0", "b"], ["\ud800", "b"]])
+@pytest.mark.parametrize(
+    "labels", [["a\0", "b"], ["\ud800", "b"], ("a", "b"), np.array(["a", "b"])]
+)
 def test_labels_that_do_not_come_back_are_said_to_be_lost(labels, tmp_path):
-    """As a whole."""
+    """As a whole, or the type of what holds them."""
     matrix = PairwiseCompMatrix(np.eye(2), labels)
     (lost,) = NWBWriter().losses(matrix)
     assert lost.startswith("labels ")
     matrix.to_nwb(tmp_path / "a.nwb", verify=True)
-    assert load(tmp_path / "a.nwb").labels != labels
+    assert load(tmp_path / "a.nwb") != matrix
 
 
 @pytest.mark.parametrize(

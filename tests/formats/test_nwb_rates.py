@@ -208,6 +208,7 @@ def test_losses_are_told_in_words():
     obj = RateData(np.ones((1, 2)), np.array([1, 2]), rate_unit=3)
     lost = "; ".join(NWBWriter().losses(obj))
     assert "rate_unit" in lost
+    assert "times" in lost
     assert NWBWriter().losses(RateData(np.ones((1, 2)), [1.0, 2.0])) == []
 
 

@@ -533,3 +533,10 @@ def test_row_groups_end_anywhere(n_units, n_spikes, tmp_path):
     sd = SpikeData(train, length=10.0)
     SmallGroups(verify=True).write(sd, tmp_path / "s.parquet")
     assert load(tmp_path / "s.parquet") == sd
+
+
+def test_windows_in_an_array(tmp_path):
+    """They come back as the pairs that they are."""
+    windows = np.array([[0.0, 1.0], [1.0, 2.0]])
+    stack = PairwiseCompMatrixStack(np.ones((2, 2, 2)), times=windows)
+    assert load(stack.to_parquet(tmp_path / "a.parquet", verify=True)) == stack

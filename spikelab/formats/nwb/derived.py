@@ -69,6 +69,8 @@ class RatesPlan(DerivedPlan[RateData]):
         yield from super().losses()
         if self.rate_unit is None and self.obj.rate_unit is not None:
             yield "rate_unit (it is not a text that HDF5 can hold)"
+        if self.obj.times.dtype != np.float64:
+            yield "the dtype of times (they come back as float64)"
         if _even_step(self.times) is None:
             yield from rounding_losses("times", self.times)
 
@@ -250,7 +252,9 @@ class ComparisonPlan(DerivedPlan[PairwiseCompMatrix | PairwiseCompMatrixStack]):
             if labels is not None:
                 yield "labels (there are none, or they hold what HDF5 cannot)"
             return
-        pairs = zip(labels or (), self.labels.values(), strict=True)
+        if not isinstance(labels, list):
+            yield f"labels as {type(labels).__name__} (they come back as a list)"
+        pairs = zip(labels, self.labels.values(), strict=True)  # type: ignore[arg-type] # there are labels
         changed = [label for label, back in pairs if not equal(label, back)]
         if any(label is not None and not is_nan(label) for label in changed):
             yield "the types of labels (they become text)"

@@ -74,6 +74,19 @@ GROUPS = (
 )
 """Groups that every file has."""
 
+MEMBERS = {
+    *(name.split("/")[0] for name in GROUPS),
+    "file_create_date",
+    "identifier",
+    "intervals",
+    "scratch",
+    "session_description",
+    "session_start_time",
+    "specifications",
+    "timestamps_reference_time",
+}
+"""Names at the root of a file that mean something else than the units."""
+
 _COMMON = {
     "DynamicTable",
     "DynamicTableRegion",

@@ -167,7 +167,12 @@ def rounding_losses(name: str, times_ms: Any) -> Iterator[str]:
 
 def windows_ms(times: Any) -> NDArray[np.float64]:
     """Return windows as an array (S, 2) of starts and ends in ms."""
-    windows = np.array(times, dtype=np.float64).reshape(len(times), 2)
+    try:
+        windows = np.array(times, dtype=np.float64).reshape(len(times), 2)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"times must hold a start and an end in ms for each window: {error}"
+        ) from error
     if not np.all(np.isfinite(windows)):
         raise ValueError("times must be finite to be written as trials")
     return windows

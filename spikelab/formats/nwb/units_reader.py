@@ -56,6 +56,8 @@ def read_ids_and_trains(
     if not schema.has_link(table, times.split("/")[0]):
         if ids is None:
             raise FormatError(f"the units have no {times!r} and no 'id'")
+        if has_index or times in schema.listed(table):
+            raise FormatError(f"the units must have the {times!r} that they list")
         if len(ids):
             warn(f"the units have no {times!r}: they are read as units without spikes")
         return ids, SpikeTrains(np.empty(0), np.zeros(len(ids), dtype=np.int64))

@@ -36,6 +36,10 @@ _PLANS: dict[str, type[Plan[Any]]] = {
 """How an object of each data class lies in a file."""
 
 
+_TAKEN = schema.STRUCTURE - {SPIKE_TIMES, SPIKE_TIMES_INDEX} | {"colnames"}
+"""Members of the Units table under whose names spike times cannot be written."""
+
+
 @attrs.frozen(kw_only=True)
 class NWBWriter(FileWriter[Plan[Any]]):
     """Write a data object, and what is known about its units, as an NWB 2 file.
@@ -143,11 +147,22 @@ class NWBWriter(FileWriter[Plan[Any]]):
     )
 
     def __attrs_post_init__(self) -> None:
-        """Check what concerns several options together."""
-        validate.distinct(
-            spike_times_dataset=self.spike_times_dataset,
-            spike_times_index_dataset=self.spike_times_index_dataset,
-        )
+        """Check what concerns several options together, and names that are taken."""
+        names = {
+            "spike_times_dataset": self.spike_times_dataset,
+            "spike_times_index_dataset": self.spike_times_index_dataset,
+        }
+        validate.distinct(**names)
+        for name, value in names.items():
+            if value.split("/")[0] in _TAKEN:
+                raise ValueError(
+                    f"{name} must not be one of {sorted(_TAKEN)}, got {value!r}"
+                )
+        if self.group.split("/")[0] in schema.MEMBERS:
+            raise ValueError(
+                f"group must not lie in a part of the file with another meaning "
+                f"({', '.join(sorted(schema.MEMBERS))}), got {self.group!r}"
+            )
         born = self.subject.date_of_birth if self.subject else None
         if born and self.session and born > self.session.session_start_time:
             raise ValueError(

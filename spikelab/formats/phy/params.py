@@ -61,12 +61,18 @@ def read_params(folder: Path) -> dict[str, Any]:
                 *(SyntaxError, TypeError, ValueError),
             ):
                 for statement in ast.parse(line.strip()).body:
-                    if isinstance(statement, ast.Assign):
-                        value = _value(statement.value, values)
-                        names = [
-                            t.id for t in statement.targets if isinstance(t, ast.Name)
-                        ]
-                        values |= dict.fromkeys(names, value)
+                    match statement:
+                        case ast.Assign(targets=targets, value=expression):
+                            pass
+                        case ast.AnnAssign(
+                            target=target, value=ast.expr() as expression
+                        ):
+                            targets = [target]
+                        case _:
+                            continue
+                    value = _value(expression, values)
+                    names = [t.id for t in targets if isinstance(t, ast.Name)]
+                    values |= dict.fromkeys(names, value)
     return values
 
 
