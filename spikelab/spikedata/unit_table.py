@@ -120,6 +120,8 @@ class UnitTable:
         From the first of `ELECTRODE_KEYS` that the unit has: an int, a str, or a list
         of these if the unit was recorded with several. Whole floats become int.
         """
+        if self.columns.keys().isdisjoint(ELECTRODE_KEYS):
+            return [None] * len(self)
         return [_electrode(row) for row in self.rows]
 
     @cached_property

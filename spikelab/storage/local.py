@@ -166,15 +166,16 @@ def staged_folder(
         try:
             staged.mkdir()
             yield staged
-            for entry in (*staged.rglob("*"), staged):
+            for entry in staged.rglob("*"):
                 _flush(entry)
             if is_new:
+                _flush(staged)
                 os.replace(staged, path)  # fails if the folder was made meanwhile
+                _flush(path.parent)
             else:
                 _replace_entries(staged, path, conflicting, overwrite)
         finally:
             shutil.rmtree(staged, ignore_errors=True)
-    _flush(path.parent)
 
 
 def _staging_path(path: Path) -> Path:

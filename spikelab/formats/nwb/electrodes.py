@@ -111,6 +111,8 @@ def electrodes_of(table: UnitTable, area: str | None) -> Electrodes | None:
 
 def _labels(electrode: Any) -> list[Any]:
     """Return the int64 or str of each electrode of a unit, none if one is neither."""
+    if electrode is None:
+        return []
     several = electrode if isinstance(electrode, list) else [electrode]
     if all(type(e) is int and -(2**63) <= e < 2**63 for e in several):
         return several

@@ -96,11 +96,11 @@ def _check(facts: Facts, files: Collection[str]) -> None:
         if getattr(facts, name) not in files:
             raise ValueError(f"{name} must be one of the files")
     ids, counts = facts.cluster_ids, facts.spike_counts
-    for per_unit in (counts, facts.unit_ids, *[c.cells for c in facts.columns]):
-        if len(per_unit) != len(ids) or len(set(ids)) != len(ids):
-            raise ValueError("units must have one value each, and distinct ids")
+    sizes = {len(counts), len(facts.unit_ids), *(len(c.cells) for c in facts.columns)}
+    if sizes != {len(ids)} or len(set(ids)) < len(ids):
+        raise ValueError("units must have one value each, and distinct ids")
     numbers = [facts.first_sample, *facts.placeholders, *ids, *counts, sum(counts)]
-    if {type(number) for number in numbers} != {int}:
+    if set(map(type, numbers)) != {int}:
         raise TypeError("cluster_ids, spike_counts and placeholders must be integers")
     if not -(2**63) <= min(numbers) <= max(numbers) < 2**63 or min([0, *counts]) < 0:
         raise ValueError("numbers must be int64, and spike_counts not negative")
