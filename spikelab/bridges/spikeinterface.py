@@ -114,13 +114,7 @@ def from_spikeinterface(
     length = validate.not_negative("length", in_ms("length", length))
     metadata, attributes = _facts(sorting)
     if analyzer is not None:
-        for name in ("quality_metrics", "template_metrics"):
-            if analyzer.has_extension(name):
-                table = analyzer.get_extension(name).get_data().loc[analyzer.unit_ids]
-                columns = {key: table[key].to_numpy() for key in table.columns}
-                found = as_attributes(columns, len(attributes))
-                for row, known in zip(attributes, found, strict=True):
-                    row.update(known)
+        _add_metrics(analyzer, attributes)
         metadata |= _described(analyzer, attributes)
     return SpikeData(
         trains.moved_into(start, length, SLACK_MS),
@@ -204,6 +198,16 @@ def _facts(sorting: Any) -> tuple[dict[str, Any], list[dict[str, Any]]]:
         if key not in ("name", NO_IDS) and not key.startswith("__"):
             metadata[key] = sorting.get_annotation(key)
     return metadata, as_attributes(columns, len(ids), missing_text="")
+
+
+def _add_metrics(analyzer: Any, attributes: list[dict[str, Any]]) -> None:
+    for name in ("quality_metrics", "template_metrics"):
+        if analyzer.has_extension(name):
+            table = analyzer.get_extension(name).get_data().loc[analyzer.unit_ids]
+            columns = {key: table[key].to_numpy() for key in table.columns}
+            found = as_attributes(columns, len(attributes))
+            for row, known in zip(attributes, found, strict=True):
+                row.update(known)
 
 
 def _described(analyzer: Any, attributes: list[dict[str, Any]]) -> dict[str, Any]:
@@ -296,9 +300,8 @@ def to_spikeinterface(sd: SpikeData, fs_Hz: float | None = None) -> "NumpySortin
     ids = np.array(table.unit_ids if table.unit_ids is not None else [], dtype=None)
     if not ids.size or ids.dtype.kind not in "iuU":
         ids = np.arange(sd.N)
-    sorting: NumpySorting = core.NumpySorting(
-        _spike_vector(trains, origin_ms, rate), rate, ids
-    )
+    spikes = _spike_vector(trains, origin_ms, rate)
+    sorting: NumpySorting = core.NumpySorting(spikes, rate, ids)
     if origin_ms:
         segment = sorting._sorting_segments[0]
         segment._t_start = segment._native_t_start = origin_ms / 1000.0
@@ -314,14 +317,15 @@ def to_spikeinterface(sd: SpikeData, fs_Hz: float | None = None) -> "NumpySortin
             lost.append(f"neuron_attributes {key!r}")
         elif key != "unit_id" or not are_ids:
             sorting.set_property(key, stacked(as_array(column, missing_text="")))
-    for key, value in sd.metadata.items():
-        try:
-            json.dumps({key: value})
-            sorting.annotate(**({} if key == "fs_Hz" else {key: value}))
-        except (TypeError, ValueError):  # a sorting could not save it
-            lost.append(f"metadata {key!r}")
+    annotations = {key: v for key, v in sd.metadata.items() if key != "fs_Hz"}
     if "unit_id" not in table.columns:
-        sorting.annotate(**{NO_IDS: True})
+        annotations[NO_IDS] = True
+    for key, value in annotations.items():
+        try:
+            json.dumps({key: value})  # or it could not be saved
+            sorting.annotate(**{key: value})
+        except (TypeError, ValueError):
+            lost.append(f"metadata {key!r}")
     warn_of("to_spikeinterface", "NumpySorting", lost)
     return sorting
 
