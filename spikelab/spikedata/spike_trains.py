@@ -203,13 +203,19 @@ class SpikeTrains(Sequence[NDArray[np.float64]]):
         unsorted: set[int] = set()
         for start in range(0, self.n_spikes, CACHED):
             block = self.flat[start : start + CACHED + 1]
-            # Positions of spikes before their predecessor; NaN, which is sorted to the
-            # end, is never in order.
-            falls = start + 1 + np.flatnonzero(~(block[:-1] <= block[1:]))
+            # NaN, which is sorted to the end, is never in order.
+            ascends = block[:-1] <= block[1:]
+            stop = start + len(ascends)
+            ending = slice(*np.searchsorted(self.ends, (start, stop), side="right"))
+            edges = self.ends[ending] - start
             # From the last spike of a unit to the first of the next a time may fall.
-            units = np.searchsorted(self.ends, falls, side="right")
-            units_before = np.searchsorted(self.ends, falls - 1, side="right")
-            unsorted.update(units[units == units_before].tolist())
+            ascends[edges - 1] = True
+            if ascends.all():
+                continue
+            falls = np.flatnonzero(~ascends)
+            n_before = np.append(np.searchsorted(falls, edges), len(falls))
+            units = ending.start + np.flatnonzero(np.diff(n_before, prepend=0))
+            unsorted.update(units.tolist())
         return unsorted
 
     def extremes(self) -> tuple[float, float]:
