@@ -296,10 +296,7 @@ def to_spikeinterface(sd: SpikeData, fs_Hz: float | None = None) -> "NumpySortin
     trains, table, stop = sd.spike_trains, sd.unit_table, sd.start_time + sd.length
     time_units.fits_int64("spike times", trains.largest_ms(), rate)
     moved_ms, origin_ms = _origin(sd, rate)
-    # The distinct ids of the units, int or str, else 0 to N - 1.
-    ids = np.array(table.unit_ids if table.unit_ids is not None else [], dtype=None)
-    if not ids.size or ids.dtype.kind not in "iuU":
-        ids = np.arange(sd.N)
+    ids = _ids_of(table)
     spikes = _spike_vector(trains, origin_ms, rate)
     sorting: NumpySorting = core.NumpySorting(spikes, rate, ids)
     if origin_ms:
@@ -328,6 +325,13 @@ def to_spikeinterface(sd: SpikeData, fs_Hz: float | None = None) -> "NumpySortin
             lost.append(f"metadata {key!r}")
     warn_of("to_spikeinterface", "NumpySorting", lost)
     return sorting
+
+
+def _ids_of(table: UnitTable) -> NDArray[Any]:
+    """Return the distinct ids of the units, int or str, else 0 to N - 1."""
+    ids = np.array(table.unit_ids or [])
+    is_usable = ids.size > 0 and ids.dtype.kind in "iuU"
+    return ids if is_usable else np.arange(len(table))
 
 
 def _origin(sd: SpikeData, fs_Hz: float) -> tuple[float, float]:
