@@ -11,7 +11,7 @@ import numpy as np
 
 from spikelab.batch.options import check_options, options_of, suggestion
 from spikelab.batch.places import path_or_url
-from spikelab.bridges.columns import is_missing
+from spikelab.bridges.columns import holds_nothing
 from spikelab.errors import warn
 from spikelab.formats.nwb.session import NWBSession, NWBSubject
 from spikelab.registry import Format
@@ -113,7 +113,7 @@ def _row(number: int, given: Any) -> Row:
         if isinstance(value, float) and value.is_integer():
             value = int(value)  # as pandas holds the integers of a column with gaps
         is_blank = isinstance(value, str) and not value.strip()
-        if not (is_missing(value) or is_blank):
+        if not (holds_nothing(value) or is_blank):
             cells[str(name)] = value
     if "source" not in cells:
         raise ValueError(f"row {number}: column source must be given")

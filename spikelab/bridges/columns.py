@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikelab.errors import warn
-from spikelab.spikedata.unit_table import Column, is_nan
+from spikelab.spikedata.unit_table import Column, is_missing, is_nan
 
 LISTS = ("location", "electrode")
 """Attributes that come back as lists, as spikelab's loaders give them."""
@@ -65,19 +65,17 @@ def as_attributes(
         cells = column.tolist() if as_lists else column.copy()
         for row, value in zip(rows, cells, strict=True):
             is_empty = column.dtype.kind == "U" and value == missing_text
-            if not (is_empty or is_missing(value)):
+            if not (is_empty or holds_nothing(value)):
                 row[key] = value
     return rows
 
 
-def is_missing(value: Any) -> bool:
-    """Return whether a value is None, NaN, NaN throughout, or pandas' NA or NaT."""
+def holds_nothing(value: Any) -> bool:
+    """Return whether a value is missing, or an array of NaN throughout."""
     if isinstance(value, list | np.ndarray):
         array = value if isinstance(value, np.ndarray) else np.asarray(value, dtype="O")
         return array.size > 0 and all(map(is_nan, array.ravel().tolist()))
-    return (
-        value is None or type(value).__name__ in ("NAType", "NaTType") or is_nan(value)
-    )
+    return is_missing(value)
 
 
 def warn_of(method: str, kind: str, names: list[str]) -> None:

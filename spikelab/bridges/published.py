@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from spikelab import validate
-from spikelab.bridges.columns import is_missing
+from spikelab.bridges.columns import holds_nothing
 from spikelab.spikedata import time_units
 from spikelab.spikedata.spikedata import SpikeData
 
@@ -82,7 +82,7 @@ def load_spikedata_from_spikeinterface(
         samples = sorting.get_unit_spike_train(unit_id, segment_index=segment_index)
         train.append(time_units.to_ms(np.asarray(samples), "samples", fs_Hz))
         row, position = {"unit_id": unit_id}, all_ids.index(unit_id)
-        if electrodes is not None and not is_missing(electrodes[position]):
+        if electrodes is not None and not holds_nothing(electrodes[position]):
             row["electrode"] = int(electrodes[position])
         if locations is not None:
             row["location"] = np.atleast_1d(locations[position]).tolist()

@@ -191,6 +191,12 @@ def is_nan(value: Any) -> bool:
     return isinstance(value, float | np.floating) and bool(value != value)
 
 
+def is_missing(value: Any) -> bool:
+    """Return whether a value is None, NaN, or pandas' NA or NaT."""
+    named = type(value).__name__ in ("NAType", "NaTType")
+    return value is None or named or is_nan(value)
+
+
 def _kind_of(value: Any) -> Kind:
     return next((kind for kind, types in _TYPES if isinstance(value, types)), "object")
 

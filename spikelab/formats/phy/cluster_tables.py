@@ -16,7 +16,7 @@ import numpy as np
 from spikelab import validate
 from spikelab.errors import FormatError, warn
 from spikelab.formats.phy import npy
-from spikelab.spikedata.unit_table import ELECTRODE_KEYS, LABEL_KEYS, is_nan
+from spikelab.spikedata.unit_table import ELECTRODE_KEYS, LABEL_KEYS, is_missing
 
 Table = dict[str, dict[int, str]]
 """The cells that are not empty, by column and cluster."""
@@ -66,12 +66,6 @@ class TableColumn:
             writer = csv.writer(file, delimiter="\t", lineterminator="\n")
             writer.writerow(["cluster_id", self.name])
             writer.writerows(zip(clusters, self.written(), strict=True))
-
-
-def is_missing(value: Any) -> bool:
-    """Return whether a value is None, NaN, or pandas' NA or NaT."""
-    named = type(value).__name__ in ("NAType", "NaTType")
-    return value is None or named or is_nan(value)
 
 
 def as_text(value: Any) -> str | None:

@@ -17,7 +17,6 @@ from spikelab.formats.phy.cluster_tables import (
     are_same,
     as_text,
     guessed,
-    is_missing,
     number,
 )
 from spikelab.formats.phy.spike_arrays import Units
@@ -28,6 +27,7 @@ from spikelab.spikedata.unit_table import (
     MISSING,
     Column,
     UnitTable,
+    is_missing,
 )
 
 GROUP_FILE = "cluster_group.tsv"

@@ -5,9 +5,9 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from spikelab.errors import warn
-from spikelab.formats.phy.cluster_tables import Table, is_missing, whole_number
+from spikelab.formats.phy.cluster_tables import Table, whole_number
 from spikelab.formats.phy.spike_arrays import Units
-from spikelab.spikedata.unit_table import MISSING, UnitTable
+from spikelab.spikedata.unit_table import MISSING, UnitTable, is_missing
 
 SI_UNIT_ID = "si_unit_id"  # the column by which SpikeInterface numbers the units
 
