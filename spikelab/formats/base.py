@@ -182,7 +182,8 @@ class Writer(abc.ABC, Generic[R, P]):
         obj.check()
         units: list[str] = []
         if not self.keeps_all:
-            for part in (obj, *recordings_of(obj)):
+            slices = [sd for sd in recordings_of(obj) if sd is not obj]
+            for part in (obj, *slices):
                 for name, value in part.arguments().items():
                     validate.unmasked(name, value)
             obj, units = without_units(obj)

@@ -98,24 +98,26 @@ class CSVWriter(TableWriter):
     cells_hold: ClassVar[str] = "cells hold numbers, bool and str"
     not_written: ClassVar[tuple[str, ...]] = (*TableWriter.not_written, "rate_unit")
 
-    def _cautions(self, obj: DataObject) -> Iterator[str]:
-        """Return what a reader of the spikes alone would not know of a recording."""
+    def _not_in_file(self, obj: DataObject) -> dict[str, str]:
+        """Return what the spikes alone do not tell of a recording, by its reason."""
+        missing: dict[str, str] = {}
         if isinstance(obj, SpikeData) and self.units_table is None:
-            missing = []
             silent = obj.N - _n_known(obj)
             if silent:
-                missing.append(f"{silent} {REASONS['train']}")
+                reason = REASONS["train"]
+                missing[reason] = f"{silent} {reason}"
             if obj.start_time:
-                window = REASONS["start_time"]
-                missing.append(f"{window} from its start at {obj.start_time} ms")
-            if missing:
-                yield f"to_csv: {' and '.join(missing)} are not in the file"
+                reason = REASONS["start_time"]
+                missing[reason] = f"{reason} from its start at {obj.start_time} ms"
+        return missing
+
+    def _cautions(self, obj: DataObject) -> Iterator[str]:
+        missing = self._not_in_file(obj)
+        if missing:
+            yield f"to_csv: {' and '.join(missing.values())} are not in the file"
 
     def _warned_losses(self, obj: DataObject) -> list[str]:
-        warned = " ".join(self._cautions(obj))
-        return [
-            REASONS[key] for key in ("train", "start_time") if REASONS[key] in warned
-        ]
+        return list(self._not_in_file(obj))
 
     def _write(self, obj: DataObject, staged: Path) -> None:
         with staged.open("wb") as file:
